@@ -1,0 +1,97 @@
+"""Every error of the package, one root.
+
+KafkaIntegrationError
+├── ConfigurationError            settings that can't work (also ImproperlyConfigured)
+├── ProduceError                  one message was not accepted, or not confirmed
+│   ├── InvalidMessageError       refused at the call: nothing was sent (also ValueError)
+│   ├── ProduceTimeoutError       outcome unknown: ``may_still_arrive`` (also TimeoutError)
+│   └── BatchProduceError         some of a batch failed: ``failed`` says which
+├── BrokerError                   Kafka answered with an error; ``code`` and ``retriable`` say which
+│   ├── BrokerUnavailableError    no broker can be reached
+│   └── AccessDeniedError         wrong credentials, certificate, host name or a missing ACL
+├── HandlerError                  a ``message_handler`` that can't be loaded or used
+├── DecodeError                   a key or value its deserializer can't read (also ValueError)
+└── FencedError                   another worker owns the partition now; this one's work rolls back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class KafkaIntegrationError(Exception):
+    """Root of all errors raised by ``kafka_integration``."""
+
+
+class ConfigurationError(KafkaIntegrationError, ImproperlyConfigured):
+    """``settings.KAFKA`` can't work; ``problems`` lists every reason, each with the path of its key."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class ProduceError(KafkaIntegrationError):
+    """A message was not accepted or not confirmed.
+
+    ``may_still_arrive`` is True when the outcome is unknown: producing it again may make a duplicate.
+    """
+
+    may_still_arrive = False
+
+
+class InvalidMessageError(ProduceError, ValueError):
+    """The call was refused before anything was sent."""
+
+
+class ProduceTimeoutError(ProduceError, TimeoutError):
+    """No acknowledgement within the time given; the message may still arrive."""
+
+    may_still_arrive = True
+
+
+class BatchProduceError(ProduceError):
+    """Some messages of a batch failed; ``failed`` maps their index in the batch to the error."""
+
+    def __init__(self, message: str, failed: Mapping[int, Exception]) -> None:
+        self.failed = dict(failed)
+        self.may_still_arrive = any(getattr(e, "may_still_arrive", False) for e in self.failed.values())
+        super().__init__(message)
+
+
+class BrokerError(KafkaIntegrationError):
+    """Kafka or its client answered with an error.
+
+    ``code`` is librdkafka's name for it (``"UNKNOWN_TOPIC_OR_PART"``), ``retriable`` and ``fatal`` are its flags.
+    """
+
+    def __init__(self, message: str, *, code: str = "", retriable: bool = False, fatal: bool = False) -> None:
+        self.code = code
+        self.retriable = retriable
+        self.fatal = fatal
+        super().__init__(message)
+
+
+class BrokerUnavailableError(BrokerError):
+    """No broker of ``endpoints`` can be reached."""
+
+
+class AccessDeniedError(BrokerError):
+    """The broker refused us: credentials, certificate, host name or a missing ACL."""
+
+
+class HandlerError(KafkaIntegrationError):
+    """A ``message_handler`` can't be loaded, or returned what its consumer doesn't allow."""
+
+
+class DecodeError(KafkaIntegrationError, ValueError):
+    """A key or value can't be read by its deserializer; names the coordinates, never the payload."""
+
+
+class FencedError(KafkaIntegrationError):
+    """Another worker owns the partition; this one's transaction rolls back."""
+
+

@@ -1,0 +1,156 @@
+"""``Message``: what a handler is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from .errors import DecodeError
+
+Headers = list[tuple[str, bytes | None]]
+TimestampType = Literal["create", "append"]
+
+_TIMESTAMP_TYPES: dict[int, TimestampType] = {1: "create", 2: "append"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RawMessage(Protocol):
+    """The client's message, as far as ``Message`` reads it."""
+
+    def topic(self) -> str | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+    def key(self) -> Any: ...
+    def value(self) -> Any: ...
+    def headers(self) -> Any: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How a consumer's keys and values are read; a deserializer gets the bytes, never None."""
+
+    key: Callable[[bytes], Any]
+    value: Callable[[bytes], Any]
+
+
+class Message:
+    """One record of a topic, as a handler gets it.
+
+    ``key`` and ``value`` are decoded on first use, once; ``key_bytes`` and ``value_bytes`` are what Kafka
+    holds. A null value (a tombstone) and a null key are None, an empty one is not. The repr shows
+    coordinates and no payload. A message belongs to the handler that was given it and is not locked.
+    """
+
+    __slots__ = ("_decoding", "_key", "_raw", "_value", "attempt")
+
+    attempt: int
+    """Which execution of the handler this is, 1 the first time."""
+
+    def __init__(self, raw: RawMessage, decoding: Decoding, attempt: int = 1) -> None:
+        self._raw = raw
+        self._decoding = decoding
+        self.attempt = attempt
+
+    def __repr__(self) -> str:
+        return f"<Message {self.topic}[{self.partition}]@{self.offset}>"
+
+    @property
+    def topic(self) -> str:
+        return self._raw.topic()  # type: ignore[return-value]  # only errors lack a topic, and they never get here
+
+    @property
+    def partition(self) -> int:
+        return self._raw.partition()  # type: ignore[return-value]  # as above
+
+    @property
+    def offset(self) -> int:
+        return self._raw.offset()  # type: ignore[return-value]  # as above
+
+    @property
+    def key_bytes(self) -> bytes | None:
+        return self._raw.key()  # type: ignore[no-any-return]  # bytes or None: no deserializer runs in the client
+
+    @property
+    def value_bytes(self) -> bytes | None:
+        return self._raw.value()  # type: ignore[no-any-return]  # as above
+
+    @property
+    def key(self) -> Any:
+        """The decoded key; ``DecodeError`` if its deserializer can't read it."""
+        try:
+            return self._key
+        except AttributeError:
+            self._key = key = self._decoded(self._decoding.key, self._raw.key(), "key")
+            return key
+
+    @property
+    def value(self) -> Any:
+        """The decoded value; ``DecodeError`` if its deserializer can't read it."""
+        try:
+            return self._value
+        except AttributeError:
+            self._value = value = self._decoded(self._decoding.value, self._raw.value(), "value")
+            return value
+
+    @property
+    def headers(self) -> Headers:
+        """Pairs in the order they were sent, repeated names and null values included."""
+        return self._raw.headers() or []
+
+    @property
+    def ts(self) -> int | None:
+        """Milliseconds since 1970 (UTC), or None where the record has no timestamp."""
+        kind, ms = self._raw.timestamp()
+        return ms if kind in _TIMESTAMP_TYPES and ms >= 0 else None
+
+    @property
+    def ts_type(self) -> TimestampType | None:
+        """Who set the timestamp: "create" the producer, "append" the broker."""
+        return _TIMESTAMP_TYPES.get(self._raw.timestamp()[0])
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """``ts`` as an aware datetime; None where absent or beyond what a datetime can hold."""
+        ms = self.ts
+        try:
+            return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
+        except OverflowError:
+            return None
+
+    def header(self, name: str) -> bytes | None:
+        """The value of the last header of that name (Kafka's ``lastHeader``), None if there is none."""
+        return next((value for key, value in reversed(self.headers) if key == name), None)
+
+    def json(self) -> Any:
+        """The value read as JSON, whatever the consumer's deserializer; None for a tombstone."""
+        value = self._raw.value()
+        return self._decoded(json.loads, value, "value")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Coordinates, decoded key and value, headers, timestamp in one dict, as Kaffe's handlers get it."""
+        return {
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "key": self.key,
+            "value": self.value,
+            "headers": self.headers,
+            "ts": self.ts,
+            "ts_type": self.ts_type,
+            "attempt": self.attempt,
+        }
+
+    def _decoded(self, decode: Callable[[bytes], Any], data: bytes | None, part: str) -> Any:
+        if data is None:
+            return None
+        try:
+            return decode(data)
+        except (ValueError, TypeError, LookupError) as error:
+            reason = f"{type(error).__name__} in its deserializer"
+            if isinstance(error, UnicodeDecodeError):
+                reason = f"byte {error.start} is not valid {error.encoding}"
+            raise DecodeError(f"the {part} of {self.topic}[{self.partition}]@{self.offset}: {reason}") from error

@@ -1,0 +1,76 @@
+"""What a handler raises or returns to steer what happens to its message.
+
+These are decisions, not errors: ``Retry``, ``Skip`` and ``Reject`` are raised, ``CommitThrough`` and
+``NO_COMMIT`` are returned (Kaffe's ``{:ok, offset}`` and ``{:ok, :no_commit}``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from .errors import KafkaIntegrationError
+
+if TYPE_CHECKING:
+    from .message import Message
+
+
+class Decision(Exception):  # noqa: N818 - steers, is no error
+    """What a handler decided about its message."""
+
+
+class Retry(Decision):
+    """Handle the message again, ``after_seconds`` from now at the earliest (None: by the consumer's ``retry``).
+
+    It uses up an attempt, so that a message can't retry for ever unless ``retry["attempts"]`` is None.
+    """
+
+    def __init__(self, after_seconds: float | None = None) -> None:
+        self.after_seconds = after_seconds
+        super().__init__(after_seconds)
+
+
+class Skip(Decision):
+    """Drop the message: it is counted as skipped, committed, and not kept."""
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Reject(Decision):
+    """Make the message a dead letter at once, without further attempts."""
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class BatchError(KafkaIntegrationError):
+    """Raised by ``handle_messages``: these messages failed, all others of the batch count as handled."""
+
+    def __init__(self, failures: Mapping[Message, Exception]) -> None:
+        self.failures = dict(failures)
+        super().__init__(f"{len(self.failures)} message(s) of the batch failed")
+
+
+class CommitThrough:
+    """Returned by ``handle_messages``: everything up to and including ``message`` is handled, the rest comes again."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+
+class NoCommit:
+    """Type of ``NO_COMMIT``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NO_COMMIT"
+
+
+NO_COMMIT: Final = NoCommit()
+"""Returned by a handler: handled, but to be committed only with a later batch."""
