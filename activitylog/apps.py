@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ActivityLogConfig(AppConfig):
+    name = "activitylog"
+    verbose_name = "Activity log"
+    default_auto_field = "django.db.models.BigAutoField"
