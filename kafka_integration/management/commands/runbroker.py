@@ -1,0 +1,41 @@
+"""``manage.py runbroker``: the embedded broker, for development without Kafka, Java or Docker."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+from kafka_integration.client.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
+from kafka_integration.conf import get_settings
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class Command(BaseCommand):
+    help = _("Runs the embedded broker that consumers and producers with the endpoints “embedded” find by themselves.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Blocked first: librdkafka's threads inherit the mask, so that only sigwait() receives them.
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            with announced_broker(configured_topics(get_settings())) as broker:
+                self._greet(broker.servers)
+                signal.sigwait(STOP_SIGNALS)
+        except EmbeddedBrokerRunningError as error:
+            raise CommandError(str(error)) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        self.stdout.write(_("The embedded broker has stopped; its messages are gone."))
+
+    def _greet(self, servers: str) -> None:
+        self.stdout.write(
+            _(
+                "The embedded broker listens on {servers}. Stop it with Ctrl-C.\n"
+                "It keeps everything in memory: about the last 5 MB of each partition, and nothing once it stops."
+            ).format(servers=servers)
+        )
+        self.stdout.flush()
+
