@@ -1,0 +1,43 @@
+"""Apache Kafka's jars, brought from Maven Central into a git-ignored folder when they are missing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.processes import PROJECT
+
+POM = Path(__file__).with_name("kafka-pom.xml")
+LIBS = PROJECT / ".kafka" / "libs"
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+def missing_for_kafka() -> str | None:
+    """What this machine lacks to run Kafka, or None."""
+    if shutil.which("java") is None:
+        return "no Java (Debian: apt-get install openjdk-17-jre-headless)"
+    if not _complete() and shutil.which("mvn") is None:
+        return "no Kafka jars and no Maven to fetch them (Debian: apt-get install maven)"
+    return None
+
+
+def fetch_jars() -> Path:
+    """The folder of the jars, complete and of the version that the pom names."""
+    if not _complete():
+        shutil.rmtree(LIBS, ignore_errors=True)
+        LIBS.mkdir(parents=True)
+        command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), _COPY, f"-DoutputDirectory={LIBS}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode:
+            raise RuntimeError(f"Maven could not fetch Kafka's jars:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        _stamp().write_text(POM.read_text())
+    return LIBS
+
+
+def _complete() -> bool:
+    return _stamp().exists() and _stamp().read_text() == POM.read_text()
+
+
+def _stamp() -> Path:
+    return LIBS / "complete"
