@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+V = TypeVar("V")
+
+
+class FrozenMapping(Mapping[str, V], Generic[V]):
+    """A mapping that doesn't change and can be hashed, so that settings can be compared and used as keys."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, V]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: str) -> V:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items))
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+EMPTY: FrozenMapping[Any] = FrozenMapping({})
 
 Transport = Literal["kafka", "embedded", "memory"]
 FailureAction = Literal["retry", "dead_letter", "skip", "stop"]
@@ -15,12 +41,16 @@ FailureAction = Literal["retry", "dead_letter", "skip", "stop"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """TLS of a connection; ``ca``, ``cert`` and ``key`` are file paths or PEM text."""
+    """TLS of a connection; ``ca``, ``cert`` and ``key`` are file paths or PEM text.
+
+    ``verify`` False trusts any certificate; ``verify_hostname`` False only one that was issued to another name.
+    """
 
     ca: str | None = None
     cert: str | None = None
     key: str | None = field(default=None, repr=False)
     verify: bool = True
+    verify_hostname: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +101,7 @@ class ConsumerSettings:
     min_bytes: int | None = None
     max_wait_time_ms: int | None = None
     prefetch_count: int | None = None
+    prefetch_bytes: int | None = None
     subscriber_retries: int = 5
     subscriber_retry_delay_ms: int = 5000
     allow_topic_auto_creation: bool = False

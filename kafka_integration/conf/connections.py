@@ -1,0 +1,81 @@
+"""Connections, inherited: what a consumer or the producer doesn't say itself is said at the top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .endpoints import Endpoints, parse_endpoints
+from .problems import Kind
+from .readers import boolean
+from .section import Section
+from .security import parse_sasl, parse_tls, read_heroku_environment
+from .values import EMPTY, Connection, FrozenMapping, Sasl, Tls
+
+CONNECTION_KEYS = ("endpoints", "ssl", "sasl", "heroku_kafka_env", "config")
+
+# Properties that lead to, or into, a real cluster: the embedded and the memory broker have neither TLS nor passwords.
+_REAL_CLUSTER_PREFIXES = ("ssl.", "sasl.", "security.", "enable.ssl.", "enable.sasl.", "oauth_cb", "https.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """What is known about the connection at one level of the settings, the levels above included."""
+
+    endpoints: Endpoints | None = None
+    endpoints_wrong: bool = False
+    tls: Tls | None = None
+    tls_given: bool = False
+    sasl: Sasl | None = None
+    config: Mapping[str, Any] = EMPTY
+
+    @property
+    def missing(self) -> bool:
+        """Whether no level said where Kafka is."""
+        return self.endpoints is None and not self.endpoints_wrong
+
+    def connection(self) -> Connection:
+        """Return the connection that code uses."""
+        endpoints = self.endpoints or Endpoints()
+        if endpoints.transport != "kafka":
+            config = {key: self.config[key] for key in self.config if not key.startswith(_REAL_CLUSTER_PREFIXES)}
+            return Connection(transport=endpoints.transport, config=FrozenMapping(config))
+        tls = self.tls if self.tls_given else Tls() if endpoints.tls else None
+        return Connection(servers=endpoints.servers, tls=tls, sasl=self.sasl, config=self.config)
+
+
+def read_level(section: Section, above: Level) -> Level:
+    """Return ``above`` with what ``section`` says itself."""
+    level = _with_endpoints(section, above)
+    if "ssl" in section:
+        path = section.path_of("ssl")
+        level = replace(level, tls=parse_tls(section.values["ssl"], path, section.problems), tls_given=True)
+    if "sasl" in section:
+        path = section.path_of("sasl")
+        level = replace(level, sasl=parse_sasl(section.values["sasl"], path, section.problems))
+    config = section.section("config", '{"client.rack": "eu-1"}')
+    if config is not None:
+        level = replace(level, config=FrozenMapping({**level.config, **config.values}))
+    _refuse_plain_over_tls_url(section, level)
+    return level
+
+
+def _with_endpoints(section: Section, above: Level) -> Level:
+    if section.read("heroku_kafka_env", boolean, False):
+        if "endpoints" in section:
+            other = section.path_of("endpoints")
+            section.add("heroku_kafka_env", Kind.CONTRADICTION, f"is True, and {other} is given too: remove one")
+        endpoints, tls = read_heroku_environment(section.path_of("heroku_kafka_env"), section.problems)
+        return replace(above, endpoints=endpoints, endpoints_wrong=endpoints is None, tls=tls, tls_given=True)
+    if "endpoints" not in section:
+        return above
+    endpoints = parse_endpoints(section.values["endpoints"], section.path_of("endpoints"), section.problems)
+    return replace(above, endpoints=endpoints, endpoints_wrong=endpoints is None)
+
+
+def _refuse_plain_over_tls_url(section: Section, level: Level) -> None:
+    if level.endpoints is None or not level.endpoints.tls or not level.tls_given or level.tls is not None:
+        return
+    if section.values.get("ssl") in (False, None) and "ssl" in section:
+        section.add("ssl", Kind.CONTRADICTION, "is off, but the endpoints say kafka+ssl://: drop one of the two")
