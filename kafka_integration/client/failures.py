@@ -1,0 +1,127 @@
+"""The edge at which librdkafka's errors become ours: clear text, with place and remedy and without secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from ..errors import BrokerError, BrokerUnavailableError
+from .causes import CAUSES, Cause, denied, passing
+from .certificates import certificate_problem, find_address
+
+# librdkafka quotes the refused value; of these properties it is a secret, or may hold one.
+_QUOTED_SECRET = re.compile(
+    r'(?i)(value )"[^"]*"( for configuration property "[^"]*(?:password|secret|token|key|jaas|sasl|pem|config)[^"]*")'
+)
+_USERINFO = re.compile(r"//[^/@\s]+@")
+# What a handshake can fail for, by librdkafka's text or by that of ``certificate_problem``.
+_TLS_CAUSES = (
+    (
+        re.compile(r"(?i)host\s?name mismatch|ip address mismatch"),
+        denied(
+            "the broker's certificate is for another host name",
+            'Use a name of the certificate in KAFKA["endpoints"] (and in the broker\'s advertised.listeners).',
+        ),
+    ),
+    (
+        re.compile(r"(?i)certificate has expired|not yet valid"),
+        denied("the broker's certificate is out of date", "Renew it, or set this machine's clock."),
+    ),
+    (
+        re.compile(r"(?i)certificate verify failed|self.signed|unable to get (?:local )?issuer"),
+        denied(
+            "the broker's certificate is not signed by a CA that this client trusts",
+            'Give the CA that signed it as "ca" in KAFKA["ssl"].',
+        ),
+    ),
+    (
+        re.compile(r"(?i)\balert\b|unexpected message"),
+        denied(
+            "the broker refused the TLS handshake",
+            'It may ask for a client certificate: give "cert" and "key" in KAFKA["ssl"].',
+        ),
+    ),
+    (
+        re.compile(r"(?i)wrong version number|unknown protocol|packet length too long"),
+        denied(
+            "the broker does not speak TLS on this port",
+            'Use the port of its TLS listener, or remove "ssl" from settings.KAFKA.',
+        ),
+    ),
+    (
+        re.compile(r"PLAINTEXT broker listener"),
+        passing(
+            "the broker closed the connection during the TLS handshake",
+            'If that goes on, its port is no TLS listener: use another port, or remove "ssl" from settings.KAFKA.',
+            BrokerUnavailableError,
+        ),
+    ),
+    (
+        re.compile(r"SSL listener|require SASL|in state APIVERSION_QUERY"),
+        passing(
+            "the broker closed the connection, as one does that expects TLS or SASL",
+            'If that goes on, check "ssl" and "sasl" in settings.KAFKA against the listener.',
+            BrokerUnavailableError,
+        ),
+    ),
+)
+
+
+def translate(
+    error: KafkaError | KafkaException, *, place: str = "Kafka", properties: Mapping[str, Any] | None = None
+) -> BrokerError:
+    """Our error for one of librdkafka's; ``place`` says whose it is (``"topic login"``, ``"consumer marketing"``).
+
+    Its ``retriable`` is True where time may heal it: the broker is down, a leader is being elected. With the
+    client's ``properties`` a refused certificate is looked at once more, to say what is wrong with it.
+    """
+    kafka_error = _kafka_error(error)
+    if kafka_error is None:
+        return BrokerError(f"{place}: {without_secrets(str(error))}")
+    code, detail = kafka_error.name(), without_secrets(kafka_error.str())
+    if properties is not None and "certificate verify failed" in detail:
+        detail = _with_certificate_problem(detail, properties)
+    cause = _cause(kafka_error, detail)
+    return cause.error(
+        f"{place}: {cause.text} ({code}: {detail}). {cause.remedy}".rstrip(),
+        code=code,
+        retriable=cause.retriable and not kafka_error.fatal(),
+        fatal=kafka_error.fatal(),
+    )
+
+
+def is_retriable(error: KafkaError) -> bool:
+    """Whether time may heal it, so that waiting is right and no message is to blame."""
+    return _cause(error, error.str()).retriable and not error.fatal()
+
+
+def without_secrets(detail: str) -> str:
+    """One of librdkafka's texts with whatever it quotes of passwords and keys taken out."""
+    detail = detail.removeprefix("Broker: ").removeprefix("Local: ")
+    return _USERINFO.sub("//", _QUOTED_SECRET.sub(r"\1(hidden)\2", detail))
+
+
+def _kafka_error(error: KafkaError | KafkaException) -> KafkaError | None:
+    if isinstance(error, KafkaError):
+        return error
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, KafkaError) else None
+
+
+def _cause(error: KafkaError, detail: str) -> Cause:
+    code = error.name()
+    if code in ("_SSL", "_TRANSPORT", "_FAIL"):
+        for pattern, cause in _TLS_CAUSES:
+            if pattern.search(detail):
+                return cause
+    return CAUSES.get(code) or Cause(text="Kafka answered with an error", retriable=error.retriable())
+
+
+def _with_certificate_problem(detail: str, properties: Mapping[str, Any]) -> str:
+    # Instead of librdkafka's text, which speaks of the CA whatever the reason.
+    address = find_address(detail)
+    problem = certificate_problem(address, properties) if address else None
+    return f"{address[0]}:{address[1]}: {problem.rstrip('.')}" if address and problem else detail
