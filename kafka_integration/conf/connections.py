@@ -9,6 +9,7 @@ from typing import Any
 from .endpoints import Endpoints, parse_endpoints
 from .problems import Kind
 from .readers import boolean
+from .reserved import reserved_reason
 from .section import Section
 from .security import parse_sasl, parse_tls, read_heroku_environment
 from .values import EMPTY, Connection, FrozenMapping, Sasl, Tls
@@ -29,6 +30,7 @@ class Level:
     tls_given: bool = False
     sasl: Sasl | None = None
     config: Mapping[str, Any] = EMPTY
+    config_paths: Mapping[str, str] = EMPTY
 
     @property
     def missing(self) -> bool:
@@ -54,11 +56,24 @@ def read_level(section: Section, above: Level) -> Level:
     if "sasl" in section:
         path = section.path_of("sasl")
         level = replace(level, sasl=parse_sasl(section.values["sasl"], path, section.problems))
-    config = section.section("config", '{"client.rack": "eu-1"}')
-    if config is not None:
-        level = replace(level, config=FrozenMapping({**level.config, **config.values}))
+    level = _with_config(section.section("config", '{"client.rack": "eu-1"}'), level)
     _refuse_plain_over_tls_url(section, level)
     return level
+
+
+def _with_config(config: Section | None, level: Level) -> Level:
+    if config is None:
+        return level
+    for name, value in config.values.items():
+        if reason := reserved_reason(name, value):
+            config.add(name, Kind.RESERVED_PROPERTY, f"can't be set: {reason}")
+    given = {name: value for name, value in config.values.items() if isinstance(name, str)}
+    paths = {name: config.path_of(name) for name in given}
+    return replace(
+        level,
+        config=FrozenMapping({**level.config, **given}),
+        config_paths=FrozenMapping({**level.config_paths, **paths}),
+    )
 
 
 def _with_endpoints(section: Section, above: Level) -> Level:

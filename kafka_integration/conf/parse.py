@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from django.conf import settings
 
 from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import Definition, merge_sections, parse_consumer
-from .contradictions import find_contradictions
+from .contradictions import find_consumer_contradictions, find_producer_contradictions, warn_of_split_topics
 from .endpoints import EXAMPLE
 from .installed import Contributions, read_apps
 from .problems import Kind, Problem, Problems
 from .producers import parse_outbox, parse_producer, parse_topics
-from .readers import integer, optional
+from .readers import Reader, integer, optional
 from .section import Section, shape
-from .values import FrozenMapping, Settings, TopicSettings
+from .values import EMPTY, ConsumerSettings, FrozenMapping, Settings, TopicSettings
 
-KEYS = (
-    *CONNECTION_KEYS,
-    "consumer",
-    "consumers",
-    "producer",
-    "topics",
-    "outbox",
-    "dead_letter_retention_days",
-    "deduplication_retention_days",
-)
 ROOT = "KAFKA"
 SEED_NAME = "default"
+RETENTION_READERS: dict[str, Reader[Any]] = {
+    "dead_letter_retention_days": optional(integer(1, 36_500)),
+    "deduplication_retention_days": integer(1, 36_500),
+}
+KEYS = (*CONNECTION_KEYS, "consumer", "consumers", "producer", "topics", "outbox", *RETENTION_READERS)
+
+Client = Literal["any", "consumer", "producer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawProperty:
+    """One entry of a ``"config"``; ``client`` says which clients it is for."""
+
+    path: str
+    name: str
+    value: Any = field(repr=False)
+    client: Client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +46,10 @@ class Examined:
 
     settings: Settings | None
     problems: tuple[Problem, ...]
-    sections: Mapping[str, Section] = FrozenMapping({})
+    warnings: tuple[Problem, ...] = ()
+    raw_properties: tuple[RawProperty, ...] = ()
+    producer: Section | None = None
+    consumers: Mapping[str, Section] = EMPTY
 
 
 def examine() -> Examined:
@@ -50,11 +60,12 @@ def examine() -> Examined:
         state = f"is {shape(values)}" if hasattr(settings, "KAFKA") else "is missing"
         problems.add(Kind.SHAPE, f'settings.{ROOT} {state}: give it a dict, to begin with {{"endpoints": "embedded"}}.')
         return Examined(settings=None, problems=tuple(problems))
-    return _examine_root(Section(values, ROOT, problems), problems)
+    return _examine_root(Section(values, ROOT, problems))
 
 
-def _examine_root(root: Section, problems: Problems) -> Examined:
+def _examine_root(root: Section) -> Examined:
     root.refuse_unknown(KEYS)
+    problems = root.problems
     contributions = read_apps(problems)
     top = read_level(root, Level())
     definitions = _definitions(root, contributions)
@@ -63,27 +74,46 @@ def _examine_root(root: Section, problems: Problems) -> Examined:
     producer, producer_level = parse_producer(
         producer_section or Section({}, root.path_of("producer"), problems), top, contributions.producer_topics
     )
-    nowhere = [definitions[name].section.path for name, (_, level) in parsed.items() if level.missing]
-    if producer_level.missing and (producer_section is not None or not parsed):
-        nowhere.append(root.path_of("producer"))
-    _require_endpoints(root, nowhere)
-    result = Settings(
+    levels = {definitions[name].section.path: level for name, (_, level) in parsed.items()}
+    if producer_section is not None or not parsed:
+        levels[root.path_of("producer")] = producer_level
+    _require_endpoints(root, levels)
+    found = Settings(
         connection=top.connection(),
         producer=producer,
         consumers=FrozenMapping({name: consumer for name, (consumer, _) in parsed.items()}),
         topics=_topics(root, contributions),
         outbox=parse_outbox(root.section("outbox", '{"batch_size": 500}')),
-        **root.read_given(_RETENTION_READERS),
+        **root.read_given(RETENTION_READERS),
     )
-    sections = {"": root, **{name: definition.section for name, definition in definitions.items()}}
-    find_contradictions(result, producer_section, sections, problems)
-    return Examined(settings=result, problems=tuple(problems), sections=FrozenMapping(sections))
+    for name, (consumer, level) in parsed.items():
+        find_consumer_contradictions(consumer, level, definitions[name].section)
+    find_producer_contradictions(producer, producer_level, problems)
+    warn_of_split_topics(found, problems)
+    return Examined(
+        settings=found,
+        problems=tuple(problem for problem in problems if not problem.is_warning),
+        warnings=tuple(problem for problem in problems if problem.is_warning),
+        raw_properties=_raw_properties(top, producer_level, parsed),
+        producer=producer_section,
+        consumers=FrozenMapping({name: definition.section for name, definition in definitions.items()}),
+    )
 
 
-_RETENTION_READERS: dict[str, Any] = {
-    "dead_letter_retention_days": optional(integer(1, 36_500)),
-    "deduplication_retention_days": integer(1, 36_500),
-}
+def _raw_properties(
+    top: Level, producer: Level, parsed: Mapping[str, tuple[ConsumerSettings, Level]]
+) -> tuple[RawProperty, ...]:
+    of_clients: list[tuple[Level, Client]] = [(producer, "producer")]
+    of_clients += [(level, "consumer") for _, level in parsed.values()]
+    found = _own_properties(top, Level(), "any")
+    for level, client in of_clients:
+        found += _own_properties(level, top, client)
+    return tuple(found)
+
+
+def _own_properties(level: Level, above: Level, client: Client) -> list[RawProperty]:
+    own = {name: path for name, path in level.config_paths.items() if above.config_paths.get(name) != path}
+    return [RawProperty(path=path, name=name, value=level.config[name], client=client) for name, path in own.items()]
 
 
 def _definitions(root: Section, contributions: Contributions) -> dict[str, Definition]:
@@ -115,7 +145,8 @@ def _project_sections(root: Section) -> dict[str, Section]:
     return found
 
 
-def _require_endpoints(root: Section, nowhere: list[str]) -> None:
+def _require_endpoints(root: Section, levels: Mapping[str, Level]) -> None:
+    nowhere = [path for path, level in levels.items() if level.missing]
     if nowhere:
         root.problems.add(
             Kind.MISSING,

@@ -29,6 +29,10 @@ class Kind(StrEnum):
     DATABASE = "E014"
     CERTIFICATE = "E015"
     DUPLICATE_CONSUMER = "E016"
+    NO_EFFECT = "W001"
+    SPLIT_TOPIC = "W002"
+    UNVERIFIED = "W003"
+    PLAIN_PASSWORD = "W004"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,11 @@ class Problem:
 
     kind: Kind
     text: str
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the settings work all the same."""
+        return self.kind.startswith("W")
 
     def __str__(self) -> str:
         return self.text

@@ -26,6 +26,7 @@ MECHANISMS = {
     "scram_sha_512": "SCRAM-SHA-512",
     "oauthbearer": "OAUTHBEARER",
 }
+OAUTHBEARER = MECHANISMS["oauthbearer"]
 HEROKU_VARIABLES = ("KAFKA_URL", "KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY", "KAFKA_TRUSTED_CERT")
 
 _PEM_BEGIN = "-----BEGIN "
@@ -100,7 +101,10 @@ def parse_sasl(value: Any, path: str, problems: Problems) -> Sasl | None:
         problems.add(Kind.SECURITY, f"{path} is empty: use a dict like {example}, or None for no authentication.")
         return None
     mechanism = _mechanism(section)
-    login, password = (_credential(section, key) for key in ("login", "password"))
+    # A token may come from elsewhere; find_missing_token_source looks at that.
+    keys = [key for key in ("login", "password") if mechanism != OAUTHBEARER or key in section]
+    credentials = {key: _credential(section, key) for key in keys}
+    login, password = credentials.get("login"), credentials.get("password")
     if mechanism is None:
         return None
     return Sasl(mechanism=mechanism, login=login, password=password)
