@@ -7,6 +7,7 @@ watcher, a process of its own, is told of each session id and directory, and act
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import select
 import shutil
@@ -31,6 +32,13 @@ def release(kind: str, name: int | str) -> None:
 def members_of_session(session: int) -> list[int]:
     """The processes of a session: children that changed their process group are among them."""
     return [pid for pid in _all_pids() if _session_of(pid) == session]
+
+
+def end_session(session: int) -> None:
+    """SIGKILL to each of its processes."""
+    for pid in members_of_session(session):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _tell(sign: str, kind: str, name: int | str) -> None:
@@ -91,11 +99,7 @@ def _remove(kind: str, name: str) -> None:
     if kind == "directory":
         shutil.rmtree(name, ignore_errors=True)
         return
-    for pid in members_of_session(int(name)):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    end_session(int(name))
 
 
 if __name__ == "__main__":

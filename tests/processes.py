@@ -104,18 +104,17 @@ class ChildProcess:
         if self._gone:
             return  # its id may be another process's by now
         self._gone = True
-        for pid in self.members():
-            _send(pid, signal.SIGKILL)
+        orphans.end_session(self.pid)
         self._popen.wait()
         orphans.release("session", self.pid)
 
     def freeze(self) -> None:
         for pid in self.members():
-            _send(pid, signal.SIGSTOP)
+            send_signal(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         for pid in self.members():
-            _send(pid, signal.SIGCONT)
+            send_signal(pid, signal.SIGCONT)
 
     def close(self, timeout: float = 5.0) -> None:
         """Ends it whatever its state: politely first, then not."""
@@ -149,11 +148,19 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "1", **(extra or {})}
 
 
-def _send(pid: int, number: signal.Signals) -> None:
-    try:
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """To a process that may be gone already."""
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        return
+
+
+def is_running(pid: int) -> bool:
+    """False for a zombie too: it holds nothing but its entry."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _children(pid: int) -> list[int]:

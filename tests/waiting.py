@@ -26,5 +26,5 @@ def wait_for(
             return value
         if time.monotonic() >= deadline:
             text = message() if callable(message) else message
-            raise AssertionError(f"after {timeout:g} s still not: {text or condition!r} (last value: {value!r})")
+            raise AssertionError(f"after {timeout:g} s still not: {text or repr(condition)} (last value: {value!r})")
         time.sleep(interval)

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import uuid
-from base64 import urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -148,7 +148,9 @@ class KafkaCluster:
         running = [node for node in self._nodes if node.running]
         for node in running:
             wait_for(lambda node=node: self._listens(node), timeout, f"broker {node.number} listens", interval=0.1)
-        admin = AdminClient({"bootstrap.servers": ",".join(f"127.0.0.1:{node.ports['PLAIN']}" for node in running)})
+        bootstrap = ",".join(f"127.0.0.1:{node.ports['PLAIN']}" for node in running)
+        # Lost connections are what it is here to see: it need not log them.
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         expected = {node.number for node in running}
         wait_for(lambda: expected <= _known_brokers(admin), timeout, self._last_words, interval=0.1)
 
@@ -182,7 +184,8 @@ class KafkaCluster:
     def _cluster_id(self) -> str:
         remembered = self.directory / "cluster-id"
         if not remembered.exists():
-            remembered.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            # Base64 of 16 bytes; a leading hyphen would be read as an option.
+            remembered.write_text(b64encode(uuid.uuid4().bytes, altchars=b"ab").decode().rstrip("="))
         return remembered.read_text()
 
     def _launch(self, node: Node) -> None:
