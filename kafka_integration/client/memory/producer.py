@@ -1,0 +1,80 @@
+"""confluent-kafka's ``Producer`` on the memory broker, as far as this package calls it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from .broker import MemoryBroker, MemoryRecord
+from .metadata import ClusterMetadata, cluster_metadata
+
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
+Headers = Mapping[str, bytes | str | None] | Iterable[tuple[str, bytes | str | None]]
+
+
+class MemoryProducer:
+    """Appends at once; ``poll()`` and ``flush()`` report the deliveries, as with the real one.
+
+    Creating topics is left to the broker, which makes them on first use.
+    """
+
+    def __init__(self, broker: MemoryBroker, properties: Mapping[str, Any]) -> None:
+        self._broker = broker
+        self._max_bytes = int(properties.get("message.max.bytes", 1_000_000))
+        self._reports: deque[tuple[DeliveryCallback | None, MemoryRecord]] = deque()
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | str | None = None,
+        key: bytes | str | None = None,
+        partition: int = -1,
+        callback: DeliveryCallback | None = None,
+        on_delivery: DeliveryCallback | None = None,
+        timestamp: int = 0,
+        headers: Headers | None = None,
+    ) -> None:
+        if len(value or b"") + len(key or b"") > self._max_bytes:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "Broker: Message size too large"))
+        record = self._broker.produce(
+            topic,
+            value,
+            key,
+            headers=headers.items() if isinstance(headers, Mapping) else headers or (),
+            partition=None if partition < 0 else partition,
+            timestamp_ms=timestamp or None,
+        )
+        self._reports.append((on_delivery or callback, record))
+
+    def poll(self, timeout: float = -1) -> int:
+        """The number of deliveries reported; never waits, because nothing is ever under way."""
+        count = 0
+        while self._reports:
+            callback, record = self._reports.popleft()
+            count += 1
+            if callback:
+                callback(None, record.as_message())
+        return count
+
+    def flush(self, timeout: float = -1) -> int:
+        self.poll(0)
+        return len(self)
+
+    def purge(self, in_queue: bool = True, in_flight: bool = True, blocking: bool = True) -> None:
+        """Nothing to drop: what was produced is already there."""
+
+    def close(self) -> bool:
+        self.flush()
+        return True
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
+        """Like the real producer's, asking for a topic makes it."""
+        if topic is not None:
+            self._broker.create_topic(topic)
+        return cluster_metadata(self._broker, topic)
+
+    def __len__(self) -> int:
+        return len(self._reports)
