@@ -13,4 +13,6 @@ class KafkaIntegrationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from . import checks  # noqa: F401 - registers them; it imports models, which are ready only now
+
         setting_changed.connect(reset_settings, dispatch_uid="kafka_integration.conf")

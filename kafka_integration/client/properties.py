@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from ..conf.endpoints import EXAMPLE
-from ..conf.security import is_pem
+from ..conf.security import OAUTHBEARER, is_pem
 from ..conf.values import Connection, ConsumerSettings, ProducerSettings, Sasl, Tls
 from ..errors import ConfigurationError
 from . import property_names
@@ -30,7 +30,7 @@ def consumer_properties(consumer: ConsumerSettings) -> dict[str, Any]:
     embedded = consumer.connection.transport == "embedded"
     properties: dict[str, Any] = {
         **_connection_properties(consumer.connection),
-        "client.id": f"{consumer.consumer_group}-{consumer.name}",
+        "client.id": consumer.name,
         "group.id": consumer.consumer_group,
         "group.protocol": consumer.group_protocol,
         "auto.offset.reset": RESET_POLICIES[consumer.offset_reset_policy],
@@ -124,13 +124,11 @@ def _tls_properties(tls: Tls) -> dict[str, Any]:
 
 
 def _sasl_properties(sasl: Sasl) -> dict[str, Any]:
-    if sasl.mechanism == "OAUTHBEARER":
-        return {
-            "sasl.mechanism": sasl.mechanism,
-            "sasl.oauthbearer.method": "oidc",
-            "sasl.oauthbearer.client.id": sasl.login,
-            "sasl.oauthbearer.client.secret": sasl.password,
-        }
+    if sasl.mechanism == OAUTHBEARER:
+        # Without login and password the token comes from "oauth_cb", or from another method in "config".
+        credentials = {"sasl.oauthbearer.client.id": sasl.login, "sasl.oauthbearer.client.secret": sasl.password}
+        oidc = {"sasl.oauthbearer.method": "oidc", **credentials} if sasl.login else {}
+        return {"sasl.mechanism": sasl.mechanism, **oidc}
     return {"sasl.mechanism": sasl.mechanism, "sasl.username": sasl.login, "sasl.password": sasl.password}
 
 

@@ -11,6 +11,7 @@ from .connections import Level
 from .problems import Kind, Problems, shown
 from .reserved import says_yes
 from .section import Section
+from .security import OAUTHBEARER
 from .values import ConsumerSettings, ProducerSettings, Settings
 
 MAX_POLL_INTERVAL_MS = 300_000
@@ -155,6 +156,8 @@ def _look_at_security(level: Level, problems: Problems) -> None:
     connection = level.connection()
     if connection.transport != "kafka":
         return
+    if connection.sasl is not None and connection.sasl.mechanism == OAUTHBEARER:
+        _look_at_token_source(level, problems)
     protocol = str(level.config.get("security.protocol", _protocol(connection.tls, connection.sasl))).lower()
     for name in level.config:
         needed = "sasl_" if name.startswith("sasl.") else "ssl" if name.startswith("ssl.") else ""
@@ -173,6 +176,17 @@ def _look_at_security(level: Level, problems: Problems) -> None:
                     Kind.SECURITY,
                     f'{level.config_paths["security.protocol"]} is "{protocol}", which leaves out "{key}": remove it.',
                 )
+
+
+def _look_at_token_source(level: Level, problems: Problems) -> None:
+    if "oauth_cb" in level.config or "enable.sasl.oauthbearer.unsecure.jwt" in level.config:
+        return
+    if not any(name.startswith("sasl.oauthbearer.") for name in level.config):
+        problems.add(
+            Kind.SECURITY,
+            '"sasl" with the mechanism "oauthbearer" needs to know where tokens come from: give "config": '
+            '{"sasl.oauthbearer.token.endpoint.url": "https://…"}, or {"oauth_cb": "path.to.function"}.',
+        )
 
 
 def _protocol(tls: object, sasl: object) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from .endpoints import Endpoints, parse_endpoints
-from .problems import Kind, Problems
+from .problems import Kind, Problem, Problems
 from .readers import Invalid, Reader, boolean, path_or_pem
 from .section import Section, sentence, shape
-from .values import Sasl, Tls
+from .values import Connection, Sasl, Tls
 
 TLS_KEYS: dict[str, Reader[Any]] = {
     "ca": path_or_pem,
@@ -26,6 +27,7 @@ MECHANISMS = {
     "scram_sha_512": "SCRAM-SHA-512",
     "oauthbearer": "OAUTHBEARER",
 }
+KEY_PASSWORD = "ssl.key.password"
 OAUTHBEARER = MECHANISMS["oauthbearer"]
 HEROKU_VARIABLES = ("KAFKA_URL", "KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY", "KAFKA_TRUSTED_CERT")
 
@@ -163,3 +165,71 @@ def read_heroku_environment(path: str, problems: Problems) -> tuple[Endpoints | 
         verify_hostname=False,
     )
     return endpoints, tls
+
+
+def read_problems(connection: Connection) -> list[str]:
+    """Return what is wrong with the certificates of a connection, read as the client will read them."""
+    tls = connection.tls
+    if tls is None:
+        return []
+    found = [problem for name in _PEM_LABEL if (problem := _unreadable(name, getattr(tls, name)))]
+    if found:
+        return found
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls.ca is not None and (problem := _refused_ca(context, tls.ca)):
+        found.append(problem)
+    if tls.cert is not None and tls.key is not None and not (is_pem(tls.cert) or is_pem(tls.key)):
+        try:
+            context.load_cert_chain(tls.cert, tls.key, password=lambda: str(connection.config.get(KEY_PASSWORD, "")))
+        except (ssl.SSLError, ValueError) as error:
+            found.append(
+                f'"ssl": the certificate {tls.cert} and its key {tls.key} can\'t be used together '
+                f'({_reason(error)}): give the key of this certificate, and its password as "{KEY_PASSWORD}".'
+            )
+    return found
+
+
+def _unreadable(name: str, value: str | None) -> str | None:
+    if value is None or is_pem(value):
+        return None
+    try:
+        with open(value, "rb") as file:
+            content = file.read()
+    except IsADirectoryError:
+        return None if name == "ca" else f'"ssl": "{name}" is {value}, a directory: give the path of a file.'
+    except OSError as error:
+        return f'"ssl": "{name}" is {value}, which can\'t be read: {error.strerror}.'
+    if f"{_PEM_LABEL[name]}-----".encode() not in content:
+        return f'"ssl": "{name}" is {value}, which holds no {_PEM_LABEL[name]} in PEM form.'
+    return None
+
+
+def _refused_ca(context: ssl.SSLContext, ca: str) -> str | None:
+    try:
+        if is_pem(ca):
+            context.load_verify_locations(cadata=ca)
+        else:
+            context.load_verify_locations(**{"capath" if os.path.isdir(ca) else "cafile": ca})
+    except (ssl.SSLError, ValueError) as error:
+        place = "the PEM text" if is_pem(ca) else ca
+        return f'"ssl": "ca" is {place}, which holds no usable certificate ({_reason(error)}).'
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or type(error).__name__)
+
+
+def find_weak_spots(connection: Connection) -> list[Problem]:
+    """Return what makes a connection that works one that others can listen to."""
+    found = []
+    servers = ", ".join(connection.servers)
+    if connection.tls is not None and not connection.tls.verify:
+        text = (
+            f'The connection to {servers} has "verify": False: anyone can pretend to be Kafka; give the "ca" instead.'
+        )
+        found.append(Problem(kind=Kind.UNVERIFIED, text=text))
+    if connection.tls is None and connection.sasl is not None:
+        text = f'The connection to {servers} has "sasl" without "ssl": the credentials can be read on the way; use TLS.'
+        found.append(Problem(kind=Kind.PLAIN_PASSWORD, text=text))
+    return found

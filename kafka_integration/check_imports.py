@@ -1,0 +1,84 @@
+"""What the settings name by dotted path: handlers, deserializers, partitioners, exceptions, each imported once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from .conf import Examined, Kind, Problem
+from .conf.section import sentence
+from .conf.values import ConsumerSettings
+from .consuming.handlers import load_handler
+from .errors import HandlerError
+
+CONSUMER_FUNCTIONS = ("key_deserializer", "value_deserializer")
+PRODUCER_FUNCTIONS = ("partition_strategy", "key_serializer", "value_serializer")
+
+
+def find_import_problems(found: Examined) -> list[Problem]:
+    """Return what can't be imported, or isn't what it has to be; a consumer that is off is left alone."""
+    assert found.settings is not None
+    problems: list[Problem] = []
+    for name, consumer in found.settings.consumers.items():
+        section = found.consumers[name]
+        if not consumer.enabled:
+            continue
+        problems += _handler_problems(consumer, section.path_of("message_handler"))
+        for key in CONSUMER_FUNCTIONS:
+            problems += _function_problems(getattr(consumer, key), section.path_of(key))
+        for path in consumer.failure_rules:
+            problems += _exception_problems(path, f'{section.path_of("failure_rules")}["{path}"]')
+    for key in PRODUCER_FUNCTIONS:
+        if found.producer is not None:
+            problems += _function_problems(getattr(found.settings.producer, key), found.producer.path_of(key))
+    for raw in found.raw_properties:
+        if raw.name == "oauth_cb" and not callable(raw.value):
+            problems += _function_problems(raw.value, raw.path)
+    return problems
+
+
+def _handler_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem]:
+    if not consumer.message_handler:
+        return
+    try:
+        handler = load_handler(consumer.message_handler)
+    except HandlerError as error:
+        yield Problem(kind=Kind.HANDLER, text=f"{path}: {sentence(error)}")
+        return
+    if handler.is_async and consumer.offset_storage == "database" and consumer.concurrency > 1:
+        yield Problem(
+            kind=Kind.HANDLER,
+            text=f'{path} is "{consumer.message_handler}", which is async: with "offset_storage": "database" its '
+            f'queries have to run in the transaction of one lane; set "concurrency" to 1 (it is '
+            f"{consumer.concurrency}), or write it as a plain function.",
+        )
+
+
+def _function_problems(name: Any, path: str) -> Iterator[Problem]:
+    """Yield why ``name``, where it is a dotted path, leads to no function."""
+    if not isinstance(name, str) or "." not in name:
+        return
+    function, reason = _import(name)
+    if reason is None and not callable(function):
+        reason = f"it is {type(function).__name__}, no function"
+    if reason is not None:
+        yield Problem(kind=Kind.IMPORT, text=f'{path} is "{name}": {reason}; give the path of a function.')
+
+
+def _exception_problems(name: str, path: str) -> Iterator[Problem]:
+    if "." not in name:
+        return
+    exception, reason = _import(name)
+    if reason is None and not (isinstance(exception, type) and issubclass(exception, Exception)):
+        reason = "it is no class of exceptions"
+    if reason is not None:
+        yield Problem(kind=Kind.IMPORT, text=f'{path}: {reason}; give the path of one, like "builtins.ValueError".')
+
+
+def _import(path: str) -> tuple[Any, str | None]:
+    try:
+        return import_string(path), None
+    except Exception as error:  # noqa: BLE001 - an imported module may raise whatever it likes
+        return None, f"it can't be imported ({type(error).__name__}: {error})"

@@ -1,0 +1,66 @@
+"""System checks: everything that is wrong with ``settings.KAFKA``, all at once, under fixed ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from .check_imports import find_import_problems
+from .check_tables import find_table_problems
+from .conf import Examined, Kind, Problem, examined
+from .conf.security import find_weak_spots, read_problems
+
+TAG = "kafka_integration"
+
+
+@register(TAG)
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report the settings, what they import, the properties they hand to librdkafka, and the tables they need."""
+    found = examined()
+    problems = [*found.problems, *found.warnings, *_find_property_problems(found)]
+    if found.settings is not None:
+        problems += [*find_import_problems(found), *find_table_problems(found)]
+    return [_message(problem) for problem in problems]
+
+
+@register(TAG, deploy=True)
+def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report certificates that can't be read, and connections that anyone could listen to."""
+    settings = examined().settings
+    if settings is None:
+        return []
+    used = [settings.producer.connection, *(consumer.connection for consumer in settings.consumers.values())]
+    found: list[Problem] = []
+    for connection in dict.fromkeys(used):
+        found += [Problem(kind=Kind.CERTIFICATE, text=text) for text in read_problems(connection)]
+        found += find_weak_spots(connection)
+    return [_message(problem) for problem in dict.fromkeys(found)]
+
+
+def _find_property_problems(found: Examined) -> list[Problem]:
+    # Not imported above: a project can be checked for everything else where the client doesn't load.
+    from .client.property_problems import consumer_problem, producer_problem, property_problem
+
+    problems = [
+        Problem(kind=Kind.PROPERTY, text=f"{raw.path} {text}.".replace("?.", "?"))
+        for raw in found.raw_properties
+        if (text := property_problem(raw.name, raw.value, raw.client))
+    ]
+    if problems or found.problems or found.settings is None:
+        return problems
+    together = {'KAFKA["producer"]': producer_problem(found.settings.producer)}
+    for name, consumer in found.settings.consumers.items():
+        together[found.consumers[name].path] = consumer_problem(consumer)
+    return [
+        Problem(kind=Kind.PROPERTY, text=f"{path} makes properties that librdkafka refuses together: {text}.")
+        for path, text in together.items()
+        if text
+    ]
+
+
+def _message(problem: Problem) -> CheckMessage:
+    kind = Warning if problem.is_warning else Error
+    return kind(problem.text, id=f"{TAG}.{problem.kind}")
