@@ -52,7 +52,7 @@ _TLS_CAUSES = (
         ),
     ),
     (
-        re.compile(r"PLAINTEXT broker listener"),
+        re.compile(r"PLAINTEXT broker listener|Disconnected.*in state SSL_HANDSHAKE"),
         passing(
             "the broker closed the connection during the TLS handshake",
             'If that goes on, its port is no TLS listener: use another port, or remove "ssl" from settings.KAFKA.',

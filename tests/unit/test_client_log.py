@@ -1,0 +1,161 @@
+"""What an operator reads when Kafka is away or refuses us: a line, not a flood."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from confluent_kafka import KafkaError
+
+from kafka_integration.client.logs import ClientLog
+from kafka_integration.errors import AccessDeniedError, BrokerUnavailableError
+
+REFUSED = "127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused"
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def log(clock: Clock, caplog: pytest.LogCaptureFixture) -> ClientLog:
+    caplog.set_level(logging.INFO, "kafka_integration.client")
+    return ClientLog("producer", {}, clock=clock)
+
+
+def fail(log: ClientLog, code: str, reason: str = "") -> None:
+    log.on_error(KafkaError(getattr(KafkaError, code), reason or None))
+
+
+def broker_away(log: ClientLog) -> None:
+    fail(log, "_TRANSPORT", REFUSED)
+    fail(log, "_ALL_BROKERS_DOWN", "1/1 brokers are down")
+
+
+def statistics(*up: str) -> str:
+    return json.dumps({"brokers": {name: {"nodename": name, "state": "UP"} for name in up} | {"x": {"state": "DOWN"}}})
+
+
+def test_an_outage_costs_one_line_with_address_and_reason(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
+    broker_away(log)
+    for _ in range(100):
+        fail(log, "_TRANSPORT", REFUSED)
+
+    (line,) = caplog.messages
+    assert "producer" in line
+    assert "127.0.0.1:9092" in line
+    assert "Connection refused" in line
+    assert 'KAFKA["endpoints"]' in line
+
+
+def test_a_long_outage_is_said_again_each_minute(
+    log: ClientLog, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker_away(log)
+    for _ in range(150):
+        clock.now += 1
+        fail(log, "_TRANSPORT", REFUSED)
+
+    assert len(caplog.messages) == 3
+    assert "for 120 s now" in caplog.messages[-1]
+
+
+def test_the_end_of_an_outage_is_one_line(log: ClientLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    broker_away(log)
+    clock.now += 30
+    log.reached()
+    log.reached()
+
+    assert caplog.messages[1:] == ["producer: Kafka is back after 30 s"]
+    assert log.trouble is None
+
+
+def test_a_second_outage_is_news_again(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
+    broker_away(log)
+    log.reached()
+    broker_away(log)
+
+    assert len(caplog.messages) == 3
+
+
+def test_an_idle_client_sees_in_the_statistics_that_kafka_is_back(
+    log: ClientLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker_away(log)
+    log.on_statistics(statistics())
+    assert isinstance(log.trouble, BrokerUnavailableError)
+
+    log.on_statistics(statistics("127.0.0.1:9092"))
+
+    assert log.trouble is None
+    assert "back" in caplog.messages[-1]
+
+
+def test_a_refusal_has_its_own_line_and_is_kept_as_the_reason(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        fail(log, "_AUTHENTICATION", "sasl_plaintext://127.0.0.1:9092/bootstrap: Invalid username or password")
+        fail(log, "_ALL_BROKERS_DOWN", "1/1 brokers are down")
+
+    (line,) = caplog.messages
+    assert 'KAFKA["sasl"]' in line
+    assert isinstance(log.trouble, AccessDeniedError)
+
+
+def test_one_broker_of_several_is_news_only_if_it_stays_away(
+    log: ClientLog, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(log, "_TRANSPORT", REFUSED)
+    clock.now += 4
+    fail(log, "_TRANSPORT", REFUSED)
+    assert caplog.messages == []
+
+    clock.now += 2
+    fail(log, "_TRANSPORT", REFUSED)
+    fail(log, "_TRANSPORT", REFUSED)
+
+    (line,) = caplog.messages
+    assert "other brokers" in line
+    assert log.trouble is None
+
+
+def test_a_broker_that_hangs_up_at_once_may_want_tls_or_sasl(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
+    hung_up = "127.0.0.1:9093/bootstrap: Disconnected (after 1ms in state APIVERSION_QUERY)"
+    log.log(logging.INFO, "%s [%s] %s", "FAIL", "rdkafka#producer-1", f"[thrd:{hung_up}]: {hung_up}")
+    fail(log, "_ALL_BROKERS_DOWN", "1/1 brokers are down")
+
+    (line,) = caplog.messages
+    assert "TLS or SASL" in line
+
+
+def test_librdkafkas_own_lines_come_once_a_minute_of_a_kind(
+    log: ClientLog, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        log.log(logging.WARNING, "%s [%s] %s", "REQTMOUT", "rdkafka#producer-1", "[thrd:x]: 1 request timed out")
+    clock.now += 61
+    log.log(logging.WARNING, "%s [%s] %s", "REQTMOUT", "rdkafka#producer-1", "[thrd:x]: 2 requests timed out")
+
+    assert caplog.messages == ["producer: 1 request timed out", "producer: 2 requests timed out"]
+
+
+def test_other_errors_come_once_a_minute_of_a_kind(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
+    fail(log, "GROUP_MAX_SIZE_REACHED")
+    fail(log, "GROUP_MAX_SIZE_REACHED")
+
+    (line,) = caplog.messages
+    assert "group.max.size" in line
+
+
+def test_a_callback_of_the_client_never_raises(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
+    log.on_error(None)  # type: ignore[arg-type]  # what it must survive
+
+    assert "could not be reported" in caplog.text
