@@ -8,7 +8,7 @@ from pathlib import Path
 
 import environ
 
-PROJECT = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # --- Who we are ---------------------------------------------------------------------------------------------
@@ -21,6 +21,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
     "activitylog",
+    "activitylog.trends",
     "kafka_integration",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -39,6 +40,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+if not DEBUG:  # with DEBUG, runserver serves the static files
+    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
 
 ROOT_URLCONF = "activitylog.urls"
 WSGI_APPLICATION = "activitylog.wsgi.application"
@@ -59,7 +63,7 @@ TEMPLATES = [
 
 # --- Database -----------------------------------------------------------------------------------------------
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{PROJECT / 'db.sqlite3'}")}
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Web, relay and consumers write to one file. WAL lets them read meanwhile; IMMEDIATE takes the write lock
@@ -85,10 +89,42 @@ def read_endpoints(value: str) -> str | list[str]:
     return [endpoint.strip() for endpoint in value.split(",")]
 
 
+# Which consumers an environment runs: with KAFKA_CONSUMERS_OFF=example,marketing all but these two. A consumer
+# that is switched off stays configured, so that nothing else has to change with it.
+CONSUMERS_OFF = env.list("KAFKA_CONSUMERS_OFF", default=[])
+
 KAFKA = {
     "endpoints": read_endpoints(env.str("KAFKA_ENDPOINTS", default="embedded")),
-    "producer": {"topics": ["login", "search_term", "banner_click"]},
-    "consumers": {},
+    "producer": {
+        "topics": ["our_topic", "another_topic", "login", "search_term", "banner_click"],
+    },
+    "consumers": {
+        "marketing": {
+            "topics": ["banner_click"],
+            "consumer_group": "marketing",
+            "message_handler": "activitylog.handlers.marketing",
+            "offset_storage": "database",
+            "enabled": "marketing" not in CONSUMERS_OFF,
+        },
+        "active-users": {
+            "topics": ["login", "search_term", "banner_click"],
+            "consumer_group": "active-users",
+            "message_handler": "activitylog.handlers.active_users",
+            "offset_storage": "database",
+            "enabled": "active-users" not in CONSUMERS_OFF,
+        },
+        # The rest of this one comes from the app activitylog.trends, see its AppConfig.
+        "search-trends": {
+            "enabled": "search-trends" not in CONSUMERS_OFF,
+        },
+        # The codealong's.
+        "example": {
+            "topics": ["our_topic", "another_topic"],
+            "consumer_group": "example",
+            "message_handler": "activitylog.example_consumer",
+            "enabled": "example" not in CONSUMERS_OFF,
+        },
+    },
 }
 
 # --- Language, time, files ----------------------------------------------------------------------------------
@@ -97,7 +133,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = PROJECT / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles"
 
 # --- Accounts -----------------------------------------------------------------------------------------------
 
@@ -107,6 +143,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+# The live page shows who does what. Where the site isn't a development one it asks for the permission
+# "activitylog.view_arrival".
+LIVE_PAGE_IS_PUBLIC = env.bool("LIVE_PAGE_IS_PUBLIC", default=DEBUG)
 
 # --- Security -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Search trends: a service that brings its consumer along, as an app of an umbrella project does."""
