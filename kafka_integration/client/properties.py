@@ -100,6 +100,8 @@ def _servers(connection: Connection) -> str:
         from .embedded import embedded_servers
 
         return embedded_servers()
+    if connection.transport == "memory":
+        return "memory"
     if not connection.servers:
         raise ConfigurationError([f'KAFKA["endpoints"] is missing: say where Kafka is, like {EXAMPLE}.'])
     return ",".join(connection.servers)

@@ -230,6 +230,24 @@ def test_commits_take_offsets_messages_or_what_was_stored(broker):
     assert opened.committed([P0])[0].offset == 3
 
 
+def test_asynchronous_commits_are_reported_by_the_next_poll_or_close(broker):
+    reports = []
+    note = {"group.id": "g", "on_commit": lambda error, partitions: reports.append((error, partitions[0].offset))}
+    opened = MemoryConsumer(broker, note)
+
+    opened.commit(offsets=[TopicPartition("t", 0, 1)])
+    before = list(reports)
+    opened.poll(0)
+    by_poll = list(reports)
+    opened.commit(offsets=[TopicPartition("t", 0, 2)])
+    opened.commit(offsets=[TopicPartition("t", 0, 3)], asynchronous=False)
+    opened.close()
+
+    assert before == []
+    assert by_poll == [(None, 1)]
+    assert reports == [(None, 1), (None, 2)]
+
+
 def test_committing_nothing_is_an_error(broker):
     with pytest.raises(KafkaException) as info:
         reader(broker).commit(asynchronous=False)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException, Message, murmur2
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, Message, murmur2
 
 from .group import MemoryGroup
+from .places import failure
 
 PARTITIONS = 4
 
@@ -115,10 +116,10 @@ class MemoryBroker:
         """The partition; a ``KafkaException`` like the client's where there is none."""
         with self.changed:
             if topic not in self.topics:
-                raise _failure(KafkaError.UNKNOWN_TOPIC_OR_PART, f"Unknown topic {topic}")
+                raise failure(KafkaError.UNKNOWN_TOPIC_OR_PART, f"Unknown topic {topic}")
             partitions = self.topics[topic].partitions
             if not 0 <= partition < len(partitions):
-                raise _failure(KafkaError._UNKNOWN_PARTITION, f"{topic} has no partition {partition}")
+                raise failure(KafkaError._UNKNOWN_PARTITION, f"{topic} has no partition {partition}")
             return partitions[partition]
 
     def records(self, topic: str) -> list[MemoryRecord]:
@@ -203,7 +204,3 @@ def _place(key: bytes | None, partitions: int) -> int:
 
 def _as_bytes(data: bytes | str | None) -> bytes | None:
     return data.encode() if isinstance(data, str) else data
-
-
-def _failure(code: int, reason: str) -> KafkaException:
-    return KafkaException(KafkaError(code, reason))

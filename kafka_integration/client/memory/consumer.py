@@ -8,21 +8,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, Message, TopicPartition
 
 from .broker import MemoryBroker
 from .cursors import RESET_POLICIES, Cursors
-from .group import Place
 from .metadata import ClusterMetadata, cluster_metadata
+from .places import Place, after, failure, places_of
 
 RebalanceCallback = Callable[["MemoryConsumer", list[TopicPartition]], None]
+CommitCallback = Callable[[KafkaError | None, list[TopicPartition]], None]
 
 
 class MemoryConsumer:
     """A member of a group in this process. Rebalances are eager and happen inside ``poll()`` and ``consume()``.
 
     It differs from the real one where that helps tests: ``consume()`` returns as soon as there is a message,
-    there is no auto-commit, and asynchronous commits are done when the call returns.
+    there is no auto-commit, and asynchronous commits are done, if not yet reported, when the call returns.
     """
 
     def __init__(self, broker: MemoryBroker, properties: Mapping[str, Any]) -> None:
@@ -41,6 +42,8 @@ class MemoryConsumer:
         self._holds_share = False
         self._assigned_by_callback = False
         self._stored: dict[Place, int] = {}
+        self._on_commit: CommitCallback | None = properties.get("on_commit")
+        self._unreported_commits: list[list[TopicPartition]] = []
         self._closed = False
 
     # --- Membership
@@ -65,6 +68,7 @@ class MemoryConsumer:
     def close(self) -> None:
         if not self._closed:
             self._leave()
+            self._report_commits()
             self._closed = True
 
     def memberid(self) -> str:
@@ -87,6 +91,7 @@ class MemoryConsumer:
         self._check_open()
         deadline = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         while True:
+            self._report_commits()
             self._follow_group()
             with self._broker.changed:
                 events = self._events(num_messages)
@@ -118,7 +123,7 @@ class MemoryConsumer:
         self._check_open()
         with self._broker.changed:
             self._assigned_by_callback = True
-            self._cursors.remove(_places(partitions))
+            self._cursors.remove(places_of(partitions))
 
     def assignment(self) -> list[TopicPartition]:
         self._check_open()
@@ -127,12 +132,12 @@ class MemoryConsumer:
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self._check_open()
         with self._broker.changed:
-            self._cursors.set_paused(_places(partitions), paused=True)
+            self._cursors.set_paused(places_of(partitions), paused=True)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._check_open()
         with self._broker.changed:
-            self._cursors.set_paused(_places(partitions), paused=False)
+            self._cursors.set_paused(places_of(partitions), paused=False)
             self._broker.changed.notify_all()
 
     def seek(self, partition: TopicPartition) -> None:
@@ -144,10 +149,10 @@ class MemoryConsumer:
 
     def store_offsets(self, message: Message | None = None, offsets: Iterable[TopicPartition] | None = None) -> None:
         self._check_open()
-        for wanted in offsets if offsets is not None else _after(message):
+        for wanted in offsets if offsets is not None else after(message):
             place = wanted.topic, wanted.partition
             if place not in self._cursors:
-                raise _failure(KafkaError._STATE, f"{wanted.topic} [{wanted.partition}] is not assigned")
+                raise failure(KafkaError._STATE, f"{wanted.topic} [{wanted.partition}] is not assigned")
             self._stored[place] = wanted.offset
 
     def commit(
@@ -159,24 +164,27 @@ class MemoryConsumer:
         self._check_open()
         if offsets is None and message is None:
             offsets = [TopicPartition(*place, offset) for place, offset in self._stored.items()]
-        wanted = list(offsets) if offsets is not None else _after(message)
+        wanted = list(offsets) if offsets is not None else after(message)
         with self._broker.changed:
             if self._subscription and not self._broker.group(self._group).has(self._member_id):
-                raise _failure(KafkaError.UNKNOWN_MEMBER_ID, "Broker: Unknown member")
+                raise failure(KafkaError.UNKNOWN_MEMBER_ID, "Broker: Unknown member")
             if not asynchronous and not any(partition.offset >= 0 for partition in wanted):
-                raise _failure(KafkaError._NO_OFFSET, "Local: No offset stored")
+                raise failure(KafkaError._NO_OFFSET, "Local: No offset stored")
             for partition in wanted:
                 if partition.offset >= 0:
                     self._broker.commit(self._group, partition.topic, partition.partition, partition.offset)
-        return None if asynchronous else wanted
+        if not asynchronous:
+            return wanted
+        self._unreported_commits.append(wanted)
+        return None
 
     def committed(self, partitions: Iterable[TopicPartition], timeout: float = -1) -> list[TopicPartition]:
         self._check_open()
-        return [TopicPartition(*place, self._committed(place)) for place in _places(partitions)]
+        return [TopicPartition(*place, self._committed(place)) for place in places_of(partitions)]
 
     def position(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
         self._check_open()
-        return [TopicPartition(*place, self._cursors.position(place)) for place in _places(partitions)]
+        return [TopicPartition(*place, self._cursors.position(place)) for place in places_of(partitions)]
 
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = -1, cached: bool = False
@@ -194,6 +202,12 @@ class MemoryConsumer:
         return cluster_metadata(self._broker, topic)
 
     # --- Inside
+
+    def _report_commits(self) -> None:
+        reports, self._unreported_commits = self._unreported_commits, []
+        for offsets in reports:
+            if self._on_commit:
+                self._on_commit(None, offsets)
 
     def _events(self, most: int) -> list[Message]:
         events = self._absent_topics()
@@ -277,20 +291,3 @@ class MemoryConsumer:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("Consumer closed")
-
-
-def _places(partitions: Iterable[TopicPartition]) -> list[Place]:
-    return [(partition.topic, partition.partition) for partition in partitions]
-
-
-def _after(message: Message | None) -> list[TopicPartition]:
-    if message is None:
-        return []
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    if topic is None or partition is None or offset is None:
-        raise ValueError("The message has no topic, partition and offset")
-    return [TopicPartition(topic, partition, offset + 1)]
-
-
-def _failure(code: int, reason: str) -> KafkaException:
-    return KafkaException(KafkaError(code, reason))

@@ -11,13 +11,12 @@ from confluent_kafka import (
     OFFSET_END,
     OFFSET_INVALID,
     KafkaError,
-    KafkaException,
     Message,
     TopicPartition,
 )
 
 from .broker import MemoryBroker
-from .group import Place
+from .places import Place, failure
 
 ResetPolicy = Literal["earliest", "latest", "error"]
 RESET_POLICIES: dict[str, ResetPolicy] = {
@@ -78,7 +77,7 @@ class Cursors:
 
     def seek(self, place: Place, offset: int) -> None:
         if place not in self._cursors:
-            raise KafkaException(KafkaError(KafkaError._STATE, f"Failed to seek: {place[0]} [{place[1]}] not assigned"))
+            raise failure(KafkaError._STATE, f"Failed to seek: {place[0]} [{place[1]}] is not assigned")
         cursor = self._cursors[place]
         cursor.next_offset = self._start(place, offset)
         cursor.end_reported_at = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-Place = tuple[str, int]
+from .places import Place
 
 
 class MemoryGroup:
