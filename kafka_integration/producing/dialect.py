@@ -1,0 +1,63 @@
+"""What SQLite and PostgreSQL write differently in the outbox's few statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import NotSupportedError, connections
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """Pieces of SQL of one database system; ``{}`` in them is what they apply to."""
+
+    now: str
+    """The database's clock, read anew in each statement; never ``now()``, which stands still in a transaction."""
+    now_plus_seconds: str
+    """The same, later by the parameter's seconds."""
+    any_of: str
+    none_of_numbers: str
+    none_of_texts: str
+    age_seconds: str
+    packs_lists_as_json: bool
+
+    def pack(self, items: Iterable[Any]) -> Any:
+        """A list as the one parameter that ``any_of`` and ``none_of_…`` take."""
+        return json.dumps(list(items)) if self.packs_lists_as_json else list(items)
+
+
+def dialect_of(alias: str) -> Dialect:
+    """The dialect of a database of this project."""
+    vendor = connections[alias].vendor
+    try:
+        return _DIALECTS[vendor]
+    except KeyError:
+        raise NotSupportedError(
+            f"DATABASES[{alias!r}] is {vendor}: the outbox is relayed from PostgreSQL and SQLite."
+        ) from None
+
+
+_DIALECTS = {
+    "postgresql": Dialect(
+        now="clock_timestamp()",
+        now_plus_seconds="clock_timestamp() + %s * interval '1 second'",
+        any_of="{} = ANY(%s::bigint[])",
+        none_of_numbers="{} <> ALL(%s::bigint[])",
+        none_of_texts="{} <> ALL(%s::text[])",
+        age_seconds="extract(epoch FROM clock_timestamp() - {})",
+        packs_lists_as_json=False,
+    ),
+    "sqlite": Dialect(
+        # As Django writes a DateTimeField, so that both compare as text.
+        now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+        now_plus_seconds="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+' || %s || ' seconds')",
+        any_of="{} IN (SELECT value FROM json_each(%s))",
+        none_of_numbers="{} NOT IN (SELECT value FROM json_each(%s))",
+        none_of_texts="{} NOT IN (SELECT value FROM json_each(%s))",
+        age_seconds="(julianday('now') - julianday({})) * 86400.0",
+        packs_lists_as_json=True,
+    ),
+}

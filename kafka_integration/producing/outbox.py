@@ -1,0 +1,111 @@
+"""The outbox table as the relay reads and clears it: in SQL, a page at a time, every change under its epoch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from django.db import connections
+
+from ..headers import Headers, load_headers
+from ..models import OutboxMessage, RelayLease
+from .dialect import dialect_of
+
+LEASE_NAME = "outbox"
+
+
+class OutboxRow(NamedTuple):
+    """One published message. A tuple, because the relay makes as many of them as the broker takes."""
+
+    id: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None
+    timestamp_ms: int | None
+
+    @property
+    def size(self) -> int:
+        return len(self.key or b"") + len(self.value or b"")
+
+
+class Outbox:
+    """The rows of one database. Every change is refused, silently, once another relay has raised the epoch."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._dialect = dialect_of(alias)
+        quote = connections[alias].ops.quote_name
+        names = {"outbox": quote(OutboxMessage._meta.db_table), "lease": quote(RelayLease._meta.db_table)}
+        self._page = _PAGE.format(
+            **names,
+            not_in_flight=self._dialect.none_of_numbers.format("m.id"),
+            not_waiting=self._dialect.none_of_texts.format("m.topic"),
+        )
+        self._delete = _DELETE.format(**names, these=self._dialect.any_of.format("id"))
+        self._refuse = _REFUSE.format(**names, now=self._dialect.now)
+        self._last_id = "SELECT max(id) FROM {outbox}".format(**names)
+
+    def read(
+        self, limit: int, *, max_bytes: int, without_ids: Collection[int] = (), without_topics: Collection[str] = ()
+    ) -> list[OutboxRow]:
+        """The oldest rows that may be sent: neither refused nor held back by a refused row of their key.
+
+        There is no “greater than the last id”: a transaction with lower ids may commit after one with higher ones.
+        At most about ``max_bytes`` of keys and values are read, but one row at least.
+        """
+        pack = self._dialect.pack
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(self._page, [pack(without_ids), pack(without_topics), limit, max_bytes])
+            return [_row(*found) for found in cursor.fetchall()]
+
+    def delete(self, ids: Collection[int], epoch: int) -> int:
+        """How many of the rows were removed; fewer than asked for if some were discarded, or the lease was lost."""
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(self._delete, [self._dialect.pack(ids), LEASE_NAME, epoch])
+            return int(cursor.rowcount)
+
+    def refuse(self, row_id: int, reason: str, epoch: int) -> bool:
+        """Mark a row as refused, so that it is seen and holds its key; False if it is gone or the lease is."""
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(self._refuse, [reason, row_id, LEASE_NAME, epoch])
+            return bool(cursor.rowcount)
+
+    def last_id(self) -> int:
+        """The highest id there is now; 0 in an empty outbox."""
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(self._last_id)
+            (found,) = cursor.fetchone()
+            return found or 0
+
+
+def _row(
+    row_id: int, topic: str, key: Any, value: Any, headers: Any, partition: int | None, timestamp_ms: int | None
+) -> OutboxRow:
+    # A driver may hand out a memoryview, or JSON that it has already read.
+    key = key if key is None or type(key) is bytes else bytes(key)
+    value = value if value is None or type(value) is bytes else bytes(value)
+    dumped = json.loads(headers) if isinstance(headers, str) else headers
+    return OutboxRow(row_id, topic, key, value, load_headers(dumped), partition, timestamp_ms)
+
+
+# Lengths are known without reading a value: a page of large rows costs no more memory than one of small ones.
+_PAGE = """
+SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
+    SELECT m.*, sum(octets) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - octets AS octets_before FROM (
+        SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms,
+               coalesce(length(m.key), 0) + coalesce(length(m.value), 0) AS octets
+        FROM {outbox} m
+        WHERE m.refused_at IS NULL AND {not_in_flight} AND {not_waiting} AND NOT EXISTS (
+            SELECT 1 FROM {outbox} r
+            WHERE r.refused_at IS NOT NULL AND r.topic = m.topic AND r.key = m.key AND r.id < m.id
+        )
+        ORDER BY m.id LIMIT %s
+    ) m
+) p WHERE octets_before < %s ORDER BY id
+"""
+_FENCED = "EXISTS (SELECT 1 FROM {lease} WHERE name = %s AND epoch = %s)"
+_DELETE = "DELETE FROM {outbox} WHERE {these} AND " + _FENCED
+_REFUSE = "UPDATE {outbox} SET refused_at = {now}, refusal = %s WHERE id = %s AND " + _FENCED
