@@ -7,7 +7,6 @@ it fails instead.
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import uuid
 from collections import Counter
@@ -24,6 +23,7 @@ from tests.services.kafka import KafkaCluster
 from tests.services.kafka_jars import missing_for_kafka
 from tests.services.kcat import Kcat, missing_for_kcat
 from tests.services.postgres import PostgresServer, missing_for_postgres
+from tests.services.presence import require
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -34,7 +34,7 @@ Manage = Callable[..., ChildProcess]
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaCluster]:
     """One broker, shared by the whole run: use topics and groups of your own, and never stop it."""
-    _require(missing_for_kafka())
+    require(missing_for_kafka())
     with KafkaCluster() as cluster:
         yield cluster
 
@@ -42,7 +42,7 @@ def kafka() -> Iterator[KafkaCluster]:
 @pytest.fixture
 def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., KafkaCluster]]:
     """Clusters of one's own, to kill or to secure; takes `KafkaCluster`'s arguments."""
-    _require(missing_for_kafka())
+    require(missing_for_kafka())
     clusters: list[KafkaCluster] = []
 
     def start(*arguments: Any, **options: Any) -> KafkaCluster:
@@ -70,14 +70,14 @@ def create_topic(kafka: KafkaCluster) -> Callable[..., str]:
 @pytest.fixture
 def kcat(kafka: KafkaCluster) -> Kcat:
     """kcat, connected to the shared broker."""
-    _require(missing_for_kcat())
+    require(missing_for_kcat())
     return Kcat(kafka.bootstrap)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One server, shared by the whole run: make databases of your own in it, and never stop it."""
-    _require(missing_for_postgres())
+    require(missing_for_postgres())
     with PostgresServer() as server:
         yield server
 
@@ -85,7 +85,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def start_postgres() -> Iterator[Callable[[], PostgresServer]]:
     """Servers of one's own, to kill and to freeze."""
-    _require(missing_for_postgres())
+    require(missing_for_postgres())
     servers: list[PostgresServer] = []
 
     def start() -> PostgresServer:
@@ -145,7 +145,7 @@ def manage(tmp_path: Path) -> Iterator[Manage]:
 @pytest.fixture
 def chromium() -> Iterator[Browsers]:
     """Opens browsers of any size, light or dark: `chromium.open(width=360, dark=True)`."""
-    _require(missing_for_chromium())
+    require(missing_for_chromium())
     browsers = Browsers()
     yield browsers
     browsers.close()
@@ -178,14 +178,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("NOT RUN on this machine", yellow=True, bold=True)
     for reason, count in reasons.most_common():
         terminalreporter.line(f"NOT RUN: {count} test{'s' if count > 1 else ''}: {reason}", yellow=True, bold=True)
-
-
-def _require(missing: str | None) -> None:
-    if missing is None:
-        return
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(f"REQUIRE_ALL=1, but {missing}", pytrace=False)
-    pytest.skip(missing)
 
 
 def _migrate(url: str, folder: Path) -> None:

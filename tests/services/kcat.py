@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.services.presence import missing_command
+
 
 def missing_for_kcat() -> str | None:
     """What this machine lacks to run kcat, or None."""
-    return None if shutil.which("kcat") else "no kcat (Debian: apt-get install kcat)"
+    return missing_command("kcat", "kcat")
 
 
 @dataclass(frozen=True, kw_only=True)

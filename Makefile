@@ -1,0 +1,60 @@
+# Python 3.11 or newer and make are all that `make demo` and `make test` need; the rest is set up on first use.
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$name -c '$(RECENT)' 2>/dev/null; then echo $$name; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TRAFFIC ?= 0
+MINUTES ?= 10
+PYTEST_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-sqlite test-postgres check kafka bench faults soak clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: $(READY) ## the site, relay, consumers and an embedded broker: http://127.0.0.1:8000 (TRAFFIC=2 simulates visitors)
+	$(BIN)/python manage.py migrate --verbosity 0
+	$(BIN)/python manage.py demo $(if $(filter-out 0,$(TRAFFIC)),--traffic $(TRAFFIC))
+
+# First what needs no server, on SQLite; then the same units on PostgreSQL, and the real broker with it.
+test: check test-sqlite test-postgres ## the checks and every test this machine can run, on SQLite and PostgreSQL; REQUIRE_ALL=1: nothing may be missing
+
+test-sqlite: $(READY) ## units, embedded broker and browser, on SQLite
+	$(BIN)/pytest tests --ignore=tests/broker -m "not faults" $(PYTEST_OPTIONS)
+
+test-postgres: $(READY) ## units again, and the real broker, on PostgreSQL
+	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/unit tests/broker -m "not faults" $(PYTEST_OPTIONS)
+
+check: $(READY) ## format, lint, types, missing migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check
+
+kafka: $(READY) ## real Apache Kafka on 127.0.0.1:9092, without Docker (needs Java; Maven fetches it once)
+	$(BIN)/python -m tests.services.kafka
+
+bench: $(READY) ## benchmarks, side by side with the raw client
+	$(BIN)/python -m benchmarks
+
+faults: $(READY) ## every scenario of the fault suite
+	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker $(PYTEST_OPTIONS)
+
+soak: $(READY) ## random faults under load for MINUTES=10
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+clean: ## removes what was set up, generated and stored
+	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
+	rm -f db.sqlite3 db.sqlite3-*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	@$(or $(PYTHON),false) -c '$(RECENT)' || \
+		{ echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
+	@touch $@
