@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .problems import Kind, Problems, shown
-from .section import shape
+from .problems import Kind, Problems, kind_of, shown
 from .values import Transport
 
 EXAMPLE = '["localhost:9092"], "embedded" or "memory"'
+CREDENTIALS = 'holds credentials: move them to "sasl": {"mechanism": …, "login": …, "password": …}'
 SCHEMES = {"kafka": False, "kafka+ssl": True}
 LAST_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
@@ -35,6 +35,10 @@ def parse_endpoints(value: Any, path: str, problems: Problems) -> Endpoints | No
     """Return the endpoints that ``value`` stands for; None, and a problem for each bad one, where it can't be."""
     if value == "embedded" or value == "memory":
         return Endpoints(transport=value)
+    if isinstance(value, str) and "@" in value:
+        # Before it is taken to pieces: a password may hold a comma.
+        problems.add(Kind.ENDPOINTS, f"{path} {CREDENTIALS}.")
+        return None
     entries = _entries(value, path)
     if not entries:
         problems.add(Kind.ENDPOINTS, f"{path} {_nothing(value)}: say where Kafka is, like {EXAMPLE}.")
@@ -61,29 +65,29 @@ def _entries(value: Any, path: str) -> list[tuple[str, Any]]:
     if isinstance(value, str):
         return [(path, part.strip()) for part in value.split(",") if part.strip()]
     if isinstance(value, Mapping):
-        return [(f"{path}[{shown(host)}]", (host, port)) for host, port in value.items()]
+        return [(f"{path}[{'…' if '@' in str(host) else shown(host)}]", (host, port)) for host, port in value.items()]
     if isinstance(value, list | tuple):
         return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
     return []
 
 
 def _nothing(value: Any) -> str:
-    return f"is {shape(value)}" if not isinstance(value, str | Mapping | list | tuple) else "is empty"
+    return f"is {kind_of(value)}" if not isinstance(value, str | Mapping | list | tuple) else "is empty"
 
 
 def _server(entry: Any) -> tuple[str, bool | None]:
+    if "@" in str(entry):
+        # Not echoed: what stands before the @ is a password.
+        raise _Bad(CREDENTIALS)
     if isinstance(entry, str):
         return _server_of_text(entry)
     if isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[0], str):
         host, port = entry
         return _joined(host.strip("[]"), port), None
-    raise _Bad(f'is {shape(entry)}: use "host:9092" or ("host", 9092)')
+    raise _Bad(f'is {kind_of(entry)}: use "host:9092" or ("host", 9092)')
 
 
 def _server_of_text(entry: str) -> tuple[str, bool | None]:
-    if "@" in entry:
-        # Not echoed: what stands before the @ is a password.
-        raise _Bad('holds credentials: move them to "sasl": {"mechanism": …, "login": …, "password": …}')
     scheme, separator, rest = entry.rpartition("://")
     if separator and scheme not in SCHEMES:
         raise _Bad(f"is {shown(entry)}: use kafka:// or kafka+ssl:// or no scheme, not {scheme}://")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from django.apps import apps
 
 from .consumers import Definition
-from .problems import Kind, Problems, key_path
+from .problems import Kind, Problems, key_path, kind_of
 from .readers import topic_name
-from .section import Section, shape
+from .section import Section
 
 KEYS = ("consumers", "producer", "topics")
 
@@ -33,7 +33,7 @@ def read_apps(problems: Problems) -> Contributions:
             continue
         path = f"{type(app).__name__}.kafka"
         if not isinstance(values, Mapping):
-            problems.add(Kind.SHAPE, f'{path} is {shape(values)}: use a dict like {{"consumers": {{…}}}}.')
+            problems.add(Kind.SHAPE, f'{path} is {kind_of(values)}: use a dict like {{"consumers": {{…}}}}.')
             continue
         _add(contributions, Section(values, path, problems), app.label)
     return contributions

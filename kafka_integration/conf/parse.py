@@ -13,10 +13,10 @@ from .consumers import Definition, merge_sections, parse_consumer
 from .contradictions import find_consumer_contradictions, find_producer_contradictions, warn_of_split_topics
 from .endpoints import EXAMPLE
 from .installed import Contributions, read_apps
-from .problems import Kind, Problem, Problems
+from .problems import Kind, Problem, Problems, kind_of
 from .producers import parse_outbox, parse_producer, parse_topics
 from .readers import Reader, integer, optional
-from .section import Section, shape
+from .section import Section
 from .values import EMPTY, ConsumerSettings, FrozenMapping, Settings, TopicSettings
 
 ROOT = "KAFKA"
@@ -57,7 +57,7 @@ def examine() -> Examined:
     problems = Problems()
     values = getattr(settings, "KAFKA", None)
     if not isinstance(values, Mapping):
-        state = f"is {shape(values)}" if hasattr(settings, "KAFKA") else "is missing"
+        state = f"is {kind_of(values)}" if hasattr(settings, "KAFKA") else "is missing"
         problems.add(Kind.SHAPE, f'settings.{ROOT} {state}: give it a dict, to begin with {{"endpoints": "embedded"}}.')
         return Examined(settings=None, problems=tuple(problems))
     return _examine_root(Section(values, ROOT, problems))

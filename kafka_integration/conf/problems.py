@@ -76,7 +76,15 @@ def shown(value: object) -> str:
         return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
-    return f"a {type(value).__name__}"
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """Return the type of a value that is too big, or too secret, to be shown."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def key_path(path: str, key: object) -> str:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from .problems import Kind, Problems, key_path, shown
+from .problems import Kind, Problems, key_path, kind_of, shown
 from .readers import Invalid, Reader
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Section:
         if key not in self.values:
             return None
         if not isinstance(value, Mapping):
-            self.add(key, Kind.SHAPE, f"is {shape(value)}: use a dict, like {example}")
+            self.add(key, Kind.SHAPE, f"is {kind_of(value)}: use a dict, like {example}")
             return None
         return Section(value, self.path_of(key), self.problems)
 
@@ -102,8 +102,3 @@ def nearest(key: object, known: list[str]) -> str:
 def sentence(text: object) -> str:
     ended = str(text)
     return ended if ended.endswith((".", "?", "!")) else f"{ended}."
-
-
-def shape(value: object) -> str:
-    """Return the type of a value that may hold secrets."""
-    return "None" if value is None else f"a {type(value).__name__}"

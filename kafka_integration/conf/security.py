@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .endpoints import Endpoints, parse_endpoints
-from .problems import Kind, Problem, Problems
+from .problems import Kind, Problem, Problems, kind_of
 from .readers import Invalid, Reader, boolean, path_or_pem
-from .section import Section, sentence, shape
+from .section import Section, sentence
 from .values import Connection, Sasl, Tls
 
 TLS_KEYS: dict[str, Reader[Any]] = {
@@ -41,7 +41,7 @@ def parse_tls(value: Any, path: str, problems: Problems) -> Tls | None:
         return Tls() if value else None
     if not isinstance(value, Mapping):
         example = '{"ca": "/etc/kafka/ca.pem"}'
-        problems.add(Kind.SECURITY, f"{path} is {shape(value)}: use True, or a dict like {example}.")
+        problems.add(Kind.SECURITY, f"{path} is {kind_of(value)}: use True, or a dict like {example}.")
         return None
     section = Section(value, path, problems)
     section.refuse_unknown(TLS_KEYS, _explain_tls_key)
@@ -57,7 +57,7 @@ def _read_secret(section: Section, key: str, value: Any) -> Any:
     try:
         item = TLS_KEYS[key](value)
     except Invalid as invalid:
-        section.add(key, Kind.SECURITY, f"is {shape(value)}: {invalid}")
+        section.add(key, Kind.SECURITY, f"is {kind_of(value)}: {invalid}")
         return None
     if key in _PEM_LABEL and (problem := pem_problem(item, _PEM_LABEL[key])):
         section.add(key, Kind.SECURITY, problem)
@@ -95,7 +95,7 @@ def parse_sasl(value: Any, path: str, problems: Problems) -> Sasl | None:
         return None
     example = '{"mechanism": "scram_sha_512", "login": …, "password": …}'
     if not isinstance(value, Mapping):
-        problems.add(Kind.SECURITY, f"{path} is {shape(value)}: use a dict like {example}, or None.")
+        problems.add(Kind.SECURITY, f"{path} is {kind_of(value)}: use a dict like {example}, or None.")
         return None
     section = Section(value, path, problems)
     section.refuse_unknown(SASL_KEYS, lambda key: 'use "login"' if key in {"username", "user"} else None)
@@ -121,7 +121,7 @@ def _mechanism(section: Section) -> str | None:
     known = MECHANISMS.get(value.lower().replace("-", "_")) if isinstance(value, str) else None
     if known is None:
         # A mechanism is no secret, but a password in the wrong place is: only a short word is shown.
-        word = f'"{value}"' if isinstance(value, str) and value.replace("-", "_").isidentifier() else shape(value)
+        word = f'"{value}"' if isinstance(value, str) and value.replace("-", "_").isidentifier() else kind_of(value)
         section.add("mechanism", Kind.SECURITY, f"is {word}: {_instead_of(value) or f'use one of {names}'}")
     return known
 
@@ -136,7 +136,7 @@ def _credential(section: Section, key: str) -> str | None:
     value = section.values.get(key)
     if isinstance(value, str) and value.strip():
         return value
-    state = "is missing" if key not in section.values else "is empty" if value in (None, "") else f"is {shape(value)}"
+    state = "is missing" if key not in section.values else "is empty" if value in (None, "") else f"is {kind_of(value)}"
     section.add(key, Kind.SECURITY, f'{state}: give it (an environment variable that is not set?), or drop "sasl"')
     return None
 
