@@ -28,6 +28,7 @@ READERS: dict[str, Reader[Any]] = {
     "allow_topic_auto_creation": boolean,
     "key_serializer": optional(named_or_path("text", "json", "bytes")),
     "value_serializer": optional(named_or_path("text", "json", "bytes")),
+    "shutdown_grace_seconds": number(0, DAY_SECONDS),
 }
 FIELD_OF_KEY = {"ack_timeout": "ack_timeout_ms"}
 KEYS = ("topics", *READERS, *CONNECTION_KEYS)

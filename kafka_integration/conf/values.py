@@ -143,6 +143,7 @@ class ProducerSettings:
     allow_topic_auto_creation: bool = False
     key_serializer: str | None = None
     value_serializer: str | None = None
+    shutdown_grace_seconds: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
