@@ -37,16 +37,14 @@ def read_event(message: Message, *, subject: str | None = None) -> Event:
     if subject and not isinstance(value.get(subject), (str, int)):
         raise Reject(f"the value has no {subject!r}")
     return Event(
-        user_id=read_id(value.get("user"), "user"),
+        user_id=None if value.get("user") is None else read_id(value["user"], "user"),
         subject=str(value[subject])[:100] if subject else "",
         occurred_at=_occurred_at(message),
     )
 
 
-def read_id(value: object, field: str) -> int | None:
-    """Returns a row's id, None where there is none; anything that is no id is rejected."""
-    if value is None:
-        return None
+def read_id(value: object, field: str) -> int:
+    """Returns a row's id; anything that is none is rejected."""
     try:
         number = int(value)  # type: ignore[call-overload]  # whatever JSON holds: int() says which it takes
     except (TypeError, ValueError):

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required, permission_required
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
@@ -29,12 +30,12 @@ REFRESH_SECONDS = 5.0  # what depends on the clock alone: "of late", "active"
 STREAM_SECONDS = 300.0  # then the browser connects again
 
 
-def for_observers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def for_observers(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Lets everybody in where LIVE_PAGE_IS_PUBLIC (a development site), elsewhere whoever may view arrivals."""
     guarded = login_required(permission_required("activitylog.view_arrival", raise_exception=True)(view))
 
     @wraps(view)
-    def guard(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def guard(request: HttpRequest, *args, **kwargs) -> HttpResponseBase:
         return (view if settings.LIVE_PAGE_IS_PUBLIC else guarded)(request, *args, **kwargs)
 
     return guard

@@ -6,7 +6,7 @@ any, this is a development project on SQLite and the embedded broker.
 
 from pathlib import Path
 
-import environ
+import environ  # type: ignore[import-untyped]  # django-environ ships no types
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -174,5 +174,11 @@ LOGGING = {
     "loggers": {
         "activitylog": {"level": "INFO"},
         "kafka_integration": {"level": env.str("LOG_LEVEL", default="INFO")},
+        # runserver's line for each request.
+        "django.server": {
+            "level": env.str("SERVER_LOG_LEVEL", default="INFO"),
+            "handlers": ["console"],
+            "propagate": False,
+        },
     },
 }

@@ -63,7 +63,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     """Makes an account and logs it in: the account and its first login event are there together or not at all."""
     if request.user.is_authenticated:
         return redirect("home")
-    form = UserCreationForm(request.POST or None)
+    form: UserCreationForm = UserCreationForm(request.POST or None)
     if form.is_valid():
         with transaction.atomic():
             login(request, form.save())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Sum
@@ -25,7 +27,7 @@ class TermCount(models.Model):
         return f"{self.term}: {self.searches}"
 
 
-def count_search(term: str, at) -> None:
+def count_search(term: str, at: datetime) -> None:
     """Adds one search of the term, however it was spelled, to its minute."""
     TermCount.objects.update_or_create(
         term=" ".join(term.casefold().split())[:100],
@@ -35,7 +37,7 @@ def count_search(term: str, at) -> None:
     )
 
 
-def top_terms(limit: int, *, lately: bool) -> list[dict]:
+def top_terms(limit: int, *, lately: bool) -> Sequence[Mapping[str, Any]]:
     """Returns the most searched terms, of the last ten minutes or of all time: [{"term", "total"}, …]."""
     counts = TermCount.objects.filter(minute__gte=timezone.now() - LATELY) if lately else TermCount.objects.all()
     return list(counts.values("term").annotate(total=Sum("searches")).order_by("-total", "term")[:limit])

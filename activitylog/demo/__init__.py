@@ -1,0 +1,1 @@
+"""Everything of the reference project in one terminal."""
