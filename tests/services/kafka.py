@@ -9,6 +9,7 @@ import argparse
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -22,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests import orphans
 from tests.processes import PROJECT, ChildProcess
-from tests.services.kafka_jars import fetch_jars
+from tests.services.kafka_jars import fetch_jars, missing_for_kafka
 from tests.services.kafka_nodes import Node, server_properties
 from tests.services.kafka_security import LISTENERS, KafkaSecurity, SecurityFiles, scram_arguments, security_properties
 from tests.services.ports import accepts_connections, free_port
@@ -218,12 +219,17 @@ def _known_brokers(admin: AdminClient) -> set[int]:
 
 def main() -> None:
     options = _parse()
+    if accepts_connections(options.port):
+        sys.exit(f"Something listens on 127.0.0.1:{options.port} already: stop it, or choose another --port.")
+    if missing := missing_for_kafka():
+        sys.exit(f"Apache Kafka can't run here: {missing}.")
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     properties = {"auto.create.topics.enable": "true"}
-    with KafkaCluster(options.brokers, options.port, options.directory, properties, quick_start=False) as cluster:
+    cluster = KafkaCluster(options.brokers, options.port, options.directory, properties, quick_start=False)
+    with suppress(KeyboardInterrupt), cluster:
         print(f"Apache Kafka listens on {cluster.bootstrap}; its data is in {cluster.directory}. Ctrl-C stops it.")
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-        with suppress(KeyboardInterrupt):
-            cluster.wait()
+        cluster.wait()
+        sys.exit(f"Apache Kafka has ended by itself; its log: {cluster.log()}")
     print("Apache Kafka has stopped.")
 
 
