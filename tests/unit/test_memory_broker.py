@@ -1,5 +1,7 @@
 """The memory transport's broker and producer."""
 
+import threading
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException, murmur2
 
@@ -149,6 +151,44 @@ def test_closing_a_producer_reports_what_is_left(broker):
 
     assert closed
     assert len(reports) == 1
+
+
+def test_a_waiting_poll_is_woken_by_a_delivery(broker):
+    producer = MemoryProducer(broker, {})
+    reports = []
+    poller = threading.Thread(target=lambda: reports.append(producer.poll(30)))
+
+    poller.start()
+    producer.produce("t", b"v")
+    poller.join(10)
+
+    assert reports == [1]
+
+
+def test_a_poll_without_deliveries_waits_no_longer_than_told(broker):
+    assert MemoryProducer(broker, {}).poll(0.01) == 0
+
+
+def test_topics_get_the_partitions_of_the_settings(settings):
+    settings.KAFKA = {"endpoints": "memory", "topics": {"memory_wide": {"partitions": 7}}}
+
+    memory_broker().produce("memory_wide", "v")
+    memory_broker().produce("memory_other", "v")
+
+    assert len(memory_broker().topics["memory_wide"].partitions) == 7
+    assert len(memory_broker().topics["memory_other"].partitions) == 4
+
+
+def test_a_watcher_sees_what_is_produced_while_it_watches(broker):
+    seen = []
+    broker.produce("t", "before")
+    with broker.watched(seen.append):
+        broker.produce("t", "during")
+        broker.reset()
+        broker.produce("t", "after a reset")
+    broker.produce("t", "after")
+
+    assert [record.value for record in seen] == [b"during", b"after a reset"]
 
 
 def test_asking_a_producer_for_a_topic_makes_it(broker):

@@ -6,12 +6,14 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, Message, murmur2
 
+from ...conf import get_settings
 from .group import MemoryGroup
 from .places import failure
 
@@ -74,9 +76,14 @@ class MemoryTopic:
 
 
 class MemoryBroker:
-    """Holds everything until ``reset()``. Safe to use from several threads; ``changed`` wakes those that wait."""
+    """Holds everything until ``reset()``. Safe to use from several threads; ``changed`` wakes those that wait.
 
-    def __init__(self) -> None:
+    ``partitions_of`` says how many partitions a topic gets that appears on first use.
+    """
+
+    def __init__(self, partitions_of: Callable[[str], int] = lambda topic: PARTITIONS) -> None:
+        self._partitions_of = partitions_of
+        self._watchers: list[Callable[[MemoryRecord], None]] = []
         self.changed = threading.Condition(threading.RLock())
         self.topics: dict[str, MemoryTopic] = {}
         self._committed: dict[tuple[str, str, int], int] = {}
@@ -90,11 +97,24 @@ class MemoryBroker:
             self._groups.clear()
             self.changed.notify_all()
 
-    def create_topic(self, name: str, partitions: int = PARTITIONS) -> MemoryTopic:
+    @contextmanager
+    def watched(self, note: Callable[[MemoryRecord], None]) -> Iterator[None]:
+        """Calls ``note`` with each record that is produced while the context lasts; it must not call the broker."""
+        with self.changed:
+            self._watchers.append(note)
+        try:
+            yield
+        finally:
+            with self.changed:
+                self._watchers.remove(note)
+
+    def create_topic(self, name: str, partitions: int | None = None) -> MemoryTopic:
         """The topic, made unless it is there; more ``partitions`` than it has are added to it."""
         with self.changed:
+            is_new = name not in self.topics
             topic = self.topics.setdefault(name, MemoryTopic(0))
-            missing = partitions - len(topic.partitions)
+            wanted = self._partitions_of(name) if is_new and partitions is None else partitions or 0
+            missing = wanted - len(topic.partitions)
             topic.partitions.extend(MemoryPartition() for _ in range(missing))
             if missing > 0:
                 self._rebalance_groups()
@@ -156,6 +176,8 @@ class MemoryBroker:
                 timestamp_ms=time.time_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms,
             )
             target.records.append(record)
+            for note in self._watchers:
+                note(record)
             self.changed.notify_all()
             return record
 
@@ -195,7 +217,12 @@ class MemoryBroker:
 @cache
 def memory_broker() -> MemoryBroker:
     """The broker of this process, for everything whose endpoints are ``"memory"``."""
-    return MemoryBroker()
+    return MemoryBroker(_configured_partitions)
+
+
+def _configured_partitions(topic: str) -> int:
+    configured = get_settings().topics.get(topic)
+    return configured.partitions if configured and configured.partitions else PARTITIONS
 
 
 def _place(key: bytes | None, partitions: int) -> int:

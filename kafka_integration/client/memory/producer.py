@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -25,6 +26,8 @@ class MemoryProducer:
         self._broker = broker
         self._max_bytes = int(properties.get("message.max.bytes", 1_000_000))
         self._reports: deque[tuple[DeliveryCallback | None, MemoryRecord]] = deque()
+        self._produced = threading.Condition()
+        self._reporting = threading.RLock()
 
     def produce(
         self,
@@ -47,20 +50,19 @@ class MemoryProducer:
             partition=None if partition < 0 else partition,
             timestamp_ms=timestamp or None,
         )
-        self._reports.append((on_delivery or callback, record))
+        with self._produced:
+            self._reports.append((on_delivery or callback, record))
+            self._produced.notify_all()
 
     def poll(self, timeout: float = -1) -> int:
-        """The number of deliveries reported; never waits, because nothing is ever under way."""
-        count = 0
-        while self._reports:
-            callback, record = self._reports.popleft()
-            count += 1
-            if callback:
-                callback(None, record.as_message())
-        return count
+        """The number of deliveries reported; waits up to ``timeout`` seconds for the first."""
+        with self._produced:
+            self._produced.wait_for(lambda: self._reports, None if timeout is None or timeout < 0 else timeout)
+        return self._report()
 
     def flush(self, timeout: float = -1) -> int:
-        self.poll(0)
+        """Reports what is left; nothing is ever under way, so that there is nothing to wait for."""
+        self._report()
         return len(self)
 
     def purge(self, in_queue: bool = True, in_flight: bool = True, blocking: bool = True) -> None:
@@ -78,3 +80,14 @@ class MemoryProducer:
 
     def __len__(self) -> int:
         return len(self._reports)
+
+    def _report(self) -> int:
+        count = 0
+        # One thread at a time: what flush() leaves behind has been told, not only taken.
+        with self._reporting:
+            while self._reports:
+                callback, record = self._reports.popleft()
+                count += 1
+                if callback:
+                    callback(None, record.as_message())
+        return count
