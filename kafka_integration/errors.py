@@ -4,6 +4,8 @@ KafkaIntegrationError
 ├── ConfigurationError            settings that can't work (also ImproperlyConfigured)
 ├── ProduceError                  one message was not accepted, or not confirmed
 │   ├── InvalidMessageError       refused at the call: nothing was sent (also ValueError)
+│   ├── DeliveryError             accepted at the call, but not delivered (also BrokerError: ``code``, ``retriable``)
+│   │   └── DeliveryDeniedError   not delivered because Kafka refused us (also AccessDeniedError)
 │   ├── ProduceTimeoutError       outcome unknown: ``may_still_arrive`` (also TimeoutError)
 │   └── BatchProduceError         some of a batch failed: ``failed`` says which
 ├── BrokerError                   Kafka answered with an error; ``code`` and ``retriable`` say which
@@ -17,7 +19,6 @@ KafkaIntegrationError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -51,6 +52,7 @@ class ProduceTimeoutError(ProduceError, TimeoutError):
     """No acknowledgement within the time given; the message may still arrive."""
 
     may_still_arrive = True
+    retriable = True
 
 
 class BatchProduceError(ProduceError):
@@ -83,6 +85,26 @@ class AccessDeniedError(BrokerError):
     """The broker refused us: credentials, certificate, host name or a missing ACL."""
 
 
+class DeliveryError(ProduceError, BrokerError):
+    """A message was not delivered; ``code`` says why, ``may_still_arrive`` whether that is certain."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        retriable: bool = False,
+        fatal: bool = False,
+        may_still_arrive: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, retriable=retriable, fatal=fatal)
+        self.may_still_arrive = may_still_arrive
+
+
+class DeliveryDeniedError(DeliveryError, AccessDeniedError):
+    """A message was not delivered: wrong credentials, certificate, host name or a missing ACL."""
+
+
 class HandlerError(KafkaIntegrationError):
     """A ``message_handler`` can't be loaded, or returned what its consumer doesn't allow."""
 
@@ -93,5 +115,3 @@ class DecodeError(KafkaIntegrationError, ValueError):
 
 class FencedError(KafkaIntegrationError):
     """Another worker owns the partition; this one's transaction rolls back."""
-
-

@@ -45,14 +45,20 @@ class Message:
     coordinates and no payload. A message belongs to the handler that was given it and is not locked.
     """
 
-    __slots__ = ("_decoding", "_key", "_raw", "_value", "attempt")
+    __slots__ = ("_key", "_value", "attempt", "decoding", "raw")
+
+    _key: Any
+    _value: Any
+
+    raw: RawMessage
+    """The client's message: for the consumer loop, not for handlers."""
 
     attempt: int
     """Which execution of the handler this is, 1 the first time."""
 
     def __init__(self, raw: RawMessage, decoding: Decoding, attempt: int = 1) -> None:
-        self._raw = raw
-        self._decoding = decoding
+        self.raw = raw
+        self.decoding = decoding
         self.attempt = attempt
 
     def __repr__(self) -> str:
@@ -60,23 +66,23 @@ class Message:
 
     @property
     def topic(self) -> str:
-        return self._raw.topic()  # type: ignore[return-value]  # only errors lack a topic, and they never get here
+        return self.raw.topic()  # type: ignore[return-value]  # only errors lack a topic, and they never get here
 
     @property
     def partition(self) -> int:
-        return self._raw.partition()  # type: ignore[return-value]  # as above
+        return self.raw.partition()  # type: ignore[return-value]  # as above
 
     @property
     def offset(self) -> int:
-        return self._raw.offset()  # type: ignore[return-value]  # as above
+        return self.raw.offset()  # type: ignore[return-value]  # as above
 
     @property
     def key_bytes(self) -> bytes | None:
-        return self._raw.key()  # type: ignore[no-any-return]  # bytes or None: no deserializer runs in the client
+        return self.raw.key()  # type: ignore[no-any-return]  # bytes or None: no deserializer runs in the client
 
     @property
     def value_bytes(self) -> bytes | None:
-        return self._raw.value()  # type: ignore[no-any-return]  # as above
+        return self.raw.value()  # type: ignore[no-any-return]  # as above
 
     @property
     def key(self) -> Any:
@@ -84,7 +90,7 @@ class Message:
         try:
             return self._key
         except AttributeError:
-            self._key = key = self._decoded(self._decoding.key, self._raw.key(), "key")
+            self._key = key = self._decoded(self.decoding.key, self.raw.key(), "key")
             return key
 
     @property
@@ -93,24 +99,24 @@ class Message:
         try:
             return self._value
         except AttributeError:
-            self._value = value = self._decoded(self._decoding.value, self._raw.value(), "value")
+            self._value = value = self._decoded(self.decoding.value, self.raw.value(), "value")
             return value
 
     @property
     def headers(self) -> Headers:
         """Pairs in the order they were sent, repeated names and null values included."""
-        return self._raw.headers() or []
+        return self.raw.headers() or []
 
     @property
     def ts(self) -> int | None:
         """Milliseconds since 1970 (UTC), or None where the record has no timestamp."""
-        kind, ms = self._raw.timestamp()
+        kind, ms = self.raw.timestamp()
         return ms if kind in _TIMESTAMP_TYPES and ms >= 0 else None
 
     @property
     def ts_type(self) -> TimestampType | None:
         """Who set the timestamp: "create" the producer, "append" the broker."""
-        return _TIMESTAMP_TYPES.get(self._raw.timestamp()[0])
+        return _TIMESTAMP_TYPES.get(self.raw.timestamp()[0])
 
     @property
     def timestamp(self) -> datetime | None:
@@ -127,7 +133,7 @@ class Message:
 
     def json(self) -> Any:
         """The value read as JSON, whatever the consumer's deserializer; None for a tombstone."""
-        value = self._raw.value()
+        value = self.raw.value()
         return self._decoded(json.loads, value, "value")
 
     def as_dict(self) -> dict[str, Any]:

@@ -55,7 +55,11 @@ class BatchError(KafkaIntegrationError):
 
 
 class CommitThrough:
-    """Returned by ``handle_messages``: everything up to and including ``message`` is handled, the rest comes again."""
+    """Returned by a handler: commit up to and including ``message``, and no further for now.
+
+    ``message`` may be of an earlier batch. What comes after it is handled, and is committed with a later batch;
+    after a restart it is delivered again. (Kaffe's ``{:ok, offset}``.)
+    """
 
     __slots__ = ("message",)
 

@@ -1,0 +1,228 @@
+"""The Kafka consumer as the loop uses it: one thread, offsets by number, our errors.
+
+Everything here belongs to the loop's thread, and the callbacks run in it, inside ``fetch`` or ``close``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Protocol
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as RawMessage
+
+from ..conf.values import ConsumerSettings
+from ..errors import BrokerError
+from .embedded import create_embedded_topics
+from .failures import translate
+from .logs import ClientLog
+from .memory import MemoryConsumer, memory_broker
+from .properties import consumer_properties
+
+Coordinates = tuple[str, int]
+Run = tuple[Coordinates, list[Any]]
+
+END_REACHED = "_PARTITION_EOF"
+OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
+
+
+class Listener(Protocol):
+    """Who is told of the assignment and of commits; none of these may raise."""
+
+    def assigned(self, partitions: list[Coordinates]) -> None: ...
+    def revoked(self, partitions: list[Coordinates]) -> None: ...
+    def lost(self, partitions: list[Coordinates]) -> None: ...
+    def committed(self, offsets: dict[Coordinates, int], error: BrokerError | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that came in place of a message: an end of a partition, or an error."""
+
+    code: str
+    coordinates: Coordinates | None
+    offset: int | None
+    error: BrokerError
+
+
+class ConsumerClient:
+    """One member of a consumer group."""
+
+    def __init__(self, settings: ConsumerSettings, listener: Listener) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._properties = {
+            **consumer_properties(settings),
+            # Where to begin is the loop's decision: a number, logged, never a silent jump.
+            "auto.offset.reset": "error",
+            "on_commit": self._on_commit,
+        }
+        self._is_incremental = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
+            self._properties.get("partition.assignment.strategy", "")
+        )
+        self.log = ClientLog(f"consumer {settings.name}", properties=self._properties)
+        self._consumer = self._open()
+
+    def subscribe(self) -> None:
+        """Join the group; ``BrokerError`` if the subscription itself is refused."""
+        if self._settings.connection.transport == "embedded":
+            create_embedded_topics(self._properties["bootstrap.servers"], self._settings.topics)
+        try:
+            self._consumer.subscribe(
+                list(self._settings.topics),
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+        except KafkaException as error:
+            raise self._translated(error) from error
+
+    def fetch(self, limit: int, timeout: float) -> list[RawMessage]:
+        """Up to ``limit`` messages: waits ``timeout`` seconds for the first, then takes only what is there.
+
+        A batch call alone would hold a lone message back until its time is over.
+        """
+        try:
+            first = self._consumer.poll(timeout)
+            if first is None:
+                return []
+            raws = self._consumer.consume(limit - 1, 0) if limit > 1 else []
+        except KafkaException as error:
+            raise self._translated(error) from error
+        raws.insert(0, first)
+        return raws
+
+    def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
+        """The group's committed offsets; None where there is none."""
+        try:
+            answers = self._consumer.committed([TopicPartition(*c) for c in partitions], timeout=timeout)
+        except KafkaException as error:
+            raise self._translated(error) from error
+        for answer in answers:
+            if answer.error is not None:
+                raise self._translated(answer.error)
+        return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+
+    def ends(self, coordinates: Coordinates, timeout: float) -> tuple[int, int]:
+        """The first offset of a partition and the one after its last, asked of the broker."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*coordinates), timeout=timeout)
+        except KafkaException as error:
+            raise self._translated(error) from error
+        return low, high
+
+    def known_end(self, coordinates: Coordinates) -> int | None:
+        """The end as last fetched, without asking."""
+        with suppress(KafkaException):
+            low_high = self._consumer.get_watermark_offsets(TopicPartition(*coordinates), cached=True)
+            if low_high is not None and low_high[1] >= 0:
+                return int(low_high[1])
+        return None
+
+    def begin_at(self, coordinates: Coordinates, offset: int) -> bool:
+        """Seek an assigned, paused partition and let it flow; False if librdkafka isn't ready for that yet."""
+        try:
+            self._consumer.seek(TopicPartition(*coordinates, offset))
+            self._consumer.resume([TopicPartition(*coordinates)])
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._STATE, KafkaError._TIMED_OUT, KafkaError._UNKNOWN_PARTITION):
+                return False
+            raise self._translated(error) from error
+        return True
+
+    def pause(self, partitions: Iterable[Coordinates]) -> None:
+        with suppress(KafkaException):
+            self._consumer.pause([TopicPartition(*c) for c in partitions])
+
+    def resume(self, partitions: Iterable[Coordinates]) -> None:
+        with suppress(KafkaException):
+            self._consumer.resume([TopicPartition(*c) for c in partitions])
+
+    def commit(self, offsets: Mapping[Coordinates, int], *, wait: bool) -> None:
+        """Commit; the listener hears of the outcome, with ``wait`` before this returns. Never raises."""
+        parts = [TopicPartition(*c, offset) for c, offset in offsets.items()]
+        try:
+            if not wait:
+                self._consumer.commit(offsets=parts, asynchronous=True)
+                return
+            answers = self._consumer.commit(offsets=parts, asynchronous=False) or []
+            error = next((a.error for a in answers if a.error is not None), None)
+        except KafkaException as failure:
+            error = failure.args[0]
+        # Waiting commits are reported here, whether or not librdkafka calls on_commit for them as well.
+        self._listener.committed(dict(offsets), None if error is None else self._translated(error))
+
+    def close(self) -> None:
+        """Leave the group; callbacks for what is still assigned run in here."""
+        with suppress(KafkaException, RuntimeError):
+            self._consumer.close()
+
+    def _open(self) -> Any:
+        if self._settings.connection.transport == "memory":
+            return MemoryConsumer(memory_broker(), self._properties)
+        try:
+            return Consumer({**self._properties, **self.log.options()})
+        except KafkaException as error:
+            raise self._translated(error) from error
+
+    def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        # At the end, paused: a position that fetches nothing until the loop knows where to begin, and seeks.
+        neutral = [TopicPartition(p.topic, p.partition, OFFSET_END) for p in partitions]
+        if self._is_incremental:
+            consumer.incremental_assign(neutral)
+        else:
+            consumer.assign(neutral)
+        if neutral:
+            consumer.pause(neutral)
+        self._listener.assigned([(p.topic, p.partition) for p in partitions])
+
+    def _on_revoke(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._listener.revoked([(p.topic, p.partition) for p in partitions])
+
+    def _on_lost(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._listener.lost([(p.topic, p.partition) for p in partitions])
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        failed = error or next((p.error for p in partitions if p.error is not None), None)
+        offsets = {(p.topic, p.partition): p.offset for p in partitions}
+        self._listener.committed(offsets, None if failed is None else self._translated(failed))
+
+    def _translated(self, error: KafkaError | KafkaException) -> BrokerError:
+        return translate(error, place=f"consumer {self._settings.name}", properties=self._properties)
+
+    def events_of(self, raws: list[RawMessage]) -> tuple[list[RawMessage], list[Event]]:
+        """Messages and events of a fetch, apart."""
+        if not any(map(RawMessage.error, raws)):
+            return raws, []
+        events = [self._event(raw) for raw in raws if raw.error() is not None]
+        return [raw for raw in raws if raw.error() is None], events
+
+    def _event(self, raw: RawMessage) -> Event:
+        error = raw.error()
+        assert error is not None
+        topic, partition = raw.topic(), raw.partition()
+        coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
+        place = f"consumer {self._settings.name}, topic {topic}" if topic else f"consumer {self._settings.name}"
+        return Event(error.name(), coordinates, raw.offset(), translate(error, place=place))
+
+
+def runs_of(raws: list[RawMessage]) -> list[Run]:
+    """The messages of each partition, in order; a fetch brings them in long runs, so that is where this is quick."""
+    coordinates = zip(map(RawMessage.topic, raws), map(RawMessage.partition, raws), strict=True)
+    runs: dict[Coordinates, list[RawMessage]] = {}
+    for place, group in groupby(zip(coordinates, raws, strict=True), key=itemgetter(0)):
+        run = [raw for _, raw in group]
+        if place in runs:
+            runs[place].extend(run)
+        else:
+            runs[place] = run
+    return list(runs.items())
+
+
+def payload_bytes(raws: list[RawMessage]) -> int:
+    """How much memory the values and keys of these messages hold."""
+    return sum(map(len, raws)) + sum(map(len, filter(None, map(RawMessage.key, raws))))

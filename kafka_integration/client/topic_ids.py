@@ -1,0 +1,42 @@
+"""The id that a broker gives each topic: another one means a new topic of the same name (KIP-516)."""
+
+from __future__ import annotations
+
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from ..conf.values import Connection
+from ..errors import BrokerUnavailableError
+from .failures import translate
+from .properties import admin_properties
+
+ASK_TIMEOUT_SECONDS = 5.0
+_UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
+
+
+class TopicIds:
+    """Asks the broker for topic ids; any thread may call it. A transport without ids gives ``""``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._admin: AdminClient | None = None
+
+    def ask(self, topic: str) -> str:
+        """The topic's id now, ``""`` where the broker has none; ``BrokerError`` where it can't be asked."""
+        if self._connection.transport != "kafka":
+            return ""
+        if self._admin is None:
+            self._admin = AdminClient({**admin_properties(self._connection), "log_level": 2})
+        place = f"topic {topic}"
+        try:
+            answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_TIMEOUT_SECONDS)
+            description = answer[topic].result(ASK_TIMEOUT_SECONDS + 1)
+        except FutureTimeoutError as error:
+            raise BrokerUnavailableError(f"{place}: no answer to describe_topics", retriable=True) from error
+        except KafkaException as error:
+            if error.args[0].code() in _UNSUPPORTED:
+                return ""
+            raise translate(error, place=place) from error
+        return str(description.topic_id)

@@ -1,0 +1,92 @@
+"""Putting a consumer together from its settings: handler, failure policy, transaction, lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..client.topic_ids import TopicIds
+from ..conf.values import ConsumerSettings
+from ..message import Decoding
+from ..serialization import load_deserializer
+from .claiming import Claiming
+from .counts import Counts
+from .dead_letters import DeadLetters
+from .deduplication import Deduplicator
+from .failure import FailurePolicy
+from .handlers import Handler, load_handler
+from .housekeeping import Housekeeping
+from .invoking import EachMessage, Invoker, WholeBatch
+from .lane import Lane, Work
+from .plain_work import PlainWork
+from .settling import Settling
+from .stored_offsets import OffsetStore
+from .transactional_work import TransactionalWork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a loop runs with."""
+
+    settings: ConsumerSettings
+    counts: Counts
+    decoding: Decoding
+    work: Work
+    claiming: Claiming | None
+
+    def make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
+        return Lane(
+            f"{self.settings.name}-{name}",
+            Housekeeping(self.work),
+            batch_size=self.settings.batch_size,
+            on_fault=on_fault,
+            on_room=on_room,
+        )
+
+
+def assemble(settings: ConsumerSettings) -> Parts:
+    """The parts of one consumer; raises ``HandlerError`` if its handler can't be loaded."""
+    counts = Counts()
+    store, claiming = None, None
+    if settings.offset_storage == "database":
+        store = OffsetStore(database=settings.database, group=settings.consumer_group)
+        claiming = Claiming(consumer=settings.name, store=store, topic_ids=TopicIds(settings.connection))
+    return Parts(
+        settings=settings,
+        counts=counts,
+        decoding=Decoding(
+            key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
+        ),
+        work=make_work(settings, counts, store),
+        claiming=claiming,
+    )
+
+
+def make_work(settings: ConsumerSettings, counts: Counts, store: OffsetStore | None) -> PlainWork | TransactionalWork:
+    """What the consumer's lanes do with messages."""
+    settling = Settling(
+        consumer=settings.name,
+        policy=FailurePolicy.of(settings),
+        parking=DeadLetters(settings),
+        counts=counts,
+    )
+    handler = load_handler(settings.message_handler)
+    if store is None and not settings.deduplicate:
+        return PlainWork(invoker=_invoker(handler, handler.call, True), settling=settling, counts=counts)
+    call = handler.call
+    if settings.deduplicate:
+        deduplicator = Deduplicator(database=settings.database, group=settings.consumer_group, counts=counts)
+        call = deduplicator.batch(call) if handler.takes_batch else deduplicator.each(call)
+    return TransactionalWork(
+        invoker=_invoker(handler, call, False),
+        settling=settling,
+        counts=counts,
+        database=settings.database,
+        store=store,
+        shares=settings.transaction == "batch",
+    )
+
+
+def _invoker(handler: Handler, call: Callable[..., object], may_hold_back: bool) -> Invoker:
+    shape = WholeBatch if handler.takes_batch else EachMessage
+    return shape(call, path=handler.path, may_hold_back=may_hold_back)

@@ -1,0 +1,193 @@
+"""The partitions that this member owns: taking them over, starting them, letting them go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
+from time import monotonic
+
+from ..client.consumer import ConsumerClient, Coordinates
+from ..conf.values import ConsumerSettings
+from ..errors import BrokerError
+from .claiming import Claiming
+from .commits import Commits
+from .lanes import Lanes
+from .ledger import Ledger
+from .partition import Partition, State
+
+logger = logging.getLogger(__name__)
+
+ASK_TIMEOUT_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 1.0
+
+
+class Assignment:
+    """The assigned partitions; the loop thread's own. Its callbacks never raise."""
+
+    def __init__(
+        self, settings: ConsumerSettings, *, lanes: Lanes, commits: Commits, claiming: Claiming | None, needs_ends: bool
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._commits = commits
+        self._claiming = claiming
+        self._needs_ends = needs_ends
+        self._partitions: dict[Coordinates, Partition] = {}
+        self._ask_at = 0.0
+        self.was_told = False
+        """True once the group has said what is ours, be it nothing."""
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._partitions.values())
+
+    def __len__(self) -> int:
+        return len(self._partitions)
+
+    def get(self, coordinates: Coordinates) -> Partition | None:
+        return self._partitions.get(coordinates)
+
+    @property
+    def is_starting(self) -> bool:
+        return any(p.state is State.STARTING for p in self)
+
+    def take_over(self, coordinates: Iterable[Coordinates]) -> None:
+        """New partitions, paused at no particular place until ``start`` knows where to begin."""
+        self.was_told = True
+        added = [Partition(*place) for place in coordinates]
+        for partition in added:
+            self._partitions[partition.key] = partition
+            self._lanes.adopt(partition)
+        logger.info("consumer %s: assigned %s", self._settings.name, _names(added) or "nothing")
+        self._ask_at = 0.0
+
+    def let_go(self, client: ConsumerClient, coordinates: Iterable[Coordinates]) -> None:
+        """Finish what is in handlers' hands, commit, and forget the partitions.
+
+        Runs inside the rebalance: the group waits for us, at most for the drain deadline.
+        """
+        leaving = self._remove(coordinates)
+        overrun = self._lanes.drop(leaving, monotonic() + self._settings.rebalance_drain_seconds)
+        for partition in overrun:
+            logger.warning(
+                "consumer %s: the handler of %s overran rebalance_drain_seconds; its message will be delivered again",
+                self._settings.name, partition,
+            )  # fmt: skip
+        # Commit before releasing: the next owner starts here.
+        self._commits.commit(client, leaving, wait=True)
+        for partition in overrun:
+            self._lanes.abandon(partition)
+        self._forget(leaving)
+        if leaving:
+            logger.info("consumer %s: revoked %s", self._settings.name, _names(leaving))
+
+    def lose(self, coordinates: Iterable[Coordinates]) -> None:
+        """Forget partitions that already belong to someone else: nothing may be committed any more."""
+        lost = self._remove(coordinates)
+        for partition in self._lanes.drop(lost, monotonic()):
+            self._lanes.abandon(partition)
+        self._forget(lost)
+        if lost:
+            logger.warning(
+                "consumer %s: lost %s to the group without notice; unfinished work is delivered again",
+                self._settings.name, _names(lost),
+            )  # fmt: skip
+
+    def start(self, client: ConsumerClient) -> None:
+        """Bring each starting partition a step further; call it every turn."""
+        starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
+        unknown = [p for p in starting if p.start is None and not p.is_claiming]
+        if unknown and monotonic() >= self._ask_at:
+            self._find_starts(client, unknown)
+        for partition in starting:
+            if partition.start is not None:
+                self._begin(client, partition, partition.start)
+
+    def rewind(self, client: ConsumerClient) -> None:
+        """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
+        for partition in self:
+            position = partition.ledger.finished
+            self.restart(client, partition)
+            if self._claiming is None:
+                partition.start = position
+
+    def restart(self, client: ConsumerClient, partition: Partition, start: int | None = None) -> None:
+        """Begin a partition again, at ``start`` or wherever its stored offset says."""
+        client.pause([partition.key])
+        self._lanes.of(partition).clear(partition)
+        partition.state = State.STARTING
+        partition.start = None
+        if start is not None:
+            partition.committed = None
+            if self._claiming is None:
+                partition.start = start
+            else:
+                self._claim(partition, start, is_reset=True)
+
+    def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
+        try:
+            committed = client.committed([p.key for p in partitions], ASK_TIMEOUT_SECONDS)
+            for partition in partitions:
+                self._find_start(client, partition, committed[partition.key])
+        except BrokerError as error:
+            self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+            if not error.retriable:
+                logger.warning("consumer %s: where to begin is not known yet: %s", self._settings.name, error)
+
+    def _find_start(self, client: ConsumerClient, partition: Partition, committed: int | None) -> None:
+        start = partition.committed = committed
+        if self._needs_ends or start is None:
+            first, end = client.ends(partition.key, ASK_TIMEOUT_SECONDS)
+            partition.end_at_start = end
+            if start is None:
+                start = first if self._settings.start_with_earliest_message else end
+        if self._claiming is None:
+            partition.start = start
+        else:
+            self._claim(partition, start, committed=committed)
+
+    def _claim(
+        self, partition: Partition, offset: int, *, committed: int | None = None, is_reset: bool = False
+    ) -> None:
+        assert self._claiming is not None
+        partition.is_claiming = True
+        claim = partial(self._claiming.claim, partition, offset, committed=committed, is_reset=is_reset)
+        self._lanes.of(partition).call(claim)
+
+    def _begin(self, client: ConsumerClient, partition: Partition, start: int) -> None:
+        # What was put there before belongs to another position: handled after this, it would hide a gap.
+        self._lanes.of(partition).clear(partition)
+        partition.ledger = Ledger(start)
+        partition.ledger.committed = partition.committed
+        partition.has_reached_end = False
+        if client.begin_at(partition.key, start):
+            partition.is_paused = False
+            partition.start = None
+            partition.state = State.ACTIVE
+
+    def _remove(self, coordinates: Iterable[Coordinates]) -> list[Partition]:
+        found = [self._partitions.pop(place, None) for place in coordinates]
+        return [partition for partition in found if partition is not None]
+
+    def _forget(self, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            partition.state = State.REVOKED
+            self._lanes.let_go(partition)
+
+
+def _names(partitions: Iterable[Partition]) -> str:
+    """``login[0-3], search_term[1]``: short, however many there are."""
+    numbers: dict[str, list[int]] = {}
+    for partition in partitions:
+        numbers.setdefault(partition.topic, []).append(partition.number)
+    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,57 @@
+"""Claiming a partition in the database, in a lane: the loop never waits for the database."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import Error as DatabaseLayerError
+from django.db import close_old_connections
+
+from ..client.topic_ids import TopicIds
+from ..errors import BrokerError
+from .partition import Partition, State
+from .stored_offsets import OffsetStore
+
+logger = logging.getLogger(__name__)
+
+
+class Claiming:
+    """Makes this worker the one whose offsets the database accepts."""
+
+    def __init__(self, *, consumer: str, store: OffsetStore, topic_ids: TopicIds) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._topic_ids = topic_ids
+
+    def claim(self, partition: Partition, offset: int, *, committed: int | None, is_reset: bool) -> None:
+        """Find out where to begin: the stored offset, or ``offset`` where there is none or it has to be reset.
+
+        What can't be had now is left unclaimed: the loop asks again.
+        """
+        try:
+            if partition.state is not State.REVOKED:
+                self._claim(partition, offset, committed, is_reset)
+        except (DatabaseLayerError, BrokerError) as error:
+            partition.setbacks += 1
+            close_old_connections()
+            logger.warning(
+                "consumer %s: %s can't be claimed in the database yet (%s); trying again",
+                self._consumer, partition, type(error).__name__,
+            )  # fmt: skip
+        finally:
+            partition.is_claiming = False
+
+    def _claim(self, partition: Partition, offset: int, committed: int | None, is_reset: bool) -> None:
+        close_old_connections()
+        topic_id = self._topic_ids.ask(partition.topic)
+        claim = self._store.claim(topic=partition.topic, topic_id=topic_id, partition=partition.number, fallback=offset)
+        partition.topic_id, partition.epoch = topic_id, claim.epoch
+        if is_reset:
+            self._store.reset(partition, offset)
+        elif committed is not None and committed > claim.next_offset:
+            logger.warning(
+                "consumer %s: Kafka holds offset %d for %s, the database %d: the database counts, "
+                "so a reset made in Kafka has no effect here",
+                self._consumer, committed, partition, claim.next_offset,
+            )  # fmt: skip
+        partition.start = offset if is_reset else claim.next_offset

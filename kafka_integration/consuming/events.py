@@ -1,0 +1,97 @@
+"""What comes in place of messages: ends of partitions, offsets out of range, refusals."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+from ..client.consumer import END_REACHED, OUT_OF_RANGE, ConsumerClient, Event
+from ..conf.values import ConsumerSettings
+from ..errors import AccessDeniedError, BrokerError, KafkaIntegrationError
+from .assignment import ASK_TIMEOUT_SECONDS, Assignment
+from .partition import Partition, State
+
+logger = logging.getLogger(__name__)
+
+REPEAT_SECONDS = 60.0
+
+
+class OffsetOutOfRangeError(KafkaIntegrationError):
+    """The next offset is no longer, or not yet, in the partition, and ``offset_reset_policy`` is "none"."""
+
+
+class Events:
+    """Answers events; the loop thread's own. Raises what ends the consumer."""
+
+    def __init__(self, settings: ConsumerSettings, client: ConsumerClient, assignment: Assignment) -> None:
+        self._settings = settings
+        self._client = client
+        self._assignment = assignment
+        self._refusals = 0
+        self._subscribe_at: float | None = None
+        self._said: dict[str, float] = {}
+        self.resets = 0
+
+    def handle(self, event: Event) -> None:
+        partition = None if event.coordinates is None else self._assignment.get(event.coordinates)
+        if event.code == END_REACHED:
+            self._reach_end(partition, event)
+        elif event.code == OUT_OF_RANGE:
+            self._reset(partition)
+        elif event.error.fatal or isinstance(event.error, AccessDeniedError):
+            self._refuse(event.error)
+        else:
+            self.say(event.error)
+
+    def subscribe_again_if_due(self) -> None:
+        """After a refused subscription, the next try."""
+        if self._subscribe_at is not None and monotonic() >= self._subscribe_at:
+            self._subscribe_at = None
+            self._client.subscribe()
+
+    def _reach_end(self, partition: Partition | None, event: Event) -> None:
+        if partition is None or partition.state is not State.ACTIVE or event.offset is None:
+            return
+        self._refusals = 0
+        partition.has_reached_end = True
+        partition.ledger.take(max(event.offset, partition.ledger.taken or 0))
+        partition.ledger.reach_end(event.offset)
+
+    def _reset(self, partition: Partition | None) -> None:
+        """The offset is out of range: do what the policy says, and say how much that leaves out."""
+        if partition is None or partition.state is not State.ACTIVE:
+            return
+        position, name = partition.ledger.taken or 0, self._settings.name
+        first, end = self._client.ends(partition.key, ASK_TIMEOUT_SECONDS)
+        policy = self._settings.offset_reset_policy
+        if policy == "none":
+            raise OffsetOutOfRangeError(
+                f"consumer {name}: offset {position} of {partition} is out of range ({first} to {end}) and "
+                f'offset_reset_policy is "none": set the group\'s offset, or choose "earliest" or "latest"'
+            )
+        target = first if policy == "earliest" else end
+        self.resets += 1
+        logger.error(
+            "consumer %s: offset %d of %s is out of range (%d to %d); by offset_reset_policy it goes on at %d, "
+            "%d message(s) are left out",
+            name, position, partition, first, end, target, max(0, target - position),
+        )  # fmt: skip
+        self._assignment.restart(self._client, partition, target)
+
+    def _refuse(self, error: BrokerError) -> None:
+        self._refusals += 1
+        if error.fatal or self._refusals > self._settings.subscriber_retries:
+            raise error
+        delay_ms = self._settings.subscriber_retry_delay_ms
+        self._subscribe_at = monotonic() + delay_ms / 1000
+        logger.error(
+            "%s Try %d of %d follows in %.1f s",
+            error, self._refusals, self._settings.subscriber_retries, delay_ms / 1000,
+        )  # fmt: skip
+
+    def say(self, error: BrokerError) -> None:
+        """One line for each kind of trouble, again after a minute."""
+        now = monotonic()
+        if now - self._said.get(str(error), -REPEAT_SECONDS) >= REPEAT_SECONDS:
+            self._said[str(error)] = now
+            logger.warning("%s", error)

@@ -1,0 +1,93 @@
+"""What is done with a message whose handling failed: a policy object decides, others carry it out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.utils.module_loading import import_string
+
+from ..conf.values import ConsumerSettings, FailureAction, RetryPolicy
+from ..outcomes import Reject, Retry, Skip
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """Handle it again after ``delay_seconds``."""
+
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Make it a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Count it as skipped, and go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Leave it uncommitted and end the consumer."""
+
+
+Verdict = RetryLater | Park | Drop | Stop
+
+
+class FailurePolicy:
+    """Decides by the exception and the attempt; holds no state, so any thread may ask."""
+
+    def __init__(
+        self,
+        *,
+        retry: RetryPolicy,
+        on_failure: FailureAction,
+        rules: dict[type[BaseException], FailureAction],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._retry = retry
+        self._on_failure: FailureAction = on_failure
+        self._rules = rules
+        self._jitter = jitter
+
+    @classmethod
+    def of(cls, consumer: ConsumerSettings) -> FailurePolicy:
+        rules = {import_string(path): action for path, action in consumer.failure_rules.items()}
+        return cls(retry=consumer.retry, on_failure=consumer.on_failure, rules=rules)
+
+    def decide(self, error: BaseException, attempt: int) -> Verdict:
+        """What becomes of a message whose execution number ``attempt`` raised ``error``."""
+        if isinstance(error, Skip):
+            return Drop(error.reason)
+        if isinstance(error, Reject):
+            return Park()
+        action = self._action(error)
+        if action == "retry":
+            asked = error.after_seconds if isinstance(error, Retry) else None
+            if self._has_attempts_left(attempt):
+                return RetryLater(self.delay_seconds(attempt) if asked is None else max(0.0, asked))
+            action = self._on_failure
+        if action == "skip":
+            return Drop(type(error).__name__)
+        return Stop() if action == "stop" else Park()
+
+    def delay_seconds(self, attempt: int) -> float:
+        """Exponential, capped, and between half and all of it, so that many consumers don't return as one."""
+        retry = self._retry
+        try:
+            whole = min(retry.max_backoff_seconds, retry.backoff_seconds * retry.backoff_factor ** (attempt - 1))
+        except OverflowError:
+            whole = retry.max_backoff_seconds
+        return whole * (0.5 + self._jitter() / 2)
+
+    def _action(self, error: BaseException) -> FailureAction:
+        """The rule of the nearest class in the exception's MRO; without one, "retry"."""
+        return next((self._rules[cls] for cls in type(error).__mro__ if cls in self._rules), "retry")
+
+    def _has_attempts_left(self, attempt: int) -> bool:
+        return self._retry.attempts is None or attempt < self._retry.attempts

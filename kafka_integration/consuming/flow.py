@@ -1,0 +1,65 @@
+"""How far the loop may run ahead of the lanes: memory stays bounded, whatever the backlog.
+
+At most ``max_ahead`` messages of a partition and ``MAX_HELD_BYTES`` of a consumer wait for handlers (overshot by
+one fetch). A full partition is paused; pausing throws away what librdkafka has prefetched of it, so the loop
+first gives the lanes a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from ..client.consumer import ConsumerClient
+from .partition import Partition, State
+
+MAX_HELD_BYTES = 16 * 1024 * 1024
+PATIENCE_SECONDS = 0.1
+
+
+def max_ahead(batch_size: int) -> int:
+    """How many messages of a partition may wait: enough that a lane never idles while the loop fetches."""
+    return max(1000, 4 * batch_size)
+
+
+class Flow:
+    """Pauses and resumes partitions; the loop thread's own, but for ``made_room``, which lanes call."""
+
+    def __init__(self, *, batch_size: int) -> None:
+        self._max_ahead = max_ahead(batch_size)
+        self._room = threading.Event()
+
+    def made_room(self) -> None:
+        self._room.set()
+
+    def regulate(self, client: ConsumerClient, partitions: Iterable[Partition]) -> None:
+        """Hold back what is full, let go on what has room again."""
+        active = [p for p in partitions if p.state is State.ACTIVE]
+        full = self._full(active)
+        if full:
+            self._room.clear()
+            # The lanes are mostly just a little slower than Kafka.
+            if any(p.is_busy for p in full):
+                self._room.wait(PATIENCE_SECONDS)
+            self._pause(client, self._full(active))
+        self._resume(client, active)
+
+    def _full(self, active: list[Partition]) -> list[Partition]:
+        too_many_bytes = sum(p.held_bytes for p in active) >= MAX_HELD_BYTES
+        return [p for p in active if not p.is_paused and (p.held >= self._max_ahead or (too_many_bytes and p.held > 0))]
+
+    def _pause(self, client: ConsumerClient, full: list[Partition]) -> None:
+        if full:
+            client.pause(p.key for p in full)
+            for partition in full:
+                partition.is_paused = True
+
+    def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
+        has_bytes_to_spare = sum(p.held_bytes for p in active) < MAX_HELD_BYTES // 2
+        roomy = [
+            p for p in active if p.is_paused and p.held <= self._max_ahead // 2 and (has_bytes_to_spare or p.held == 0)
+        ]
+        if roomy:
+            client.resume(p.key for p in roomy)
+            for partition in roomy:
+                partition.is_paused = False

@@ -1,0 +1,112 @@
+"""Calling the handler: message by message, or with a whole batch. What it returns or raises becomes ``Progress``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+from ..errors import HandlerError
+from ..message import Message
+from ..outcomes import NO_COMMIT, CommitThrough
+from .ledger import Ledger
+from .partition import Partition
+
+TURN_SECONDS = 1.0
+"""How long a lane stays with one chunk before it looks after its other partitions and its connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """``done`` messages are finished; ``error`` is what the next one, or the whole batch, raised."""
+
+    done: int
+    error: Exception | None = None
+
+
+class Invoker(Protocol):
+    """Runs the handler on consecutive messages of a partition, and notes in the ledger what is finished."""
+
+    takes_batch: bool
+
+    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress: ...
+
+
+class EachMessage:
+    """Calls the handler once for each message, until told to stop or for ``TURN_SECONDS``."""
+
+    takes_batch = False
+
+    def __init__(self, call: Callable[[Message], Any], *, path: str, may_hold_back: bool) -> None:
+        self._call = call
+        self._path = path
+        self._may_hold_back = may_hold_back
+
+    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+        # The hot path of every consumer: one call, one store and two looks a message.
+        call, clock = self._call, monotonic
+        deadline = clock() + TURN_SECONDS
+        holds_back = ledger.is_held_back
+        done = 0
+        try:
+            for message in messages:
+                result = call(message)
+                if result is not None or holds_back:
+                    holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
+                else:
+                    ledger.last_finished = message
+                done += 1
+                if partition.stopping or clock() > deadline:
+                    break
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
+            return Progress(done, _as_exception(error))
+        return Progress(done)
+
+
+class WholeBatch:
+    """Calls the handler once with all the messages."""
+
+    takes_batch = True
+
+    def __init__(self, call: Callable[[list[Message]], Any], *, path: str, may_hold_back: bool) -> None:
+        self._call = call
+        self._path = path
+        self._may_hold_back = may_hold_back
+
+    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+        try:
+            result = self._call(messages)
+            steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
+            return Progress(0, _as_exception(error))
+        return Progress(len(messages))
+
+
+def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_back: bool) -> bool:
+    """Finish through ``last`` and do what the handler's result asks of the commit; True while it is held back."""
+    if isinstance(result, CommitThrough) or result is NO_COMMIT:
+        if not may_hold_back:
+            raise HandlerError(
+                f"{path} returned {type(result).__name__}, but its offsets are saved in the transaction of its own "
+                f'writes: return nothing, or use offset_storage "kafka" without deduplicate'
+            )
+        if result is NO_COMMIT:
+            ledger.hold_back()
+            ledger.last_finished = last
+        elif isinstance(result, CommitThrough):
+            ledger.last_finished = last
+            ledger.commit_through(result.message.offset + 1)
+        return True
+    ledger.last_finished = last
+    ledger.release()
+    return False
+
+
+def _as_exception(error: BaseException) -> Exception:
+    if isinstance(error, Exception):
+        return error
+    failure = HandlerError("the handler was cancelled")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,226 @@
+"""Lanes: the threads that run handlers, each for the partitions it was given."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from ..message import Message
+from .partition import Chunk, Partition, State
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Remainder:
+    """What a turn of work leaves: chunks to go back to the head, after ``delay_seconds``."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    delay_seconds: float = 0.0
+    reclaim: bool = False
+    """The partition has to be claimed again before anything of it is handled."""
+
+
+class Work(Protocol):
+    """What a lane does; all of it runs in the lane's thread."""
+
+    def handle(self, partition: Partition, chunk: Chunk) -> Remainder: ...
+
+    def idle(self) -> None:
+        """Called when the lane has had nothing to do for a moment, and between chunks at most once a second."""
+
+    def close(self) -> None:
+        """The lane's last call: give back what belongs to its thread."""
+
+
+class Lane:
+    """One thread and the partitions it serves, in turn, each in order.
+
+    ``put``, ``drop``, ``is_idle`` and ``wait_idle`` may be called from any thread. ``fault`` is told of what no
+    handler's failure policy can answer: an exception of the lane's own work, SystemExit, a decision to stop.
+    """
+
+    IDLE_SECONDS = 0.5
+
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        *,
+        batch_size: int,
+        on_fault: Callable[[BaseException], None],
+        on_room: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.is_abandoned = False
+        self._work = work
+        self._batch_size = batch_size
+        self._on_fault = on_fault
+        self._on_room = on_room
+        self._condition = threading.Condition()
+        self._partitions: list[Partition] = []
+        self._calls: list[Callable[[], None]] = []
+        self._is_stopping = False
+        # A daemon: a handler that never returns must not keep the process from leaving at its deadline.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def load(self) -> int:
+        return len(self._partitions)
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        return tuple(self._partitions)
+
+    def add(self, partition: Partition) -> None:
+        with self._condition:
+            self._partitions.append(partition)
+            self._condition.notify_all()
+
+    def put(self, partition: Partition, messages: list[Message], size: int) -> None:
+        """Queue messages of a partition; ``size`` is their payload in bytes."""
+        with self._condition:
+            partition.waiting.append(Chunk(messages=messages))
+            partition.held += len(messages)
+            partition.held_bytes += size
+            self._condition.notify_all()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Run something in the lane's thread, before its next chunk."""
+        with self._condition:
+            self._calls.append(function)
+            self._condition.notify_all()
+
+    def drop(self, partition: Partition) -> None:
+        """Forget what waits, begin nothing more; what is in a handler's hands may finish."""
+        with self._condition:
+            partition.stopping = True
+            self._forget_waiting(partition)
+            self._condition.notify_all()
+
+    def clear(self, partition: Partition) -> None:
+        """Forget what waits; the partition goes on with what comes next."""
+        with self._condition:
+            self._forget_waiting(partition)
+
+    def remove(self, partition: Partition) -> None:
+        with self._condition:
+            if partition in self._partitions:
+                self._partitions.remove(partition)
+
+    def wait_idle(self, partition: Partition, deadline: float) -> bool:
+        """True once nothing of the partition is in a handler's hands, False at the (monotonic) deadline."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not partition.is_busy, max(0.0, deadline - monotonic()))
+
+    def stop(self) -> None:
+        with self._condition:
+            self._is_stopping = True
+            self._condition.notify_all()
+
+    def join(self, timeout: float) -> bool:
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        except BaseException as fault:  # noqa: BLE001 - the top of a thread
+            self._on_fault(fault)
+        finally:
+            self._work.close()
+
+    def _turn(self) -> bool:
+        call, partition, chunk = self._next()
+        if call is not None:
+            call()
+        elif partition is not None and chunk is not None:
+            remainder = Remainder(reclaim=True)
+            try:
+                remainder = self._work.handle(partition, chunk)
+            finally:
+                self._settle(partition, chunk, remainder)
+        elif self._is_stopping or self.is_abandoned:
+            return False
+        self._work.idle()
+        return True
+
+    def _next(self) -> tuple[Callable[[], None] | None, Partition | None, Chunk | None]:
+        with self._condition:
+            if self._calls:
+                return self._calls.pop(0), None, None
+            partition, wait_seconds = self._choose()
+            if partition is None and not self._is_stopping:
+                self._condition.wait(wait_seconds)
+                if self._calls:
+                    return self._calls.pop(0), None, None
+                partition, _ = self._choose()
+            if partition is None:
+                return None, None, None
+            partition.is_busy = True
+            return None, partition, self._take(partition)
+
+    def _choose(self) -> tuple[Partition | None, float]:
+        """The next partition that may go on, in turn, or how long to wait for one."""
+        now = monotonic()
+        wait_seconds = self.IDLE_SECONDS
+        for index, partition in enumerate(self._partitions):
+            if not partition.waiting or partition.stopping or partition.state is not State.ACTIVE:
+                continue
+            if partition.ready_at <= now:
+                # To the end of the line, so that a busy partition doesn't starve the others.
+                self._partitions.append(self._partitions.pop(index))
+                return partition, 0.0
+            wait_seconds = min(wait_seconds, partition.ready_at - now)
+        return None, wait_seconds
+
+    def _take(self, partition: Partition) -> Chunk:
+        """Up to ``batch_size`` messages from the head of the line; chunks after a failure stay as they are."""
+        chunk = partition.waiting.popleft()
+        if not chunk.may_merge:
+            return chunk
+        messages, limit = chunk.messages, self._batch_size
+        while len(messages) < limit and partition.waiting and partition.waiting[0].may_merge:
+            messages = messages + partition.waiting.popleft().messages
+        if len(messages) > limit:
+            partition.waiting.appendleft(Chunk(messages=messages[limit:]))
+            messages = messages[:limit]
+        return Chunk(messages=messages)
+
+    def _settle(self, partition: Partition, chunk: Chunk, remainder: Remainder) -> None:
+        with self._condition:
+            partition.is_busy = False
+            left = sum(len(rest.messages) for rest in remainder.chunks)
+            before = partition.held
+            self._finish(partition, len(chunk.messages) - left)
+            if remainder.reclaim:
+                self._forget_waiting(partition)
+                if partition.state is State.ACTIVE:
+                    partition.state = State.STARTING
+                partition.ready_at = monotonic() + remainder.delay_seconds
+            elif not partition.stopping:
+                partition.waiting.extendleft(reversed(remainder.chunks))
+                partition.ready_at = monotonic() + remainder.delay_seconds if remainder.delay_seconds else 0.0
+            else:
+                self._forget_waiting(partition)
+            self._condition.notify_all()
+        if partition.held < before:
+            self._on_room()
+
+    def _finish(self, partition: Partition, count: int) -> None:
+        if partition.held:
+            partition.held_bytes -= partition.held_bytes * count // partition.held
+            partition.held -= count
+
+    def _forget_waiting(self, partition: Partition) -> None:
+        partition.waiting.clear()
+        partition.held = 0
+        partition.held_bytes = 0

@@ -1,0 +1,92 @@
+"""The lanes of a consumer: which one serves which partition, and what becomes of one that is stuck."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+
+from ..errors import KafkaIntegrationError
+from .lane import Lane
+from .partition import Partition
+
+logger = logging.getLogger(__name__)
+
+MAX_ABANDONED = 8
+
+
+class TooManyStuckHandlersError(KafkaIntegrationError):
+    """So many handlers overran the drain deadline that more threads would only make it worse."""
+
+
+class Lanes:
+    """A fixed number of threads; a stuck one is replaced, up to ``MAX_ABANDONED`` times."""
+
+    def __init__(self, count: int, make_lane: Callable[[str], Lane]) -> None:
+        self._make_lane = make_lane
+        self._lanes: list[Lane] = []
+        self._abandoned: list[Lane] = []
+        self._lane_of: dict[Partition, Lane] = {}
+        self._made = 0
+        for _ in range(count):
+            self._lanes.append(self._start())
+
+    def adopt(self, partition: Partition) -> None:
+        """Give a partition to the lane with the fewest."""
+        lane = min(self._lanes, key=lambda lane: lane.load)
+        self._lane_of[partition] = lane
+        lane.add(partition)
+
+    def of(self, partition: Partition) -> Lane:
+        return self._lane_of[partition]
+
+    def drop(self, partitions: list[Partition], deadline: float) -> list[Partition]:
+        """Begin nothing more of these and wait for what is in handlers' hands; those that overran the deadline."""
+        for partition in partitions:
+            self._lane_of[partition].drop(partition)
+        return [p for p in partitions if not self._lane_of[p].wait_idle(p, deadline)]
+
+    def let_go(self, partition: Partition) -> None:
+        lane = self._lane_of.pop(partition, None)
+        if lane is not None:
+            lane.remove(partition)
+
+    def abandon(self, partition: Partition) -> None:
+        """Leave a stuck handler alone with its thread; its lane's other partitions go on in a new one."""
+        stuck = self._lane_of.get(partition)
+        if stuck is None or stuck.is_abandoned:
+            return
+        self._abandoned = [lane for lane in self._abandoned if not lane.join(0)]
+        if len(self._abandoned) >= MAX_ABANDONED:
+            raise TooManyStuckHandlersError(
+                f"{MAX_ABANDONED} handlers are still running past their deadline: their process has to be restarted"
+            )
+        stuck.is_abandoned = True
+        self._abandoned.append(stuck)
+        fresh = self._start()
+        self._lanes[self._lanes.index(stuck)] = fresh
+        for other in stuck.partitions:
+            if other is not partition:
+                stuck.remove(other)
+                self._lane_of[other] = fresh
+                fresh.add(other)
+
+    @property
+    def is_idle(self) -> bool:
+        """True when no handler is running (stuck ones that were given up aside)."""
+        return not any(partition.is_busy for lane in self._lanes for partition in lane.partitions)
+
+    def stop(self, timeout: float) -> None:
+        """End the threads; one that doesn't return within ``timeout`` seconds is left behind, as it is a daemon."""
+        for lane in self._lanes:
+            lane.stop()
+        deadline = monotonic() + timeout
+        for lane in self._lanes:
+            if not lane.join(max(0.0, deadline - monotonic())):
+                logger.warning("%s did not end in time", lane.name)
+
+    def _start(self) -> Lane:
+        self._made += 1
+        lane = self._make_lane(f"lane-{self._made}")
+        lane.start()
+        return lane

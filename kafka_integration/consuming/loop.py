@@ -1,0 +1,236 @@
+"""The loop of a consumer: one thread that owns the Kafka consumer and never runs user code."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from enum import Enum
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..client.consumer import ConsumerClient, Coordinates, Run, payload_bytes, runs_of
+from ..errors import BrokerError, BrokerUnavailableError
+from ..message import Message
+from .assignment import Assignment
+from .commits import Commits
+from .events import Events
+from .flow import Flow
+from .lanes import Lanes
+from .partition import Partition, State
+from .report import Report
+
+if TYPE_CHECKING:
+    from .assembly import Parts
+
+logger = logging.getLogger(__name__)
+
+FETCH_SIZE = 500
+POLL_SECONDS = 0.5
+"""Not longer: Python's signal handlers wait for the end of a poll."""
+BUSY_POLL_SECONDS = 0.02
+LAST_COMMIT_SECONDS = 3.0
+
+
+class Phase(Enum):
+    """STARTING → RUNNING → DRAINING → STOPPED, one way."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class ConsumerLoop:
+    """Polls, hands messages to lanes, commits what they finished.
+
+    ``run`` is a thread's whole life; ``stop`` may be called from any thread. ``fault`` says afterwards why it
+    ended, None if it was asked to. One turn is a method of its own, so that a test can take it.
+    """
+
+    def __init__(self, parts: Parts, *, until_caught_up: bool = False, max_messages: int | None = None) -> None:
+        settings = parts.settings
+        self.settings = settings
+        self.counts = parts.counts
+        self.phase = Phase.STARTING
+        self.fault: BaseException | None = None
+        self._decoding = parts.decoding
+        self._until_caught_up = until_caught_up
+        self._left = max_messages
+        self._stop = threading.Event()
+        self._has_said_waiting = False
+        self._flow = Flow(batch_size=settings.batch_size)
+        self._lanes = Lanes(settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._flow.made_room))
+        self._commits = Commits(consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds)
+        self._assignment = Assignment(
+            settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming, needs_ends=until_caught_up
+        )
+        self._report = Report(consumer=settings.name, counts=self.counts)
+        self._client: ConsumerClient | None = None
+
+    def run(self) -> None:
+        """Consume until stopped, caught up or failed; then drain, commit and leave the group."""
+        try:
+            if self.open():
+                while not self._is_done():
+                    self.turn()
+        except BaseException as fault:  # noqa: BLE001 - the top of a thread
+            self.fail(fault)
+        try:
+            self.drain()
+        except BaseException as fault:  # noqa: BLE001 - the top of a thread
+            self.fail(fault)
+        self.phase = Phase.STOPPED
+
+    def stop(self) -> None:
+        """Finish what is in handlers' hands, and leave."""
+        self._stop.set()
+
+    def fail(self, fault: BaseException) -> None:
+        """Stop because of ``fault``; the first one counts."""
+        self.fault = self.fault or fault
+        self._stop.set()
+
+    def open(self) -> bool:
+        """Join the group, as soon as there is a broker to ask; False if stopped before that."""
+        while not self._stop.is_set():
+            try:
+                self._client = client = ConsumerClient(self.settings, self)
+                self._events = Events(self.settings, client, self._assignment)
+                client.subscribe()
+            except BrokerUnavailableError as error:
+                self._wait_for_broker(error)
+            else:
+                self.phase = Phase.RUNNING
+                return True
+        return False
+
+    def turn(self) -> None:
+        """Fetch once and hand on what came; then look after starts, flow, commits and the log."""
+        client = self.client
+        try:
+            raws = client.fetch(FETCH_SIZE, self._patience())
+        except BrokerError as error:
+            # What the client had in its hands is lost to it, not to us.
+            self._events.say(error)
+            self._assignment.rewind(client)
+            raws = []
+        if raws:
+            raws, events = client.events_of(raws)
+            for run in runs_of(raws):
+                self._take(run)
+            for event in events:
+                self._events.handle(event)
+        self._events.subscribe_again_if_due()
+        self._assignment.start(client)
+        self._flow.regulate(client, self._assignment)
+        if self._commits.is_due:
+            self._commits.commit(client, self._assignment)
+        self._report.note(client, self._assignment)
+
+    # What the client tells, inside fetch and close: these must not raise.
+
+    def assigned(self, partitions: list[Coordinates]) -> None:
+        self._guard(lambda: self._assignment.take_over(partitions))
+
+    def revoked(self, partitions: list[Coordinates]) -> None:
+        self._guard(lambda: self._assignment.let_go(self.client, partitions))
+
+    def lost(self, partitions: list[Coordinates]) -> None:
+        self._guard(lambda: self._assignment.lose(partitions))
+
+    def committed(self, offsets: dict[Coordinates, int], error: BrokerError | None) -> None:
+        if error is not None:
+            self._commits.fail(offsets, error)
+            return
+        for coordinates, offset in offsets.items():
+            self._commits.confirm(coordinates, self._assignment.get(coordinates), offset)
+
+    @property
+    def client(self) -> ConsumerClient:
+        assert self._client is not None
+        return self._client
+
+    def _wait_for_broker(self, error: BrokerUnavailableError) -> None:
+        if self.phase is Phase.STARTING and not self._has_said_waiting:
+            logger.warning("consumer %s waits: %s", self.settings.name, error)
+            self._has_said_waiting = True
+        self._stop.wait(1.0)
+
+    def _guard(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except BaseException as fault:  # noqa: BLE001 - a callback that raises makes the client drop fetched messages
+            self.fail(fault)
+
+    def _patience(self) -> float:
+        assignment = self._assignment
+        is_waiting = assignment.is_starting or any(p.is_paused for p in assignment) or self._until_caught_up
+        return BUSY_POLL_SECONDS if is_waiting or self._left is not None else POLL_SECONDS
+
+    def _take(self, run: Run) -> None:
+        coordinates, raws = run
+        partition = self._assignment.get(coordinates)
+        # Revoked in the same call, or fetched from a position that was not ours to begin at.
+        if partition is None or partition.state is not State.ACTIVE:
+            return
+        if self._left is not None:
+            raws = raws[: self._left]
+            self._left -= len(raws)
+        if not raws:
+            return
+        taken = partition.ledger.taken
+        if taken is not None and raws[0].offset() < taken:
+            self._assignment.restart(self.client, partition)
+            return
+        partition.ledger.take(raws[-1].offset() + 1)
+        partition.has_reached_end = False
+        decoding = self._decoding
+        messages = [Message(raw, decoding) for raw in raws]
+        self._lanes.of(partition).put(partition, messages, payload_bytes(raws))
+
+    def _is_done(self) -> bool:
+        if self._stop.is_set():
+            return True
+        if self._left == 0 and all(p.ledger.is_idle for p in self._assignment):
+            return True
+        return self._until_caught_up and self._is_caught_up()
+
+    def _is_caught_up(self) -> bool:
+        assignment = self._assignment
+        return assignment.was_told and all(self._has_caught_up(p) for p in assignment)
+
+    def _has_caught_up(self, partition: Partition) -> bool:
+        if partition.state is not State.ACTIVE or not partition.ledger.is_idle:
+            return False
+        finished, end = partition.ledger.next_offset, partition.end_at_start
+        return partition.has_reached_end or (end is not None and finished is not None and finished >= end)
+
+    def drain(self) -> None:
+        """Let handlers finish while polling goes on, commit, and leave the group.
+
+        How long a handler may take is the process's to decide: it ends us at the deadline.
+        """
+        self.phase = Phase.DRAINING
+        if self._client is not None:
+            self._drain_client(self._client)
+        self._lanes.stop(timeout=1.0)
+        self._report.summary()
+
+    def _drain_client(self, client: ConsumerClient) -> None:
+        partitions = list(self._assignment)
+        self._lanes.drop(partitions, monotonic())
+        client.pause(p.key for p in partitions)
+        while not self._lanes.is_idle:
+            client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
+        self._commit_last(client)
+        client.close()
+
+    def _commit_last(self, client: ConsumerClient) -> None:
+        self._commits.commit(client, self._assignment)
+        # Not a waiting commit: with the broker down it would keep us for its time-out.
+        deadline = monotonic() + LAST_COMMIT_SECONDS
+        while not self._commits.is_quiet and monotonic() < deadline:
+            client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
+        if not self._commits.is_quiet:
+            logger.warning("consumer %s: the last commit was not confirmed", self.settings.name)

@@ -1,0 +1,90 @@
+"""Telling an outage from a bad message: by its code, not by its class.
+
+An outage is waited for and uses no attempt; everything else is the message's own failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import Error as DatabaseLayerError
+from django.db import InterfaceError, OperationalError, connections
+
+from ..errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_OUTAGE_CLASSES = ("08",)
+_OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "25006"})
+_CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})
+_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
+
+
+def is_outage(error: BaseException) -> bool:
+    """True if the database or the broker is away: the same work can succeed later, unchanged."""
+    return any(_is_outage_itself(link) for link in _chain(error)) or _lost_its_connection(error)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """True for a deadlock, a serialization failure, a lock that could not be had: run the transaction again."""
+    return any(_is_conflict_itself(link) for link in _chain(error))
+
+
+def databases_are_back() -> bool:
+    """True when every database that this thread has used answers again; dead connections are dropped on the way."""
+    for connection in connections.all(initialized_only=True):
+        try:
+            connection.close_if_unusable_or_obsolete()
+            connection.ensure_connection()
+            if not connection.is_usable():
+                connection.close()
+                return False
+        except DatabaseLayerError:
+            return False
+    return True
+
+
+def _is_outage_itself(error: BaseException) -> bool:
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return state in _OUTAGE_STATES or state[:2] in _OUTAGE_CLASSES
+    if isinstance(error, ProduceTimeoutError | BrokerUnavailableError):
+        return True
+    return isinstance(error, BrokerError) and error.retriable
+
+
+def _is_conflict_itself(error: BaseException) -> bool:
+    state = getattr(error, "sqlstate", None)
+    code = getattr(error, "sqlite_errorcode", None)
+    return state in _CONFLICT_STATES or (isinstance(code, int) and code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED))
+
+
+def _lost_its_connection(error: BaseException) -> bool:
+    """A driver that lost its server often has no code to give: ask the connection itself."""
+    if not any(isinstance(link, OperationalError | InterfaceError) for link in _chain(error)):
+        return False
+    if any(isinstance(getattr(link, "sqlstate", None), str) for link in _chain(error)):
+        return False
+    return any(_is_dead(alias) for alias in connections)
+
+
+def _is_dead(alias: str) -> bool:
+    connection = connections[alias]
+    if connection.vendor == "sqlite":
+        return False
+    try:
+        if connection.connection is None:
+            connection.ensure_connection()
+            return False
+        return not connection.is_usable()
+    except DatabaseLayerError:
+        return True
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from; a cycle ends it."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__

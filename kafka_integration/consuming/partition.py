@@ -1,0 +1,93 @@
+"""One assignment of a partition: its ledger, the messages it holds, and whether it may go on."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from ..message import Message
+from .failure import Verdict
+from .ledger import Ledger
+
+
+class State(Enum):
+    """STARTING → ACTIVE → REVOKED; fenced work goes back to STARTING, under a new claim."""
+
+    STARTING = "starting"
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message, what its handling raised, and the decision still to be carried out."""
+
+    message: Message
+    error: Exception
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Consecutive messages of one partition, waiting for its lane."""
+
+    messages: list[Message]
+    one_by_one: bool = False
+    """One of them failed in a transaction that they shared: now each has its own."""
+    is_narrowed: bool = False
+    """Part of a batch that failed: not to be merged with others, so that the halves get smaller."""
+    through: Message | None = None
+    """The end of the batch these are left over from: finished with them."""
+    failure: Failure | None = None
+    """The first message was handled and failed: it is not handled again, only its verdict carried out."""
+
+    @property
+    def may_merge(self) -> bool:
+        return not (self.one_by_one or self.is_narrowed or self.through or self.failure)
+
+
+class Partition:
+    """What this process knows of a partition it was assigned.
+
+    Made by the loop at each assignment and thrown away at its end: results of an earlier assignment
+    reach an object that nobody reads any more. The fields from ``waiting`` on are guarded by the lock of
+    its lane.
+    """
+
+    def __init__(self, topic: str, number: int) -> None:
+        self.topic = topic
+        self.number = number
+        self.topic_id = ""
+        self.epoch = 0
+        self.state = State.STARTING
+        self.stopping = False
+        """Read by the lane between messages: nothing further is begun once it is True."""
+        self.ledger = Ledger()
+        self.start: int | None = None
+        """Where to begin, once that is known; the loop seeks there."""
+        self.end_at_start: int | None = None
+        """The end of the partition when it was assigned, for ``--until-caught-up``."""
+        self.committed: int | None = None
+        """What the group had committed when the partition was assigned."""
+        self.is_claiming = False
+        self.has_reached_end = False
+        self.is_paused = False
+        self.waiting: deque[Chunk] = deque()
+        self.held = 0
+        self.held_bytes = 0
+        self.ready_at = 0.0
+        """Monotonic time before which the lane leaves this partition alone (backoff)."""
+        self.is_busy = False
+        self.setbacks = 0
+        """How often in a row the first waiting message met an outage or a conflict."""
+
+    def __repr__(self) -> str:
+        return f"<Partition {self} {self.state.value}>"
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.number}]"
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.topic, self.number

@@ -1,0 +1,133 @@
+"""Carrying out what the failure policy decided about one message."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Protocol
+
+from ..errors import KafkaIntegrationError
+from ..message import Message
+from ..outcomes import BatchError
+from .counts import Counts
+from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
+from .outages import is_conflict, is_outage
+from .partition import Chunk, Failure, Partition
+
+logger = logging.getLogger(__name__)
+
+MAX_SETBACKS = 10
+"""Lost connections or conflicts in a row at one message, the database being back each time, before it is to blame."""
+
+
+class ConsumerStoppedError(KafkaIntegrationError):
+    """A message failed for good and its consumer's policy is to stop there."""
+
+
+class Parking(Protocol):
+    """Where messages go that failed for good."""
+
+    def park(self, partition: Partition, message: Message, error: Exception) -> None:
+        """Returns once the message is safely kept; raises otherwise."""
+
+
+class Settling:
+    """Decides about failures and carries out what ends a message: parked, skipped, or the consumer stopped."""
+
+    def __init__(self, *, consumer: str, policy: FailurePolicy, parking: Parking, counts: Counts) -> None:
+        self._consumer = consumer
+        self._policy = policy
+        self._parking = parking
+        self._counts = counts
+
+    def setback_seconds(self, partition: Partition, error: Exception) -> float | None:
+        """How long to wait out an outage or a conflict; None when the failure is the message's own."""
+        conflict = is_conflict(error)
+        if not conflict and not is_outage(error):
+            return None
+        if partition.setbacks >= MAX_SETBACKS and not isinstance(error, KafkaIntegrationError):
+            return None
+        partition.setbacks += 1
+        seconds = self._policy.delay_seconds(min(partition.setbacks, 5))
+        if conflict:
+            return seconds / 10
+        logger.warning(
+            "consumer %s: %s waits %.1f s for what its handler needs: %s",
+            self._consumer, partition, seconds, _text(error),
+        )  # fmt: skip
+        return seconds
+
+    def decide(self, message: Message, error: Exception) -> Verdict:
+        verdict = self._policy.decide(error, message.attempt)
+        if isinstance(verdict, RetryLater):
+            self._counts.add(failed=1)
+            logger.warning(
+                "consumer %s: attempt %d at %r failed, next in %.1f s: %s",
+                self._consumer, message.attempt, message, verdict.delay_seconds, _text(error),
+            )  # fmt: skip
+        return verdict
+
+    def carry_out(self, partition: Partition, failure: Failure) -> None:
+        """End the message as decided; raises what kept it from being ended, or ``ConsumerStoppedError``."""
+        message, error, verdict = failure.message, failure.error, failure.verdict
+        if isinstance(verdict, Stop):
+            raise ConsumerStoppedError(
+                f"consumer {self._consumer} stops at {message!r}, which stays uncommitted: {_text(error)}"
+            ) from error
+        if isinstance(verdict, Park):
+            self._parking.park(partition, message, error)
+
+    def parking_failed(self, partition: Partition, failure: Failure, error: Exception) -> float:
+        """Alarm that a dead letter could not be written; how many seconds to wait before the next try."""
+        partition.setbacks += 1
+        logger.error(
+            "consumer %s: %r can't be written as a dead letter, %s waits: %s",
+            self._consumer, failure.message, partition, _text(error),
+        )  # fmt: skip
+        return self._policy.delay_seconds(min(partition.setbacks, 5))
+
+    def note_end(self, failure: Failure) -> None:
+        """Count and log an ending that is durable now."""
+        message, error, verdict = failure.message, failure.error, failure.verdict
+        if isinstance(verdict, Park):
+            self._counts.add(parked=1)
+            logger.error(
+                "consumer %s: %r is a dead letter after %d attempt(s): %s",
+                self._consumer, message, message.attempt, _text(error),
+            )  # fmt: skip
+        elif isinstance(verdict, Drop):
+            self._counts.add(skipped=1)
+            logger.warning("consumer %s: %r skipped: %s", self._consumer, message, verdict.reason or _text(error))
+
+
+def again(message: Message) -> Message:
+    """The message for its next attempt, decoded anew: a handler may have changed what it was given."""
+    return Message(message.raw, message.decoding, message.attempt + 1)
+
+
+def halves(chunk: Chunk) -> list[Chunk]:
+    """A failed batch as two smaller ones, which stay apart."""
+    middle = len(chunk.messages) // 2
+    first, second = chunk.messages[:middle], chunk.messages[middle:]
+    return [
+        Chunk(messages=first, is_narrowed=True),
+        Chunk(messages=second, is_narrowed=True, through=chunk.through),
+    ]
+
+
+def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, Exception]:
+    """What a ``BatchError`` says of these messages; empty for any other error, or one that names others."""
+    if not isinstance(error, BatchError):
+        return {}
+    known = {message.offset for message in messages}
+    failed = {message.offset: reason for message, reason in error.failures.items()}
+    return failed if known.issuperset(failed) else {}
+
+
+def _text(error: BaseException) -> str:
+    """What a log may say: our own errors whole; of others class and place, as their text may quote a payload."""
+    if isinstance(error, KafkaIntegrationError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__qualname__}{place}"

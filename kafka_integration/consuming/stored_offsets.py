@@ -1,0 +1,91 @@
+"""Offsets kept in the database, in the transaction of the handler's own writes: exactly-once effects.
+
+A row's epoch is raised at each claim. A worker saves with the epoch of its own claim, so one that lost its
+partition hits no row and rolls back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from ..errors import FencedError
+from ..models import StoredOffset
+from .partition import Partition
+
+LOCK_TIMEOUT_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim returns: where to go on, and the epoch to save with."""
+
+    next_offset: int
+    epoch: int
+
+
+class OffsetStore:
+    """The stored offsets of one group on one database alias; thread-safe, as it holds no connection."""
+
+    def __init__(self, *, database: str, group: str) -> None:
+        self.database = database
+        self._group = group
+        self._table = connections[database].ops.quote_name(StoredOffset._meta.db_table)
+
+    def reset(self, partition: Partition, offset: int) -> None:
+        """Set the stored offset, where the one it holds is no longer in the topic."""
+        rows = StoredOffset.objects.using(self.database).filter(
+            group=self._group, topic=partition.topic, topic_id=partition.topic_id, partition=partition.number
+        )
+        rows.filter(epoch=partition.epoch).update(next_offset=offset, updated_at=timezone.now())
+
+    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int) -> Claim:
+        """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
+
+        Reading first and raising after would let the former owner commit in between. Waits for the row's
+        lock, so a transaction in doubt is decided once this returns.
+        """
+        connection = connections[self.database]
+        with transaction.atomic(using=self.database), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            if topic_id and self._knows_another_topic(topic, topic_id, partition):
+                fallback = 0
+            cursor.execute(
+                f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
+                'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) '
+                "DO UPDATE SET epoch = o.epoch + 1 RETURNING o.next_offset, o.epoch",
+                [self._group, topic, topic_id, partition, fallback, timezone.now()],
+            )
+            next_offset, epoch = cursor.fetchone()
+        return Claim(next_offset=next_offset, epoch=epoch)
+
+    def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
+        """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
+
+        The last statement of the transaction that holds the effects of the messages in between.
+        """
+        with connections[self.database].cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
+                'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+                "AND epoch = %s AND next_offset <= %s",
+                [
+                    next_offset, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
+                    partition.epoch, first,
+                ],
+            )  # fmt: skip
+            if cursor.rowcount != 1:
+                raise FencedError(
+                    f"{partition} of group {self._group} was claimed by another worker: the work at {first} rolls back"
+                )
+
+    def _knows_another_topic(self, topic: str, topic_id: str, partition: int) -> bool:
+        """True if this name once belonged to a topic that was deleted: its offsets mean nothing in the new one."""
+        rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
+        return (
+            rows.exclude(topic_id=topic_id).exclude(topic_id="").exists()
+            and not rows.filter(topic_id=topic_id).exists()
+        )

@@ -1,0 +1,178 @@
+"""Handling messages in a transaction of ours: their effects, their offset and their dead letters commit together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic
+
+from django.db import connections, transaction
+
+from ..errors import FencedError
+from ..message import Message
+from .counts import Counts
+from .failure import RetryLater
+from .invoking import TURN_SECONDS, Invoker
+from .lane import Remainder
+from .ledger import Ledger
+from .outages import databases_are_back, is_conflict
+from .partition import Chunk, Failure, Partition
+from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
+from .stored_offsets import OffsetStore
+
+
+class _RollBack(Exception):  # noqa: N818 - carries what happened out of the transaction
+    """The handler failed, and its transaction with it."""
+
+    def __init__(self, error: Exception, delay_seconds: float = 0.0) -> None:
+        self.error = error
+        self.delay_seconds = delay_seconds
+
+
+class TransactionalWork:
+    """What a lane does with a chunk under ``offset_storage: "database"``, or where repeats are recognised.
+
+    ``store`` is None where Kafka keeps the offsets. ``shares`` is True where the messages of a chunk share one
+    transaction; a batch handler always has one of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        invoker: Invoker,
+        settling: Settling,
+        counts: Counts,
+        database: str,
+        store: OffsetStore | None,
+        shares: bool,
+    ) -> None:
+        self._invoker = invoker
+        self._settling = settling
+        self._counts = counts
+        self._database = database
+        self._store = store
+        self._shares = shares or invoker.takes_batch
+
+    def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
+        if partition.setbacks and not databases_are_back():
+            return self._wait(chunk, 1.0)
+        if chunk.failure is not None:
+            return self._end(partition, chunk, chunk.failure)
+        if self._shares and not chunk.one_by_one:
+            return self._run(partition, chunk, chunk.messages)
+        return self._run_one_by_one(partition, chunk)
+
+    def _run_one_by_one(self, partition: Partition, chunk: Chunk) -> Remainder:
+        """One transaction after the other, until there is something else to do or the lane's turn is over."""
+        deadline = monotonic() + TURN_SECONDS
+        finished = None
+        while True:
+            remainder = self._run(partition, chunk, chunk.messages[:1])
+            goes_on = len(remainder.chunks) == 1 and partition.ledger.last_finished is not finished
+            if not goes_on or partition.stopping or monotonic() > deadline:
+                return remainder
+            finished = partition.ledger.last_finished
+            chunk = remainder.chunks[0]
+
+    def _run(self, partition: Partition, chunk: Chunk, unit: list[Message]) -> Remainder:
+        """Handle the first messages of the chunk in one transaction."""
+        endings: list[Failure] = []
+        try:
+            with transaction.atomic(using=self._database):
+                progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
+                done = progress.done
+                if progress.error is not None:
+                    endings = self._endings(unit, progress.error)
+                    done = len(unit)
+                for ending in endings:
+                    self._settling.carry_out(partition, ending)
+                self._save(partition, unit[0], unit[done - 1])
+        except ConsumerStoppedError:
+            raise
+        except _RollBack as rolled_back:
+            return self._fail(partition, chunk, unit, rolled_back.error, rolled_back.delay_seconds)
+        except Exception as error:  # noqa: BLE001 - user code, and the COMMIT that checks it
+            return self._fail(partition, chunk, unit, error)
+        for ending in endings:
+            self._settling.note_end(ending)
+        self._counts.add(handled=done - len(endings))
+        return self._finish(partition, chunk, done)
+
+    def _endings(self, unit: list[Message], error: Exception) -> list[Failure]:
+        """What ends the failures of a batch whose other effects are kept; ``_RollBack`` unless all of them are final.
+
+        While one is to be retried all of it is rolled back and done again: only so has each message one effect.
+        """
+        failed = failures_by_offset(unit, error)
+        if not failed:
+            raise _RollBack(error)
+        endings, delays = [], []
+        for message in unit:
+            if message.offset in failed:
+                reason = failed[message.offset]
+                verdict = self._settling.decide(message, reason)
+                endings.append(Failure(message, reason, verdict))
+                if isinstance(verdict, RetryLater):
+                    delays.append(verdict.delay_seconds)
+        if delays:
+            raise _RollBack(error, max(delays))
+        return endings
+
+    def _fail(
+        self, partition: Partition, chunk: Chunk, unit: list[Message], error: Exception, delay_seconds: float = 0.0
+    ) -> Remainder:
+        if isinstance(error, FencedError):
+            return Remainder(reclaim=True)
+        wait_seconds = self._settling.setback_seconds(partition, error)
+        if wait_seconds is not None:
+            # A lost connection may have lost only the answer to COMMIT: the next claim tells which.
+            return self._wait(chunk, wait_seconds, in_doubt=not is_conflict(error))
+        if failed := failures_by_offset(unit, error):
+            retried = [again(message) if message.offset in failed else message for message in chunk.messages]
+            return Remainder([replace(chunk, messages=retried, is_narrowed=True)], delay_seconds=delay_seconds)
+        if len(unit) > 1:
+            return Remainder(halves(chunk) if self._invoker.takes_batch else [replace(chunk, one_by_one=True)])
+        message = unit[0]
+        verdict = self._settling.decide(message, error)
+        if isinstance(verdict, RetryLater):
+            retried = [again(message), *chunk.messages[1:]]
+            return Remainder([replace(chunk, messages=retried)], delay_seconds=verdict.delay_seconds)
+        return self._end(partition, chunk, Failure(message, error, verdict))
+
+    def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
+        """Park or skip the first message, and move the offset, in one transaction."""
+        try:
+            with transaction.atomic(using=self._database):
+                self._settling.carry_out(partition, failure)
+                self._save(partition, failure.message, failure.message)
+        except ConsumerStoppedError:
+            raise
+        except FencedError:
+            return Remainder(reclaim=True)
+        except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
+            delay_seconds = self._settling.parking_failed(partition, failure, error)
+            return self._wait(replace(chunk, failure=failure), delay_seconds, in_doubt=True)
+        self._settling.note_end(failure)
+        return self._finish(partition, chunk, 1)
+
+    def _finish(self, partition: Partition, chunk: Chunk, done: int) -> Remainder:
+        partition.setbacks = 0
+        partition.ledger.last_finished = chunk.messages[done - 1]
+        rest = chunk.messages[done:]
+        return Remainder([replace(chunk, messages=rest, failure=None)] if rest else [])
+
+    def _wait(self, chunk: Chunk, seconds: float, *, in_doubt: bool = False) -> Remainder:
+        return Remainder([chunk], delay_seconds=seconds, reclaim=in_doubt and self._store is not None)
+
+    def _save(self, partition: Partition, first: Message, last: Message) -> None:
+        """The transaction's last statement, which fails if the handler swallowed a database error."""
+        if self._store is not None:
+            self._store.save(partition, first=first.offset, next_offset=last.offset + 1)
+        else:
+            with connections[self._database].cursor() as cursor:
+                cursor.execute("SELECT 1")
+
+    def idle(self) -> None:
+        """Nothing to do between messages."""
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,79 @@
+"""``manage.py runconsumer``: consumes with the handlers that ``settings.KAFKA`` names."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...conf import get_settings
+from ...errors import ConfigurationError, HandlerError
+from ...operating.processes import MAX_PROCESSES
+from ...operating.running import RunRequest, choose, describe, run
+
+
+def number_between(low: int, high: int) -> Callable[[str], int]:
+    """An argument's type: a whole number within bounds."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+class Command(BaseCommand):
+    help = "Consumes topics with the configured handlers: all enabled consumers, or those named."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "names", nargs="*", metavar="NAME", help="a configured consumer (default: all enabled)"
+        )
+        parser.add_argument(
+            "--processes",
+            type=number_between(1, MAX_PROCESSES),
+            default=1,
+            metavar="N",
+            help="worker processes to fork",
+        )
+        parser.add_argument(
+            "--until-caught-up", action="store_true", help="handle what is there now, then exit with status 0"
+        )
+        parser.add_argument(
+            "--max-messages", type=number_between(1, 10**12), metavar="N", help="stop after N messages of each consumer"
+        )
+        parser.add_argument("--reload", action="store_true", help="restart when code changes (for development)")
+        parser.add_argument("--list", action="store_true", help="list the configured consumers and exit")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            settings = get_settings()
+            if options["list"]:
+                self._list(settings.consumers.values())
+                return
+            consumers = choose(settings, options["names"])
+            status = run(
+                RunRequest(
+                    consumers=consumers,
+                    processes=options["processes"],
+                    until_caught_up=options["until_caught_up"],
+                    max_messages=options["max_messages"],
+                    reload=options["reload"],
+                )
+            )
+        except (ConfigurationError, HandlerError) as error:
+            raise CommandError(str(error)) from error
+        if status:
+            sys.exit(status)
+
+    def _list(self, consumers: Any) -> None:
+        for consumer in consumers:
+            self.stdout.write(describe(consumer))

@@ -1,0 +1,75 @@
+"""What ``runconsumer`` runs: which consumers, in how many processes, under which supervision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..conf.values import ConsumerSettings, Settings
+from ..errors import ConfigurationError
+from .processes import Processes
+from .reload import run_reloading
+from .runner import RunOptions, StopRequest, run_consumers
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One call of ``runconsumer``."""
+
+    consumers: Sequence[ConsumerSettings]
+    processes: int = 1
+    until_caught_up: bool = False
+    max_messages: int | None = None
+    reload: bool = False
+
+
+def choose(settings: Settings, names: Sequence[str]) -> list[ConsumerSettings]:
+    """The consumers of these names, all enabled ones without names; ``ConfigurationError`` names the known ones."""
+    known = ", ".join(sorted(settings.consumers)) or "none"
+    unknown = [name for name in names if name not in settings.consumers]
+    if unknown:
+        raise ConfigurationError([f'there is no consumer "{name}"; settings.KAFKA has: {known}' for name in unknown])
+    disabled = [name for name in names if not settings.consumers[name].enabled]
+    if disabled:
+        raise ConfigurationError(
+            [f'consumer "{name}" is disabled: KAFKA["consumers"]["{name}"]["enabled"] is False' for name in disabled]
+        )
+    chosen = [settings.consumers[name] for name in dict.fromkeys(names)] or [
+        consumer for consumer in settings.consumers.values() if consumer.enabled
+    ]
+    if not chosen:
+        raise ConfigurationError([f'settings.KAFKA["consumers"] has no enabled consumer (of: {known})'])
+    return chosen
+
+
+def run(request: RunRequest) -> int:
+    """Run the consumers until they end; the exit status."""
+    if request.reload:
+        return run_reloading([consumer.message_handler for consumer in request.consumers])
+    options = RunOptions(until_caught_up=request.until_caught_up, max_messages=request.max_messages)
+    stop = StopRequest()
+    if request.processes == 1:
+        stop.install()
+        return run_consumers(request.consumers, options, stop)
+
+    def work(number: int) -> int:
+        return run_consumers([_numbered(consumer, number) for consumer in request.consumers], options, stop)
+
+    grace_seconds = max(consumer.shutdown_grace_seconds for consumer in request.consumers)
+    return Processes(request.processes, work, stop, grace_seconds=grace_seconds).run()
+
+
+def describe(consumer: ConsumerSettings) -> str:
+    """One line of ``runconsumer --list``."""
+    state = "" if consumer.enabled else " (disabled)"
+    topics = ", ".join(consumer.topics)
+    return f"{consumer.name}{state}: {topics} as group {consumer.consumer_group} to {consumer.message_handler}"
+
+
+def _numbered(consumer: ConsumerSettings, number: int) -> ConsumerSettings:
+    """A worker's own consumer: a static member needs an id that stays its own over restarts (KIP-345)."""
+    instance = consumer.connection.config.get("group.instance.id")
+    if instance is None:
+        return consumer
+    config = {**consumer.connection.config, "group.instance.id": f"{instance}-{number}"}
+    return replace(consumer, connection=replace(consumer.connection, config=config))
