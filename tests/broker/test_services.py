@@ -83,3 +83,12 @@ def test_a_killed_database_server_comes_back_with_what_was_committed(start_postg
     server.start()
 
     assert server.execute("SELECT number FROM effect", "effects") == [(1,)]
+
+
+@pytest.mark.parametrize("database", ["postgres_url", "sqlite_url"])
+def test_a_process_of_the_project_finds_all_tables_in_the_database_it_is_given(request, manage, database):
+    url = request.getfixturevalue(database)
+
+    check = manage("migrate", "--check", env={"DATABASE_URL": url})
+
+    assert check.wait() == 0, check.tail()
