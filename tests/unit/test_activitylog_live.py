@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,10 +12,12 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client, override_settings
 from django.utils import timezone
+from pytest_django.live_server_helper import LiveServer
 
 from activitylog import live
 from activitylog.models import Banner, BannerTally
 from tests.factories import ArrivalFactory, BannerFactory, LastActFactory, TermCountFactory, UserFactory
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -210,3 +214,21 @@ def test_outside_of_development_the_live_page_asks_for_a_permission(client: Clie
     assert as_guest.headers["Location"].startswith("/accounts/login/")
     assert as_user.status_code == 403
     assert as_observer.status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_thread_of_a_viewer_who_left_is_freed_within_a_few_heartbeats(live_server: LiveServer) -> None:
+    def threads() -> int:
+        return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+    before = threads()
+    connection = http.client.HTTPConnection(live_server.thread.host, live_server.thread.port, timeout=10)
+    connection.request("GET", "/live/stream/")
+    response = connection.getresponse()
+    assert response.readline() == b"retry: 1000\n"
+    assert threads() == before + 1
+
+    response.close()
+    connection.close()
+
+    wait_for(lambda: threads() == before, 4 * live.HEARTBEAT_SECONDS, "the thread to end")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from html import escape
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 
 from activitylog.models import Article, Banner, BannerClick, SearchQuery
@@ -14,10 +18,21 @@ from tests.factories import ArticleFactory, BannerFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture
+def seeds() -> None:
+    """What the migration brings, whatever tests before have flushed."""
+    for model in (Article, Banner):
+        model.objects.all().delete()
+    seeding = import_module("activitylog.migrations.0002_first_articles_and_banners")
+    seeding.add(apps, SimpleNamespace(connection=connection))
+
+
+@pytest.mark.usefixtures("seeds")
 def test_a_fresh_site_has_articles_and_banners_with_pictures(client: Client) -> None:
     page = client.get("/")
 
     assert Article.objects.count() >= 4
+    assert Banner.objects.count() >= 3
     for article in Article.objects.all():
         assert client.get(article.get_absolute_url()).status_code == 200
         assert article.title in page.text
