@@ -19,6 +19,10 @@ def missing_for_kafka() -> str | None:
         return "no Java (Debian: apt-get install openjdk-17-jre-headless)"
     if not _complete() and shutil.which("mvn") is None:
         return "no Kafka jars and no Maven to fetch them (Debian: apt-get install maven)"
+    try:
+        fetch_jars()
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return f"no Kafka jars, and {error}"
     return None
 
 
@@ -30,7 +34,7 @@ def fetch_jars() -> Path:
         command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), _COPY, f"-DoutputDirectory={LIBS}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         if done.returncode:
-            raise RuntimeError(f"Maven could not fetch Kafka's jars:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise RuntimeError(f"Maven could not fetch them: {(done.stdout + done.stderr).strip()[:500]}")
         _stamp().write_text(POM.read_text())
     return LIBS
 
