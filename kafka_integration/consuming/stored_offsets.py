@@ -56,7 +56,7 @@ class OffsetStore:
             cursor.execute(
                 f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
                 'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) '
-                "DO UPDATE SET epoch = o.epoch + 1 RETURNING o.next_offset, o.epoch",
+                "DO UPDATE SET epoch = o.epoch + 1 RETURNING next_offset, epoch",
                 [self._group, topic, topic_id, partition, fallback, timezone.now()],
             )
             next_offset, epoch = cursor.fetchone()
