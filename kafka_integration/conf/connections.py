@@ -26,6 +26,7 @@ class Level:
 
     endpoints: Endpoints | None = None
     endpoints_wrong: bool = False
+    endpoints_tls: Tls | None = None
     tls: Tls | None = None
     tls_given: bool = False
     sasl: Sasl | None = None
@@ -43,7 +44,7 @@ class Level:
         if endpoints.transport != "kafka":
             config = {key: self.config[key] for key in self.config if not key.startswith(_REAL_CLUSTER_PREFIXES)}
             return Connection(transport=endpoints.transport, config=FrozenMapping(config))
-        tls = self.tls if self.tls_given else Tls() if endpoints.tls else None
+        tls = self.tls if self.tls_given else self.endpoints_tls
         return Connection(servers=endpoints.servers, tls=tls, sasl=self.sasl, config=self.config)
 
 
@@ -82,15 +83,18 @@ def _with_endpoints(section: Section, above: Level) -> Level:
             other = section.path_of("endpoints")
             section.add("heroku_kafka_env", Kind.CONTRADICTION, f"is True, and {other} is given too: remove one")
         endpoints, tls = read_heroku_environment(section.path_of("heroku_kafka_env"), section.problems)
-        return replace(above, endpoints=endpoints, endpoints_wrong=endpoints is None, tls=tls, tls_given=True)
+        # Its certificates are for its brokers, and for no others that a lower level may name.
+        return replace(
+            above, endpoints=endpoints, endpoints_wrong=endpoints is None, endpoints_tls=tls, tls=None, tls_given=False
+        )
     if "endpoints" not in section:
         return above
     endpoints = parse_endpoints(section.values["endpoints"], section.path_of("endpoints"), section.problems)
-    return replace(above, endpoints=endpoints, endpoints_wrong=endpoints is None)
+    tls = Tls() if endpoints is not None and endpoints.tls else None
+    return replace(above, endpoints=endpoints, endpoints_wrong=endpoints is None, endpoints_tls=tls)
 
 
 def _refuse_plain_over_tls_url(section: Section, level: Level) -> None:
-    if level.endpoints is None or not level.endpoints.tls or not level.tls_given or level.tls is not None:
-        return
-    if section.values.get("ssl") in (False, None) and "ssl" in section:
+    says_tls = level.endpoints is not None and level.endpoints.tls
+    if says_tls and "ssl" in section and section.values["ssl"] in (False, None):
         section.add("ssl", Kind.CONTRADICTION, "is off, but the endpoints say kafka+ssl://: drop one of the two")

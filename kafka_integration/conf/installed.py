@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.apps import apps
 
 from .consumers import Definition
-from .problems import Kind, Problems, key_path, kind_of
+from .problems import Kind, Problems, key_path, kind_of, shown
 from .readers import topic_name
 from .section import Section
 
@@ -61,7 +61,7 @@ def _add_consumer(contributions: Contributions, name: str, section: Section, lab
     if other is not None:
         section.problems.add(
             Kind.DUPLICATE_CONSUMER,
-            f"{section.path} and {other.section.path} both define the consumer {name!r}: rename one of them.",
+            f"{section.path} and {other.section.path} both define the consumer {shown(name)}: rename one of them.",
         )
         return
     contributions.consumers[name] = Definition(name=name, section=section, app_label=label)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
+
 from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import DAY_SECONDS
 from .kaffe import PRODUCER_OPTIONS, refuse_options
-from .problems import Kind
-from .readers import Reader, boolean, choice, integer, mapping, named_or_path, number, optional, text, topic_name
+from .problems import Kind, shown
+from .readers import Invalid, Reader, boolean, choice, integer, mapping, named_or_path, number, optional, text, topic_name
 from .section import Section
 from .topic_names import topic_name_problem
 from .values import FrozenMapping, OutboxSettings, ProducerSettings, TopicSettings
@@ -33,10 +35,19 @@ READERS: dict[str, Reader[Any]] = {
 FIELD_OF_KEY = {"ack_timeout": "ack_timeout_ms"}
 KEYS = ("topics", *READERS, *CONNECTION_KEYS)
 
+
+def database_aliases(value: Any) -> Mapping[str, str]:
+    names = [*mapping(value).keys(), *value.values()]
+    if unknown := [name for name in names if name not in settings.DATABASES]:
+        raise Invalid(f"{shown(unknown[0])} is not in settings.DATABASES", kind=Kind.DATABASE)
+    return FrozenMapping(dict(value))
+
+
 OUTBOX_READERS: dict[str, Reader[Any]] = {
     "poll_interval_seconds": number(0.001, DAY_SECONDS),
     "batch_size": integer(1, 100_000),
     "notify": boolean,
+    "direct_aliases": database_aliases,
     "lease_seconds": number(1, DAY_SECONDS),
     "source": optional(text),
 }

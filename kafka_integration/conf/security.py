@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from .endpoints import Endpoints, parse_endpoints
-from .problems import Kind, Problem, Problems, kind_of
+from .problems import Kind, Problem, Problems, kind_of, shown
 from .readers import Invalid, Reader, boolean, path_or_pem
 from .section import Section, sentence
 from .values import Connection, Sasl, Tls
@@ -31,6 +32,7 @@ KEY_PASSWORD = "ssl.key.password"
 OAUTHBEARER = MECHANISMS["oauthbearer"]
 HEROKU_VARIABLES = ("KAFKA_URL", "KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY", "KAFKA_TRUSTED_CERT")
 
+_LIKE_MECHANISM = re.compile(r"(plain|scram|oauth|gssapi|kerberos|digest|cram|md5|sha|aws|external)\b|scram", re.I)
 _PEM_BEGIN = "-----BEGIN "
 _PEM_LABEL = {"ca": "CERTIFICATE", "cert": "CERTIFICATE", "key": "PRIVATE KEY"}
 
@@ -85,6 +87,7 @@ def _explain_tls_key(key: str) -> str | None:
         "password": 'the password of the key is "config": {"ssl.key.password": …}',
         "certfile": 'use "cert"',
         "keyfile": 'use "key"',
+        "cafile": 'use "ca"',
         "cacertfile": 'use "ca"',
     }.get(key)
 
@@ -120,8 +123,8 @@ def _mechanism(section: Section) -> str | None:
         return None
     known = MECHANISMS.get(value.lower().replace("-", "_")) if isinstance(value, str) else None
     if known is None:
-        # A mechanism is no secret, but a password in the wrong place is: only a short word is shown.
-        word = f'"{value}"' if isinstance(value, str) and value.replace("-", "_").isidentifier() else kind_of(value)
+        # A mechanism is no secret, but a password in the wrong place is: only what looks like one is shown.
+        word = shown(value) if isinstance(value, str) and _LIKE_MECHANISM.match(value) else kind_of(value)
         section.add("mechanism", Kind.SECURITY, f"is {word}: {_instead_of(value) or f'use one of {names}'}")
     return known
 

@@ -148,11 +148,15 @@ class ProducerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxSettings:
-    """``KAFKA["outbox"]``: how the relay reads published rows."""
+    """``KAFKA["outbox"]``: how the relay reads published rows.
+
+    ``direct_aliases`` names, for a database behind a pooler, the alias that leads to it directly: for LISTEN.
+    """
 
     poll_interval_seconds: float = 0.1
     batch_size: int = 500
     notify: bool = False
+    direct_aliases: Mapping[str, str] = EMPTY
     lease_seconds: float = 10.0
     source: str | None = None
 
