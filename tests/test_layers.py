@@ -142,7 +142,7 @@ def may_use_client(module: str) -> bool:
 
 
 def report(found: list[Import]) -> str:
-    return "\n".join(map(str, found))
+    return "\n".join(dict.fromkeys(map(str, found)))
 
 
 @cache
