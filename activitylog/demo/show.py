@@ -46,7 +46,7 @@ def run_demo(*, port: int, traffic: float, output: Print, announce: Callable[[st
     """Runs until asked to stop by SIGINT, SIGTERM or SIGHUP; raises ``DemoError`` if a part ends by itself."""
     check_port(port)
     with listening_for_signals() as wishes:
-        parts = Parts(output, {**os.environ, "SERVER_LOG_LEVEL": "WARNING"})
+        parts = Parts(output, {**os.environ, "SERVER_LOG_LEVEL": "WARNING", "DJANGO_RUNSERVER_HIDE_WARNING": "true"})
         try:
             for part, is_ready in planned(port, traffic):
                 parts.start(part)
