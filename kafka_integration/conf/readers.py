@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from .problems import Kind
 from .topic_names import topic_name_problem, topic_pattern_problem
+from .values import FrozenMapping
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
@@ -118,7 +119,7 @@ def topic_or_pattern(value: Any) -> str:
 def mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise Invalid("use a dict")
-    return value
+    return FrozenMapping(value)
 
 
 def path_or_pem(value: Any) -> str:
