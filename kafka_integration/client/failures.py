@@ -12,6 +12,9 @@ from ..errors import BrokerError, BrokerUnavailableError
 from .causes import CAUSES, Cause, denied, passing
 from .certificates import certificate_problem, find_address
 
+ClientError = KafkaError
+"""librdkafka's error, for annotations beyond the client's floor."""
+
 # librdkafka quotes the refused value; of these properties it is a secret, or may hold one.
 _QUOTED_SECRET = re.compile(
     r'(?i)(value )"[^"]*"( for configuration property "[^"]*(?:password|secret|token|key|jaas|sasl|pem|config)[^"]*")'

@@ -34,12 +34,13 @@ class ClientLog:
     """What one client has to say. Pass ``options()`` with its properties; safe to use from several threads.
 
     ``denied`` and ``unreachable`` are the last refusal and outage, None once the broker is reached: whoever gives
-    up waiting finds the reason there.
+    up waiting finds the reason there. After a ``fatal`` error the client is of no use any more.
     """
 
     def __init__(
         self, name: str, properties: Mapping[str, Any], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.fatal: BrokerError | None = None
         self.denied: AccessDeniedError | None = None
         self.unreachable: BrokerUnavailableError | None = None
         self._name = name
@@ -47,6 +48,7 @@ class ClientLog:
         self._clock = clock
         self._said_at: dict[str, float] = {}
         self._failing_since: dict[str, float] = {}
+        self._lost: dict[str, int] = {}
         self._down_since: float | None = None
         self._last_reason: BrokerUnavailableError | None = None
 
@@ -63,7 +65,7 @@ class ClientLog:
     @property
     def trouble(self) -> BrokerError | None:
         """Why nothing gets through at the moment, as far as is known."""
-        return self.denied or self.unreachable
+        return self.fatal or self.denied or self.unreachable
 
     def on_error(self, error: KafkaError) -> None:
         """librdkafka's ``error_cb``: takes note, and logs what is new. Never raises: the client would lose messages."""
@@ -91,6 +93,13 @@ class ClientLog:
             self._down_since = None
             self._said_at.clear()
 
+    def lost(self, error: BrokerError) -> None:
+        """A message that nobody waits for was not delivered: once a minute of a kind, with their number."""
+        kind = f"lost {error}"
+        self._lost[kind] = self._lost.get(kind, 0) + 1
+        if self._is_news(kind):
+            logger.error("%s Messages lost since this was last said: %d", error, self._lost.pop(kind, 1))
+
     def log(self, level: int, message: str, *args: Any) -> None:
         """Takes librdkafka's own log lines (it thinks this is a ``logging.Logger``): one a minute of a kind."""
         facility = str(args[0]) if args else ""
@@ -105,6 +114,8 @@ class ClientLog:
             logger.log(level, "%s: %s", self._name, text)
 
     def _note(self, error: BrokerError) -> None:
+        if error.fatal:
+            self.fatal = error
         if isinstance(error, AccessDeniedError):
             self.denied = error
             if self._is_news(str(error).partition(" (")[0]):

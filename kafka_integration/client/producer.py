@@ -1,0 +1,223 @@
+"""A producer of librdkafka and the daemon thread that serves its delivery callbacks."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+
+from ..conf.values import EMPTY, ProducerSettings
+from ..errors import BrokerError
+from ..headers import Headers
+from .failures import translate
+from .logs import ClientLog
+from .partition_counts import PartitionCounts
+from .properties import producer_properties
+
+if TYPE_CHECKING:
+    from .memory import MemoryProducer
+
+logger = logging.getLogger("kafka_integration.client")
+
+DeliveryCallback = Callable[[KafkaError | None, confluent_kafka.Message], None]
+
+POLL_SECONDS = 0.2
+# Beyond linger.ms this only wakes the client's threads: the answer is waited for elsewhere.
+HURRY_SECONDS = 0.001
+ROOM_POLL_SECONDS = 0.05
+
+alive_producers: weakref.WeakSet[Producer] = weakref.WeakSet()
+"""Every producer that is open in this process: a fork has to find them."""
+
+
+class RawProducer(Protocol):
+    """confluent-kafka's ``Producer``, as far as it is used here; the memory transport has the same."""
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        partition: int = -1,
+        callback: DeliveryCallback | None = None,
+        on_delivery: DeliveryCallback | None = None,
+        timestamp: int = 0,
+        headers: Any = None,
+    ) -> None: ...
+    def poll(self, timeout: float = -1) -> int: ...
+    def flush(self, timeout: float = -1) -> int: ...
+    def purge(self) -> None: ...
+    def close(self) -> bool: ...
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any: ...
+    def __len__(self) -> int: ...
+
+
+class Producer:
+    """One librdkafka producer and the thread that polls it. Safe to use from several threads.
+
+    Whoever opened it closes it.
+    """
+
+    def __init__(
+        self, raw: RawProducer, *, log: ClientLog, name: str = "producer", servers: str = "", polls: bool = True
+    ) -> None:
+        self.log = log
+        self.servers = servers
+        self.partition_counts = PartitionCounts(raw, log)
+        self._raw = raw
+        self._produce = raw.produce
+        self._name = name
+        self._closing = False
+        self._thread = threading.Thread(target=self._poll_until_closed, name=f"kafka-{name}", daemon=True)
+        if polls:
+            self._thread.start()
+        alive_producers.add(self)
+
+    def __len__(self) -> int:
+        """How many messages are queued or under way."""
+        return len(self._raw)
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        on_delivery: DeliveryCallback,
+        timestamp_ms: int,
+        headers: Headers | None,
+        timeout: float,
+    ) -> None:
+        """Puts a message into the queue, waiting up to ``timeout`` for room; raises BrokerError if it can't.
+
+        ``partition`` -1 leaves it to the client, ``timestamp_ms`` 0 is now.
+        """
+        message = (topic, value, key, partition, on_delivery, None, timestamp_ms, headers)
+        try:
+            self._produce(*message)
+        except BufferError:
+            self._send_when_there_is_room(message, timeout)
+        except KafkaException as error:
+            raise translate(error, place=f"topic {topic}") from error
+
+    def hurry(self) -> None:
+        """Sends what is queued now instead of after ``linger.ms``; returns before it has arrived."""
+        self._raw.flush(HURRY_SECONDS)
+
+    def flush(self, timeout: float) -> int:
+        """Waits until everything is delivered or given up, ``timeout`` seconds at most; how many are left."""
+        return self._raw.flush(timeout)
+
+    def purge(self) -> None:
+        """Drops what is queued or under way; its deliveries fail."""
+        self._raw.purge()
+
+    def close(self, timeout: float) -> int:
+        """Flushes, drops and logs what is left after ``timeout`` seconds, and ends; how many were left."""
+        left = self.finish(timeout)
+        self._raw.purge()
+        self._raw.flush(POLL_SECONDS)
+        self._closing = True
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._raw.close()
+        alive_producers.discard(self)
+        return left
+
+    def finish(self, timeout: float) -> int:
+        """Flushes and logs what is left after ``timeout`` seconds; how many were left."""
+        left = self._raw.flush(timeout)
+        if left:
+            logger.error(
+                "%s: %d message(s) were not confirmed within %g s and may be lost. %s",
+                self._name,
+                left,
+                timeout,
+                self.log.trouble or "Kafka did not answer in time.",
+            )
+        return left
+
+    def abandon(self) -> None:
+        """Lets go of the client without destroying it.
+
+        In a forked child its threads are gone, and destroying would wait for them; at the end of the process the
+        thread that polls may still be inside it.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._raw))
+        alive_producers.discard(self)
+
+    def _send_when_there_is_room(self, message: tuple[Any, ...], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            # Serves deliveries meanwhile, which is what makes room.
+            self._raw.poll(ROOM_POLL_SECONDS)
+            try:
+                return self._produce(*message)
+            except BufferError as error:
+                if time.monotonic() >= deadline:
+                    raise self._queue_full(message[0], timeout) from error
+            except KafkaException as error:
+                raise translate(error, place=f"topic {message[0]}") from error
+
+    def _queue_full(self, topic: str, timeout: float) -> BrokerError:
+        return BrokerError(
+            f"topic {topic}: not sent, because the client's queue stayed full for {timeout:g} s "
+            f"({len(self._raw)} messages wait). {self.log.trouble or 'Kafka is slower than this process.'}",
+            code="_QUEUE_FULL",
+            retriable=True,
+        )
+
+    def _poll_until_closed(self) -> None:
+        while not self._closing:
+            try:
+                self._raw.poll(POLL_SECONDS)
+            except Exception:
+                # Without this thread nothing would ever be delivered again.
+                logger.exception("%s: a delivery callback raised", self._name)
+
+
+def open_producer(
+    settings: ProducerSettings, *, overrides: Mapping[str, Any] = EMPTY, name: str = "producer"
+) -> Producer:
+    """A producer of one's own, to be closed by whoever asked; ``overrides`` are librdkafka's properties."""
+    if settings.connection.transport == "memory":
+        from .memory import MemoryProducer, memory_broker
+
+        properties = {**settings.connection.config, **overrides}
+        raw = ImmediateProducer(MemoryProducer(memory_broker(), properties))
+        return Producer(raw, log=ClientLog(name, properties), name=name, polls=False)
+    properties = {**producer_properties(settings), **overrides}
+    log = ClientLog(name, properties)
+    try:
+        client = confluent_kafka.Producer({**properties, **log.options()})
+    except KafkaException as error:
+        raise translate(error, place=name) from error
+    return Producer(client, log=log, name=name, servers=properties["bootstrap.servers"])
+
+
+class ImmediateProducer:
+    """The memory transport's producer, whose deliveries are known, and told, when ``produce`` returns."""
+
+    def __init__(self, memory: MemoryProducer) -> None:
+        self._memory = memory
+        self._lock = threading.RLock()
+        self.list_topics = memory.list_topics
+        self.poll = memory.poll
+        self.flush = memory.flush
+        self.purge = memory.purge
+        self.close = memory.close
+
+    def produce(self, *args: Any, **options: Any) -> None:
+        with self._lock:
+            self._memory.produce(*args, **options)
+            self._memory.poll(0)
+
+    def __len__(self) -> int:
+        return len(self._memory)

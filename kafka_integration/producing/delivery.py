@@ -1,0 +1,181 @@
+"""What became of a message that was produced."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ..client.failures import translate
+from ..errors import (
+    AccessDeniedError,
+    BrokerError,
+    DeliveryDeniedError,
+    DeliveryError,
+    ProduceError,
+    ProduceTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from ..client.failures import ClientError
+    from ..client.producer import Producer
+    from ..message import RawMessage
+
+logger = logging.getLogger("kafka_integration.producing")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Given up by the client, yet perhaps written by the broker.
+_UNCERTAIN = frozenset(
+    {
+        "_MSG_TIMED_OUT",
+        "_TIMED_OUT",
+        "_TRANSPORT",
+        "_PURGE_INFLIGHT",
+        "REQUEST_TIMED_OUT",
+        "NETWORK_EXCEPTION",
+        "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+    }
+)
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordMetadata:
+    """Where a message went; ``ts`` is its time in milliseconds, ``offset`` None if no acknowledgement was asked for."""
+
+    topic: str
+    partition: int
+    offset: int | None
+    ts: int | None
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """The time as an aware datetime; None where there is none, or none that Python can express."""
+        with suppress(OverflowError):
+            return None if self.ts is None else _EPOCH + timedelta(milliseconds=self.ts)
+        return None
+
+
+class Delivery:
+    """The future of one message: settled when Kafka has confirmed it, or when it is given up.
+
+    Any thread may wait. Callbacks run in the client's thread: they should be short, and what they raise is logged.
+    """
+
+    __slots__ = ("_outcome", "_producer", "_topic", "_waiters")
+
+    def __init__(self, topic: str, producer: Producer) -> None:
+        self._topic = topic
+        self._producer = producer
+        self._outcome: tuple[int | None, int | None, int] | ClientError | None = None
+        self._waiters: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<Delivery to {self._topic}: {'done' if self.done() else 'under way'}>"
+
+    def done(self) -> bool:
+        """Whether it is known what became of the message."""
+        return self._outcome is not None
+
+    def result(self, timeout: float | None = None) -> RecordMetadata:
+        """Where the message went, as soon as Kafka has confirmed it; raises ProduceError if it was not delivered.
+
+        After ``timeout`` seconds raises ProduceTimeoutError: the message may still arrive.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        assert isinstance(self._outcome, tuple)
+        partition, offset, ts = self._outcome
+        return RecordMetadata(
+            topic=self._topic,
+            partition=-1 if partition is None else partition,
+            offset=None if offset is None or offset < 0 else offset,
+            ts=None if ts < 0 else ts,
+        )
+
+    def exception(self, timeout: float | None = None) -> ProduceError | None:
+        """Why the message was not delivered, None if it was; raises ProduceTimeoutError if that isn't known in time."""
+        self._wait(timeout)
+        outcome = self._outcome
+        return None if isinstance(outcome, tuple) or outcome is None else self._failure(outcome)
+
+    def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
+        """Calls ``callback(delivery)`` when it is settled: at once if it is already."""
+        self._add_waiter(lambda: callback(self))
+
+    def settle(self, error: ClientError | None, message: RawMessage) -> None:
+        """The client's delivery callback."""
+        if error is None:
+            # Not the message itself: it would keep key and value as long as somebody keeps this.
+            self._outcome = (message.partition(), message.offset(), message.timestamp()[1])
+        else:
+            self._outcome = error
+            if not self._waiters:
+                self._producer.log.lost(translate(error, place=f"topic {self._topic}"))
+        if self._waiters:
+            self._tell()
+
+    def _wait(self, timeout: float | None) -> None:
+        if self._outcome is not None:
+            return
+        settled = threading.Event()
+        self._add_waiter(settled.set)
+        self._producer.hurry()
+        if not settled.wait(timeout):
+            raise self._too_late(f"not confirmed within {timeout:g} s")
+
+    def _add_waiter(self, waiter: Callable[[], object]) -> None:
+        # Both sides write first and look afterwards, so that at least one of them sees the other, and
+        # pop() gives each waiter to one of them only: no lock for every message.
+        self._waiters.append(waiter)
+        if self._outcome is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._waiters:
+            try:
+                waiter = self._waiters.pop(0)
+            except IndexError:
+                return
+            try:
+                waiter()
+            except Exception:
+                logger.exception("A callback for a message to %s raised", self._topic)
+
+    def _failure(self, error: ClientError) -> ProduceError:
+        cause = translate(error, place=f"topic {self._topic}")
+        if cause.code == "_MSG_TIMED_OUT":
+            return self._too_late("given up by the client, which could not send it or got no confirmation")
+        kind = DeliveryDeniedError if isinstance(cause, AccessDeniedError) else DeliveryError
+        failure = kind(
+            str(cause),
+            code=cause.code,
+            retriable=cause.retriable,
+            fatal=cause.fatal,
+            may_still_arrive=cause.code in _UNCERTAIN,
+        )
+        failure.__cause__ = cause
+        return failure
+
+    def _too_late(self, what: str) -> ProduceError:
+        reason = self._producer.log.trouble or self._topic_trouble()
+        text = f"topic {self._topic}: the message was {what}, and may still arrive. {reason or 'The broker is slow.'}"
+        error: ProduceError
+        if isinstance(reason, AccessDeniedError):
+            error = DeliveryDeniedError(text, code=reason.code, may_still_arrive=True)
+        else:
+            error = ProduceTimeoutError(text)
+        error.__cause__ = reason
+        return error
+
+    def _topic_trouble(self) -> BrokerError | None:
+        try:
+            self._producer.partition_counts.get(self._topic, _LOOK_SECONDS)
+        except BrokerError as error:
+            return error
+        return None
