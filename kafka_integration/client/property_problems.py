@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from ..conf.values import ConsumerSettings, ProducerSettings
+from ..conf.values import Connection, ConsumerSettings, FrozenMapping, ProducerSettings
 from .properties import consumer_properties, producer_properties
 from .property_names import COMMON, CONSUMER, PRODUCER
 
@@ -18,7 +18,8 @@ from .property_names import COMMON, CONSUMER, PRODUCER
 _NO_SUCH_PROPERTY = "kafka_integration.no.such.property"
 # Chosen after all properties were looked at together, and before anything is started.
 _NO_SUCH_MECHANISM = "KAFKA-INTEGRATION-NO-SUCH"
-_SECRET = re.compile(r"password|passphrase|secret|token|key|jaas|pem|config|username|userinfo", re.IGNORECASE)
+_SECRET = re.compile(r"^sasl\.|password|passphrase|secret|token|key|jaas|pem|config|username|userinfo", re.IGNORECASE)
+_SECURITY = ("ssl.", "sasl.", "security.", "oauth_cb", "https.")
 _CALLBACKS = ("oauth_cb",)
 
 Client = Literal["any", "consumer", "producer"]
@@ -30,8 +31,8 @@ def property_problem(name: str, value: Any, client: Client) -> str | None:
     if name in _CALLBACKS:
         return None
     if name in other:
-        owner = "consumers" if client == "producer" else "the producer"
-        return f'is a property of {owner}: put it into their "config"'
+        owner, place = ("consumers", "their") if client == "producer" else ("the producer", "its")
+        return f'is a property of {owner}: put it into {place} "config"'
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
         return f"has a {type(value).__name__} that librdkafka can't take: use a str, a number, True or False"
     refusal = _refusal(name, value)
@@ -46,16 +47,18 @@ def consumer_problem(consumer: ConsumerSettings) -> str | None:
     """Return why librdkafka would refuse the properties of ``consumer`` together; None where it wouldn't."""
     if consumer.connection.transport != "kafka":
         return None
-    local = replace(consumer.connection, servers=("localhost:9092",), tls=None, sasl=None)
-    return _refusal_together(Consumer, consumer_properties(replace(consumer, connection=local)))
+    return _refusal_together(
+        Consumer, consumer_properties(replace(consumer, connection=_without_security(consumer.connection)))
+    )
 
 
 def producer_problem(producer: ProducerSettings) -> str | None:
     """Return why librdkafka would refuse the properties of ``producer`` together; None where it wouldn't."""
     if producer.connection.transport != "kafka":
         return None
-    local = replace(producer.connection, servers=("localhost:9092",), tls=None, sasl=None)
-    return _refusal_together(Producer, producer_properties(replace(producer, connection=local)))
+    return _refusal_together(
+        Producer, producer_properties(replace(producer, connection=_without_security(producer.connection)))
+    )
 
 
 def _refusal(name: str, value: Any) -> str | None:
@@ -70,13 +73,17 @@ def _refusal(name: str, value: Any) -> str | None:
 
 
 def _refusal_together(client: Any, properties: dict[str, Any]) -> str | None:
-    harmless = {name: value for name, value in properties.items() if not name.startswith(("ssl.", "sasl.", "oauth_cb"))}
     try:
-        client({**harmless, "security.protocol": "sasl_plaintext", "sasl.mechanism": _NO_SUCH_MECHANISM})
+        client({**properties, "security.protocol": "sasl_plaintext", "sasl.mechanism": _NO_SUCH_MECHANISM})
     except KafkaException as error:
         text = str(error.args[0].str()).strip()
         return None if _NO_SUCH_MECHANISM in text else text.partition(": ")[2] or text
     return None
+
+
+def _without_security(connection: Connection) -> Connection:
+    config = {name: value for name, value in connection.config.items() if not name.startswith(_SECURITY)}
+    return Connection(servers=("localhost:9092",), config=FrozenMapping(config))
 
 
 def _nearest(name: str) -> str:

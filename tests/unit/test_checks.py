@@ -1,0 +1,256 @@
+"""`manage.py check` reports everything that is wrong with settings.KAFKA at once, each under a fixed id."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.checks import Error, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from kafka_integration.checks import TAG
+from tests.unit.kafka_settings import CONSUMER, with_consumer, with_producer
+
+pytestmark = pytest.mark.usefixtures("project_alone")
+
+AUDIT = 'KAFKA["consumers"]["audit"]'
+HERE = "tests.unit.handlers_for_checks"
+
+
+def report(settings: Any, kafka: Any, *, deployment: bool = False) -> list[tuple[str, str]]:
+    settings.KAFKA = kafka
+    messages = run_checks(tags=[TAG], include_deployment_checks=deployment)
+    return [(str(message.id), str(message.msg)) for message in messages]
+
+
+def test_good_settings_are_reported_as_good(settings: Any) -> None:
+    assert report(settings, with_consumer()) == []
+
+
+def test_everything_wrong_is_reported_at_once(settings: Any) -> None:
+    found = report(
+        settings,
+        {
+            "endpoints": ["h1"],
+            "config": {"linger.mss": 5, "enable.auto.commit": True},
+            "sasl": {"mechanism": "plain", "login": "ann", "password": ""},
+            "consumers": {
+                "audit": {**CONSUMER, "topics": ["a b"], "batch_sise": 5, "database": "nowhere", "concurrency": 0},
+                "other": {"message_handler": "nowhere.at.all", "async_message_ack": True, "topics": ["a"]},
+            },
+        },
+    )
+
+    assert {identity for identity, _ in found} == {
+        f"kafka_integration.{number}"
+        for number in ("E002", "E003", "E004", "E005", "E006", "E007", "E009", "E010", "E011", "E012", "E014")
+    }
+
+
+@pytest.mark.parametrize(
+    ("kafka", "identity"),
+    [
+        (None, "E001"),
+        ({"endpoints": ["kafka"]}, "E002"),
+        ({"endpoints": ["h:1"], "consumerz": {}}, "E003"),
+        ({}, "E004"),
+        (with_consumer(batch_size=0), "E005"),
+        (with_consumer(async_message_ack=True), "E006"),
+        (with_producer(topics=["a b"]), "E007"),
+        (with_consumer(dead_letter_topic="orders"), "E008"),
+        ({"endpoints": ["h:1"], "sasl": {}}, "E009"),
+        (with_consumer(config={"nope": 1}), "E010"),
+        (with_consumer(config={"enable.auto.commit": True}), "E011"),
+        (with_consumer(message_handler=f"{HERE}.WithoutHandle"), "E012"),
+        (with_consumer(key_deserializer=f"{HERE}.nope"), "E013"),
+        (with_consumer(database="nowhere"), "E014"),
+        (with_consumer(transaction="batch"), "W001"),
+    ],
+)
+def test_each_kind_of_problem_has_its_fixed_id(kafka: Any, identity: str, settings: Any) -> None:
+    assert [found for found, _ in report(settings, kafka)] == [f"kafka_integration.{identity}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("nowhere.handle", f'{AUDIT}["message_handler"]: nowhere.handle can\'t be imported'),
+        (f"{HERE}.nope", "can't be imported"),
+        (f"{HERE}.a_number", "is no handler: give the dotted path of a function"),
+        (HERE, "is no handler"),
+        (f"{HERE}.WithoutHandle", "is no handler"),
+    ],
+)
+def test_a_handler_that_can_not_be_used_is_an_error(path: str, expected: str, settings: Any) -> None:
+    ((identity, message),) = report(settings, with_consumer(message_handler=path))
+
+    assert identity == "kafka_integration.E012"
+    assert message.startswith(f'{AUDIT}["message_handler"]: ')
+    assert expected in message
+
+
+def test_the_handler_of_a_consumer_that_is_off_is_left_alone(settings: Any) -> None:
+    assert report(settings, with_consumer(message_handler="nowhere.handle", enabled=False)) == []
+
+
+def test_an_async_handler_with_database_offsets_runs_in_one_lane(settings: Any) -> None:
+    path = f"{HERE}.asynchronous"
+
+    assert report(settings, with_consumer(message_handler=path, offset_storage="database")) == []
+    assert report(settings, with_consumer(message_handler=path, concurrency=4)) == []
+    ((identity, message),) = report(
+        settings, with_consumer(message_handler=path, offset_storage="database", concurrency=4)
+    )
+    assert identity == "kafka_integration.E012"
+    assert 'set "concurrency" to 1 (it is 4)' in message
+
+
+@pytest.mark.parametrize(
+    ("kafka", "expected"),
+    [
+        (
+            with_consumer(value_deserializer="nowhere.decode"),
+            f'{AUDIT}["value_deserializer"] is "nowhere.decode": it can',
+        ),
+        (with_consumer(value_deserializer=f"{HERE}.a_number"), "it is int, no function; give the path of a function."),
+        (
+            with_producer(partition_strategy="nowhere.choose"),
+            'KAFKA["producer"]["partition_strategy"] is "nowhere.choose"',
+        ),
+        (with_producer(value_serializer=f"{HERE}.nope"), 'KAFKA["producer"]["value_serializer"] is'),
+        (
+            with_consumer(failure_rules={"nowhere.Error": "skip"}),
+            f'{AUDIT}["failure_rules"]["nowhere.Error"]: it can\'t be imported',
+        ),
+        (with_consumer(failure_rules={f"{HERE}.one": "skip"}), "it is no class of exceptions; give the path of one"),
+        (with_consumer(failure_rules={"builtins.SystemExit": "skip"}), "it is no class of exceptions"),
+        (
+            {"endpoints": ["h:1"], "sasl": {"mechanism": "oauthbearer"}, "config": {"oauth_cb": "nowhere.token"}},
+            'KAFKA["config"]["oauth_cb"] is "nowhere.token"',
+        ),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_an_error(kafka: Any, expected: str, settings: Any) -> None:
+    ((identity, message),) = report(settings, kafka)
+
+    assert identity == "kafka_integration.E013"
+    assert expected in message
+
+
+def test_paths_that_lead_somewhere_are_none(settings: Any) -> None:
+    kafka = with_consumer(
+        key_deserializer=f"{HERE}.decode",
+        failure_rules={f"{HERE}.Refused": "skip", "builtins.ValueError": "retry"},
+    )
+
+    assert report(settings, {**kafka, "producer": {"partition_strategy": f"{HERE}.partition"}}) == []
+
+
+def test_an_unknown_property_is_reported_with_the_nearest_known_one(settings: Any) -> None:
+    assert report(settings, with_consumer(config={"fetch.min.byte": 5})) == [
+        (
+            "kafka_integration.E010",
+            f'{AUDIT}["config"]["fetch.min.byte"] is no property of librdkafka: did you mean "fetch.min.bytes"?',
+        )
+    ]
+
+
+def test_properties_that_librdkafka_refuses_together_are_an_error(settings: Any) -> None:
+    assert report(settings, with_consumer(config={"fetch.max.bytes": 5})) == [
+        (
+            "kafka_integration.E010",
+            f"{AUDIT} makes properties that librdkafka refuses together: `fetch.max.bytes` must be >= "
+            "`message.max.bytes`.",
+        )
+    ]
+
+
+class KeepsOut:
+    """A database router that lets these tables of ours nowhere."""
+
+    def __init__(self, *tables: str) -> None:
+        self.tables = tables
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool | None:
+        return False if app_label == "kafka_integration" and model_name in self.tables else None
+
+
+@pytest.mark.parametrize(
+    ("keys", "table"),
+    [
+        ({}, "deadletter"),
+        ({"offset_storage": "database"}, "storedoffset"),
+        ({"deduplicate": True}, "handledmessage"),
+    ],
+)
+def test_a_router_that_keeps_out_a_table_that_is_needed_is_an_error(
+    keys: dict[str, Any], table: str, settings: Any
+) -> None:
+    settings.DATABASE_ROUTERS = [KeepsOut(table)]
+
+    ((identity, message),) = report(settings, with_consumer(**keys))
+
+    assert identity == "kafka_integration.E014"
+    assert message.startswith(f'{AUDIT}["database"] is "default", where a database router keeps out ')
+
+
+def test_a_router_that_keeps_out_what_nobody_needs_is_none(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [KeepsOut("storedoffset", "handledmessage")]
+
+    assert report(settings, with_consumer()) == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        (["outboxmessage", "relaylease"], "keeps the outbox out of every database"),
+        (["relaylease"], 'keeps RelayLease out of "default", but not the other table of the outbox'),
+    ],
+)
+def test_a_router_that_leaves_the_outbox_no_place_is_an_error(tables: list[str], expected: str, settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [KeepsOut(*tables)]
+
+    found = report(settings, with_consumer())
+
+    assert all(identity == "kafka_integration.E014" for identity, _ in found)
+    assert any(expected in message for _, message in found)
+
+
+class TestDeployment:
+    def test_a_certificate_that_can_not_be_read_is_an_error_of_a_deployment_only(self, settings: Any) -> None:
+        kafka = {"endpoints": ["h:1"], "ssl": {"ca": "/nowhere/ca.pem"}}
+
+        assert report(settings, kafka) == []
+        ((identity, message),) = report(settings, kafka, deployment=True)
+        assert identity == "kafka_integration.E015"
+        assert message == '"ssl": "ca" is /nowhere/ca.pem, which can\'t be read: No such file or directory.'
+
+    def test_a_connection_that_trusts_anyone_is_a_warning(self, settings: Any) -> None:
+        found = report(settings, {"endpoints": ["h:1"], "ssl": {"verify": False}}, deployment=True)
+
+        assert [identity for identity, _ in found] == ["kafka_integration.W003"]
+
+    def test_a_password_without_tls_is_a_warning_that_does_not_show_it(self, settings: Any) -> None:
+        sasl = {"mechanism": "plain", "login": "ann", "password": "s3cret"}
+
+        ((identity, message),) = report(settings, {"endpoints": ["h:1"], "sasl": sasl}, deployment=True)
+
+        assert identity == "kafka_integration.W004"
+        assert "s3cret" not in message
+
+
+def test_manage_py_check_fails_and_names_the_path(settings: Any) -> None:
+    settings.KAFKA = with_consumer(topics=["a b"])
+
+    with pytest.raises(SystemCheckError, match=r'\["topics"\]\[0\] is "a b"'):
+        call_command("check", stderr=StringIO())
+
+
+def test_errors_are_errors_and_not_only_said(settings: Any) -> None:
+    settings.KAFKA = with_consumer(batch_size=0)
+
+    (message,) = run_checks(tags=[TAG])
+
+    assert isinstance(message, Error)
