@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
@@ -212,14 +211,12 @@ class ConsumerClient:
 
 def runs_of(raws: list[RawMessage]) -> list[Run]:
     """The messages of each partition, in order; a fetch brings them in long runs, so that is where this is quick."""
-    coordinates = zip(map(RawMessage.topic, raws), map(RawMessage.partition, raws), strict=True)
-    runs: dict[Coordinates, list[RawMessage]] = {}
-    for place, group in groupby(zip(coordinates, raws, strict=True), key=itemgetter(0)):
-        run = [raw for _, raw in group]
-        if place in runs:
-            runs[place].extend(run)
-        else:
-            runs[place] = run
+    runs: dict[Any, list[RawMessage]] = {}
+    topics = set(map(RawMessage.topic, raws))
+    by_topic = {topic: raws if len(topics) == 1 else [r for r in raws if r.topic() == topic] for topic in topics}
+    for topic, found in by_topic.items():
+        for partition, group in groupby(found, key=RawMessage.partition):
+            runs.setdefault((topic, partition), []).extend(group)
     return list(runs.items())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from time import monotonic
 
 from ..client.consumer import ConsumerClient
 from .partition import Partition, State
@@ -35,14 +36,18 @@ class Flow:
     def regulate(self, client: ConsumerClient, partitions: Iterable[Partition]) -> None:
         """Hold back what is full, let go on what has room again."""
         active = [p for p in partitions if p.state is State.ACTIVE]
-        full = self._full(active)
-        if full:
-            self._room.clear()
-            # The lanes are mostly just a little slower than Kafka.
-            if any(p.is_busy for p in full):
-                self._room.wait(PATIENCE_SECONDS)
+        if self._full(active):
+            self._wait_for_room(active)
             self._pause(client, self._full(active))
         self._resume(client, active)
+
+    def _wait_for_room(self, active: list[Partition]) -> None:
+        """The lanes are mostly just a little slower than Kafka; a partition in a backoff is not waited for."""
+        deadline = monotonic() + PATIENCE_SECONDS
+        while any(p.ready_at <= monotonic() for p in self._full(active)):
+            self._room.clear()
+            if not self._room.wait(deadline - monotonic()):
+                return
 
     def _full(self, active: list[Partition]) -> list[Partition]:
         too_many_bytes = sum(p.held_bytes for p in active) >= MAX_HELD_BYTES

@@ -1,0 +1,47 @@
+"""Trivial handlers: they count, and note when the first and the last record came."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from kafka_integration import Message
+
+
+class Meter:
+    """When the first and the ``last``-th record were handled."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.size = 0
+        self.began = 0.0
+        self.ended = 0.0
+
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+meter = Meter()
+
+
+def each(message: Message) -> None:
+    if not meter.count:
+        meter.began = perf_counter()
+    meter.count += 1
+    meter.size += len(message.value_bytes or b"")
+    meter.ended = perf_counter()
+
+
+def each_decoded(message: Message) -> None:
+    if not meter.count:
+        meter.began = perf_counter()
+    meter.count += 1
+    meter.size += len(message.value)
+    meter.ended = perf_counter()
+
+
+class Batch:
+    def handle_messages(self, messages: list[Message]) -> None:
+        if not meter.count:
+            meter.began = perf_counter()
+        meter.count += len(messages)
+        meter.ended = perf_counter()

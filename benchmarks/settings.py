@@ -1,0 +1,24 @@
+"""A project with nothing but what is measured."""
+
+import os
+
+SECRET_KEY = "benchmarks"
+USE_TZ = True
+INSTALLED_APPS = ["kafka_integration"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+KAFKA = {
+    "endpoints": os.environ.get("BENCH_SERVERS", "127.0.0.1:9092"),
+    "consumers": {
+        name: {
+            "topics": ["bench"],
+            "consumer_group": f"{name}-{os.getpid()}",
+            "message_handler": handler,
+            "value_deserializer": "json" if name.endswith("json") else "bytes",
+        }
+        for name, handler in {
+            "message": "benchmarks.handlers.each",
+            "message-json": "benchmarks.handlers.each_decoded",
+            "batch": "benchmarks.handlers.Batch",
+        }.items()
+    },
+}
