@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from kafka_integration.testing import plugin
 from tests.processes import ChildProcess, start_manage
 from tests.services.chromium import Browsers, missing_for_chromium
 from tests.services.kafka import KafkaCluster
@@ -155,6 +156,12 @@ def chromium() -> Iterator[Browsers]:
 def browser(chromium: Browsers) -> Chrome:
     """One browser with a desktop's window."""
     return chromium.open()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Installed, the package brings its plugin by itself; run from a checkout alone it has no entry points.
+    if not config.pluginmanager.is_registered(plugin):
+        config.pluginmanager.register(plugin)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..client.topic_ids import TopicIds
 from ..conf.values import ConsumerSettings
@@ -22,6 +23,8 @@ from .plain_work import PlainWork
 from .settling import Settling
 from .stored_offsets import OffsetStore
 from .transactional_work import TransactionalWork
+
+S = TypeVar("S", bound=Settling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +65,27 @@ def assemble(settings: ConsumerSettings) -> Parts:
     )
 
 
-def make_work(settings: ConsumerSettings, counts: Counts, store: OffsetStore | None) -> PlainWork | TransactionalWork:
-    """What the consumer's lanes do with messages."""
-    settling = Settling(
+def make_settling(settings: ConsumerSettings, counts: Counts, kind: type[S]) -> S:
+    """What decides about the consumer's failures."""
+    return kind(
         consumer=settings.name,
         policy=FailurePolicy.of(settings),
         parking=DeadLetters(settings),
         counts=counts,
     )
-    handler = load_handler(settings.message_handler)
+
+
+def make_work(
+    settings: ConsumerSettings,
+    counts: Counts,
+    store: OffsetStore | None,
+    *,
+    settling: Settling | None = None,
+    handler: Handler | None = None,
+) -> PlainWork | TransactionalWork:
+    """What the consumer's lanes do with messages; ``settling`` and ``handler`` instead of its own, where given."""
+    settling = settling or make_settling(settings, counts, Settling)
+    handler = handler or load_handler(settings.message_handler)
     if store is None and not settings.deduplicate:
         return PlainWork(invoker=_invoker(handler, handler.call, True), settling=settling, counts=counts)
     call = handler.call

@@ -1,0 +1,44 @@
+"""For users' own tests: what was sent, what a handler does with a message, and a broker without Kafka.
+
+Names are resolved on first use: the pytest plugin is loaded in every project, before Django is set up.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .capturing import CapturedMessage, CapturedMessages, captured_messages
+    from .delivering import Outcome, deliver
+    from .embedding import EmbeddedKafka, embedded_kafka
+
+_HOME_OF = {
+    "CapturedMessage": ".capturing",
+    "CapturedMessages": ".capturing",
+    "EmbeddedKafka": ".embedding",
+    "Outcome": ".delivering",
+    "captured_messages": ".capturing",
+    "deliver": ".delivering",
+    "embedded_kafka": ".embedding",
+}
+
+__all__ = [
+    "CapturedMessage",
+    "CapturedMessages",
+    "EmbeddedKafka",
+    "Outcome",
+    "captured_messages",
+    "deliver",
+    "embedded_kafka",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(home, __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,210 @@
+"""``deliver()``: one message through a consumer's real pipeline, in the test's own thread and transaction."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal
+
+from confluent_kafka import TIMESTAMP_CREATE_TIME
+from confluent_kafka import Message as RawMessage
+from django.db import DatabaseError, connections, transaction
+
+from ..conf import get_settings
+from ..conf.values import ConsumerSettings
+from ..consuming.assembly import make_settling, make_work
+from ..consuming.counts import Counts
+from ..consuming.failure import Drop, Park, RetryLater, Verdict
+from ..consuming.handlers import Handler, load_handler
+from ..consuming.partition import Chunk, Partition
+from ..consuming.settling import ConsumerStoppedError, Settling
+from ..consuming.stored_offsets import OffsetStore
+from ..headers import normalize_headers
+from ..message import Decoding, Message
+from ..outcomes import Reject
+from ..serialization import load_deserializer, serialize_key, serialize_value
+
+Status = Literal["handled", "failed", "rejected", "dead_letter", "skipped", "stopped", "repeated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a message.
+
+    ``status`` is "handled"; "failed": it is to be tried again, in ``retry_in_seconds``; "rejected": a dead letter
+    because the handler raised ``Reject``; "dead_letter": one because its attempts are used up; "skipped";
+    "stopped": the consumer would stop there; or "repeated": ``deduplicate`` recognised it. ``exception`` is what
+    the handler, or decoding for it, raised.
+    """
+
+    status: Status
+    exception: Exception | None
+    message: Message
+    retry_in_seconds: float | None = None
+
+
+def deliver(  # noqa: PLR0913 - one argument for each part of a message
+    consumer_name: str,
+    value: Any,
+    key: Any = None,
+    headers: Mapping[str, Any] | Iterable[Any] | None = None,
+    *,
+    topic: str | None = None,
+    partition: int = 0,
+    offset: int | None = None,
+    timestamp: datetime | None = None,
+    attempt: int = 1,
+) -> Outcome:
+    """Hands a message to a consumer of the settings as if Kafka had delivered it, and says what became of it.
+
+    Value and key are written as ``produce`` writes them, and read by the consumer's deserializers. It makes one
+    attempt, number ``attempt``, and never sleeps. Each call is another message unless ``offset`` says otherwise.
+    """
+    settings = _consumer(consumer_name)
+    place = Partition(_topic(settings, topic), partition)
+    store = _store(settings, place, offset)
+    raw = RawMessage(
+        topic=place.topic,
+        partition=partition,
+        offset=next(_offsets()) if place.start is None else place.start,
+        key=serialize_key(key),
+        value=serialize_value(value),
+        headers=[*normalize_headers(headers)] or None,
+        timestamp=(TIMESTAMP_CREATE_TIME, int((timestamp or datetime.now(UTC)).timestamp() * 1000)),
+    )
+    decoding = Decoding(
+        key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
+    )
+    return _run(settings, store, place, Message(raw, decoding, attempt))
+
+
+def _run(settings: ConsumerSettings, store: OffsetStore | None, place: Partition, message: Message) -> Outcome:
+    counts = Counts()
+    settling = make_settling(settings, counts, _NotingSettling)
+    handler = load_handler(settings.message_handler)
+    if store is None and not settings.deduplicate:
+        handler = _guarded(handler)
+    work = make_work(settings, counts, store, settling=settling, handler=handler)
+    chunk = Chunk(messages=[message])
+    try:
+        remainder = work.handle(place, chunk)
+        # A batch handler's verdict on one message is carried out on the next turn.
+        while remainder.chunks and remainder.chunks[0].failure is not None and not remainder.delay_seconds:
+            remainder = work.handle(place, remainder.chunks[0])
+    except ConsumerStoppedError:
+        return Outcome(status="stopped", exception=settling.exception, message=message)
+    if remainder.chunks or remainder.reclaim:
+        delay = remainder.delay_seconds
+        return Outcome(status="failed", exception=settling.exception, message=message, retry_in_seconds=delay)
+    return Outcome(status=_status(settling, counts), exception=settling.exception, message=message)
+
+
+class _NotingSettling(Settling):
+    """Settles as ever, and remembers what it was told and decided last."""
+
+    exception: Exception | None = None
+    verdict: Verdict | None = None
+
+    def setback_seconds(self, partition: Partition, error: Exception) -> float | None:
+        self.exception = error
+        return super().setback_seconds(partition, error)
+
+    def decide(self, message: Message, error: Exception) -> Verdict:
+        self.exception = error
+        self.verdict = super().decide(message, error)
+        return self.verdict
+
+    def parking_failed(self, partition: Partition, failure: Any, error: Exception) -> float:
+        self.exception = error
+        return super().parking_failed(partition, failure, error)
+
+
+def _status(settling: _NotingSettling, counts: Counts) -> Status:
+    if isinstance(settling.verdict, Park):
+        return "rejected" if isinstance(settling.exception, Reject) else "dead_letter"
+    if isinstance(settling.verdict, Drop):
+        return "skipped"
+    if isinstance(settling.verdict, RetryLater):
+        return "failed"
+    return "repeated" if counts.read().repeated else "handled"
+
+
+def _guarded(handler: Handler) -> Handler:
+    """The handler, whose database errors leave the test's own transaction usable.
+
+    In production it runs in autocommit: after an error the next statement starts afresh.
+    """
+
+    def call(argument: Any) -> Any:
+        in_test = [
+            connection.alias for connection in connections.all(initialized_only=True) if connection.in_atomic_block
+        ]
+        savepoints = {alias: transaction.savepoint(using=alias) for alias in in_test}
+        error: Exception | None = None
+        try:
+            return handler.call(argument)
+        except DatabaseError as raised:
+            error = raised
+            raise
+        finally:
+            for alias, savepoint in savepoints.items():
+                if error is not None or not _is_released(alias, savepoint):
+                    transaction.set_rollback(False, using=alias)
+                    transaction.savepoint_rollback(savepoint, using=alias)
+
+    return replace(handler, call=call)
+
+
+def _is_released(alias: str, savepoint: str) -> bool:
+    """False where the handler swallowed a database error, so that only going back helps."""
+    if transaction.get_rollback(using=alias):
+        return False
+    try:
+        transaction.savepoint_commit(savepoint, using=alias)
+    except DatabaseError:
+        return False
+    return True
+
+
+def _store(settings: ConsumerSettings, place: Partition, offset: int | None) -> OffsetStore | None:
+    """Under "database" the message comes at the stored offset, which a claim finds out, as in production."""
+    place.start = offset
+    if settings.offset_storage != "database":
+        return None
+    store = OffsetStore(database=settings.database, group=settings.consumer_group)
+    claim = store.claim(topic=place.topic, topic_id="", partition=place.number, fallback=offset or 0)
+    place.epoch = claim.epoch
+    if offset is None:
+        place.start = claim.next_offset
+    else:
+        store.reset(place, offset)
+    return store
+
+
+def _consumer(name: str) -> ConsumerSettings:
+    consumers = get_settings().consumers
+    if name not in consumers:
+        known = ", ".join(sorted(consumers)) or "none"
+        raise LookupError(f'KAFKA["consumers"] has no {name!r}: known consumers are {known}.')
+    return consumers[name]
+
+
+def _topic(settings: ConsumerSettings, topic: str | None) -> str:
+    if topic is None:
+        topic = settings.topics[0]
+        if topic.startswith("^"):
+            raise ValueError(f"consumer {settings.name} reads a pattern, {topic}: give topic= a name that it matches.")
+    elif not any(re.match(name, topic) if name.startswith("^") else name == topic for name in settings.topics):
+        read = ", ".join(settings.topics)
+        raise ValueError(f"consumer {settings.name} doesn't read {topic!r}, only {read}: a message of it never comes.")
+    return topic
+
+
+@cache
+def _offsets() -> Iterator[int]:
+    """Of this process: each message has an offset of its own."""
+    return itertools.count()

@@ -1,0 +1,52 @@
+"""``settings.KAFKA`` with other endpoints, for as long as a test needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from ..conf import examined
+
+Endpoints = Literal["embedded", "memory"]
+
+# The embedded and the memory broker know no credentials, and an address may come from only one place.
+ADDRESS_KEYS = frozenset({"endpoints", "heroku_kafka_env"})
+
+
+def redirected_producer(endpoints: Endpoints) -> AbstractContextManager[Any]:
+    """Everything that is produced goes to ``endpoints``; consumers stay where they are."""
+    kafka = {"endpoints": endpoints, **_kafka(), "producer": _redirected(_kafka().get("producer"), endpoints)}
+    if kafka.get("heroku_kafka_env"):
+        del kafka["endpoints"]
+    return override_settings(KAFKA=kafka)
+
+
+def redirected(endpoints: Endpoints) -> AbstractContextManager[Any]:
+    """The producer and every consumer, those of apps included, go to ``endpoints``."""
+    kafka: dict[str, Any] = {**_without_address(_kafka()), "endpoints": endpoints}
+    kafka["producer"] = _redirected(kafka.get("producer"), endpoints)
+    if "consumer" in kafka:
+        kafka["consumer"] = _redirected(kafka["consumer"], endpoints)
+    given = kafka.get("consumers", {})
+    # As far as they can be read: that endpoints are missing here is no reason to refuse others.
+    found = examined().settings
+    names = (found.consumers.keys() if found else set()) - ({"default"} if "consumer" in kafka else set())
+    kafka["consumers"] = {name: _redirected(given.get(name), endpoints) for name in names}
+    return override_settings(KAFKA=kafka)
+
+
+def _kafka() -> Mapping[str, Any]:
+    return django_settings.KAFKA  # type: ignore[no-any-return, unused-ignore]  # each project's has its own type
+
+
+def _redirected(section: Mapping[str, Any] | None, endpoints: Endpoints) -> dict[str, Any]:
+    # Said again at each level, because a consumer of an app may bring an address of its own.
+    return {**_without_address(section or {}), "heroku_kafka_env": False, "endpoints": endpoints}
+
+
+def _without_address(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key not in ADDRESS_KEYS}
