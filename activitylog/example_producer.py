@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from kafka_integration import produce_sync
 from kafka_integration.conf import get_settings
 
@@ -35,4 +37,7 @@ def send_my_message(*args: Any) -> None:
 
 def first_topic() -> str:
     """Returns the first topic of KAFKA["producer"]["topics"]."""
-    return get_settings().producer.topics[0]
+    topics = get_settings().producer.topics
+    if not topics:
+        raise ImproperlyConfigured('KAFKA["producer"]["topics"] names no topic: add one, or name it in the call.')
+    return topics[0]
