@@ -11,7 +11,19 @@ from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import DAY_SECONDS
 from .kaffe import PRODUCER_OPTIONS, refuse_options
 from .problems import Kind, shown
-from .readers import Invalid, Reader, boolean, choice, integer, mapping, named_or_path, number, optional, text, topic_name
+from .readers import (
+    Invalid,
+    Reader,
+    boolean,
+    choice,
+    integer,
+    mapping,
+    named_or_path,
+    number,
+    optional,
+    text,
+    topic_name,
+)
 from .section import Section
 from .topic_names import topic_name_problem
 from .values import FrozenMapping, OutboxSettings, ProducerSettings, TopicSettings
@@ -38,7 +50,7 @@ KEYS = ("topics", *READERS, *CONNECTION_KEYS)
 
 def database_aliases(value: Any) -> Mapping[str, str]:
     names = [*mapping(value).keys(), *value.values()]
-    if unknown := [name for name in names if name not in settings.DATABASES]:
+    if unknown := [name for name in names if not isinstance(name, str) or name not in settings.DATABASES]:
         raise Invalid(f"{shown(unknown[0])} is not in settings.DATABASES", kind=Kind.DATABASE)
     return FrozenMapping(dict(value))
 

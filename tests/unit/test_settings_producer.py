@@ -104,6 +104,11 @@ def test_the_outbox_is_tuned_in_part(settings: Any) -> None:
         ({"poll_interval_seconds": 0}, 'KAFKA["outbox"]["poll_interval_seconds"] is 0'),
         ({"poll_interval_seconds": math.nan}, 'KAFKA["outbox"]["poll_interval_seconds"] is nan'),
         ({"batch_size": True}, 'KAFKA["outbox"]["batch_size"] is True'),
+        (
+            {"direct_aliases": {"default": "nowhere"}},
+            'KAFKA["outbox"]["direct_aliases"] is a dict: "nowhere" is not in',
+        ),
+        ({"direct_aliases": {"default": []}}, 'KAFKA["outbox"]["direct_aliases"] is a dict: a list is not in'),
         ({"lease_seconds": 0}, 'KAFKA["outbox"]["lease_seconds"] is 0'),
         ({"sauce": "x"}, 'KAFKA["outbox"]["sauce"] is unknown: did you mean "source"?'),
     ],
