@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import Error, run_checks
 from django.core.management import call_command
-from django.core.management.base import SystemCheckError
+from django.core.management.base import CommandError, SystemCheckError
 
 from kafka_integration.checks import TAG
 from tests.unit.kafka_settings import CONSUMER, with_consumer, with_producer
@@ -246,6 +246,13 @@ def test_manage_py_check_fails_and_names_the_path(settings: Any) -> None:
 
     with pytest.raises(SystemCheckError, match=r'\["topics"\]\[0\] is "a b"'):
         call_command("check", stderr=StringIO())
+
+
+def test_runconsumer_reads_certificates_before_it_starts_anything(settings: Any) -> None:
+    settings.KAFKA = with_consumer(ssl={"ca": "/nowhere/ca.pem"})
+
+    with pytest.raises(CommandError, match=r'"ssl": "ca" is /nowhere/ca.pem, which can\'t be read'):
+        call_command("runconsumer", "audit")
 
 
 def test_errors_are_errors_and_not_only_said(settings: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...conf import get_settings
+from ...conf.security import read_problems
 from ...errors import ConfigurationError, HandlerError
 from ...operating.processes import MAX_PROCESSES
 from ...operating.running import RunRequest, choose, describe, run
@@ -60,6 +61,8 @@ class Command(BaseCommand):
                 self._list(settings.consumers.values())
                 return
             consumers = choose(settings, options["names"])
+            if unreadable := [text for each in consumers for text in read_problems(each.connection)]:
+                raise ConfigurationError(list(dict.fromkeys(unreadable)))
             status = run(
                 RunRequest(
                     consumers=consumers,
