@@ -13,7 +13,7 @@ from functools import wraps
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required, permission_required
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -64,7 +64,7 @@ def frames(now: Callable[[], float] = time.monotonic, sleep: Callable[[float], N
     refresh_at = heartbeat_at = now()
     yield "retry: 1000\n\n"
     while now() < until:
-        close_old_connections()
+        drop_old_connection()
         newest = newest_arrival()
         if newest != latest or now() >= refresh_at:
             latest, refresh_at = newest, now() + REFRESH_SECONDS
@@ -83,6 +83,12 @@ def frames(now: Callable[[], float] = time.monotonic, sleep: Callable[[float], N
 def rendered_panels() -> dict[str, str]:
     """Returns each panel's HTML by its name; the templates escape what visitors typed."""
     return {name: render_to_string(f"activitylog/live/{name}.html", collect()) for name, collect in PANELS.items()}
+
+
+def drop_old_connection() -> None:
+    """Lets go of a connection that is dead or old enough; not in the middle of somebody's transaction, a test's."""
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def newest_arrival() -> int | None:
