@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
 from kafka_integration.client.property_problems import consumer_problem, producer_problem, property_problem
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import ConfigurationError
+from tests.services.certificates import CertificateAuthority
 from tests.unit.kafka_settings import CONSUMER, read_consumer, read_producer
 
 pytestmark = pytest.mark.usefixtures("project_alone")
@@ -213,6 +217,25 @@ def test_security_becomes_properties_of_every_client(
         admin_properties(kafka.connection),
     ):
         assert {name: properties.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["files", "PEM text"])
+def test_librdkafka_loads_certificates_from_files_and_from_text(as_text: bool, settings: Any, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl isn't installed")
+    authority = CertificateAuthority(tmp_path)
+    pair = authority.issue("client")
+    files = {"ca": authority.certificate, "cert": pair.certificate, "key": pair.key}
+    settings.KAFKA = {
+        "endpoints": ["127.0.0.1:1"],
+        "ssl": {name: file.read_text() if as_text else file for name, file in files.items()},
+        "config": {"log_level": 0},
+    }
+
+    # Loaded when the client is made: what can't be read raises here.
+    producer = Producer(producer_properties(get_settings().producer))
+
+    assert len(producer) == 0
 
 
 def test_a_function_for_tokens_is_imported(settings: Any) -> None:
