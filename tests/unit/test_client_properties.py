@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
 from kafka_integration.client.property_problems import consumer_problem, producer_problem, property_problem
@@ -232,10 +232,14 @@ def test_librdkafka_loads_certificates_from_files_and_from_text(as_text: bool, s
         "config": {"log_level": 0},
     }
 
-    # Loaded when the client is made: what can't be read raises here.
-    producer = Producer(producer_properties(get_settings().producer))
+    properties = producer_properties(get_settings().producer)
 
-    assert len(producer) == 0
+    # Loaded when the client is made: what can't be read, or doesn't fit, raises here.
+    Producer(properties)
+    other_key = authority.issue("other").key
+    wrong_key = {"ssl.key.pem": other_key.read_text()} if as_text else {"ssl.key.location": str(other_key)}
+    with pytest.raises(KafkaException):
+        Producer({**properties, **wrong_key})
 
 
 def test_a_function_for_tokens_is_imported(settings: Any) -> None:
