@@ -18,11 +18,11 @@ ADDRESS_KEYS = frozenset({"endpoints", "heroku_kafka_env"})
 
 
 def redirected_producer(endpoints: Endpoints) -> AbstractContextManager[Any]:
-    """Everything that is produced goes to ``endpoints``; consumers stay where they are."""
-    kafka = {"endpoints": endpoints, **_kafka(), "producer": _redirected(_kafka().get("producer"), endpoints)}
-    if kafka.get("heroku_kafka_env"):
-        del kafka["endpoints"]
-    return override_settings(KAFKA=kafka)
+    """Everything that is produced goes to ``endpoints``; consumers stay where their own ``endpoints`` are."""
+    # Heroku's variables are missing where tests run.
+    kafka = {key: value for key, value in _kafka().items() if key != "heroku_kafka_env"}
+    kafka["producer"] = _redirected(kafka.get("producer"), endpoints)
+    return override_settings(KAFKA={"endpoints": endpoints, **kafka})
 
 
 def redirected(endpoints: Endpoints) -> AbstractContextManager[Any]:
