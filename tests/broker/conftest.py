@@ -1,0 +1,44 @@
+"""Scenarios on the shared broker and database server, and on ones that may be broken."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults.scenario import Scenario
+from tests.processes import start_manage
+from tests.services.kafka import KafkaCluster
+from tests.services.postgres import PostgresServer
+
+WORKLOAD = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
+
+
+@pytest.fixture(scope="session")
+def _workload_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    migrate_workload(postgres.create_database("workload"), tmp_path_factory)
+    return "workload"
+
+
+@pytest.fixture
+def workload_url(postgres: PostgresServer, _workload_template: str) -> Iterator[str]:
+    """A database with the workload's tables."""
+    name = f"workload_{uuid.uuid4().hex[:12]}"
+    yield postgres.create_database(name, template=_workload_template)
+    postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def scenario(kafka: KafkaCluster, create_topic: Callable[..., str], workload_url: str, manage) -> Iterator[Scenario]:
+    """A topic of four partitions, a group and a database of its own, on shared servers that stay up."""
+    scenario = Scenario(bootstrap=kafka.bootstrap, topic=create_topic(), database_url=workload_url, start_manage=manage)
+    yield scenario
+    scenario.close()
+
+
+def migrate_workload(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make the workload's tables, and those of the app, in a database."""
+    log = tmp_path_factory.mktemp("migrate") / "migrate.log"
+    child = start_manage("migrate", "--run-syncdb", "--verbosity=0", log=log, env={**WORKLOAD, "DATABASE_URL": url})
+    assert child.wait(timeout=120) == 0, child.tail()

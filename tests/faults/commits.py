@@ -1,0 +1,68 @@
+"""Oracle C: a committed offset is never above the lowest record without an effect."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tests.faults.effects import Effects
+
+
+class CommittedOffsets:
+    """The group's offsets as Kafka holds them, read by a client that is no member."""
+
+    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
+        self._topic = topic
+        self._client = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+
+    def read(self, timeout: float = 10.0) -> dict[int, int]:
+        """By partition; without those that have none."""
+        metadata = self._client.list_topics(self._topic, timeout=timeout)
+        partitions = [TopicPartition(self._topic, number) for number in metadata.topics[self._topic].partitions]
+        answers = self._client.committed(partitions, timeout=timeout)
+        return {answer.partition: answer.offset for answer in answers if answer.offset >= 0 and not answer.error}
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class CommitWatch:
+    """Samples committed offsets until it is stopped; ``too_high`` names each that ran ahead of its effects."""
+
+    def __init__(self, committed: CommittedOffsets, effects: Effects, records: Callable[[], set[tuple[int, int]]]):
+        self.samples = 0
+        self.too_high: list[str] = []
+        self._committed = committed
+        self._effects = effects
+        self._records = records
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="commit-watch")
+
+    def __enter__(self) -> CommitWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.3):
+            try:
+                self._sample()
+            except (KafkaException, psycopg.OperationalError):
+                continue  # the fault of the scenario: there is nothing to see meanwhile
+
+    def _sample(self) -> None:
+        records = self._records()
+        # In this order: an effect only ever comes before the commit that covers it.
+        committed = self._committed.read(timeout=2)
+        handled = self._effects.offsets()
+        for partition, offset in records:
+            bound = committed.get(partition, 0)
+            if offset < bound and offset not in handled.get(partition, ()):
+                self.too_high.append(f"[{partition}] is committed to {bound}, {offset} has no effect")
+        self.samples += 1

@@ -1,0 +1,99 @@
+"""Records for a topic, and which of them the broker acknowledged."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    partition: int
+    offset: int
+    key: str
+    seq: int
+
+
+class Load:
+    """Produces records with keys, numbered per key; ``acknowledged`` is what must have its effect."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, *, keys: int = 20, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        self.topic = topic
+        self.acknowledged: list[Acknowledged] = []
+        self.refused: list[KafkaError] = []
+        self._keys = [f"key-{number}" for number in range(keys)]
+        self._sent: Counter[str] = Counter()
+        self._turn = 0
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                # A broker that is down is waited for: what was sent arrives in the end, or the scenario is wrong.
+                "message.timeout.ms": 300_000,
+                "log_level": 0,
+                **(properties or {}),
+            }
+        )
+
+    def send(self, count: int = 1, *, key: str | None = None, partition: int | None = None, **orders: Any) -> None:
+        """Queue records, keys in turn; ``orders`` go to the handler in each of them."""
+        place = {} if partition is None else {"partition": partition}
+        for _ in range(count):
+            chosen = key or self._next_key()
+            self._sent[chosen] += 1
+            value = json.dumps({"seq": self._sent[chosen], **orders})
+            note = self._noting(chosen, self._sent[chosen])
+            self._producer.produce(self.topic, value.encode(), chosen.encode(), on_delivery=note, **place)
+            self._producer.poll(0)
+
+    def flush(self, timeout: float = 60.0) -> None:
+        left = self._producer.flush(timeout)
+        assert not left, f"{left} records were not acknowledged within {timeout:g} s"
+        assert not self.refused, f"the broker refused {len(self.refused)} records: {self.refused[0]}"
+
+    def sent(self, count: int = 1, **options: Any) -> None:
+        """Send and wait for the acknowledgements."""
+        self.send(count, **options)
+        self.flush()
+
+    @contextmanager
+    def flowing(self, per_second: float, **orders: Any) -> Iterator[None]:
+        """Records all the time that the block takes; acknowledged at its end."""
+        over = threading.Event()
+
+        def flow() -> None:
+            while not over.wait(0.05):
+                self.send(max(1, round(per_second * 0.05)), **orders)
+
+        thread = threading.Thread(target=flow)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        self.flush(120)
+
+    def _next_key(self) -> str:
+        self._turn += 1
+        return self._keys[self._turn % len(self._keys)]
+
+    def _noting(self, key: str, seq: int) -> Any:
+        def note(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self.refused.append(error)
+            else:
+                self.acknowledged.append(Acknowledged(message.partition(), message.offset(), key, seq))
+
+        return note

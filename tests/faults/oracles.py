@@ -1,0 +1,73 @@
+"""The oracles: what was lost, what happened twice, what happened out of order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from tests.faults.effects import Effect
+from tests.faults.load import Acknowledged
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """All four lists are empty where every promise was kept."""
+
+    lost: list[Acknowledged] = field(default_factory=list)
+    repeated: dict[Place, int] = field(default_factory=dict)
+    disordered: list[str] = field(default_factory=list)
+    overlapping: list[str] = field(default_factory=list)
+
+
+def judge(acknowledged: Iterable[Acknowledged], effects: list[Effect]) -> Judgement:
+    return Judgement(
+        lost=find_lost(acknowledged, effects),
+        repeated=find_repeated(effects),
+        disordered=find_disordered(effects),
+        overlapping=find_overlapping(effects),
+    )
+
+
+def find_lost(acknowledged: Iterable[Acknowledged], effects: Iterable[Effect]) -> list[Acknowledged]:
+    """L: acknowledged records without any effect."""
+    places = {(effect.partition, effect.offset) for effect in effects}
+    return [record for record in acknowledged if (record.partition, record.offset) not in places]
+
+
+def find_repeated(effects: Iterable[Effect]) -> dict[Place, int]:
+    """X: records with more than one effect, and how many they have."""
+    counts = Counter((effect.partition, effect.offset) for effect in effects)
+    return {place: count for place, count in counts.items() if count > 1}
+
+
+def find_disordered(effects: Iterable[Effect]) -> list[str]:
+    """O: keys whose effects, each counted where it appears first, are not in the order in which they were sent."""
+    newest: dict[str | None, int] = {}
+    seen: set[Place] = set()
+    found = []
+    for effect in effects:
+        if (effect.partition, effect.offset) in seen:
+            continue
+        seen.add((effect.partition, effect.offset))
+        if effect.seq < newest.get(effect.key, 0):
+            found.append(f"{effect.key}: {effect.seq} after {newest[effect.key]}")
+        newest[effect.key] = max(effect.seq, newest.get(effect.key, 0))
+    return found
+
+
+def find_overlapping(effects: Iterable[Effect]) -> list[str]:
+    """O: keys that were handled in two places at once."""
+    by_key: dict[str | None, list[Effect]] = defaultdict(list)
+    for effect in effects:
+        by_key[effect.key].append(effect)
+    found = []
+    for key, own in by_key.items():
+        own.sort(key=lambda effect: effect.began)
+        for earlier, later in pairwise(own):
+            if later.began < earlier.ended and later.worker != earlier.worker:
+                found.append(f"{key}: {later.seq} began while {earlier.seq} was being handled")
+    return found

@@ -1,0 +1,29 @@
+"""Settings of the workload: KAFKA is the JSON document in the variable WORKLOAD_KAFKA."""
+
+import json
+
+import environ
+
+env = environ.Env()
+
+SECRET_KEY = "of no use to anyone"
+USE_TZ = True
+INSTALLED_APPS = ["kafka_integration", "tests.workload"]
+DATABASES = {
+    "default": {
+        **env.db_url("DATABASE_URL", default="sqlite://:memory:"),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+KAFKA = json.loads(env.str("WORKLOAD_KAFKA", default='{"endpoints": "memory"}'))
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"kafka_integration": {"level": env.str("LOG_LEVEL", default="INFO")}},
+}
