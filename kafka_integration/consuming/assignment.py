@@ -138,9 +138,10 @@ class Assignment:
         start = partition.committed = committed
         if self._needs_ends or start is None:
             first, end = client.ends(partition.key, ASK_TIMEOUT_SECONDS)
-            partition.end_at_start = end
             if start is None:
                 start = first if self._settings.start_with_earliest_message else end
+            # Beyond the end is out of range, not caught up.
+            partition.end_at_start = end if start <= end else None
         if self._claiming is None:
             partition.start = start
         else:

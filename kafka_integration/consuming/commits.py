@@ -8,7 +8,7 @@ from time import monotonic
 
 from ..client.consumer import ConsumerClient, Coordinates
 from ..errors import BrokerError
-from .partition import Partition, State
+from .partition import Partition
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +58,6 @@ class Commits:
     def _due(self, partition: Partition) -> int | None:
         ledger = partition.ledger
         offset = ledger.next_offset
-        if partition.state is State.STARTING:
-            return None
         done = -1 if ledger.committed is None else ledger.committed
         if offset is None or offset <= max(done, self._in_flight.get(partition.key, -1)):
             return None

@@ -143,11 +143,12 @@ class Lane:
         if call is not None:
             call()
         elif partition is not None and chunk is not None:
-            remainder = Remainder(reclaim=True)
             try:
                 remainder = self._work.handle(partition, chunk)
-            finally:
-                self._settle(partition, chunk, remainder)
+            except BaseException:
+                self._leave(partition)
+                raise
+            self._settle(partition, chunk, remainder)
         elif self._is_stopping or self.is_abandoned:
             return False
         self._work.idle()
@@ -214,6 +215,14 @@ class Lane:
             self._condition.notify_all()
         if partition.held < before:
             self._on_room()
+
+    def _leave(self, partition: Partition) -> None:
+        """After a fault nothing more of the partition is begun; what it finished is still to be committed."""
+        with self._condition:
+            partition.is_busy = False
+            partition.stopping = True
+            self._forget_waiting(partition)
+            self._condition.notify_all()
 
     def _finish(self, partition: Partition, count: int) -> None:
         if partition.held:

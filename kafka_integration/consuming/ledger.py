@@ -36,8 +36,9 @@ class Ledger:
 
     def hold_back(self) -> None:
         """From here on only ``commit_through`` moves the commit, until ``finish`` releases it (``NO_COMMIT``)."""
-        self._committable = self.finished
-        self._held_back = True
+        if not self._held_back:
+            self._committable = self.finished
+            self._held_back = True
 
     def commit_through(self, next_offset: int) -> None:
         """What is finished may be committed up to ``next_offset``, and no further (``CommitThrough``)."""

@@ -1,0 +1,71 @@
+"""Handlers whose behaviour a test writes: ``script`` says what happens, ``seen`` what came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kafka_integration import Message
+
+seen: list[Message] = []
+batches: list[list[Message]] = []
+script: list[Callable[[Any], Any]] = []
+
+
+def reset() -> None:
+    seen.clear()
+    batches.clear()
+    script.clear()
+
+
+def follow(argument: Any) -> Any:
+    return script[0](argument) if script else None
+
+
+def handle(message: Message) -> Any:
+    seen.append(message)
+    return follow(message)
+
+
+async def handle_async(message: Message) -> Any:
+    seen.append(message)
+    return follow(message)
+
+
+class Batch:
+    def handle_messages(self, messages: list[Message]) -> Any:
+        batches.append(list(messages))
+        seen.extend(messages)
+        return follow(messages)
+
+
+class AsyncBatch:
+    async def handle_messages(self, messages: list[Message]) -> Any:
+        batches.append(list(messages))
+        return follow(messages)
+
+
+class One:
+    def handle_message(self, message: Message) -> Any:
+        return handle(message)
+
+
+class Both:
+    def handle_message(self, message: Message) -> None: ...
+
+    def handle_messages(self, messages: list[Message]) -> None: ...
+
+
+class NeedsArguments:
+    def __init__(self, name: str) -> None: ...
+
+    def handle_message(self, message: Message) -> None: ...
+
+
+def takes_nothing() -> None: ...
+
+
+def takes_two(message: Message, other: Message) -> None: ...
+
+
+not_callable = 3

@@ -1,0 +1,216 @@
+"""What a consumer does with messages that fail: attempts, order, decisions, batches."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafka_integration import BatchError, Reject, Retry, Skip
+from kafka_integration.conf.values import RetryPolicy
+from kafka_integration.consuming.failure import Drop, FailurePolicy, Park, RetryLater, Stop
+from kafka_integration.consuming.settling import ConsumerStoppedError
+from tests.unit import scripted
+from tests.unit.consumers import committed, consume, write
+
+BATCH = "tests.unit.scripted.Batch"
+THREE = {"attempts": 3, "backoff_seconds": 0.01, "max_backoff_seconds": 0.02}
+
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+def fail_on(*values, error=ValueError):
+    """The handler fails at these values, each time."""
+
+    def follow(argument):
+        for message in argument if isinstance(argument, list) else [argument]:
+            if message.value in values:
+                raise error(f"no {message.value}")
+
+    scripted.script.append(follow)
+
+
+def attempts():
+    return [(message.value, message.attempt) for message in scripted.seen]
+
+
+def test_a_failing_message_is_tried_again_before_its_followers():
+    write("a", "b", "c")
+    scripted.script.append(lambda message: 1 / 0 if message.value == "b" and message.attempt < 3 else None)
+
+    loop = consume(retry=THREE)
+
+    assert attempts() == [("a", 1), ("b", 1), ("b", 2), ("b", 3), ("c", 1)]
+    assert committed() == 3
+    assert loop.counts.read().failed == 2
+
+
+def test_stop_leaves_the_message_uncommitted_and_says_which():
+    write("a", "b", "c")
+    fail_on("b")
+
+    loop = consume(retry=THREE, on_failure="stop")
+
+    assert isinstance(loop.fault, ConsumerStoppedError)
+    assert "<Message events[0]@1>" in str(loop.fault)
+    assert committed() == 1
+    assert [value for value, _ in attempts()] == ["a", "b", "b", "b"]
+
+
+def test_skip_goes_on_and_counts():
+    write("a", "b", "c")
+    fail_on("b")
+
+    loop = consume(on_failure="skip")
+
+    assert committed() == 3
+    assert loop.counts.read().skipped == 1
+    assert loop.counts.read().handled == 2
+
+
+def test_a_handler_may_skip_by_itself():
+    write("a", "b")
+    fail_on("a", error=Skip)
+
+    loop = consume()
+
+    assert loop.fault is None
+    assert loop.counts.read().skipped == 1
+
+
+def test_a_handler_may_ask_for_a_retry_at_a_time_of_its_own():
+    write("a")
+    scripted.script.append(lambda message: (_ for _ in ()).throw(Retry(0.01)) if message.attempt == 1 else None)
+
+    consume(retry={"attempts": 2, "backoff_seconds": 3600, "max_backoff_seconds": 3600})
+
+    assert attempts() == [("a", 1), ("a", 2)]
+
+
+def test_a_value_that_cannot_be_decoded_follows_the_failure_policy():
+    write(b"\xff", "b")
+    scripted.script.append(lambda message: message.value)
+
+    loop = consume(on_failure="skip")
+
+    assert loop.counts.read().skipped == 1
+    assert committed() == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError])
+def test_running_out_of_memory_or_stack_is_a_failure_of_the_message(error):
+    write("a", "b")
+    fail_on("a", error=error)
+
+    loop = consume()
+
+    assert isinstance(loop.fault, ConsumerStoppedError)
+    assert committed() in (None, 0)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_an_exit_in_a_handler_stops_the_consumer_and_commits_only_what_came_before(error):
+    write("a", "b", "c")
+    fail_on("b", error=error)
+
+    loop = consume(on_failure="skip")
+
+    assert isinstance(loop.fault, error)
+    assert committed() == 1
+
+
+def test_a_retried_message_is_decoded_anew():
+    write(b'{"n": 1}')
+
+    def spoil(message):
+        message.value["n"] += 1
+        if message.attempt == 1:
+            raise ValueError
+
+    scripted.script.append(spoil)
+
+    consume(retry=THREE, value_deserializer="json")
+
+    assert [message.value for message in scripted.seen] == [{"n": 2}, {"n": 2}]
+
+
+def test_a_failing_partition_does_not_hold_up_the_others_of_its_lane():
+    write("bad", partition=0)
+    write("good", partition=1)
+    scripted.script.append(lambda message: 1 / 0 if message.value == "bad" and message.attempt == 1 else None)
+
+    consume(retry={"attempts": 2, "backoff_seconds": 0.5, "max_backoff_seconds": 0.5})
+
+    assert attempts().index(("good", 1)) < attempts().index(("bad", 2))
+
+
+def test_a_failed_batch_is_narrowed_down_to_the_message():
+    write(*"abcdefgh")
+    fail_on("f")
+
+    loop = consume(message_handler=BATCH, on_failure="skip")
+
+    handled = [[message.value for message in batch] for batch in scripted.batches]
+    assert handled == [list("abcdefgh"), list("abcd"), list("efgh"), list("ef"), ["e"], ["f"], list("gh")]
+    assert loop.counts.read().skipped == 1
+    assert committed() == 8
+
+
+def test_a_batch_error_leaves_only_what_it_names():
+    write(*"abcd")
+
+    def follow(messages):
+        bad = {m: ValueError() for m in messages if m.value in "bc" and m.attempt == 1}
+        if bad:
+            raise BatchError(bad)
+
+    scripted.script.append(follow)
+
+    loop = consume(message_handler=BATCH, retry=THREE)
+
+    assert attempts() == [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("b", 2), ("c", 2)]
+    assert committed() == 4
+    assert loop.counts.read().handled == 4
+
+
+def test_a_batch_error_that_stays_stops_at_its_first_message():
+    write(*"abcd")
+
+    def follow(messages):
+        raise BatchError({m: ValueError() for m in messages if m.value == "c"})
+
+    scripted.script.append(follow)
+
+    loop = consume(message_handler=BATCH, retry=THREE, on_failure="stop")
+
+    assert "@2" in str(loop.fault)
+    assert committed() in (None, 0, 2)
+
+
+def test_the_rule_of_the_nearest_class_decides():
+    policy = FailurePolicy(
+        retry=RetryPolicy(attempts=2),
+        on_failure="dead_letter",
+        rules={Exception: "retry", LookupError: "skip", KeyError: "stop"},
+    )
+
+    assert isinstance(policy.decide(KeyError(), 1), Stop)
+    assert isinstance(policy.decide(IndexError(), 1), Drop)
+    assert isinstance(policy.decide(ValueError(), 1), RetryLater)
+    assert isinstance(policy.decide(ValueError(), 2), Park)
+    assert isinstance(policy.decide(Reject("no"), 1), Park)
+
+
+def test_delays_grow_stay_under_their_cap_and_vary():
+    def delays(jitter):
+        retry = RetryPolicy(backoff_seconds=1, backoff_factor=2, max_backoff_seconds=10)
+        policy = FailurePolicy(retry=retry, on_failure="stop", rules={}, jitter=lambda: jitter)
+        return [policy.delay_seconds(attempt) for attempt in (1, 2, 3, 4, 5, 5000)]
+
+    assert delays(1.0) == [1, 2, 4, 8, 10, 10]
+    assert delays(0.0) == [0.5, 1, 2, 4, 5, 5]
+
+
+def test_without_a_limit_attempts_go_on():
+    policy = FailurePolicy(retry=RetryPolicy(attempts=None), on_failure="stop", rules={})
+
+    assert isinstance(policy.decide(ValueError(), 10_000), RetryLater)
