@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from .errors import DecodeError
+from .serialization import decode_json
 
 Headers = list[tuple[str, bytes | None]]
 TimestampType = Literal["create", "append"]
 
+ILLEGIBLE_NAME = "\N{REPLACEMENT CHARACTER}"
+"""In place of a header's name that is not UTF-8: the client hands out names as text only."""
+
 _TIMESTAMP_TYPES: dict[int, TimestampType] = {1: "create", 2: "append"}
+_TIMESTAMP_KINDS: dict[TimestampType | None, int] = {name: kind for kind, name in _TIMESTAMP_TYPES.items()} | {None: 0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -27,6 +32,49 @@ class RawMessage(Protocol):
     def value(self) -> Any: ...
     def headers(self) -> Any: ...
     def timestamp(self) -> tuple[int, int]: ...
+
+
+class KeptRecord:
+    """A record that no client holds any more, as a client would hand it out."""
+
+    __slots__ = ("_headers", "_key", "_place", "_timestamp", "_value")
+
+    def __init__(
+        self,
+        *,
+        place: tuple[str, int, int],
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        ts: int | None = None,
+        ts_type: TimestampType | None = None,
+    ) -> None:
+        self._place = place
+        self._key = key
+        self._value = value
+        self._headers = headers
+        self._timestamp = _TIMESTAMP_KINDS[ts_type], -1 if ts is None else ts
+
+    def topic(self) -> str:
+        return self._place[0]
+
+    def partition(self) -> int:
+        return self._place[1]
+
+    def offset(self) -> int:
+        return self._place[2]
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def headers(self) -> Headers:
+        return self._headers
+
+    def timestamp(self) -> tuple[int, int]:
+        return self._timestamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +153,12 @@ class Message:
     @property
     def headers(self) -> Headers:
         """Pairs in the order they were sent, repeated names and null values included."""
-        return self.raw.headers() or []
+        try:
+            return self.raw.headers() or []
+        except (SystemError, UnicodeDecodeError):
+            # Before anybody asks again: the client would then answer with a list that crashes whoever reads it.
+            self.raw = self._kept(_legible_headers(self.raw))
+            return self.raw.headers() or []
 
     @property
     def ts(self) -> int | None:
@@ -132,9 +185,9 @@ class Message:
         return next((value for key, value in reversed(self.headers) if key == name), None)
 
     def json(self) -> Any:
-        """The value read as JSON, whatever the consumer's deserializer; None for a tombstone."""
+        """The value read strictly as JSON, whatever the consumer's deserializer; None for a tombstone."""
         value = self.raw.value()
-        return self._decoded(json.loads, value, "value")
+        return self._decoded(decode_json, value, "value")
 
     def as_dict(self) -> dict[str, Any]:
         """Coordinates, decoded key and value, headers, timestamp in one dict, as Kaffe's handlers get it."""
@@ -160,3 +213,26 @@ class Message:
             if isinstance(error, UnicodeDecodeError):
                 reason = f"byte {error.start} is not valid {error.encoding}"
             raise DecodeError(f"the {part} of {self.topic}[{self.partition}]@{self.offset}: {reason}") from error
+
+    def _kept(self, headers: Headers) -> KeptRecord:
+        return KeptRecord(
+            place=(self.topic, self.partition, self.offset),
+            key=self.raw.key(),
+            value=self.raw.value(),
+            headers=headers,
+            ts=self.ts,
+            ts_type=self.ts_type,
+        )
+
+
+def _legible_headers(raw: RawMessage) -> Headers:
+    """The headers of a message of which the client could not read a name.
+
+    confluent-kafka 2.16 leaves a tuple with a hole (a C NULL) where the name should be; unpacking it crashes the
+    process. The garbage collector's view of the tuple leaves holes out.
+    """
+    try:
+        pairs = raw.headers() or []
+    except (SystemError, UnicodeDecodeError):
+        return []
+    return [pair if len(gc.get_referents(pair)) == 2 else (ILLEGIBLE_NAME, pair[1]) for pair in pairs]
