@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import InvalidMessageError
@@ -23,14 +23,27 @@ def normalize_headers(headers: Mapping[str, Any] | Iterable[Any] | None) -> Head
     return [_normalize(index, pair) for index, pair in enumerate(pairs)]
 
 
-def dump_headers(headers: Headers) -> list[list[str | None]]:
-    """The headers for a JSONField: ``[name, base64 or None]`` pairs, since values are raw bytes."""
-    return [[name, None if value is None else b64encode(value).decode()] for name, value in headers]
+def dump_headers(headers: Headers) -> list[list[Any]]:
+    """The headers for a JSONField: ``[name, value]``, where a value that is no plain text is ``{"base64": …}``."""
+    return [[name, None if value is None else _dump(value)] for name, value in headers]
 
 
-def load_headers(dumped: Iterable[Iterable[Any]]) -> Headers:
+def load_headers(dumped: Iterable[Sequence[Any]]) -> Headers:
     """The headers that ``dump_headers`` wrote."""
-    return [(name, None if value is None else b64decode(value)) for name, value in dumped]
+    return [(name, value.encode() if type(value) is str else _load(value)) for name, value in dumped]
+
+
+def _dump(value: bytes) -> str | dict[str, str]:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    # PostgreSQL's jsonb refuses U+0000.
+    return text if "\0" not in text else {"base64": b64encode(value).decode()}
+
+
+def _load(value: Mapping[str, str] | None) -> bytes | None:
+    return None if value is None else b64decode(value["base64"])
 
 
 def _normalize(index: int, pair: Any) -> tuple[str, bytes | None]:

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import connections
 
@@ -93,7 +93,7 @@ class Lease:
         self._valid_until = now + self.seconds
         self._look_again_at = now + self.seconds / RENEWALS_PER_LEASE
 
-    def _execute(self, name: str, parameters: list[object]) -> int | None:
+    def _execute(self, name: str, parameters: Sequence[str | float | None]) -> int | None:
         with connections[self.alias].cursor() as cursor:
             cursor.execute(self._statements[name], parameters)
             rows = cursor.fetchall()

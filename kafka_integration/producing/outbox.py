@@ -56,15 +56,15 @@ class Outbox:
         There is no “greater than the last id”: a transaction with lower ids may commit after one with higher ones.
         At most about ``max_bytes`` of keys and values are read, but one row at least.
         """
-        pack = self._dialect.pack
+        skipped = [self._dialect.numbers(without_ids), self._dialect.texts(without_topics)]
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(self._page, [pack(without_ids), pack(without_topics), limit, max_bytes])
+            cursor.execute(self._page, [*skipped, limit, max_bytes])
             return [_row(*found) for found in cursor.fetchall()]
 
     def delete(self, ids: Collection[int], epoch: int) -> int:
         """How many of the rows were removed; fewer than asked for if some were discarded, or the lease was lost."""
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(self._delete, [self._dialect.pack(ids), LEASE_NAME, epoch])
+            cursor.execute(self._delete, [self._dialect.numbers(ids), LEASE_NAME, epoch])
             return int(cursor.rowcount)
 
     def refuse(self, row_id: int, reason: str, epoch: int) -> bool:
@@ -87,10 +87,12 @@ def _row(
     # A driver may hand out a memoryview, or JSON that it has already read.
     key = key if key is None or type(key) is bytes else bytes(key)
     value = value if value is None or type(value) is bytes else bytes(value)
-    dumped = json.loads(headers) if isinstance(headers, str) else headers
+    dumped = _read_json(headers)[0] if isinstance(headers, str) else headers
     return OutboxRow(row_id, topic, key, value, load_headers(dumped), partition, timestamp_ms)
 
 
+# json.loads looks for white space around, which neither database leaves there.
+_read_json = json.JSONDecoder().raw_decode
 # Lengths are known without reading a value: a page of large rows costs no more memory than one of small ones.
 _PAGE = """
 SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (

@@ -1,0 +1,51 @@
+"""“I published and nothing happened”: whoever publishes looks now and then whether a relay runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import DatabaseError, connections, transaction
+
+from .backlog import warn_if_unattended
+from .notifications import never_commits
+
+logger = logging.getLogger("kafka_integration.relay")
+
+LOOK_SECONDS = 60.0
+
+
+class Attendance:
+    """Looks after a commit, in the thread that published, once a minute and database at most: two small queries."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._look_at: dict[str, float] = {}
+
+    def note_published(self, alias: str) -> None:
+        """A row was written."""
+        if self._clock() >= self._look_at.get(alias, 0.0) and not never_commits(alias) and self._is_due(alias):
+            transaction.on_commit(lambda: self._look(alias), using=alias, robust=True)
+
+    def _is_due(self, alias: str) -> bool:
+        with self._lock:
+            now = self._clock()
+            if now < self._look_at.get(alias, 0.0):
+                return False
+            self._look_at[alias] = now + LOOK_SECONDS
+            return True
+
+    def _look(self, alias: str) -> None:
+        if connections[alias].in_atomic_block:
+            return
+        try:
+            warn_if_unattended(alias)
+        except DatabaseError as error:
+            logger.debug("Whether a relay runs on database %s could not be seen: %s", alias, error)
+
+
+# Of the process: whoever publishes next must know when the last one looked.
+note_published = Attendance().note_published

@@ -1,0 +1,90 @@
+"""Which topics rows can go to at the moment, and to which of their partitions."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..client.pipeline import Pipeline
+from ..errors import BrokerError
+from .outbox import OutboxRow
+from .partitioners import load_partitioner
+
+logger = logging.getLogger("kafka_integration.relay")
+
+ANY_PARTITION = -1
+METADATA_TIMEOUT_SECONDS = 2.0
+SHORTEST_WAIT_SECONDS = 2.0
+LONGEST_WAIT_SECONDS = 60.0
+COUNT_IS_FRESH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Topic:
+    partitions: int
+    fresh_until: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trouble:
+    """Why a topic's rows wait, until when, and for how long in all they did at the last attempt."""
+
+    code: str
+    until: float
+    seconds: float
+
+
+class Destinations:
+    """The topics as far as the relay knows them. One that can't be written to waits by itself, others go on."""
+
+    def __init__(self, strategy: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._partitioner = load_partitioner(strategy)
+        self._clock = clock
+        # librdkafka counts partitions by itself; a strategy of ours has to notice when some are added.
+        self._fresh_seconds = COUNT_IS_FRESH_SECONDS if self._partitioner else float("inf")
+        self._topics: dict[str, _Topic] = {}
+        self._troubles: dict[str, _Trouble] = {}
+
+    def waiting(self) -> set[str]:
+        """The topics whose rows are not to be read now."""
+        now = self._clock()
+        return {topic for topic, trouble in self._troubles.items() if trouble.until > now}
+
+    def partition_for(self, row: OutboxRow, pipeline: Pipeline) -> int:
+        """The row's partition, by the producer's strategy; ANY_PARTITION leaves it to librdkafka.
+
+        ``BrokerError`` if the topic isn't there or no broker answers, ``InvalidMessageError`` if the project's own
+        strategy fails.
+        """
+        topic = self._topics.get(row.topic)
+        if topic is None or topic.fresh_until < self._clock():
+            topic = self._look_up(row.topic, pipeline)
+        if row.partition is not None:
+            return row.partition
+        if self._partitioner is None:
+            return ANY_PARTITION
+        return self._partitioner(row.topic, topic.partitions, row.key, row.value)
+
+    def postpone(self, topic: str, error: BrokerError) -> None:
+        """Let a topic's rows wait; longer each time, if it is the writing that fails and not the looking."""
+        now = self._clock()
+        self._topics.pop(topic, None)
+        before = self._troubles.get(topic)
+        is_new = before is None or before.code != error.code or now > before.until + LONGEST_WAIT_SECONDS
+        if is_new:
+            logger.error("%s Its messages wait in the outbox; those of other topics go on.", error)
+        seconds = SHORTEST_WAIT_SECONDS
+        if before is not None and not is_new and error.code == "TOPIC_AUTHORIZATION_FAILED":
+            seconds = min(before.seconds * 2, LONGEST_WAIT_SECONDS)
+        self._troubles[topic] = _Trouble(code=error.code, until=now + seconds, seconds=seconds)
+
+    def _look_up(self, name: str, pipeline: Pipeline) -> _Topic:
+        count = pipeline.partition_count(name, METADATA_TIMEOUT_SECONDS)
+        topic = self._topics[name] = _Topic(partitions=count, fresh_until=self._clock() + self._fresh_seconds)
+        trouble = self._troubles.get(name)
+        if trouble is not None and trouble.code != "TOPIC_AUTHORIZATION_FAILED":
+            del self._troubles[name]
+            logger.info("Topic %s is there now.", name)
+        return topic

@@ -1,0 +1,85 @@
+"""PostgreSQL's LISTEN and NOTIFY, on request: the relay wakes when something commits, instead of at its next look.
+
+It only saves time. A notification that is lost, behind a pooler or in a broken session, costs one poll interval.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+logger = logging.getLogger("kafka_integration.relay")
+
+CHANNEL = "kafka_integration_outbox"
+
+
+def notify_on_commit(alias: str) -> None:
+    """Let the open transaction wake the relay when it commits; once, however often it is asked to."""
+    connection = connections[alias]
+    if connection.vendor != "postgresql" or never_commits(alias):
+        return
+    if connection.in_atomic_block:
+        # Only a mark, and gone with a savepoint that is rolled back, as the NOTIFY then is.
+        if any(entry[1] is _notified for entry in connection.run_on_commit):
+            return
+        transaction.on_commit(_notified, using=alias)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+def never_commits(alias: str) -> bool:
+    """Whether the open transaction is that of a Django TestCase, which counts callbacks and queries, and rolls back."""
+    return any(getattr(block, "_from_testcase", False) for block in connections[alias].atomic_blocks)
+
+
+class Listener:
+    """A session of its own that listens. ``alias`` must lead to PostgreSQL itself: a pooler has no sessions to lend."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._connection: BaseDatabaseWrapper | None = None
+        self._complained = False
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for a notification; False if listening isn't possible now, and the caller has to wait otherwise."""
+        driver_errors = _driver_errors()
+        try:
+            for _ in self._session().notifies(timeout=timeout, stop_after=1):
+                pass
+        except (DatabaseError, InterfaceError, *driver_errors) as error:
+            self._complain(error)
+            self.close()
+            return False
+        self._complained = False
+        return True
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _session(self) -> Any:
+        if self._connection is None:
+            self._connection = connections[self.alias].copy()
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANNEL}")
+        return self._connection.connection
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            logger.warning("Database %s can't be listened to, so it is only polled: %s", self.alias, error)
+            self._complained = True
+
+
+def _notified() -> None:
+    """Marks a transaction that has its NOTIFY."""
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    # The driver's own: its generator of notifications doesn't pass through Django.
+    import psycopg
+
+    return (psycopg.Error,)

@@ -1,0 +1,198 @@
+"""The relay of one database: holds the lease, and while it does, lets a courier carry the outbox to Kafka."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import Error as DatabaseLayerError
+from django.db import connections, reset_queries
+
+from ..conf.values import Settings
+from .backlog import find_backlog
+from .courier import Courier
+from .lease import Lease
+from .notifications import Listener
+from .outbox import Outbox
+
+logger = logging.getLogger("kafka_integration.relay")
+
+REPORT_SECONDS = 30.0
+STOP_GRACE_SECONDS = 3.0
+OUTAGE_PAUSE_SECONDS = 1.0
+
+
+class Relay:
+    """Relays one outbox. Everything happens in the thread that calls ``turn()`` or ``run()``."""
+
+    def __init__(
+        self,
+        alias: str,
+        settings: Settings,
+        *,
+        holder: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.alias = alias
+        self._settings = settings
+        self._clock = clock
+        self._stop = threading.Event()
+        self._outbox = Outbox(alias)
+        self._lease = Lease(alias, seconds=settings.outbox.lease_seconds, holder=holder, clock=clock)
+        outbox = settings.outbox
+        self._listener = Listener(outbox.direct_aliases.get(alias, alias)) if outbox.notify else None
+        self._courier: Courier | None = None
+        self._is_standing_by = False
+        self._down_since: float | None = None
+        self._last_id: int | None = None
+        self._report_at = clock() + REPORT_SECONDS
+        self._reported = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this is the relay that sends, as far as it knows."""
+        return self._courier is not None
+
+    def turn(self) -> bool:
+        """Do what can be done now; True if it was anything. Waits for nothing but the database."""
+        if not self._lease.hold():
+            self._stand_by()
+            return False
+        courier = self._courier or self._take_up()
+        busy = courier.step()
+        self._report(courier)
+        return busy
+
+    def run(self, *, once: bool = False) -> None:
+        """Relay until ``stop()``, or with ``once`` until everything published so far has left."""
+        try:
+            while not self._stop.is_set():
+                if self._run_turn(once):
+                    break
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Let ``run()`` finish what is under way, within its few seconds, and return. For any thread."""
+        self._stop.set()
+
+    # --- Turns
+
+    def _run_turn(self, once: bool) -> bool:
+        """True when there is nothing left to do, which only ``once`` can know."""
+        try:
+            if once and self._last_id is None:
+                self._last_id = self._outbox.last_id()
+            busy = self.turn()
+            done = once and self._has_relayed_all()
+        except DatabaseLayerError as error:
+            self._wait_out(error)
+            return False
+        self._note_recovery()
+        # With DEBUG Django keeps every query of a connection, for a request that never ends here.
+        reset_queries()
+        if not busy and not done:
+            self._wait()
+        return done
+
+    def _wait(self) -> None:
+        seconds = self._settings.outbox.poll_interval_seconds
+        if self._courier is not None and self._courier.wait(seconds):
+            return
+        if self._listener is None or self._courier is None or not self._listener.wait(seconds):
+            self._stop.wait(seconds)
+
+    def _has_relayed_all(self) -> bool:
+        last_id = self._last_id or 0
+        if self._courier is None:
+            # Another relay is at it: wait for it to finish, so that “once” means the same either way.
+            rows = self._outbox.read(1, max_bytes=1)
+            return not rows or rows[0].id > last_id
+        return self._courier.is_past(last_id)
+
+    # --- The lease
+
+    def _take_up(self) -> Courier:
+        assert self._lease.epoch is not None
+        logger.info("Relaying the outbox of database %s (epoch %d).", self.alias, self._lease.epoch)
+        self._is_standing_by = False
+        self._reported = 0
+        self._courier = Courier(
+            self._outbox,
+            self._settings.producer,
+            epoch=self._lease.epoch,
+            page_size=self._settings.outbox.batch_size,
+            may_send=self._may_send,
+            clock=self._clock,
+        )
+        return self._courier
+
+    def _may_send(self) -> bool:
+        return self._lease.is_valid and not self._stop.is_set()
+
+    def _stand_by(self) -> None:
+        if self._courier is not None:
+            logger.warning(
+                "This relay was too slow to keep its lease on database %s: another one is active now.", self.alias
+            )
+            self._courier.abandon()
+            self._courier = None
+        if not self._is_standing_by:
+            self._is_standing_by = True
+            logger.info("Another relay is active on database %s: standing by.", self.alias)
+
+    # --- Outages, end, reports
+
+    def _wait_out(self, error: Exception) -> None:
+        if self._down_since is None:
+            self._down_since = self._clock()
+            logger.error(
+                "The relay of database %s waits, because the database fails: %s", self.alias, str(error).strip()
+            )
+        connections[self.alias].close()
+        # Goes on taking acknowledgements; the rows are removed when the database is back.
+        if self._courier is not None:
+            self._courier.wait(0)
+        self._stop.wait(OUTAGE_PAUSE_SECONDS)
+
+    def _note_recovery(self) -> None:
+        if self._down_since is not None:
+            logger.info("Database %s is back after %.0f s.", self.alias, self._clock() - self._down_since)
+            self._down_since = None
+
+    def _end(self) -> None:
+        try:
+            if self._courier is not None:
+                self._courier.stop(STOP_GRACE_SECONDS)
+            self._lease.release()
+            self._log_what_is_left()
+        except DatabaseLayerError as error:
+            logger.warning("The relay of database %s could not tidy up: %s", self.alias, str(error).strip())
+        finally:
+            if self._listener is not None:
+                self._listener.close()
+            connections[self.alias].close()
+
+    def _log_what_is_left(self) -> None:
+        relayed = self._courier.relayed if self._courier else 0
+        backlog = find_backlog(self.alias)
+        logger.info("Relayed %d message(s) of database %s. %s", relayed, self.alias, backlog)
+
+    def _report(self, courier: Courier) -> None:
+        now = self._clock()
+        if now < self._report_at:
+            return
+        self._report_at = now + REPORT_SECONDS
+        backlog = find_backlog(self.alias)
+        if courier.relayed != self._reported or not backlog.is_empty:
+            logger.info(
+                "Database %s: %d message(s) relayed in %.0f s, %d under way. %s",
+                self.alias,
+                courier.relayed - self._reported,
+                REPORT_SECONDS,
+                courier.in_flight,
+                backlog,
+            )
+        self._reported = courier.relayed
