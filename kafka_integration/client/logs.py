@@ -34,15 +34,19 @@ class ClientLog:
     """What one client has to say. Pass ``options()`` with its properties; safe to use from several threads.
 
     ``denied`` and ``unreachable`` are the last refusal and outage, None once the broker is reached: whoever gives
-    up waiting finds the reason there. After a ``fatal`` error the client is of no use any more.
+    up waiting finds the reason there. After a ``fatal`` error the client is of no use any more. ``calm`` is True
+    while there was no error since a broker was last reached.
     """
 
     def __init__(
         self, name: str, properties: Mapping[str, Any], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        # A plain attribute, looked at for every message that is produced.
+        self.calm = True
         self.fatal: BrokerError | None = None
         self.denied: AccessDeniedError | None = None
         self.unreachable: BrokerUnavailableError | None = None
+        self._retired = False
         self._name = name
         self._properties = properties
         self._clock = clock
@@ -77,7 +81,7 @@ class ClientLog:
 
     def on_statistics(self, statistics: str) -> None:
         """librdkafka's ``stats_cb``: while nothing gets through, sees whether a broker is back."""
-        if self._down_since is None and self.denied is None and not self._failing_since:
+        if self.calm:
             return
         brokers = json.loads(statistics).get("brokers", {}).values()
         if any(broker.get("state") == "UP" for broker in brokers):
@@ -88,10 +92,15 @@ class ClientLog:
         for address in addresses or ():
             self._failing_since.pop(address, None)
         self.denied = self.unreachable = self._last_reason = None
+        self.calm = self.fatal is None and not self._retired
         if self._down_since is not None:
             logger.info("%s: Kafka is back after %.0f s", self._name, self._clock() - self._down_since)
             self._down_since = None
             self._said_at.clear()
+
+    def retire(self) -> None:
+        """The client is being closed: never ``calm`` again."""
+        self._retired, self.calm = True, False
 
     def lost(self, error: BrokerError) -> None:
         """A message that nobody waits for was not delivered: once a minute of a kind, with their number."""
@@ -114,6 +123,7 @@ class ClientLog:
             logger.log(level, "%s: %s", self._name, text)
 
     def _note(self, error: BrokerError) -> None:
+        self.calm = False
         if error.fatal:
             self.fatal = error
         if isinstance(error, AccessDeniedError):

@@ -28,7 +28,7 @@ logger = logging.getLogger("kafka_integration.client")
 
 DeliveryCallback = Callable[[KafkaError | None, confluent_kafka.Message], None]
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 # Beyond linger.ms this only wakes the client's threads: the answer is waited for elsewhere.
 HURRY_SECONDS = 0.001
 ROOM_POLL_SECONDS = 0.05
@@ -70,6 +70,9 @@ class Producer:
     ) -> None:
         self.log = log
         self.servers = servers
+        self.retired = False
+        # Guards what few deliveries need: somebody who waits for them.
+        self.waiting = threading.Lock()
         self.partition_counts = PartitionCounts(raw, log)
         self._raw = raw
         self._produce = raw.produce
@@ -79,10 +82,6 @@ class Producer:
         if polls:
             self._thread.start()
         alive_producers.add(self)
-
-    def __len__(self) -> int:
-        """How many messages are queued or under way."""
-        return len(self._raw)
 
     def send(
         self,
@@ -121,6 +120,7 @@ class Producer:
 
     def close(self, timeout: float) -> int:
         """Flushes, drops and logs what is left after ``timeout`` seconds, and ends; how many were left."""
+        self._retire()
         left = self.finish(timeout)
         self._raw.purge()
         self._raw.flush(POLL_SECONDS)
@@ -128,7 +128,6 @@ class Producer:
         if self._thread.ident is not None:
             self._thread.join()
         self._raw.close()
-        alive_producers.discard(self)
         return left
 
     def finish(self, timeout: float) -> int:
@@ -150,7 +149,12 @@ class Producer:
         In a forked child its threads are gone, and destroying would wait for them; at the end of the process the
         thread that polls may still be inside it.
         """
+        self._retire()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._raw))
+
+    def _retire(self) -> None:
+        self.retired = True
+        self.log.retire()
         alive_producers.discard(self)
 
     def _send_when_there_is_room(self, message: tuple[Any, ...], timeout: float) -> None:

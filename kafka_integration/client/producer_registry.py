@@ -26,7 +26,6 @@ class ProducerRegistry:
 
     _lock: threading.Lock
     _producers: dict[ProducerSettings, Producer]
-    _default: Producer | None
     _pid: int
 
     def __init__(self) -> None:
@@ -38,20 +37,17 @@ class ProducerRegistry:
             self._start_afresh()
         with self._lock:
             producer = self._producers.get(settings)
-            useless = producer if producer and _is_useless(producer, settings) else None
-            if producer is None or useless:
+            useless = producer if producer is not None and _is_useless(producer, settings) else None
+            if producer is None or useless is not None:
                 self._finish_with_multiprocessing()
                 producer = self._producers[settings] = open_producer(settings)
-        if useless:
+        if useless is not None:
             useless.close(timeout=0)
         return producer
 
     def default(self) -> Producer:
-        """The producer of ``settings.KAFKA``; as fast as can be while nothing changes."""
-        producer = self._default
-        if producer is None or self._pid != os.getpid() or producer.log.trouble:
-            producer = self._default = self.get(get_settings().producer)
-        return producer
+        """The producer of ``settings.KAFKA``."""
+        return self.get(get_settings().producer)
 
     def close(self, timeout: float) -> None:
         """Closes all of them; the next ``get`` makes new ones."""
@@ -76,7 +72,6 @@ class ProducerRegistry:
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
         self._producers = {}
-        self._default = None
         self._pid = os.getpid()
 
     def _finish_with_multiprocessing(self) -> None:

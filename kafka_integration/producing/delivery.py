@@ -41,6 +41,8 @@ _UNCERTAIN = frozenset(
     }
 )
 _LOOK_SECONDS = 0.5
+# librdkafka's mock cluster acknowledges everything with this time, a second after 1970.
+EMBEDDED_APPEND_TIME_MS = 1234
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,13 +68,14 @@ class Delivery:
     Any thread may wait. Callbacks run in the client's thread: they should be short, and what they raise is logged.
     """
 
-    __slots__ = ("_outcome", "_producer", "_topic", "_waiters")
+    __slots__ = ("_outcome", "_producer", "_sent_ms", "_topic", "_waiters")
 
-    def __init__(self, topic: str, producer: Producer) -> None:
+    def __init__(self, topic: str, producer: Producer, sent_ms: int) -> None:
         self._topic = topic
         self._producer = producer
+        self._sent_ms = sent_ms
         self._outcome: tuple[int | None, int | None, int] | ClientError | None = None
-        self._waiters: list[Callable[[], object]] = []
+        self._waiters: list[Callable[[], object]] | None = None
 
     def __repr__(self) -> str:
         return f"<Delivery to {self._topic}: {'done' if self.done() else 'under way'}>"
@@ -91,6 +94,8 @@ class Delivery:
             raise error
         assert isinstance(self._outcome, tuple)
         partition, offset, ts = self._outcome
+        if ts == EMBEDDED_APPEND_TIME_MS:
+            ts = self._sent_ms or -1
         return RecordMetadata(
             topic=self._topic,
             partition=-1 if partition is None else partition,
@@ -108,16 +113,17 @@ class Delivery:
         """Calls ``callback(delivery)`` when it is settled: at once if it is already."""
         self._add_waiter(lambda: callback(self))
 
-    def settle(self, error: ClientError | None, message: RawMessage) -> None:
-        """The client's delivery callback."""
+    def __call__(self, error: ClientError | None, message: RawMessage) -> None:
+        """The client's delivery callback; the object itself, because a bound method is one more for each message."""
         if error is None:
             # Not the message itself: it would keep key and value as long as somebody keeps this.
             self._outcome = (message.partition(), message.offset(), message.timestamp()[1])
         else:
             self._outcome = error
-            if not self._waiters:
+            if self._waiters is None:
                 self._producer.log.lost(translate(error, place=f"topic {self._topic}"))
-        if self._waiters:
+        # Both sides write first and look afterwards, so that at least one of them sees the other.
+        if self._waiters is not None:
             self._tell()
 
     def _wait(self, timeout: float | None) -> None:
@@ -126,17 +132,19 @@ class Delivery:
         settled = threading.Event()
         self._add_waiter(settled.set)
         self._producer.hurry()
-        if not settled.wait(timeout):
-            raise self._too_late(f"not confirmed within {timeout:g} s")
+        if not settled.wait(timeout) and timeout is not None:
+            raise self._too_late(f"not confirmed within {timeout:.3g} s")
 
     def _add_waiter(self, waiter: Callable[[], object]) -> None:
-        # Both sides write first and look afterwards, so that at least one of them sees the other, and
-        # pop() gives each waiter to one of them only: no lock for every message.
-        self._waiters.append(waiter)
+        with self._producer.waiting:
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
         if self._outcome is not None:
             self._tell()
 
     def _tell(self) -> None:
+        # pop() gives each waiter to one thread only.
         while self._waiters:
             try:
                 waiter = self._waiters.pop(0)

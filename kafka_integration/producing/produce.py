@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..errors import BatchProduceError, InvalidMessageError, ProduceError
+from ..errors import BatchProduceError, InvalidMessageError, ProduceError, ProduceTimeoutError
 from .delivery import Delivery, RecordMetadata
-from .outlet import Headers, Outlet, default_outlet
+from .outlet import KAFFE_HINT, Headers, Outlet, default_outlet
 
 __all__ = ["Delivery", "RecordMetadata", "produce", "produce_batch", "produce_sync"]
 
@@ -17,6 +17,7 @@ __all__ = ["Delivery", "RecordMetadata", "produce", "produce_batch", "produce_sy
 QUEUE_SECONDS = 10.0
 MESSAGE_KEYS = frozenset({"key", "value", "headers", "partition", "timestamp"})
 SHOWN_FAILURES = 3
+UNKNOWN_TOPIC = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"})
 
 
 def produce(
@@ -54,7 +55,12 @@ def produce_sync(
     """
     deadline = time.monotonic() + timeout
     delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
-    return delivery.result(max(0.0, deadline - time.monotonic()))
+    try:
+        return delivery.result(max(0.0, deadline - time.monotonic()))
+    except ProduceTimeoutError as error:
+        if key is None and getattr(error.__cause__, "code", None) in UNKNOWN_TOPIC:
+            raise ProduceTimeoutError(f"{error}{KAFFE_HINT}") from error.__cause__
+        raise
 
 
 def produce_batch(
