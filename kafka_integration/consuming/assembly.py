@@ -51,26 +51,27 @@ def assemble(settings: ConsumerSettings) -> Parts:
     """The parts of one consumer; raises ``HandlerError`` if its handler can't be loaded."""
     counts = Counts()
     store, claiming = None, None
+    topic_ids = TopicIds(settings.connection)
     if settings.offset_storage == "database":
         store = OffsetStore(database=settings.database, group=settings.consumer_group)
-        claiming = Claiming(consumer=settings.name, store=store, topic_ids=TopicIds(settings.connection))
+        claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
     return Parts(
         settings=settings,
         counts=counts,
         decoding=Decoding(
             key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
         ),
-        work=make_work(settings, counts, store),
+        work=make_work(settings, counts, store, settling=make_settling(settings, counts, Settling, topic_ids)),
         claiming=claiming,
     )
 
 
-def make_settling(settings: ConsumerSettings, counts: Counts, kind: type[S]) -> S:
+def make_settling(settings: ConsumerSettings, counts: Counts, kind: type[S], topic_ids: TopicIds | None = None) -> S:
     """What decides about the consumer's failures."""
     return kind(
         consumer=settings.name,
         policy=FailurePolicy.of(settings),
-        parking=DeadLetters(settings),
+        parking=DeadLetters(settings, topic_ids),
         counts=counts,
     )
 

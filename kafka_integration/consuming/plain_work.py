@@ -65,6 +65,7 @@ class PlainWork:
 
     def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
         try:
+            self._settling.prepare(partition, failure)
             self._settling.carry_out(partition, failure)
         except ConsumerStoppedError:
             raise

@@ -27,6 +27,9 @@ class ConsumerStoppedError(KafkaIntegrationError):
 class Parking(Protocol):
     """Where messages go that failed for good."""
 
+    def announce(self, partition: Partition, message: Message, error: Exception) -> None:
+        """Called before ``park``, and where possible before the transaction that it is part of."""
+
     def park(self, partition: Partition, message: Message, error: Exception) -> None:
         """Returns once the message is safely kept; raises otherwise."""
 
@@ -66,6 +69,11 @@ class Settling:
                 self._consumer, message.attempt, message, verdict.delay_seconds, _text(error),
             )  # fmt: skip
         return verdict
+
+    def prepare(self, partition: Partition, failure: Failure) -> None:
+        """What may take long, before the transaction in which ``carry_out`` runs; raises what it raises."""
+        if isinstance(failure.verdict, Park):
+            self._parking.announce(partition, failure.message, failure.error)
 
     def carry_out(self, partition: Partition, failure: Failure) -> None:
         """End the message as decided; raises what kept it from being ended, or ``ConsumerStoppedError``."""

@@ -84,6 +84,7 @@ class TransactionalWork:
                     endings = self._endings(unit, progress.error)
                     done = len(unit)
                 for ending in endings:
+                    self._settling.prepare(partition, ending)
                     self._settling.carry_out(partition, ending)
                 self._save(partition, unit[0], unit[done - 1])
         except ConsumerStoppedError:
@@ -141,6 +142,7 @@ class TransactionalWork:
     def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
         """Park or skip the first message, and move the offset, in one transaction."""
         try:
+            self._settling.prepare(partition, failure)
             with transaction.atomic(using=self._database):
                 self._settling.carry_out(partition, failure)
                 self._save(partition, failure.message, failure.message)

@@ -1,0 +1,94 @@
+"""The topic that dead letters are produced to as well, for those who watch them outside of Django.
+
+At least once: a copy is acknowledged before its row is written, so after a crash in between there is another one.
+Both bear the same ``kafka_integration_id``.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import replace
+
+from ..client.producer_registry import producers
+from ..client.property_names import ALIASES
+from ..conf import get_settings
+from ..conf.values import Connection, ConsumerSettings, FrozenMapping, ProducerSettings
+from ..headers import Headers
+from ..message import Message
+from ..producing.outlet import Outlet
+from .partition import Partition
+from .redaction import describe
+
+TIMEOUT_SECONDS = 5.0
+LARGEST_MESSAGE_BYTES = 1_000_000_000
+ID_NAMESPACE = uuid.UUID("6b1ff4a5-6a2c-4c5e-9a34-0d7c5e6f2a11")
+
+_OURS = frozenset({"request.required.acks", "message.send.max.retries", "enable.idempotence", "message.max.bytes"})
+
+
+class DeadLetterTopic:
+    """One consumer's way to its ``dead_letter_topic``; any lane may use it."""
+
+    def __init__(self, consumer: ConsumerSettings, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+
+    def produce(self, partition: Partition, message: Message, error: Exception) -> None:
+        """Returns once the copy is acknowledged; raises ``ProduceError`` otherwise."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        settings = _producer_settings(self._consumer)
+        headers = [*message.headers, *self._headers(partition, message, error)]
+        delivery = Outlet(settings, producers.get(settings)).send(
+            self._topic, message.value_bytes, message.key_bytes, headers, None, None, TIMEOUT_SECONDS
+        )
+        delivery.result(max(0.0, deadline - time.monotonic()))
+
+    def _headers(self, partition: Partition, message: Message, error: Exception) -> Headers:
+        """Where the message came from and why it is here. Last, so that they win over forged ones of the same name."""
+        group = self._consumer.consumer_group
+        description = describe(error)
+        facts = {
+            "id": dead_letter_id(group, partition.topic_id, message),
+            "exception": description.exception,
+            "reason": description.reason,
+            "consumer": self._consumer.name,
+            "group": group,
+            "origin_topic": message.topic,
+            "origin_partition": message.partition,
+            "origin_offset": message.offset,
+            "origin_timestamp": "" if message.ts is None else message.ts,
+            "attempts": message.attempt,
+        }
+        return [(f"kafka_integration_{name}", str(fact).encode()) for name, fact in facts.items()]
+
+
+def dead_letter_id(group: str, topic_id: str, message: Message) -> str:
+    """The same for every copy of a dead letter, another for any other."""
+    place = (group, message.topic, topic_id, str(message.partition), str(message.offset))
+    return str(uuid.uuid5(ID_NAMESPACE, "\0".join(place)))
+
+
+def _producer_settings(consumer: ConsumerSettings) -> ProducerSettings:
+    """The project's producer, but for what an acknowledgement depends on, and for what it does to its own messages."""
+    producer = get_settings().producer
+    return replace(
+        producer,
+        connection=_connection(producer.connection, consumer.connection),
+        topics=(),
+        key_serializer=None,
+        value_serializer=None,
+        partition_strategy="murmur2_random",
+        required_acks=-1,
+        max_retries=None,
+        linger_ms=0,
+    )
+
+
+def _connection(producer: Connection, consumer: Connection) -> Connection:
+    """Without a producer in the settings, dead letters go to the cluster that the consumer reads."""
+    connection = producer if producer.servers or producer.transport != "kafka" else consumer
+    config = {name: connection.config[name] for name in connection.config if ALIASES.get(name, name) not in _OURS}
+    # What Kafka delivered is not too large to give back; the broker has the last word.
+    config["message.max.bytes"] = LARGEST_MESSAGE_BYTES
+    return replace(connection, config=FrozenMapping(config))

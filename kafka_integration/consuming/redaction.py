@@ -1,0 +1,128 @@
+"""What may be kept of an exception: classes, places and code, never values.
+
+A message of somebody else's exception often quotes what it was about ("invalid literal for int(): '4111…'"), so it
+is left out; so are local variables. Kept are our own texts, which name places and settings, the reason that a handler
+gave with ``Reject``, and a database's error code.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from ..errors import KafkaIntegrationError
+from ..outcomes import Decision, Reject, Skip
+
+FRAMES_AT_EITHER_END = 20
+MAX_LINKS = 10
+MAX_TEXT = 20_000
+
+_CAUSE = "\nThe above exception was the direct cause of the following one:\n\n"
+_CONTEXT = "\nWhile handling the above exception, another one occurred:\n\n"
+_NAMED_SECRET = re.compile(
+    r"""(?ix) ( \b \w* (?: password | passwd | secret | token | jaas | key | credential ) \w*
+    ["']? \s* \]? \s* (?: == | = | : | , ) \s* [rbf]{0,2} )
+    ( \"{3} | '{3} | " | ' ) (?: \\. | (?!\2). )* (?: \2 | $ )"""
+)
+_USERINFO = re.compile(r"//[^/\s@\"']+@")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """An exception as it may be stored and shown."""
+
+    exception: str
+    """The dotted path of its class, as ``failure_rules`` takes it."""
+    reason: str
+    traceback: str
+
+
+def describe(error: BaseException) -> Description:
+    """What is kept of ``error``, in text that every database takes."""
+    return Description(
+        exception=storable(f"{type(error).__module__}.{type(error).__qualname__}")[:255],
+        reason=storable(_reason(error))[:MAX_TEXT],
+        traceback=storable(_shortened("".join(_parts(error)))),
+    )
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL or UTF-8 refuse: U+0000 and lone surrogates are written out."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Reject | Skip):
+        return _text(getattr(error, "reason", ""))
+    if isinstance(error, Decision):
+        return "The handler asked for another attempt, and there were none left."
+    if isinstance(error, KafkaIntegrationError):
+        return _text(error)
+    states = (getattr(link, "sqlstate", None) for link, _ in _chain(error))
+    state = next((state for state in states if isinstance(state, str)), "")
+    return f"SQLSTATE {state}" if state else ""
+
+
+def _parts(error: BaseException) -> Iterator[str]:
+    """The chain of exceptions, the oldest first, as Python prints it."""
+    for link, introduction in reversed(_chain(error)):
+        yield introduction
+        if link.__traceback__ is not None:
+            yield "Traceback (most recent call last):\n"
+            yield from _frames(link.__traceback__)
+        yield f"{_name(link)}\n"
+        if isinstance(link, BaseExceptionGroup):
+            yield from (f"  of the group: {_name(member)}\n" for member in link.exceptions[:MAX_LINKS])
+
+
+def _chain(error: BaseException) -> list[tuple[BaseException, str]]:
+    """The exception and what led to it, each with the words that connect it to the one before."""
+    found: list[BaseException] = []
+    words: list[str] = []
+    link: BaseException | None = error
+    while link is not None and len(found) < MAX_LINKS and not any(link is seen for seen in found):
+        found.append(link)
+        is_caused = link.__cause__ is not None
+        words.append(_CAUSE if is_caused else _CONTEXT)
+        link = link.__cause__ if is_caused or link.__suppress_context__ else link.__context__
+    words[-1] = ""
+    return list(zip(found, words, strict=True))
+
+
+def _frames(tb: TracebackType) -> Iterator[str]:
+    places = [(frame.f_code, number) for frame, number in traceback.walk_tb(tb)]
+    left_out = len(places) - 2 * FRAMES_AT_EITHER_END
+    for index, (code, number) in enumerate(places):
+        if left_out > 0 and index == FRAMES_AT_EITHER_END:
+            yield f"  … {left_out} more\n"
+        if left_out <= 0 or not FRAMES_AT_EITHER_END <= index < FRAMES_AT_EITHER_END + left_out:
+            yield f'  File "{code.co_filename}", line {number}, in {code.co_name}\n'
+            line = linecache.getline(code.co_filename, number).strip()
+            yield f"    {_without_secrets(line)}\n" if line else ""
+
+
+def _without_secrets(line: str) -> str:
+    return _USERINFO.sub("//(hidden)@", _NAMED_SECRET.sub(r"\1'(hidden)'", line))
+
+
+def _name(error: BaseException) -> str:
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _text(reason: object) -> str:
+    try:
+        return str(reason)
+    except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
+        return ""
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters more …\n{text[-half:]}"
