@@ -54,7 +54,6 @@ class Events:
             return
         self._refusals = 0
         partition.has_reached_end = True
-        partition.ledger.take(max(event.offset, partition.ledger.taken or 0))
         partition.ledger.reach_end(event.offset)
 
     def _reset(self, partition: Partition | None) -> None:

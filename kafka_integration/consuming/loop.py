@@ -9,7 +9,7 @@ from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..client.consumer import ConsumerClient, Coordinates, Run, payload_bytes, runs_of
+from ..client.consumer import END_REACHED, ConsumerClient, Coordinates, Run, payload_bytes, runs_of
 from ..errors import BrokerError, BrokerUnavailableError
 from ..message import Message
 from .assignment import Assignment
@@ -120,7 +120,9 @@ class ConsumerLoop:
             for run in runs_of(raws):
                 self._take(run)
             for event in events:
-                self._events.handle(event)
+                # After the last message that was asked for, what follows was not taken: its end isn't ours.
+                if self._left != 0 or event.code != END_REACHED:
+                    self._events.handle(event)
         self._events.subscribe_again_if_due()
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)

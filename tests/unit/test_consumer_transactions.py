@@ -1,0 +1,306 @@
+"""Exactly-once effects, seen from one lane: what commits, what rolls back, who is fenced."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Message as RawMessage
+from django.contrib.auth.models import Group, Permission
+from django.db import DatabaseError, connection, transaction
+
+from kafka_integration import NO_COMMIT, BatchError, Message
+from kafka_integration.conf import get_settings
+from kafka_integration.consuming.assembly import make_work
+from kafka_integration.consuming.counts import Counts
+from kafka_integration.consuming.partition import Chunk, Partition, State
+from kafka_integration.consuming.settling import ConsumerStoppedError
+from kafka_integration.consuming.stored_offsets import OffsetStore
+from kafka_integration.message import Decoding
+from kafka_integration.models import DeadLetter, StoredOffset
+from tests.unit import scripted
+from tests.unit.consumers import TOPIC, consumer_settings
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
+
+BATCH = "tests.unit.scripted.Batch"
+TEXT = Decoding(key=bytes.decode, value=bytes.decode)
+
+
+class Worker:
+    """One member of the group, with the partition it claimed."""
+
+    def __init__(self, settings, **options):
+        settings.KAFKA = consumer_settings(offset_storage="database", **options)
+        consumer = get_settings().consumers["c"]
+        self.store = OffsetStore(database="default", group="group") if consumer.offset_storage == "database" else None
+        self.counts = Counts()
+        self.work = make_work(consumer, self.counts, self.store)
+        self.partition = Partition(TOPIC, 0)
+        self.partition.state = State.ACTIVE
+        self.claim()
+
+    def claim(self, topic_id=""):
+        claim = self.store.claim(topic=TOPIC, topic_id=topic_id, partition=0, fallback=0)
+        self.partition.epoch, self.partition.topic_id = claim.epoch, topic_id
+        return claim.next_offset
+
+    def handle(self, *values, first=0):
+        """Work through the messages until nothing of them is left or the partition has to be claimed anew."""
+        chunks = [Chunk(messages=[message(value, offset) for offset, value in enumerate(values, first)])]
+        while chunks:
+            remainder = self.work.handle(self.partition, chunks.pop(0))
+            if remainder.reclaim:
+                return remainder
+            chunks[:0] = remainder.chunks
+        return remainder
+
+
+def message(value, offset=0, headers=None):
+    raw = RawMessage(
+        topic=TOPIC, partition=0, offset=offset, key=b"k", value=value.encode(), headers=headers, timestamp=(1, 5)
+    )
+    return Message(raw, TEXT)
+
+
+def write_effect(argument):
+    for each in argument if isinstance(argument, list) else [argument]:
+        Group.objects.create(name=f"{each.offset}:{each.value}")
+
+
+def effects():
+    return list(Group.objects.order_by("id").values_list("name", flat=True))
+
+
+def stored():
+    return StoredOffset.objects.get().next_offset
+
+
+SHAPES = [
+    pytest.param({}, id="a transaction a message"),
+    pytest.param({"transaction": "batch"}, id="a transaction a batch"),
+    pytest.param({"message_handler": BATCH}, id="a batch handler"),
+]
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_effects_and_offset_commit_together(settings, options):
+    worker = Worker(settings, **options)
+    scripted.script.append(write_effect)
+
+    worker.handle("a", "b", "c")
+
+    assert effects() == ["0:a", "1:b", "2:c"]
+    assert stored() == 3
+    assert worker.counts.read().handled == 3
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_a_worker_that_lost_its_partition_rolls_back(settings, options):
+    scripted.script.append(write_effect)
+    old, new = Worker(settings, **options), Worker(settings, **options)
+
+    remainder = old.handle("a", "b")
+    new.handle("a", "b")
+
+    assert remainder.reclaim
+    assert effects() == ["0:a", "1:b"]
+    assert stored() == 2
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_a_failing_message_leaves_no_effect_and_the_others_each_one(settings, options):
+    worker = Worker(settings, on_failure="skip", **options)
+
+    def follow(argument):
+        write_effect(argument)
+        for each in argument if isinstance(argument, list) else [argument]:
+            if each.value == "b":
+                raise ValueError
+
+    scripted.script.append(follow)
+
+    worker.handle("a", "b", "c")
+
+    assert effects() == ["0:a", "2:c"]
+    assert stored() == 3
+    assert worker.counts.read().skipped == 1
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_stop_keeps_what_came_before_and_nothing_of_the_message(settings, options):
+    worker = Worker(settings, on_failure="stop", **options)
+
+    def follow(argument):
+        write_effect(argument)
+        for each in argument if isinstance(argument, list) else [argument]:
+            if each.value == "b":
+                raise ValueError
+
+    scripted.script.append(follow)
+
+    with pytest.raises(ConsumerStoppedError):
+        worker.handle("a", "b", "c")
+
+    assert effects() == ["0:a"]
+    assert stored() == 1
+
+
+def test_a_dead_letter_and_its_offset_commit_together(settings):
+    worker = Worker(settings, on_failure="dead_letter")
+    scripted.script.append(lambda message: 1 / 0)
+
+    worker.handle("a")
+
+    assert DeadLetter.objects.get().offset == 0
+    assert stored() == 1
+
+
+def test_a_fenced_worker_parks_nothing(settings):
+    old = Worker(settings, on_failure="dead_letter")
+    Worker(settings)
+    scripted.script.append(lambda message: 1 / 0)
+
+    remainder = old.handle("a")
+
+    assert remainder.reclaim
+    assert not DeadLetter.objects.exists()
+    assert stored() == 0
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_a_swallowed_database_error_fails_the_message(settings, options):
+    worker = Worker(settings, on_failure="skip", **options)
+
+    def follow(argument):
+        for each in argument if isinstance(argument, list) else [argument]:
+            write_effect(each)
+            if each.value == "b":
+                swallow_a_database_error()
+
+    scripted.script.append(follow)
+
+    worker.handle("a", "b", "c")
+
+    assert effects() == ["0:a", "2:c"]
+    assert worker.counts.read().skipped == 1
+
+
+def swallow_a_database_error():
+    try:
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM there_is_no_such_table")
+    except DatabaseError:
+        pass
+
+
+def test_a_constraint_that_fails_at_commit_is_the_messages_failure(settings):
+    worker = Worker(settings, on_failure="skip")
+
+    def follow(message):
+        write_effect(message)
+        if message.value == "a":
+            # Django's foreign keys are checked at COMMIT, on PostgreSQL and on SQLite.
+            Permission.objects.create(name="p", codename="p", content_type_id=987654)
+
+    scripted.script.append(follow)
+
+    worker.handle("a", "b")
+
+    assert effects() == ["1:b"]
+    assert stored() == 2
+    assert worker.counts.read().skipped == 1
+
+
+def test_a_batch_error_keeps_the_effects_of_the_others(settings):
+    worker = Worker(settings, on_failure="skip", message_handler=BATCH)
+
+    def follow(messages):
+        bad = [each for each in messages if each.value == "b"]
+        write_effect([each for each in messages if each not in bad])
+        raise BatchError({each: ValueError() for each in bad})
+
+    scripted.script.append(follow)
+
+    worker.handle("a", "b", "c")
+
+    assert effects() == ["0:a", "2:c"]
+    assert [len(batch) for batch in scripted.batches] == [3]
+    assert stored() == 3
+
+
+def test_a_batch_with_a_retry_is_done_again_as_a_whole(settings):
+    worker = Worker(
+        settings, message_handler=BATCH, retry={"attempts": 2, "backoff_seconds": 0, "max_backoff_seconds": 0}
+    )
+
+    def follow(messages):
+        write_effect(messages)
+        bad = {each: ValueError() for each in messages if each.value == "b" and each.attempt == 1}
+        if bad:
+            raise BatchError(bad)
+
+    scripted.script.append(follow)
+
+    worker.handle("a", "b", "c")
+
+    assert effects() == ["0:a", "1:b", "2:c"]
+    assert [[each.attempt for each in batch] for batch in scripted.batches] == [[1, 1, 1], [1, 2, 1]]
+
+
+def test_no_commit_is_refused_where_the_transaction_saves_the_offset(settings):
+    worker = Worker(settings, on_failure="stop")
+    scripted.script.append(lambda message: NO_COMMIT)
+
+    with pytest.raises(ConsumerStoppedError, match="saved in the transaction"):
+        worker.handle("a")
+
+    assert stored() == 0
+
+
+def test_a_claim_returns_what_the_last_owner_saved(settings):
+    first = Worker(settings)
+    first.handle("a", "b")
+
+    second = Worker(settings)
+
+    assert second.claim() == 2
+    assert second.partition.epoch == first.partition.epoch + 2
+
+
+def test_a_topic_made_anew_begins_at_its_beginning(settings):
+    worker = Worker(settings)
+    worker.claim(topic_id="old")
+    worker.handle("a", "b")
+
+    assert worker.store.claim(topic=TOPIC, topic_id="new", partition=0, fallback=2).next_offset == 0
+
+
+def test_a_repeat_takes_effect_once(settings):
+    headers = [("ce_source", b"shop"), ("ce_id", b"1")]
+    worker = Worker(settings, deduplicate=True)
+    scripted.script.append(write_effect)
+
+    for offset in (0, 1):
+        worker.work.handle(worker.partition, Chunk(messages=[message("a", offset, headers)]))
+
+    assert effects() == ["0:a"]
+    assert stored() == 2
+    assert worker.counts.read().repeated == 1
+
+
+def test_a_failed_attempt_is_not_remembered_as_handled(settings):
+    worker = Worker(settings, deduplicate=True, retry={"attempts": 2, "backoff_seconds": 0, "max_backoff_seconds": 0})
+    scripted.script.append(lambda each: 1 / 0 if each.attempt == 1 else write_effect(each))
+
+    worker.handle("a")
+
+    assert effects() == ["0:a"]
+
+
+def test_an_async_handler_writes_in_the_lanes_transaction(settings):
+    old = Worker(settings, message_handler="tests.unit.async_effects.handle")
+    new = Worker(settings, message_handler="tests.unit.async_effects.handle")
+
+    old.handle("fenced")
+    new.handle("kept")
+
+    assert effects() == ["kept"]
