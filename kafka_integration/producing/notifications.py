@@ -45,11 +45,13 @@ class Listener:
 
     def wait(self, timeout: float) -> bool:
         """Wait for a notification; False if listening isn't possible now, and the caller has to wait otherwise."""
-        driver_errors = _driver_errors()
+        import psycopg
+
         try:
             for _ in self._session().notifies(timeout=timeout, stop_after=1):
                 pass
-        except (DatabaseError, InterfaceError, *driver_errors) as error:
+        # The driver's own errors too: its generator of notifications doesn't pass through Django.
+        except (DatabaseError, InterfaceError, psycopg.Error) as error:
             self._complain(error)
             self.close()
             return False
@@ -76,10 +78,3 @@ class Listener:
 
 def _notified() -> None:
     """Marks a transaction that has its NOTIFY."""
-
-
-def _driver_errors() -> tuple[type[Exception], ...]:
-    # The driver's own: its generator of notifications doesn't pass through Django.
-    import psycopg
-
-    return (psycopg.Error,)

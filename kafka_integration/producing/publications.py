@@ -1,0 +1,157 @@
+"""What a model's rows are published as: which topic, which fields, on which events, under which key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, time, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, Model
+
+from ..conf.topic_names import topic_name_problem
+from ..errors import ConfigurationError
+
+EVENTS = ("created", "updated", "deleted")
+ALL_FIELDS = "__all__"
+# Where a model class keeps its own; its subclasses look through their bases.
+ATTRIBUTE = "_kafka_publications"
+
+# What DjangoJSONEncoder writes; anything else a field writes itself, as it does for fixtures.
+_PLAIN = (str, int, float, Decimal, date, time, timedelta, UUID, list, tuple, dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """One ``@publishes`` of a model. That of an abstract model is handed on to each of its concrete children."""
+
+    model: type[Model]
+    topic: str
+    fields: tuple[str, ...]
+    on: frozenset[str]
+    key: str | None
+    is_handed_on: bool = False
+
+    def event_type(self, event: str) -> str:
+        """``app_label.model.created``, of the model that was declared: a proxy's rows are its model's rows."""
+        return f"{self.model._meta.label_lower}.{event}"
+
+    def value_of(self, instance: Model) -> dict[str, Any]:
+        """The declared fields; a foreign key is its id."""
+        return {name: _plain(find_field(self.model, name), instance) for name in self.fields}
+
+    def key_of(self, instance: Model) -> Any:
+        """The key, as text where ``produce`` would not take it as it is."""
+        if self.key is None:
+            return None
+        field = find_field(self.model, self.key)
+        key = field.value_from_object(instance)
+        as_it_is = key is None or (isinstance(key, str | int | bytes | UUID) and not isinstance(key, bool))
+        return key if as_it_is else field.value_to_string(instance)
+
+    @property
+    def columns(self) -> dict[str, Field[Any, Any]]:
+        """The fields it reads, by name, the key's among them."""
+        names = self.fields if self.key is None else (*self.fields, self.key)
+        return {name: find_field(self.model, name) for name in names}
+
+
+def declare(
+    model: type[Model], topic: str, *, fields: Iterable[str], on: Iterable[str], key: str | None
+) -> Publication:
+    """Check a ``@publishes`` and keep it with its model; ``ConfigurationError`` says all that is wrong with it."""
+    problems = list(_find_problems(model, topic, fields, on, key))
+    if problems:
+        raise ConfigurationError([f"@publishes on {model.__qualname__}: {problem}" for problem in problems])
+    names = (ALL_FIELDS,) if fields == ALL_FIELDS else tuple(fields)
+    declared = Publication(model=model, topic=topic, fields=names, on=frozenset(on), key=key)
+    # What it was handed by an abstract base, it may declare anew.
+    others = [p for p in _own(model) if not (p.is_handed_on and p.topic == topic)]
+    return _keep(model, others, declared)
+
+
+def hand_on(base: type[Model], model: type[Model]) -> None:
+    """Give a concrete model what its abstract base declares."""
+    for publication in _own(base):
+        _keep(model, list(_own(model)), replace(publication, model=model, is_handed_on=True))
+
+
+def publications_of(model: type[Model]) -> list[Publication]:
+    """What is published of a model's rows: its own and its parents'; for one topic the nearest counts."""
+    found: list[Publication] = []
+    taken: set[str] = set()
+    for cls in model.__mro__:
+        own = [p for p in _own(cls) if p.topic not in taken and not p.model._meta.abstract]
+        found += own
+        taken.update(publication.topic for publication in own)
+    return found
+
+
+def find_field(model: type[Model], name: str) -> Field[Any, Any]:
+    """The column of that name; "pk" is the primary key."""
+    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    if not isinstance(field, Field) or not getattr(field, "concrete", False) or field.many_to_many:
+        raise FieldDoesNotExist(name)
+    return field
+
+
+def is_abstract(model: type[Model]) -> bool:
+    return bool(model._meta.abstract)
+
+
+def _keep(model: type[Model], others: list[Publication], publication: Publication) -> Publication:
+    if not is_abstract(model):
+        publication = _resolved(publication)
+    setattr(model, ATTRIBUTE, (*others, publication))
+    return publication
+
+
+def _resolved(publication: Publication) -> Publication:
+    """With the names of its fields, now that the model has them."""
+    if publication.fields == (ALL_FIELDS,):
+        names = tuple(field.name for field in publication.model._meta.concrete_fields)
+        publication = replace(publication, fields=names)
+    problems = [*_find_field_problems(publication)]
+    if problems:
+        raise ConfigurationError([f"@publishes on {publication.model.__qualname__}: {problem}" for problem in problems])
+    return publication
+
+
+def _own(model: type) -> tuple[Publication, ...]:
+    own: tuple[Publication, ...] = vars(model).get(ATTRIBUTE, ())
+    return own
+
+
+def _plain(field: Field[Any, Any], instance: Model) -> Any:
+    value = field.value_from_object(instance)
+    return value if value is None or isinstance(value, _PLAIN) else field.value_to_string(instance)
+
+
+def _find_problems(model: Any, topic: Any, fields: Any, on: Any, key: Any) -> Iterable[str]:
+    if not isinstance(model, type) or not issubclass(model, Model):
+        raise TypeError("@publishes decorates a model class.")
+    if problem := topic_name_problem(topic):
+        yield f"topic {topic!r:.80}: {problem}."
+    if fields != ALL_FIELDS and (isinstance(fields, str) or not all(isinstance(name, str) for name in fields)):
+        yield f'fields is {fields!r:.80}: give a tuple of names, like ("name",), or "{ALL_FIELDS}".'
+    elif not fields:
+        yield "fields is empty: name at least one."
+    if isinstance(on, str) or not on or not set(on) <= set(EVENTS):
+        yield f"on is {on!r:.80}: give some of {EVENTS}."
+    if key is not None and not isinstance(key, str):
+        yield f"key is {key!r:.80}: give the name of a field, or None."
+
+
+def _find_field_problems(publication: Publication) -> Iterable[str]:
+    model = publication.model
+    for name in (*publication.fields, *([publication.key] if publication.key else [])):
+        try:
+            find_field(model, name)
+        except FieldDoesNotExist:
+            known = [field.name for field in model._meta.concrete_fields]
+            near = get_close_matches(name, known, n=1)
+            yield f"{name!r} is no column of it" + (f": did you mean {near[0]!r}?" if near else f": it has {known}.")
