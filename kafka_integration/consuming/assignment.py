@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from time import monotonic
 
+from django.dispatch import Signal
+
 from ..client.consumer import ConsumerClient, Coordinates
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError
+from ..signals import partitions_assigned, partitions_revoked
 from .claiming import Claiming
 from .commits import Commits
 from .lanes import Lanes
@@ -60,6 +63,7 @@ class Assignment:
             self._lanes.adopt(partition)
         logger.info("consumer %s: assigned %s", self._settings.name, _names(added) or "nothing")
         self._ask_at = 0.0
+        self._tell(partitions_assigned, added)
 
     def let_go(self, client: ConsumerClient, coordinates: Iterable[Coordinates]) -> None:
         """Finish what is in handlers' hands, commit, and forget the partitions.
@@ -80,6 +84,7 @@ class Assignment:
         self._forget(leaving)
         if leaving:
             logger.info("consumer %s: revoked %s", self._settings.name, _names(leaving))
+            self._tell(partitions_revoked, leaving, lost=False)
 
     def lose(self, coordinates: Iterable[Coordinates]) -> None:
         """Forget partitions that already belong to someone else: nothing may be committed any more."""
@@ -92,12 +97,14 @@ class Assignment:
                 "consumer %s: lost %s to the group without notice; unfinished work is delivered again",
                 self._settings.name, _names(lost),
             )  # fmt: skip
+            self._tell(partitions_revoked, lost, lost=True)
 
     def start(self, client: ConsumerClient) -> None:
         """Bring each starting partition a step further; call it every turn."""
         starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
-        unknown = [p for p in starting if p.start is None and not p.is_claiming]
-        if unknown and monotonic() >= self._ask_at:
+        now = monotonic()
+        unknown = [p for p in starting if p.start is None and not p.is_claiming and p.ready_at <= now]
+        if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
         for partition in starting:
             if partition.start is not None:
@@ -114,8 +121,9 @@ class Assignment:
     def restart(self, client: ConsumerClient, partition: Partition, start: int | None = None) -> None:
         """Begin a partition again, at ``start`` or wherever its stored offset says."""
         client.pause([partition.key])
-        self._lanes.of(partition).clear(partition)
+        # The state first: once the line is cleared, the lane must not begin what it puts back there.
         partition.state = State.STARTING
+        self._lanes.of(partition).clear(partition)
         partition.start = None
         if start is not None:
             partition.committed = None
@@ -165,6 +173,10 @@ class Assignment:
             partition.is_paused = False
             partition.start = None
             partition.state = State.ACTIVE
+
+    def _tell(self, signal: Signal, partitions: list[Partition], **facts: bool) -> None:
+        places = [partition.key for partition in partitions]
+        signal.send_robust(sender=Assignment, consumer=self._settings.name, partitions=places, **facts)
 
     def _remove(self, coordinates: Iterable[Coordinates]) -> list[Partition]:
         found = [self._partitions.pop(place, None) for place in coordinates]

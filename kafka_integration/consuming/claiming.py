@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import monotonic
 
 from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
@@ -13,6 +14,8 @@ from .partition import Partition, State
 from .stored_offsets import OffsetStore
 
 logger = logging.getLogger(__name__)
+
+MAX_DELAY_SECONDS = 5.0
 
 
 class Claiming:
@@ -32,20 +35,35 @@ class Claiming:
             if partition.state is not State.REVOKED:
                 self._claim(partition, offset, committed, is_reset)
         except (DatabaseLayerError, BrokerError) as error:
-            partition.setbacks += 1
             close_old_connections()
+            self._put_off(partition, error)
+        finally:
+            partition.is_claiming = False
+
+    def _put_off(self, partition: Partition, error: Exception) -> None:
+        partition.failed_claims += 1
+        delay_seconds = min(MAX_DELAY_SECONDS, 0.1 * 2.0 ** min(partition.failed_claims, 10))
+        partition.ready_at = monotonic() + delay_seconds
+        # The first, the second, the fourth: an outage of hours is no line a second.
+        if partition.failed_claims.bit_count() == 1:
             logger.warning(
                 "consumer %s: %s can't be claimed in the database yet (%s); trying again",
                 self._consumer, partition, type(error).__name__,
             )  # fmt: skip
-        finally:
-            partition.is_claiming = False
 
     def _claim(self, partition: Partition, offset: int, committed: int | None, is_reset: bool) -> None:
         close_old_connections()
         topic_id = self._topic_ids.ask(partition.topic)
+        if partition.topic_id and topic_id != partition.topic_id:
+            # Deleted and made anew: what the reset policy says is for records that are gone, not for new ones.
+            logger.error(
+                "consumer %s: topic %s was made anew; %s begins at its beginning",
+                self._consumer, partition.topic, partition,
+            )  # fmt: skip
+            offset, is_reset = 0, False
         claim = self._store.claim(topic=partition.topic, topic_id=topic_id, partition=partition.number, fallback=offset)
         partition.topic_id, partition.epoch = topic_id, claim.epoch
+        partition.failed_claims = 0
         if is_reset:
             self._store.reset(partition, offset)
         elif committed is not None and committed > claim.next_offset:

@@ -98,6 +98,13 @@ class Lane:
             self._calls.append(function)
             self._condition.notify_all()
 
+    def give_calls_to(self, other: Lane) -> None:
+        """Leave what was to be run before the next chunk to another lane."""
+        with self._condition:
+            calls, self._calls = self._calls, []
+        for call in calls:
+            other.call(call)
+
     def drop(self, partition: Partition) -> None:
         """Forget what waits, begin nothing more; what is in a handler's hands may finish."""
         with self._condition:

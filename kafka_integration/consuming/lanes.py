@@ -65,6 +65,7 @@ class Lanes:
         self._abandoned.append(stuck)
         fresh = self._start()
         self._lanes[self._lanes.index(stuck)] = fresh
+        stuck.give_calls_to(fresh)
         for other in stuck.partitions:
             if other is not partition:
                 stuck.remove(other)

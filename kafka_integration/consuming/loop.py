@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..client.consumer import END_REACHED, ConsumerClient, Coordinates, Run, payload_bytes, runs_of
 from ..errors import BrokerError, BrokerUnavailableError
 from ..message import Message
+from ..signals import offsets_committed
 from .assignment import Assignment
 from .commits import Commits
 from .events import Events
@@ -147,6 +148,7 @@ class ConsumerLoop:
             return
         for coordinates, offset in offsets.items():
             self._commits.confirm(coordinates, self._assignment.get(coordinates), offset)
+        offsets_committed.send_robust(sender=ConsumerLoop, consumer=self.settings.name, offsets=offsets)
 
     @property
     def client(self) -> ConsumerClient:

@@ -71,6 +71,7 @@ class Partition:
         self.committed: int | None = None
         """What the group had committed when the partition was assigned."""
         self.is_claiming = False
+        self.failed_claims = 0
         self.has_reached_end = False
         self.is_paused = False
         self.waiting: deque[Chunk] = deque()

@@ -6,9 +6,12 @@ import logging
 import traceback
 from typing import Protocol
 
+from django.dispatch import Signal
+
 from ..errors import KafkaIntegrationError
 from ..message import Message
 from ..outcomes import BatchError
+from ..signals import message_failed, message_parked, message_skipped
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from .outages import is_conflict, is_outage
@@ -64,6 +67,7 @@ class Settling:
         verdict = self._policy.decide(error, message.attempt)
         if isinstance(verdict, RetryLater):
             self._counts.add(failed=1)
+            self._tell(message_failed, message, error)
             logger.warning(
                 "consumer %s: attempt %d at %r failed, next in %.1f s: %s",
                 self._consumer, message.attempt, message, verdict.delay_seconds, _text(error),
@@ -99,13 +103,18 @@ class Settling:
         message, error, verdict = failure.message, failure.error, failure.verdict
         if isinstance(verdict, Park):
             self._counts.add(parked=1)
+            self._tell(message_parked, message, error)
             logger.error(
                 "consumer %s: %r is a dead letter after %d attempt(s): %s",
                 self._consumer, message, message.attempt, _text(error),
             )  # fmt: skip
         elif isinstance(verdict, Drop):
             self._counts.add(skipped=1)
+            self._tell(message_skipped, message, error)
             logger.warning("consumer %s: %r skipped: %s", self._consumer, message, verdict.reason or _text(error))
+
+    def _tell(self, signal: Signal, message: Message, error: Exception) -> None:
+        signal.send_robust(sender=Message, consumer=self._consumer, message=message, exception=error)
 
 
 def again(message: Message) -> Message:

@@ -1,0 +1,48 @@
+"""Observers: they hear what happened, and a broken one disturbs nothing."""
+
+import pytest
+
+from kafka_integration import signals
+from tests.unit import scripted
+from tests.unit.consumers import committed, consume, write
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+@pytest.fixture
+def heard():
+    """What each signal said, by its name; every receiver raises after it has listened."""
+    facts, receivers = {}, []
+    for name in [name for name in vars(signals) if name.islower() and hasattr(getattr(signals, name), "connect")]:
+
+        def receive(name=name, **said):
+            facts.setdefault(name, []).append(said)
+            raise RuntimeError("a broken observer")
+
+        getattr(signals, name).connect(receive, weak=False, dispatch_uid=name)
+        receivers.append(name)
+    yield facts
+    for name in receivers:
+        getattr(signals, name).disconnect(dispatch_uid=name)
+
+
+def test_observers_hear_of_the_assignment_and_of_commits(heard):
+    write("a", "b")
+
+    consume()
+
+    assert heard["partitions_assigned"][0]["consumer"] == "c"
+    assert ("events", 0) in heard["partitions_assigned"][0]["partitions"]
+    assert heard["offsets_committed"][-1]["offsets"][("events", 0)] == 2
+    assert heard["partitions_revoked"][-1]["lost"] is False
+
+
+def test_observers_hear_of_failures_and_how_they_ended(heard):
+    write("a", "b")
+    scripted.script.append(lambda message: 1 / 0 if message.value == "a" else None)
+
+    consume(on_failure="skip", retry={"attempts": 2, "backoff_seconds": 0, "max_backoff_seconds": 0})
+
+    assert [fact["message"].attempt for fact in heard["message_failed"]] == [1]
+    assert isinstance(heard["message_skipped"][0]["exception"], ZeroDivisionError)
+    assert committed() == 2
