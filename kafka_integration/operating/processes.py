@@ -40,11 +40,13 @@ class Processes:
         self._stop = stop
         self._grace_seconds = grace_seconds
         self._workers = [_Worker(number) for number in range(count)]
+        self._is_ending = False
         self._status = STOPPED
 
     def run(self) -> int:
         """Returns the exit status once every worker has ended."""
         self._stop.install()
+        self._stop.before_force = self._kill_all
         while not self._stop.is_made and self._status == STOPPED and self._workers:
             self._start_missing()
             self._stop.wait(0.2)
@@ -61,10 +63,13 @@ class Processes:
         sys.stdout.flush()
         sys.stderr.flush()
         worker.started_at = monotonic()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             status = FAILED
             try:
+                self._workers.clear()  # the others are no children of this one
+                self._stop.follow(parent)
                 status = self._work(worker.number)
             except BaseException:
                 logger.exception("worker %d failed", worker.number)
@@ -84,10 +89,10 @@ class Processes:
 
     def _note_end(self, worker: _Worker, code: int) -> None:
         worker.pid = 0
-        if code < 0 and not self._stop.is_made:
+        if code < 0 and not self._is_ending:
             if monotonic() - worker.started_at > HEALTHY_SECONDS:
                 worker.deaths = 0
-            delay_seconds = min(MAX_BACKOFF_SECONDS, 2.0**worker.deaths - 1)
+            delay_seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(worker.deaths, 10) - 1)
             worker.deaths += 1
             worker.start_at = monotonic() + delay_seconds
             logger.error(
@@ -100,6 +105,7 @@ class Processes:
             self._status = max(self._status, code if code > 0 else FAILED)
 
     def _end_all(self) -> None:
+        self._is_ending = True
         for worker in self._workers:
             if worker.pid:
                 os.kill(worker.pid, signal.SIGTERM)
@@ -110,10 +116,15 @@ class Processes:
             self._reap()
             if self._workers:
                 self._pause()
-        for worker in self._workers:
-            os.kill(worker.pid, signal.SIGKILL)
-            os.waitpid(worker.pid, 0)
+        if self._workers:
+            self._kill_all()
             self._status = FORCED
+
+    def _kill_all(self) -> None:
+        for worker in self._workers:
+            if worker.pid:
+                os.kill(worker.pid, signal.SIGKILL)
+                os.waitpid(worker.pid, 0)
 
     def _pause(self) -> None:
         signal.sigtimedwait({signal.SIGCHLD}, 0.05)

@@ -6,8 +6,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from time import monotonic
 from types import FrameType
 
@@ -36,24 +38,42 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self.is_made = False
+        self.before_force: Callable[[], None] = _nothing
+        """What a second signal does before it ends the process."""
+        self._parent: int | None = None
+        # Not an Event: a handler that interrupts the main thread inside `wait` would wait for its lock for ever.
+        self._wake_ups: SimpleQueue[None] = SimpleQueue()
 
     def install(self) -> None:
         """To be called in the main thread, the only one that may."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
-    def wait(self, timeout: float) -> bool:
-        return self._event.wait(timeout)
+    def follow(self, parent: int) -> None:
+        """Stop when the process ``parent``, which forked this one, is gone."""
+        self._parent = parent
 
-    @property
-    def is_made(self) -> bool:
-        return self._event.is_set()
+    def wait(self, timeout: float) -> bool:
+        """True as soon as the request is made, False after ``timeout`` seconds."""
+        if not self.is_made:
+            with suppress(Empty):
+                self._wake_ups.get(timeout=timeout)
+        if self._parent not in (None, os.getppid()) and not self.is_made:
+            logger.error("the parent process is gone, stopping")
+            self.is_made = True
+        return self.is_made
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._event.is_set():
+        if self.is_made:
+            self.before_force()
             os._exit(FORCED)
-        self._event.set()
+        self.is_made = True
+        self._wake_ups.put(None)
+
+
+def _nothing() -> None:
+    """A second signal needs no preparation where there are no children."""
 
 
 def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, stop: StopRequest) -> int:
