@@ -8,7 +8,7 @@ from time import monotonic
 from ..client.consumer import END_REACHED, OUT_OF_RANGE, ConsumerClient, Event
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError, KafkaIntegrationError
-from .assignment import ASK_TIMEOUT_SECONDS, Assignment
+from .assignment import ASK_AGAIN_SECONDS, ASK_TIMEOUT_SECONDS, Assignment
 from .partition import Partition, State
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ class Events:
         self._refusals = 0
         self._subscribe_at: float | None = None
         self._said: dict[str, float] = {}
+        self._out_of_range: set[Partition] = set()
+        self._ask_at = 0.0
         self.resets = 0
 
     def handle(self, event: Event) -> None:
@@ -37,7 +39,8 @@ class Events:
         if event.code == END_REACHED:
             self._reach_end(partition, event)
         elif event.code == OUT_OF_RANGE:
-            self._reset(partition)
+            if partition is not None and partition.state is State.ACTIVE:
+                self._out_of_range.add(partition)
         elif event.error.fatal or isinstance(event.error, AccessDeniedError):
             self._refuse(event.error)
         else:
@@ -56,10 +59,21 @@ class Events:
         partition.has_reached_end = True
         partition.ledger.reach_end(event.offset)
 
-    def _reset(self, partition: Partition | None) -> None:
-        """The offset is out of range: do what the policy says, and say how much that leaves out."""
-        if partition is None or partition.state is not State.ACTIVE:
+    def reset_what_is_out_of_range(self) -> None:
+        """Go on elsewhere by ``offset_reset_policy``, once what was fetched before is finished; every turn."""
+        self._out_of_range = {p for p in self._out_of_range if p.state is State.ACTIVE}
+        idle = [p for p in self._out_of_range if p.ledger.is_idle]
+        if not idle or monotonic() < self._ask_at:
             return
+        try:
+            for partition in idle:
+                self._reset(partition)
+        except BrokerError as error:
+            self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+            self.say(error)
+
+    def _reset(self, partition: Partition) -> None:
+        """Do what the policy says, and say how much that leaves out."""
         position, name = partition.ledger.taken or 0, self._settings.name
         first, end = self._client.ends(partition.key, ASK_TIMEOUT_SECONDS)
         policy = self._settings.offset_reset_policy
@@ -70,6 +84,7 @@ class Events:
             )
         target = first if policy == "earliest" else end
         self.resets += 1
+        self._out_of_range.discard(partition)
         logger.error(
             "consumer %s: offset %d of %s is out of range (%d to %d); by offset_reset_policy it goes on at %d, "
             "%d message(s) are left out",

@@ -125,6 +125,7 @@ class ConsumerLoop:
                 if self._left != 0 or event.code != END_REACHED:
                     self._events.handle(event)
         self._events.subscribe_again_if_due()
+        self._events.reset_what_is_out_of_range()
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)
         if self._commits.is_due:

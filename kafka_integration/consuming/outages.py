@@ -15,6 +15,8 @@ from ..errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OUTAGE_CLASSES = ("08",)
 _OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "25006"})
+# The server is there and says itself that it takes no work: no message can have caused that.
+_REFUSAL_STATES = frozenset({"57P03", "53300", "25006"})
 _CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
@@ -27,6 +29,11 @@ def is_outage(error: BaseException) -> bool:
 def is_conflict(error: BaseException) -> bool:
     """True for a deadlock, a serialization failure, a lock that could not be had: run the transaction again."""
     return any(_is_conflict_itself(link) for link in _chain(error))
+
+
+def refuses_work(error: BaseException) -> bool:
+    """True where the server says that it is starting, full or read-only: however long, no message is to blame."""
+    return any(getattr(link, "sqlstate", None) in _REFUSAL_STATES for link in _chain(error))
 
 
 def databases_are_back() -> bool:

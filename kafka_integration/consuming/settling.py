@@ -14,7 +14,7 @@ from ..outcomes import BatchError
 from ..signals import message_failed, message_parked, message_skipped
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from .outages import is_conflict, is_outage
+from .outages import is_conflict, is_outage, refuses_work
 from .partition import Chunk, Failure, Partition
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ class Settling:
         conflict = is_conflict(error)
         if not conflict and not is_outage(error):
             return None
-        if partition.setbacks >= MAX_SETBACKS and not isinstance(error, KafkaIntegrationError):
+        may_be_to_blame = not isinstance(error, KafkaIntegrationError) and not refuses_work(error)
+        if partition.setbacks >= MAX_SETBACKS and may_be_to_blame:
             return None
         partition.setbacks += 1
         seconds = self._policy.delay_seconds(min(partition.setbacks, 5))
