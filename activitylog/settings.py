@@ -95,6 +95,8 @@ CONSUMERS_OFF = env.list("KAFKA_CONSUMERS_OFF", default=[])
 
 KAFKA = {
     "endpoints": read_endpoints(env.str("KAFKA_ENDPOINTS", default="embedded")),
+    # Topics appear on first use, where the broker allows it. On a cluster that others share, create them on purpose.
+    "config": {"allow.auto.create.topics": env.bool("KAFKA_AUTO_CREATE_TOPICS", default=True)},
     "producer": {
         "topics": ["our_topic", "another_topic", "login", "search_term", "banner_click"],
     },
