@@ -49,7 +49,7 @@ class Publication:
         if self.key is None:
             return None
         field = find_field(self.model, self.key)
-        key = field.value_from_object(instance)
+        key = field.to_python(field.value_from_object(instance))
         as_it_is = key is None or (isinstance(key, str | int | bytes | UUID) and not isinstance(key, bool))
         return key if as_it_is else field.value_to_string(instance)
 
@@ -127,7 +127,8 @@ def _own(model: type) -> tuple[Publication, ...]:
 
 
 def _plain(field: Field[Any, Any], instance: Model) -> Any:
-    value = field.value_from_object(instance)
+    # A row that was just saved may still hold what was assigned to it: "3" or 3 for a Decimal.
+    value = field.to_python(field.value_from_object(instance))
     return value if value is None or isinstance(value, _PLAIN) else field.value_to_string(instance)
 
 

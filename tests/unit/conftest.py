@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.apps import apps
-from pytest_django import Settings
+from django.conf import settings as django_settings
+from django.db import connection
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from kafka_integration.client.memory import MemoryBroker, memory_broker
 from tests.unit import scripted
@@ -24,3 +29,25 @@ def memory_transport(project_alone: None, settings: Settings) -> MemoryBroker:
     scripted.reset()
     memory_broker().reset()
     return memory_broker()
+
+
+@pytest.fixture(scope="module")
+def shop_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The tables of ``tests.shop``, as an installed app."""
+    with override_settings(INSTALLED_APPS=[*django_settings.INSTALLED_APPS, "tests.shop"]):
+        models = apps.get_app_config("shop").get_models(include_auto_created=True)
+        tables = [model for model in models if model._meta.managed and not model._meta.proxy]
+        with django_db_blocker.unblock():
+            with connection.schema_editor() as editor:
+                for table in tables:
+                    editor.create_model(table)
+            yield
+            with connection.schema_editor() as editor:
+                for table in reversed(tables):
+                    editor.delete_model(table)
+
+
+@pytest.fixture
+def shop(shop_tables: None, project_alone: None, settings: Settings, db: None) -> None:
+    """A project whose models are those of ``tests.shop``, and which may publish to any topic."""
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"source": "/shop"}}
