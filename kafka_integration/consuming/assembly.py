@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..client.topic_ids import TopicIds
+from ..client.topic_sizes import TopicSizes
+from ..conf import get_settings
 from ..conf.values import ConsumerSettings
 from ..message import Decoding
 from ..serialization import load_deserializer
@@ -14,12 +16,17 @@ from .claiming import Claiming
 from .counts import Counts
 from .dead_letters import DeadLetters
 from .deduplication import Deduplicator
+from .errands import Errands
 from .failure import FailurePolicy
 from .handlers import Handler, load_handler
 from .housekeeping import Housekeeping
 from .invoking import EachMessage, Invoker, WholeBatch
 from .lane import Lane, Work
 from .plain_work import PlainWork
+from .replay_requests import ReplayRequests
+from .replaying import Replayer
+from .replays import LaneReplays, Lookout, Ownership
+from .retention import Retention
 from .settling import Settling
 from .stored_offsets import OffsetStore
 from .transactional_work import TransactionalWork
@@ -36,14 +43,17 @@ class Parts:
     decoding: Decoding
     work: Work
     claiming: Claiming | None
+    make_errands: Callable[[], Errands]
+    retention: Retention
 
     def make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
         return Lane(
             f"{self.settings.name}-{name}",
-            Housekeeping(self.work),
+            Housekeeping(self.work, self.retention),
             batch_size=self.settings.batch_size,
             on_fault=on_fault,
             on_room=on_room,
+            errands=self.make_errands(),
         )
 
 
@@ -55,14 +65,19 @@ def assemble(settings: ConsumerSettings) -> Parts:
     if settings.offset_storage == "database":
         store = OffsetStore(database=settings.database, group=settings.consumer_group)
         claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
+    decoding = Decoding(
+        key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
+    )
+    handler = load_handler(settings.message_handler)
+    settling = make_settling(settings, counts, Settling, topic_ids)
     return Parts(
         settings=settings,
         counts=counts,
-        decoding=Decoding(
-            key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
-        ),
-        work=make_work(settings, counts, store, settling=make_settling(settings, counts, Settling, topic_ids)),
+        decoding=decoding,
+        work=make_work(settings, counts, store, settling=settling, handler=handler),
         claiming=claiming,
+        make_errands=_replays(settings, counts, store, handler, decoding),
+        retention=Retention(settings, get_settings()),
     )
 
 
@@ -101,6 +116,30 @@ def make_work(
         store=store,
         shares=settings.transaction == "batch",
     )
+
+
+def _replays(
+    settings: ConsumerSettings, counts: Counts, store: OffsetStore | None, handler: Handler, decoding: Decoding
+) -> Callable[[], Errands]:
+    """What makes the errands of a lane: all lanes look for replays as one, and each does its own."""
+    group, name = settings.consumer_group, settings.name
+    others = {other.name for other in get_settings().consumers.values() if other.consumer_group == group} - {name}
+    requests = ReplayRequests(database=settings.database, group=group, others=others)
+    is_plain = store is None and not settings.deduplicate
+    call = handler.call
+    if settings.deduplicate:
+        call = Deduplicator(database=settings.database, group=group, counts=counts).always(call)
+    replayer = Replayer(
+        consumer=name,
+        requests=requests,
+        invoker=_invoker(handler, call, is_plain),
+        decoding=decoding,
+        counts=counts,
+        database=None if is_plain else settings.database,
+        store=store,
+    )
+    lookout = Lookout(name, requests, Ownership(settings.topics, TopicSizes(settings.connection)))
+    return lambda: LaneReplays(requests, replayer, lookout)
 
 
 def _invoker(handler: Handler, call: Callable[..., object], may_hold_back: bool) -> Invoker:

@@ -39,8 +39,24 @@ class Deduplicator:
 
         return call_once
 
+    def always(self, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The handler, called for repeats too, because somebody asked for it; what it is given is remembered."""
+
+        def call_always(argument: Any) -> Any:
+            for message in argument if isinstance(argument, list) else [argument]:
+                self._remember(message)
+            return call(argument)
+
+        return call_always
+
     def is_first(self, message: Message) -> bool:
         """True the first time; must be asked in the transaction of the effect, or a rollback would be remembered."""
+        is_first = self._remember(message)
+        if not is_first:
+            self._counts.add(repeated=1)
+        return is_first
+
+    def _remember(self, message: Message) -> bool:
         connection = connections[self._database]
         table = connection.ops.quote_name(HandledMessage._meta.db_table)
         with connection.cursor() as cursor:
@@ -49,10 +65,7 @@ class Deduplicator:
                 "ON CONFLICT DO NOTHING",
                 [self._group, message.topic, identity(message), timezone.now()],
             )
-            is_first: bool = cursor.rowcount == 1
-        if not is_first:
-            self._counts.add(repeated=1)
-        return is_first
+            return bool(cursor.rowcount == 1)
 
 
 def identity(message: Message) -> str:

@@ -1,4 +1,4 @@
-"""What keeps a lane's thread healthy around its work: database connections that died are dropped."""
+"""What keeps a lane healthy around its work: dead database connections are dropped, old rows deleted."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from django.db import close_old_connections, connections
 
 from .lane import Remainder, Work
 from .partition import Chunk, Partition
+from .retention import Retention
 
 
 class Housekeeping:
     """Wraps a lane's work as Django wraps a request."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, retention: Retention | None = None) -> None:
         self._work = work
+        self._retention = retention
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         close_old_connections()
@@ -20,6 +22,8 @@ class Housekeeping:
 
     def idle(self) -> None:
         close_old_connections()
+        if self._retention is not None:
+            self._retention.keep_if_due()
         self._work.idle()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Protocol
 
 from ..message import Message
+from .errands import Errand, Errands
 from .partition import Chunk, Partition, State
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Lane:
     """
 
     IDLE_SECONDS = 0.5
+    ERRANDS_SECONDS = 1.0
 
     def __init__(
         self,
@@ -54,10 +56,14 @@ class Lane:
         batch_size: int,
         on_fault: Callable[[BaseException], None],
         on_room: Callable[[], None],
+        errands: Errands | None = None,
     ) -> None:
         self.name = name
         self.is_abandoned = False
+        self.is_on_errand = False
+        """True while it does something that belongs to none of its partitions."""
         self._work = work
+        self._errands = errands
         self._batch_size = batch_size
         self._on_fault = on_fault
         self._on_room = on_room
@@ -127,6 +133,11 @@ class Lane:
         with self._condition:
             return self._condition.wait_for(lambda: not partition.is_busy, max(0.0, deadline - monotonic()))
 
+    def stop_errands(self) -> None:
+        """Begin no more of them; one under way may finish."""
+        with self._condition:
+            self._errands = None
+
     def stop(self) -> None:
         with self._condition:
             self._is_stopping = True
@@ -159,7 +170,49 @@ class Lane:
         elif self._is_stopping or self.is_abandoned:
             return False
         self._work.idle()
+        self._run_errands()
         return True
+
+    def _run_errands(self) -> None:
+        """Do what there is besides messages, until some wait or the turn is over."""
+        deadline = monotonic() + self.ERRANDS_SECONDS
+        while (errands := self._errands) is not None and (errand := errands.next(self.partitions)) is not None:
+            if not self._begin(errand):
+                return
+            try:
+                needs_claim = errand.run()
+            except BaseException:
+                self._end(errand)
+                if errand.partition is not None:
+                    self._leave(errand.partition)
+                raise
+            self._end(errand, needs_claim=needs_claim)
+            if monotonic() > deadline or any(partition.waiting for partition in self.partitions):
+                return
+
+    def _begin(self, errand: Errand) -> bool:
+        """Take the errand's partition, so that whoever takes it away waits for us; False if that happened already."""
+        with self._condition:
+            if self._errands is None or self._is_stopping or self.is_abandoned:
+                return False
+            partition = errand.partition
+            if partition is None:
+                self.is_on_errand = True
+                return True
+            if partition.stopping or partition.state is not State.ACTIVE or partition not in self._partitions:
+                return False
+            partition.is_busy = True
+            return True
+
+    def _end(self, errand: Errand, *, needs_claim: bool = False) -> None:
+        with self._condition:
+            self.is_on_errand = False
+            if errand.partition is not None:
+                errand.partition.is_busy = False
+                if needs_claim and errand.partition.state is State.ACTIVE:
+                    self._forget_waiting(errand.partition)
+                    errand.partition.state = State.STARTING
+            self._condition.notify_all()
 
     def _next(self) -> tuple[Callable[[], None] | None, Partition | None, Chunk | None]:
         with self._condition:

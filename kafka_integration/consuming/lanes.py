@@ -75,7 +75,13 @@ class Lanes:
     @property
     def is_idle(self) -> bool:
         """True when no handler is running (stuck ones that were given up aside)."""
-        return not any(partition.is_busy for lane in self._lanes for partition in lane.partitions)
+        busy = (partition.is_busy for lane in self._lanes for partition in lane.partitions)
+        return not any(busy) and not any(lane.is_on_errand for lane in self._lanes)
+
+    def stop_errands(self) -> None:
+        """Begin nothing more besides messages."""
+        for lane in self._lanes:
+            lane.stop_errands()
 
     def stop(self, timeout: float) -> None:
         """End the threads; one that doesn't return within ``timeout`` seconds is left behind, as it is a daemon."""

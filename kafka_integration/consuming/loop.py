@@ -217,6 +217,7 @@ class ConsumerLoop:
         How long a handler may take is the process's to decide: it ends us at the deadline.
         """
         self.phase = Phase.DRAINING
+        self._lanes.stop_errands()
         if self._client is not None:
             self._drain_client(self._client)
         self._lanes.stop(timeout=1.0)

@@ -50,6 +50,15 @@ def describe(error: BaseException) -> Description:
     )
 
 
+def summarize(error: BaseException) -> str:
+    """What a log may say: our own errors whole, of others class and place."""
+    if isinstance(error, KafkaIntegrationError):
+        return _text(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__qualname__}{place}"
+
+
 def storable(text: str) -> str:
     """The text without what PostgreSQL or UTF-8 refuse: U+0000 and lone surrogates are written out."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

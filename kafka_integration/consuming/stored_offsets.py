@@ -82,6 +82,20 @@ class OffsetStore:
                     f"{partition} of group {self._group} was claimed by another worker: the work at {first} rolls back"
                 )
 
+    def confirm(self, partition: Partition) -> None:
+        """``FencedError`` if the partition isn't ours any more; otherwise it stays so until the transaction ends."""
+        with connections[self.database].cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self._table} SET updated_at = %s "
+                'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s AND epoch = %s',
+                [
+                    timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
+                    partition.epoch,
+                ],
+            )  # fmt: skip
+            if cursor.rowcount != 1:
+                raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
+
     def _knows_another_topic(self, topic: str, topic_id: str, partition: int) -> bool:
         """True if this name once belonged to a topic that was deleted: its offsets mean nothing in the new one."""
         rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)

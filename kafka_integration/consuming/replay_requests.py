@@ -1,0 +1,91 @@
+"""Dead letters whose replay was asked for, as consumers find, lease and settle them; the database's clock decides."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from ..errors import FencedError
+from ..models import DeadLetter
+
+LEASE = timedelta(seconds=120)
+"""How long a replay that nothing is heard of stays with whoever took it."""
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """One dead letter that waits for its replay."""
+
+    id: int
+    place: Place
+
+
+class LeaseLostError(FencedError):
+    """The dead letter is no longer this worker's to settle."""
+
+
+class ReplayRequests:
+    """The requested replays of one group that its consumer may handle; any lane may ask.
+
+    ``others`` are the other configured consumers of the group: their dead letters are for their handlers.
+    """
+
+    def __init__(self, *, database: str, group: str, others: Collection[str]) -> None:
+        self._letters = DeadLetter.objects.using(database)
+        self._group = group
+        self._others = others
+
+    def exist(self) -> bool:
+        """Whether there is anything to do at all."""
+        return self._free().exists()
+
+    def places(self, limit: int) -> list[Place]:
+        """The partitions that requests are for."""
+        return list(self._free().order_by().values_list("topic", "partition").distinct()[:limit])
+
+    def find(self, places: Iterable[Place], limit: int) -> list[ReplayRequest]:
+        """The oldest requests for these partitions."""
+        here = Q()
+        for topic, partition in places:
+            here |= Q(topic=topic, partition=partition)
+        if not here:
+            return []
+        rows = self._free().filter(here).order_by("id").values_list("id", "topic", "partition")[:limit]
+        return [ReplayRequest(id, (topic, partition)) for id, topic, partition in rows]
+
+    def take(self, request: ReplayRequest) -> DeadLetter | None:
+        """The dead letter, leased to the caller; None if it was settled or taken meanwhile."""
+        # Of its own each time: a lane that was given up must not settle what another has taken since.
+        holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        if not self._free().filter(pk=request.id).update(leased_until=Now() + LEASE, lease_holder=holder):
+            return None
+        return self._letters.filter(pk=request.id, lease_holder=holder).first()
+
+    def settle(self, letter: DeadLetter, state: DeadLetter.State, **changes: Any) -> None:
+        """End the lease with this state; ``LeaseLostError`` if it was lost, so that the caller's work rolls back."""
+        if state != DeadLetter.State.PARKED:
+            changes["settled_at"] = Now()
+        if not self._held(letter).update(state=state, leased_until=None, lease_holder="", **changes):
+            raise LeaseLostError(f"the replay of {letter} took too long and was given to another worker")
+
+    def postpone(self, letter: DeadLetter, seconds: float) -> None:
+        """Give the dead letter back, to be taken again after ``seconds``."""
+        self._held(letter).update(leased_until=Now() + timedelta(seconds=seconds), lease_holder="")
+
+    def _free(self) -> QuerySet[DeadLetter]:
+        return self._letters.filter(
+            Q(leased_until=None) | Q(leased_until__lt=Now()), group=self._group, state=DeadLetter.State.REPLAY
+        ).exclude(consumer__in=self._others)
+
+    def _held(self, letter: DeadLetter) -> QuerySet[DeadLetter]:
+        return self._letters.filter(pk=letter.pk, state=DeadLetter.State.REPLAY, lease_holder=letter.lease_holder)

@@ -1,0 +1,170 @@
+"""Handling a dead letter once more, by the handler that failed at it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from django.db import Error as DatabaseLayerError
+from django.db import transaction
+from django.db.models.functions import Now
+
+from ..errors import FencedError
+from ..headers import load_headers
+from ..message import Decoding, KeptRecord, Message
+from ..models import DeadLetter
+from ..outcomes import Skip
+from .counts import Counts
+from .invoking import Invoker
+from .ledger import Ledger
+from .outages import is_conflict, is_outage
+from .partition import Partition
+from .redaction import describe, summarize
+from .replay_requests import LeaseLostError, ReplayRequest, ReplayRequests
+from .settling import MAX_SETBACKS
+from .stored_offsets import OffsetStore
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+class _HandlerError(Exception):
+    """What the handler raised, on its way out of the transaction."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class Replayer:
+    """Replays dead letters of one consumer, one attempt for each request; any lane may call it.
+
+    Where ``database`` is given, the handler's effects and the dead letter's new state are one transaction. ``store``
+    says whether this worker still owns the partition; None where Kafka keeps the offsets.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: str,
+        requests: ReplayRequests,
+        invoker: Invoker,
+        decoding: Decoding,
+        counts: Counts,
+        database: str | None,
+        store: OffsetStore | None,
+    ) -> None:
+        self._consumer = consumer
+        self._requests = requests
+        self._invoker = invoker
+        self._decoding = decoding
+        self._counts = counts
+        self._database = database
+        self._store = store
+        self._setbacks: dict[int, int] = {}
+
+    def replay(self, request: ReplayRequest, partition: Partition | None) -> bool:
+        """Handle a dead letter, in the place of ``partition``'s messages; True if that has to be claimed again.
+
+        Without a ``partition`` it has no owner any more, and the lease alone says whose it is.
+        """
+        letter = self._requests.take(request)
+        if letter is None:
+            return False
+        message = self._message(letter)
+        try:
+            self._handle(letter, message, partition)
+        except LeaseLostError as error:
+            logger.warning("consumer %s: %s", self._consumer, error)
+        except FencedError:
+            self._give_back(letter, 0)
+            return partition is not None
+        except _HandlerError as failed:
+            self._fail(letter, message, failed.error)
+        except Exception as error:  # noqa: BLE001 - the COMMIT that checks what user code did
+            self._fail(letter, message, error)
+        except BaseException:
+            # A handler that ends the process must not do so again at each start.
+            with suppress(DatabaseLayerError, LeaseLostError):
+                self._requests.settle(letter, DeadLetter.State.PARKED, replayed_at=Now())
+            raise
+        else:
+            self._setbacks.pop(letter.pk, None)
+            logger.info("consumer %s: dead letter %d, %r, is handled by its replay", self._consumer, letter.pk, message)
+        return False
+
+    def _handle(self, letter: DeadLetter, message: Message, partition: Partition | None) -> None:
+        if self._database is None:
+            self._run(message, partition)
+            self._note_handled(letter, message)
+            return
+        with transaction.atomic(using=self._database):
+            self._run(message, partition)
+            self._note_handled(letter, message)
+            if self._store is not None and partition is not None:
+                self._store.confirm(partition)
+
+    def _run(self, message: Message, partition: Partition | None) -> None:
+        place = partition or Partition(message.topic, message.partition)
+        # A ledger that nobody reads: offsets have long moved on.
+        progress = self._invoker.run([message], Ledger(message.offset), place)
+        if progress.error is not None:
+            raise _HandlerError(progress.error)
+
+    def _note_handled(self, letter: DeadLetter, message: Message) -> None:
+        self._requests.settle(letter, DeadLetter.State.HANDLED, attempts=message.attempt, replayed_at=Now())
+
+    def _fail(self, letter: DeadLetter, message: Message, error: Exception) -> None:
+        setbacks = self._setbacks.get(letter.pk, 0)
+        if setbacks < MAX_SETBACKS and (is_outage(error) or is_conflict(error)):
+            self._setbacks[letter.pk] = setbacks + 1
+            seconds = 0.1 if is_conflict(error) else min(2.0**setbacks, LONGEST_PAUSE_SECONDS)
+            logger.warning(
+                "consumer %s: the replay of %r waits %.1f s for what its handler needs: %s",
+                self._consumer, message, seconds, summarize(error),
+            )  # fmt: skip
+            self._give_back(letter, seconds)
+            return
+        self._setbacks.pop(letter.pk, None)
+        try:
+            self._note_failed(letter, message, error)
+        except (DatabaseLayerError, LeaseLostError) as unwritten:
+            # The lease ends by itself, and then it is tried again.
+            logger.error("consumer %s: what came of %r is not noted: %s", self._consumer, letter, summarize(unwritten))
+
+    def _note_failed(self, letter: DeadLetter, message: Message, error: Exception) -> None:
+        description = describe(error)
+        state = DeadLetter.State.DISCARDED if isinstance(error, Skip) else DeadLetter.State.PARKED
+        self._requests.settle(
+            letter,
+            state,
+            attempts=message.attempt,
+            replayed_at=Now(),
+            exception=description.exception,
+            reason=description.reason,
+            traceback=description.traceback,
+        )
+        if state == DeadLetter.State.DISCARDED:
+            self._counts.add(skipped=1)
+            logger.warning("consumer %s: %r skipped by its replay: %s", self._consumer, message, summarize(error))
+            return
+        logger.error(
+            "consumer %s: the replay of %r failed, it stays dead letter %d after %d attempts: %s",
+            self._consumer, message, letter.pk, message.attempt, summarize(error),
+        )  # fmt: skip
+
+    def _give_back(self, letter: DeadLetter, seconds: float) -> None:
+        # With the database down the lease ends by itself.
+        with suppress(DatabaseLayerError):
+            self._requests.postpone(letter, seconds)
+
+    def _message(self, letter: DeadLetter) -> Message:
+        record = KeptRecord(
+            place=(letter.topic, letter.partition, letter.offset),
+            key=None if letter.key is None else bytes(letter.key),
+            value=None if letter.value is None else bytes(letter.value),
+            headers=load_headers(letter.headers),
+            ts=letter.timestamp_ms,
+            ts_type=letter.timestamp_type,  # type: ignore[arg-type]  # written from a Message's own
+        )
+        return Message(record, self._decoding, letter.attempts + 1)

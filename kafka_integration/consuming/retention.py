@@ -1,0 +1,82 @@
+"""Forgetting what has been kept long enough: settled dead letters, and messages remembered to recognise repeats."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+from django.db import Error as DatabaseLayerError
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from ..conf.values import ConsumerSettings, Settings
+from ..models import DeadLetter, HandledMessage
+from .redaction import summarize
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 3600.0
+PAGE = 1000
+
+
+class Retention:
+    """Deletes a page now and then, between a lane's messages, so that no table needs a job of its own.
+
+    Dead letters that nobody has settled are never deleted. Any lane may call it; one of them does the work.
+    """
+
+    def __init__(
+        self, consumer: ConsumerSettings, settings: Settings, *, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._consumer = consumer
+        self._dead_letter_days = settings.dead_letter_retention_days
+        self._deduplication_days = settings.deduplication_retention_days if consumer.deduplicate else None
+        self._clock = clock
+        # Many consumers that start together need not look together.
+        self._due_at = clock() + random.uniform(0.1, 1) * INTERVAL_SECONDS
+        self._lock = threading.Lock()
+
+    def keep_if_due(self) -> None:
+        """Delete a page of what is too old, once an hour; sooner while there is more."""
+        if self._clock() < self._due_at or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._due_at = self._clock() + INTERVAL_SECONDS
+            if self._delete() >= PAGE:
+                self._due_at = self._clock() + 1.0
+        except DatabaseLayerError as error:
+            logger.warning("consumer %s: old rows are not deleted now: %s", self._consumer.name, summarize(error))
+        finally:
+            self._lock.release()
+
+    def _delete(self) -> int:
+        most = 0
+        if self._dead_letter_days is not None:
+            most = delete_settled(self._consumer.database, self._dead_letter_days, PAGE)
+        if self._deduplication_days is not None:
+            most = max(most, delete_handled(self._consumer.database, self._deduplication_days, PAGE))
+        return most
+
+
+def delete_settled(database: str, days: float, limit: int) -> int:
+    """Delete dead letters that were handled or discarded more than so many days ago; how many were deleted."""
+    settled = (DeadLetter.State.HANDLED, DeadLetter.State.DISCARDED)
+    old = DeadLetter.objects.using(database).filter(state__in=settled, settled_at__lt=Now() - timedelta(days=days))
+    return _delete_page(old, limit)
+
+
+def delete_handled(database: str, days: float, limit: int) -> int:
+    """Forget messages that were handled more than so many days ago; how many were forgotten."""
+    old = HandledMessage.objects.using(database).filter(handled_at__lt=Now() - timedelta(days=days))
+    return _delete_page(old, limit)
+
+
+def _delete_page(rows: QuerySet[Any], limit: int) -> int:
+    page = rows.model._default_manager.using(rows.db).filter(pk__in=rows.order_by().values("pk")[:limit])
+    # Without signals or cascades: there is nothing to tell, and nothing points here.
+    return page._raw_delete(rows.db)  # type: ignore[no-any-return]  # Django's own quick way
