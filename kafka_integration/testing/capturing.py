@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -12,11 +12,10 @@ from django.db import connections, router
 from django.db.models import Max
 
 from ..client.memory import MemoryRecord, memory_broker
-from ..conf import examined
 from ..headers import load_headers
 from ..models import OutboxMessage
 from ..serialization import decode_json
-from .redirecting import redirected_producer
+from .redirecting import producing_in_memory
 
 T = TypeVar("T")
 
@@ -123,12 +122,7 @@ def captured_messages() -> Iterator[CapturedMessages]:
 def capturing() -> Iterator[CapturedMessages]:
     """The same, for a context that nobody looks back on."""
     captured = CapturedMessages()
-    with ExitStack() as stack:
-        found = examined().settings
-        if found is None or found.producer.connection.transport != "memory":
-            stack.callback(memory_broker().reset)
-            stack.enter_context(redirected_producer("memory"))
-        stack.enter_context(memory_broker().watched(captured.note_produced))
+    with producing_in_memory(), memory_broker().watched(captured.note_produced):
         yield captured
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -27,6 +28,7 @@ from ..headers import normalize_headers
 from ..message import Decoding, Message
 from ..outcomes import Reject
 from ..serialization import load_deserializer, serialize_key, serialize_value
+from .redirecting import producer_transport, producing_in_memory
 
 Status = Literal["handled", "failed", "rejected", "dead_letter", "skipped", "stopped", "repeated"]
 
@@ -79,7 +81,8 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
     decoding = Decoding(
         key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
     )
-    return _run(settings, store, place, Message(raw, decoding, attempt))
+    with _copies_of_dead_letters_in_memory(settings):
+        return _run(settings, store, place, Message(raw, decoding, attempt))
 
 
 def _run(settings: ConsumerSettings, store: OffsetStore | None, place: Partition, message: Message) -> Outcome:
@@ -101,6 +104,12 @@ def _run(settings: ConsumerSettings, store: OffsetStore | None, place: Partition
         delay = remainder.delay_seconds
         return Outcome(status="failed", exception=settling.exception, message=message, retry_in_seconds=delay)
     return Outcome(status=_status(settling, counts), exception=settling.exception, message=message)
+
+
+def _copies_of_dead_letters_in_memory(settings: ConsumerSettings) -> AbstractContextManager[None]:
+    """A ``dead_letter_topic`` must not make a test wait for a cluster."""
+    is_needed = settings.dead_letter_topic is not None and producer_transport() == "kafka"
+    return producing_in_memory() if is_needed else nullcontext()
 
 
 class _NotingSettling(Settling):

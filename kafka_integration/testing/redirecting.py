@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from django.conf import settings as django_settings
 from django.test import override_settings
 
+from ..client.memory import memory_broker
 from ..conf import examined
+from ..conf.values import Transport
 
 Endpoints = Literal["embedded", "memory"]
 
@@ -17,12 +19,25 @@ Endpoints = Literal["embedded", "memory"]
 ADDRESS_KEYS = frozenset({"endpoints", "heroku_kafka_env"})
 
 
-def redirected_producer(endpoints: Endpoints) -> AbstractContextManager[Any]:
-    """Everything that is produced goes to ``endpoints``; consumers stay where their own ``endpoints`` are."""
+@contextmanager
+def producing_in_memory() -> Iterator[None]:
+    """Everything that is produced stays in this process; consumers stay where their own ``endpoints`` are."""
+    if producer_transport() == "memory":
+        yield
+        return
     # Heroku's variables are missing where tests run.
     kafka = {key: value for key, value in _kafka().items() if key != "heroku_kafka_env"}
-    kafka["producer"] = _redirected(kafka.get("producer"), endpoints)
-    return override_settings(KAFKA={"endpoints": endpoints, **kafka})
+    kafka["producer"] = _redirected(kafka.get("producer"), "memory")
+    try:
+        with override_settings(KAFKA={"endpoints": "memory", **kafka}):
+            yield
+    finally:
+        memory_broker().reset()
+
+
+def producer_transport() -> Transport:
+    found = examined().settings
+    return found.producer.connection.transport if found else "kafka"
 
 
 def redirected(endpoints: Endpoints) -> AbstractContextManager[Any]:

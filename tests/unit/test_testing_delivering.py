@@ -11,7 +11,7 @@ from django.test import TestCase, override_settings
 from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Reject, Retry, Skip
 from kafka_integration.errors import BrokerUnavailableError, DecodeError, HandlerError
 from kafka_integration.models import DeadLetter, HandledMessage, StoredOffset
-from kafka_integration.testing import deliver
+from kafka_integration.testing import captured_messages, deliver
 
 HERE = __name__
 
@@ -175,6 +175,30 @@ def test_the_last_attempt_makes_a_dead_letter(consumer):
 
     assert statuses == ["failed", "dead_letter"]
     assert DeadLetter.objects.get().attempts == 3
+
+
+@pytest.mark.django_db
+def test_a_dead_letter_topic_needs_no_cluster(consumer, settings):
+    consumer("raise_what_the_value_names", dead_letter_topic="t.dead")
+    settings.KAFKA = {**settings.KAFKA, "endpoints": ["kafka.invalid:9092"]}
+
+    alone = deliver("it", "reject")
+    with captured_messages() as messages:
+        captured = deliver("it", "reject", key="k")
+
+    assert (alone.status, captured.status) == ("rejected", "rejected")
+    (copy,) = messages["t.dead"]
+    assert (copy.key, copy.value) == ("k", "reject")
+    assert copy.header("kafka_integration_exception").endswith(b"Reject")
+
+
+@pytest.mark.django_db
+def test_too_many_dead_letters_stop_the_consumer(consumer):
+    consumer("raise_what_the_value_names", max_dead_letters_per_minute=1)
+
+    statuses = [deliver("it", "reject").status for _ in range(2)]
+
+    assert statuses == ["rejected", "stopped"]
 
 
 def test_the_policies_skip_and_stop_are_followed(consumer):
