@@ -6,17 +6,22 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from .runner import FAILED, FORCED, STOPPED, StopRequest
+from .runner import FAILED, STOPPED, leave
+from .stopping import FORCED, SIGNALS, StopRequest
 
 logger = logging.getLogger(__name__)
 
 MAX_PROCESSES = 128
 MAX_BACKOFF_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
+OVERTIME_SECONDS = 5.0
+"""Workers keep the grace period themselves; this much later the parent ends one that can't."""
 
 
 @dataclass
@@ -35,9 +40,11 @@ class Processes:
     message that stops one worker would stop the next as well.
     """
 
-    def __init__(self, count: int, work: Callable[[int], int], stop: StopRequest, *, grace_seconds: float) -> None:
+    def __init__(
+        self, count: int, work: Callable[[int, StopRequest], int], *, grace_seconds: float, parent: int | None = None
+    ) -> None:
         self._work = work
-        self._stop = stop
+        self._stop = StopRequest(parent=parent, before_force=self._kill_all)
         self._grace_seconds = grace_seconds
         self._workers = [_Worker(number) for number in range(count)]
         self._is_ending = False
@@ -46,7 +53,6 @@ class Processes:
     def run(self) -> int:
         """Returns the exit status once every worker has ended."""
         self._stop.install()
-        self._stop.before_force = self._kill_all
         while not self._stop.is_made and self._status == STOPPED and self._workers:
             self._start_missing()
             self._stop.wait(0.2)
@@ -56,7 +62,7 @@ class Processes:
 
     def _start_missing(self) -> None:
         for worker in self._workers:
-            if not worker.pid and monotonic() >= worker.start_at:
+            if not worker.pid and monotonic() >= worker.start_at and not self._stop.is_made:
                 self._start(worker)
 
     def _start(self, worker: _Worker) -> None:
@@ -64,21 +70,17 @@ class Processes:
         sys.stderr.flush()
         worker.started_at = monotonic()
         parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            status = FAILED
-            try:
-                self._workers.clear()  # the others are no children of this one
-                self._stop.follow(parent)
-                status = self._work(worker.number)
-            except BaseException:
-                logger.exception("worker %d failed", worker.number)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        worker.pid = pid
-        logger.info("worker %d runs as process %d", worker.number, pid)
+        # Until the worker has a request of its own, a signal to it would be noted in a copy of ours, and forgotten.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        worker.pid = os.fork()
+        if worker.pid == 0:
+            stop = StopRequest(parent=parent)
+            stop.install()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            # Not os._exit: what was registered to happen at the end of a process belongs to each worker.
+            leave(self._work(worker.number, stop))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        logger.info("worker %d runs as process %d", worker.number, worker.pid)
 
     def _reap(self) -> None:
         for worker in list(self._workers):
@@ -90,41 +92,47 @@ class Processes:
     def _note_end(self, worker: _Worker, code: int) -> None:
         worker.pid = 0
         if code < 0 and not self._is_ending:
-            if monotonic() - worker.started_at > HEALTHY_SECONDS:
-                worker.deaths = 0
-            delay_seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(worker.deaths, 10) - 1)
-            worker.deaths += 1
-            worker.start_at = monotonic() + delay_seconds
-            logger.error(
-                "worker %d was killed by %s; it starts again in %.0f s",
-                worker.number, signal.Signals(-code).name, delay_seconds,
-            )  # fmt: skip
+            self._start_later(worker, signal.Signals(-code).name)
             return
         self._workers.remove(worker)
-        if code != STOPPED:
-            self._status = max(self._status, code if code > 0 else FAILED)
+        if code == STOPPED:
+            return
+        if not self._is_ending:
+            logger.error("worker %d ended with status %d; the others are stopped as well", worker.number, code)
+        self._status = max(self._status, code if code > 0 else FAILED)
+
+    def _start_later(self, worker: _Worker, killed_by: str) -> None:
+        if monotonic() - worker.started_at > HEALTHY_SECONDS:
+            worker.deaths = 0
+        delay_seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(worker.deaths, 10) - 1)
+        worker.deaths += 1
+        worker.start_at = monotonic() + delay_seconds
+        logger.error("worker %d was killed by %s; it starts again in %.0f s", worker.number, killed_by, delay_seconds)
 
     def _end_all(self) -> None:
         self._is_ending = True
-        for worker in self._workers:
-            if worker.pid:
-                os.kill(worker.pid, signal.SIGTERM)
-        # The workers keep the grace period themselves; this is for one that can't.
-        deadline = monotonic() + self._grace_seconds + 5
         self._workers = [worker for worker in self._workers if worker.pid]
+        self._signal_all(signal.SIGTERM)
+        deadline = monotonic() + self._grace_seconds + OVERTIME_SECONDS
         while self._workers and monotonic() < deadline:
             self._reap()
             if self._workers:
-                self._pause()
+                time.sleep(0.05)
         if self._workers:
+            numbers = ", ".join(str(worker.number) for worker in self._workers)
+            logger.error("killing what did not end within the grace period: worker %s", numbers)
             self._kill_all()
             self._status = FORCED
 
     def _kill_all(self) -> None:
+        self._signal_all(signal.SIGKILL)
         for worker in self._workers:
             if worker.pid:
-                os.kill(worker.pid, signal.SIGKILL)
-                os.waitpid(worker.pid, 0)
+                with suppress(ChildProcessError):
+                    os.waitpid(worker.pid, 0)
 
-    def _pause(self) -> None:
-        signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+    def _signal_all(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            if worker.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, number)

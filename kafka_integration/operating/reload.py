@@ -6,60 +6,102 @@ Django's own reloader ends its child without draining; here a change is a SIGTER
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
-import sys
-from collections.abc import Iterable
+import sysconfig
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from django.utils.autoreload import iter_all_python_module_files
+from django.apps import apps
+from django.utils.autoreload import get_child_arguments, iter_all_python_module_files
 
 from ..consuming.handlers import load_handler
 from ..errors import HandlerError
-from .runner import StopRequest
+from .stopping import StopRequest
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+PARENT_VARIABLE = "KAFKA_INTEGRATION_RELOADER"
+"""Tells a child, which has the same command line, that it is one, and whose."""
+
+
+def reloading_parent() -> int | None:
+    """The process that watches the code for this one; None if it has none."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    return os.getppid() if parent == str(os.getppid()) else None
 
 
 def run_reloading(handlers: Iterable[str]) -> int:
-    """Run this command without ``--reload``, again after each change of a loaded module; the last exit status."""
+    """Run this command in a child, again after each change of the code; the last one's exit status."""
     for path in handlers:
         with suppress(HandlerError):
-            load_handler(path)  # so that its module is watched too
-    stop = StopRequest()
-    stop.install()
-    # The child is told to stop by us: one Ctrl-C in a terminal reaches both, and a second signal would force it.
-    command = [sys.executable, *(part for part in sys.argv if part != "--reload")]
-    while True:
-        seen = _times()
-        child = subprocess.Popen(command, start_new_session=True)
-        changed = _wait(child, stop, seen)
-        if not changed:
-            return child.wait()
-        logger.info("%s changed, restarting", changed.name)
-        child.terminate()
-        child.wait()
+            load_handler(path)  # so that what it imports is watched too
+    return Reloader(get_child_arguments()).run()
 
 
-def _wait(child: subprocess.Popen[bytes], stop: StopRequest, seen: dict[Path, float]) -> Path | None:
-    """The file that changed, or None once we were asked to stop; a child that failed waits for a change."""
-    while not stop.wait(LOOK_SECONDS):
-        if child.poll() == 0:
-            return None
-        now = _times()
-        changed = next((path for path, time in now.items() if seen.get(path) != time), None)
-        if changed is not None:
-            return changed
-    if child.poll() is None:
-        child.terminate()
-    return None
+class Reloader:
+    """Starts ``command``, and starts it again when a file changed."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._stop = StopRequest(before_force=self._kill)
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        self._stop.install()
+        while True:
+            seen = _times()
+            self._child = child = self._start()
+            changed = self._wait(child, seen)
+            if child.poll() is None:
+                child.terminate()
+            # Asked to stop before it had installed its handlers, it ends by the signal: as asked as well.
+            status = max(child.wait(), 0)
+            if changed is None or self._stop.is_made:
+                return status
+            logger.info("%s changed: starting again", changed.name)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A session of its own, so that a signal to the whole family can end it without us.
+        env = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+        return subprocess.Popen(self._command, env=env, start_new_session=True)
+
+    def _wait(self, child: subprocess.Popen[bytes], seen: dict[Path, float]) -> Path | None:
+        """The file that changed, None if there is no more to do. A child that failed is mended by a change."""
+        has_said = False
+        while not self._stop.wait(LOOK_SECONDS):
+            status = child.poll()
+            if status == 0:
+                return None
+            if status is not None and not has_said:
+                logger.error("it ended with status %d; waiting for a change of the code", status)
+                has_said = True
+            now = _times()
+            changed = next((path for path in now.keys() | seen.keys() if seen.get(path) != now.get(path)), None)
+            if changed is not None:
+                return changed
+        return None
+
+    def _kill(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
 
 
 def _times() -> dict[Path, float]:
     times = {}
-    for path in iter_all_python_module_files():
+    for path in {*iter_all_python_module_files(), *_files_of_apps()}:
         with suppress(OSError):
             times[path] = path.stat().st_mtime
     return times
+
+
+def _files_of_apps() -> Iterator[Path]:
+    """The project's own code, loaded or not: a module that can't be imported is the one that will change."""
+    installed = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    for app in apps.get_app_configs():
+        if not any(Path(app.path).is_relative_to(folder) for folder in installed):
+            yield from Path(app.path).rglob("*.py")

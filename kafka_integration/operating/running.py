@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from ..conf.values import ConsumerSettings, Settings
 from ..errors import ConfigurationError
 from .processes import Processes
-from .reload import run_reloading
-from .runner import RunOptions, StopRequest, run_consumers
+from .reload import reloading_parent, run_reloading
+from .runner import RunOptions, run_consumers
+from .stopping import StopRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +45,20 @@ def choose(settings: Settings, names: Sequence[str]) -> list[ConsumerSettings]:
 
 def run(request: RunRequest) -> int:
     """Run the consumers until they end; the exit status."""
-    if request.reload:
+    parent = reloading_parent()
+    if request.reload and parent is None:
         return run_reloading([consumer.message_handler for consumer in request.consumers])
     options = RunOptions(until_caught_up=request.until_caught_up, max_messages=request.max_messages)
-    stop = StopRequest()
     if request.processes == 1:
+        stop = StopRequest(parent=parent)
         stop.install()
         return run_consumers(request.consumers, options, stop)
 
-    def work(number: int) -> int:
+    def work(number: int, stop: StopRequest) -> int:
         return run_consumers([_numbered(consumer, number) for consumer in request.consumers], options, stop)
 
     grace_seconds = max(consumer.shutdown_grace_seconds for consumer in request.consumers)
-    return Processes(request.processes, work, stop, grace_seconds=grace_seconds).run()
+    return Processes(request.processes, work, grace_seconds=grace_seconds, parent=parent).run()
 
 
 def describe(consumer: ConsumerSettings) -> str:

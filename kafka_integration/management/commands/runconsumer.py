@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from ...conf import get_settings
 from ...conf.security import read_problems
 from ...errors import ConfigurationError, HandlerError
 from ...operating.processes import MAX_PROCESSES
+from ...operating.runner import leave
 from ...operating.running import RunRequest, choose, describe, run
 
 
@@ -35,9 +35,7 @@ class Command(BaseCommand):
     help = "Consumes topics with the configured handlers: all enabled consumers, or those named."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "names", nargs="*", metavar="NAME", help="a configured consumer (default: all enabled)"
-        )
+        parser.add_argument("names", nargs="*", metavar="NAME", help="a configured consumer (default: all enabled)")
         parser.add_argument(
             "--processes",
             type=number_between(1, MAX_PROCESSES),
@@ -75,7 +73,7 @@ class Command(BaseCommand):
         except (ConfigurationError, HandlerError) as error:
             raise CommandError(str(error)) from error
         if status:
-            sys.exit(status)
+            leave(status)
 
     def _list(self, consumers: Any) -> None:
         for consumer in consumers:

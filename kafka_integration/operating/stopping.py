@@ -1,0 +1,64 @@
+"""How a process is asked to stop: by a signal, by a second one, or by the end of its parent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+FORCED = 3
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Made by SIGTERM or SIGINT; the second one ends the process at once.
+
+    A process whose ``parent`` is one of ours leaves that to it: a terminal or an init system signals all of them, and
+    the parent once more, which is not a second wish. It also stops when its parent is gone.
+    """
+
+    def __init__(self, *, parent: int | None = None, before_force: Callable[[], None] | None = None) -> None:
+        self._is_made = False
+        self._parent = parent
+        self._before_force = before_force
+        # What wakes the waiting thread: of all queues, locks and events the only one that a signal handler may touch.
+        self._wakings: SimpleQueue[None] = SimpleQueue()
+
+    def install(self) -> None:
+        """To be called in the main thread, the only one that may."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        # Whoever starts us may have had it ignored, and then no child's exit status could be read.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for the request; True once it is made."""
+        if not self._is_made:
+            with suppress(Empty):
+                self._wakings.get(timeout=timeout)
+            self._look_after_parent()
+        return self._is_made
+
+    @property
+    def is_made(self) -> bool:
+        return self._is_made
+
+    def _look_after_parent(self) -> None:
+        if self._parent is not None and not self._is_made and os.getppid() != self._parent:
+            logger.error("the parent process %d is gone: stopping", self._parent)
+            self._is_made = True
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_made:
+            self._is_made = True
+            self._wakings.put(None)
+        elif self._parent is None:
+            if self._before_force is not None:
+                self._before_force()
+            os._exit(FORCED)
