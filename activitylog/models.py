@@ -11,6 +11,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from kafka_integration import publishes
+
 
 class Article(models.Model):
     """Something to read and to search for."""
@@ -61,6 +63,7 @@ class Banner(models.Model):
         return f"activitylog/art/{self.art}.svg"
 
 
+@publishes("search_term", fields=("term", "user", "at"), on=("created",), key="user")
 class SearchQuery(models.Model):
     """What somebody searched for; saving one publishes it in the same transaction."""
 
@@ -76,6 +79,7 @@ class SearchQuery(models.Model):
         return self.term
 
 
+@publishes("banner_click", fields=("banner", "user", "at"), on=("created",), key="user")
 class BannerClick(models.Model):
     """Somebody's click on a banner; saving one publishes it in the same transaction."""
 
