@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -59,17 +58,14 @@ def raw_consume(servers: str, messages: int, properties: dict[str, int] | None =
 
 
 def ours(name: str, messages: int) -> None:
+    """As ``runconsumer`` runs it."""
     django.setup()
     from kafka_integration.conf import get_settings
-    from kafka_integration.consuming.assembly import assemble
-    from kafka_integration.consuming.loop import ConsumerLoop
+    from kafka_integration.operating.runner import RunOptions, StopRequest, run_consumers
 
-    loop = ConsumerLoop(assemble(get_settings().consumers[name]), max_messages=messages)
-    thread = threading.Thread(target=loop.run)
-    thread.start()
-    thread.join()
-    if loop.fault:
-        raise loop.fault
+    status = run_consumers([get_settings().consumers[name]], RunOptions(max_messages=messages), StopRequest())
+    if status:
+        raise SystemExit(status)
 
 
 def raw_produce(servers: str, messages: int) -> None:
