@@ -63,7 +63,7 @@ _TLS_CAUSES = (
         ),
     ),
     (
-        re.compile(r"SSL listener|require SASL|in state APIVERSION_QUERY"),
+        re.compile(r"SSL listener|require SASL|in state APIVERSION_QUERY|Disconnected.*after \d{1,3}ms in state UP"),
         passing(
             "the broker closed the connection, as one does that expects TLS or SASL",
             'If that goes on, check "ssl" and "sasl" in settings.KAFKA against the listener.',

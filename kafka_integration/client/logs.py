@@ -27,6 +27,9 @@ PARTIAL_OUTAGE_SECONDS = 5.0
 STATISTICS_INTERVAL_MS = 5000
 # Said again by error_cb, with a code.
 _FACILITIES_OF_ERRORS = frozenset({"FAIL", "ERROR", "FATAL"})
+_HUNG_UP_AT_ONCE = re.compile(r"Disconnected.*(?:in state APIVERSION_QUERY|after \d{1,3}ms in state UP)")
+# Where SASL is missing, a connection is up for a moment each time.
+_STEADY_MICROSECONDS = 1_000_000
 _THREAD = re.compile(r"^\[thrd:[^\]]*\]: ")
 
 
@@ -64,6 +67,8 @@ class ClientLog:
             "logger": self,
             "stats_cb": self.on_statistics,
             "statistics.interval.ms": interval,
+            # Not logged here, but it may be the only sign of a listener that wants TLS or SASL.
+            "log.connection.close": True,
         }
 
     @property
@@ -84,8 +89,9 @@ class ClientLog:
         if self.calm:
             return
         brokers = json.loads(statistics).get("brokers", {}).values()
-        if any(broker.get("state") == "UP" for broker in brokers):
-            self.reached({broker.get("nodename") for broker in brokers if broker.get("state") == "UP"})
+        up = {broker["nodename"] for broker in brokers if _is_steadily_up(broker)}
+        if up:
+            self.reached(up)
 
     def reached(self, addresses: set[str] | None = None) -> None:
         """A broker answered: says so if it was away. Without ``addresses`` it isn't known which."""
@@ -117,7 +123,7 @@ class ClientLog:
         if facility in _FACILITIES_OF_ERRORS:
             logger.debug("%s: %s", self._name, text)
             # A broker that wants TLS or SASL just hangs up: librdkafka logs that, and reports no error.
-            if "Disconnected" in text and "in state APIVERSION_QUERY" in text:
+            if _HUNG_UP_AT_ONCE.search(text):
                 self._last_reason = _hung_up(text, self._name)
         elif level < logging.WARNING or self._is_news(facility):
             logger.log(level, "%s: %s", self._name, text)
@@ -166,6 +172,10 @@ class ClientLog:
             return False
         self._said_at[kind] = now
         return True
+
+
+def _is_steadily_up(broker: Mapping[str, Any]) -> bool:
+    return bool(broker["state"] == "UP" and broker["stateage"] >= _STEADY_MICROSECONDS)
 
 
 def _hung_up(text: str, place: str) -> BrokerUnavailableError | None:

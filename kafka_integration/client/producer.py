@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import confluent_kafka
@@ -108,11 +109,11 @@ class Producer:
 
     def hurry(self) -> None:
         """Sends what is queued now instead of after ``linger.ms``; returns before it has arrived."""
-        self._raw.flush(HURRY_SECONDS)
+        self._serve(self._raw.flush, HURRY_SECONDS)
 
     def flush(self, timeout: float) -> int:
         """Waits until everything is delivered or given up, ``timeout`` seconds at most; how many are left."""
-        return self._raw.flush(timeout)
+        return self._serve(self._raw.flush, timeout)
 
     def purge(self) -> None:
         """Drops what is queued or under way; its deliveries fail."""
@@ -123,16 +124,17 @@ class Producer:
         self._retire()
         left = self.finish(timeout)
         self._raw.purge()
-        self._raw.flush(POLL_SECONDS)
+        self.flush(POLL_SECONDS)
         self._closing = True
         if self._thread.ident is not None:
             self._thread.join()
-        self._raw.close()
+        with suppress(KafkaException):
+            self._raw.close()
         return left
 
     def finish(self, timeout: float) -> int:
         """Flushes and logs what is left after ``timeout`` seconds; how many were left."""
-        left = self._raw.flush(timeout)
+        left = self.flush(timeout)
         if left:
             logger.error(
                 "%s: %d message(s) were not confirmed within %g s and may be lost. %s",
@@ -161,7 +163,7 @@ class Producer:
         deadline = time.monotonic() + timeout
         while True:
             # Serves deliveries meanwhile, which is what makes room.
-            self._raw.poll(ROOM_POLL_SECONDS)
+            self._serve(self._raw.poll, ROOM_POLL_SECONDS)
             try:
                 return self._produce(*message)
             except BufferError as error:
@@ -181,10 +183,18 @@ class Producer:
     def _poll_until_closed(self) -> None:
         while not self._closing:
             try:
-                self._raw.poll(POLL_SECONDS)
+                self._serve(self._raw.poll, POLL_SECONDS)
             except Exception:
                 # Without this thread nothing would ever be delivered again.
                 logger.exception("%s: a delivery callback raised", self._name)
+
+    def _serve(self, call: Callable[[float], int], timeout: float) -> int:
+        try:
+            return call(timeout)
+        except KafkaException as error:
+            # How the client reports a fatal error, instead of calling error_cb.
+            self.log.on_error(error.args[0])
+            return len(self._raw)
 
 
 def open_producer(

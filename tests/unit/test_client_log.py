@@ -41,8 +41,9 @@ def broker_away(log: ClientLog) -> None:
     fail(log, "_ALL_BROKERS_DOWN", "1/1 brokers are down")
 
 
-def statistics(*up: str) -> str:
-    return json.dumps({"brokers": {name: {"nodename": name, "state": "UP"} for name in up} | {"x": {"state": "DOWN"}}})
+def statistics(state: str, up_for_microseconds: int = 5_000_000) -> str:
+    broker = {"nodename": "127.0.0.1:9092", "state": state, "stateage": up_for_microseconds}
+    return json.dumps({"brokers": {"127.0.0.1:9092/1": broker}})
 
 
 def test_an_outage_costs_one_line_with_address_and_reason(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
@@ -91,10 +92,11 @@ def test_an_idle_client_sees_in_the_statistics_that_kafka_is_back(
     log: ClientLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker_away(log)
-    log.on_statistics(statistics())
+    log.on_statistics(statistics("CONNECT"))
+    log.on_statistics(statistics("UP", up_for_microseconds=900))
     assert isinstance(log.trouble, BrokerUnavailableError)
 
-    log.on_statistics(statistics("127.0.0.1:9092"))
+    log.on_statistics(statistics("UP"))
 
     assert log.trouble is None
     assert "back" in caplog.messages[-1]
@@ -127,8 +129,11 @@ def test_one_broker_of_several_is_news_only_if_it_stays_away(
     assert log.trouble is None
 
 
-def test_a_broker_that_hangs_up_at_once_may_want_tls_or_sasl(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
-    hung_up = "127.0.0.1:9093/bootstrap: Disconnected (after 1ms in state APIVERSION_QUERY)"
+@pytest.mark.parametrize("state", ["1ms in state APIVERSION_QUERY", "2ms in state UP"])
+def test_a_broker_that_hangs_up_at_once_may_want_tls_or_sasl(
+    log: ClientLog, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    hung_up = f"127.0.0.1:9093/bootstrap: Disconnected: connection closed by peer (after {state})"
     log.log(logging.INFO, "%s [%s] %s", "FAIL", "rdkafka#producer-1", f"[thrd:{hung_up}]: {hung_up}")
     fail(log, "_ALL_BROKERS_DOWN", "1/1 brokers are down")
 
