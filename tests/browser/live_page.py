@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from selenium.webdriver import Chrome
@@ -18,6 +19,7 @@ PASSWORD = "six-legs-and-a-back"
 class SeenEvent:
     """A row of the stream."""
 
+    key: str
     what: str
     topic: str
     readers: dict[str, int]
@@ -66,19 +68,25 @@ class LivePage:
         """All rows of the stream, read at one moment."""
         rows = self.driver.execute_script(
             """return Array.from(document.querySelectorAll('.events > li'), (row) => [
+                row.dataset.key,
                 row.querySelector('.what').textContent.replace(/\\s+/g, ' ').trim(),
                 row.querySelector('.topic').textContent,
                 Array.from(row.querySelectorAll('.reader'), (reader) => reader.textContent)])"""
         )
-        return [SeenEvent(what=what, topic=place.split("[")[0], readers=_readers(texts)) for what, place, texts in rows]
+        return [
+            SeenEvent(key=key, what=what, topic=place.split("[")[0], readers=_readers(texts))
+            for key, what, place, texts in rows
+        ]
 
-    def wait_for_event(self, what: str, readers: set[str], timeout: float = 20) -> SeenEvent:
+    def wait_for_event(
+        self, what: str, readers: set[str], timeout: float = 20, *, other_than: Collection[SeenEvent] = ()
+    ) -> SeenEvent:
         """The event, once all these services have read it."""
+        known = {event.key for event in other_than}
 
         def find() -> SeenEvent | None:
-            return next(
-                (event for event in self.events() if what in event.what and readers <= set(event.readers)), None
-            )
+            unknown = (event for event in self.events() if event.key not in known)
+            return next((event for event in unknown if what in event.what and readers <= set(event.readers)), None)
 
         event = wait_for(find, timeout, lambda: f"{what!r} at {readers} in {self.events()}")
         assert event is not None

@@ -119,5 +119,5 @@ def test_what_was_published_while_nothing_ran_is_counted_by_the_next_demo(
     search(30)
     demo = start_demo()
 
-    wait_for(lambda: ask(demo, COUNTED) == 90, 60, demo.process.tail)
-    assert ask(demo, SEEN_BY_ACTIVE_USERS) == 90
+    wait_for(lambda: ask(demo, COUNTED) >= 90 and ask(demo, SEEN_BY_ACTIVE_USERS) >= 90, 60, demo.process.tail)
+    assert (ask(demo, COUNTED), ask(demo, SEEN_BY_ACTIVE_USERS)) == (90, 90)
