@@ -18,6 +18,7 @@ from ..conf.values import ProducerSettings
 from ..errors import BrokerError
 from ..headers import Headers
 from . import property_names
+from .embedded import embedded_servers
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
@@ -60,9 +61,10 @@ class Pipeline:
 
     def __init__(self, settings: ProducerSettings, *, name: str, careful: bool = False) -> None:
         self._name = name
+        self._settings = settings
         self._properties = _properties(settings, careful=careful)
         self.log = _Log(name, self._properties)
-        self._producer = self._open(settings)
+        self._producer = self._open()
         self._closing = False
         self._in_flight: dict[int, int] = {}
         self.in_flight_bytes = 0
@@ -76,9 +78,14 @@ class Pipeline:
         return len(self._in_flight)
 
     @property
-    def servers(self) -> str:
-        """Where it looks for brokers."""
-        return str(self._properties.get("bootstrap.servers", ""))
+    def is_stranded(self) -> bool:
+        """Whether its broker can't come back: the embedded one listens elsewhere after each start."""
+        if self._settings.connection.transport != "embedded" or self.log.unreachable is None:
+            return False
+        try:
+            return bool(embedded_servers() != self._properties["bootstrap.servers"])
+        except BrokerError:
+            return False
 
     @property
     def unfinished_ids(self) -> list[int]:
@@ -164,8 +171,8 @@ class Pipeline:
             )
             self.failures.append(failure)
 
-    def _open(self, settings: ProducerSettings) -> Any:
-        if settings.connection.transport == "memory":
+    def _open(self) -> Any:
+        if self._settings.connection.transport == "memory":
             return MemoryProducer(memory_broker(), self._properties)
         try:
             return Producer({**self._properties, **self.log.options()})

@@ -29,7 +29,10 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Courier:
-    """What the active relay of a database does under one epoch. ``may_send`` says if it still is the active one."""
+    """What the active relay of a database does under one epoch.
+
+    ``may_send`` says if it still is the active one, as far as it knows; ``check_lease`` asks the database.
+    """
 
     def __init__(
         self,
@@ -39,13 +42,15 @@ class Courier:
         epoch: int,
         page_size: int,
         may_send: Callable[[], bool],
+        check_lease: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox = outbox
         self._producer = producer
-        self._epoch = epoch
+        self.epoch = epoch
         self._page_size = page_size
         self._may_send = may_send
+        self._check_lease = check_lease
         self._clock = clock
         self._destinations = Destinations(producer.partition_strategy, clock)
         self._pipeline: Pipeline | None = None
@@ -74,7 +79,7 @@ class Courier:
             return False
         pipeline.poll(0)
         moved = self._remove_acknowledged(pipeline)
-        if pipeline.failures or pipeline.broken:
+        if pipeline.failures or pipeline.broken or pipeline.is_stranded:
             self._start_again(pipeline)
             return True
         return self._send_more(pipeline) or moved
@@ -113,7 +118,7 @@ class Courier:
 
     def _start_again(self, pipeline: Pipeline) -> None:
         self._pipeline = None
-        pipeline.close(GRACE_AFTER_FAILURE_SECONDS)
+        pipeline.close(0 if pipeline.is_stranded else GRACE_AFTER_FAILURE_SECONDS)
         self._remove_acknowledged(pipeline)
         judged = self._judge(pipeline.failures)
         if pipeline.broken is not None and not judged:
@@ -127,9 +132,12 @@ class Courier:
     def _remove_acknowledged(self, pipeline: Pipeline) -> bool:
         if not pipeline.acknowledged:
             return False
-        # Taken only after the database has agreed: if it is away, they are removed when it is back.
-        self.relayed += self._outbox.delete(pipeline.acknowledged, self._epoch)
-        pipeline.take_acknowledged()
+        # Forgotten only after the database has agreed: if it is away, they are removed when it is back.
+        removed = self._outbox.delete(pipeline.acknowledged, self.epoch)
+        if removed < len(pipeline.take_acknowledged()):
+            # Discarded by somebody, or this relay is fenced.
+            self._check_lease()
+        self.relayed += removed
         self._pause_seconds = SHORTEST_PAUSE_SECONDS
         return True
 
@@ -236,7 +244,7 @@ class Courier:
         )
 
     def _refuse(self, row_id: int, error: KafkaIntegrationError) -> None:
-        if self._outbox.refuse(row_id, str(error), self._epoch):
+        if self._outbox.refuse(row_id, str(error), self.epoch):
             logger.error(
                 "Outbox message #%d of %s was refused and holds its key until it is retried or discarded. %s",
                 row_id,

@@ -11,6 +11,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import connections, reset_queries
 
 from ..conf.values import Settings
+from ..models import OutboxMessage
 from .backlog import find_backlog
 from .courier import Courier
 from .lease import Lease
@@ -22,6 +23,7 @@ logger = logging.getLogger("kafka_integration.relay")
 REPORT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 3.0
 OUTAGE_PAUSE_SECONDS = 1.0
+NO_TABLES_PAUSE_SECONDS = 5.0
 
 
 class Relay:
@@ -46,6 +48,7 @@ class Relay:
         self._courier: Courier | None = None
         self._is_standing_by = False
         self._down_since: float | None = None
+        self._has_tables: bool | None = None
         self._last_id: int | None = None
         self._report_at = clock() + REPORT_SECONDS
         self._reported = 0
@@ -60,6 +63,9 @@ class Relay:
         if not self._lease.hold():
             self._stand_by()
             return False
+        if self._courier is not None and self._courier.epoch != self._lease.epoch:
+            # Lost and taken again between two looks: what the old epoch had under way is another's already.
+            self._drop_courier()
         courier = self._courier or self._take_up()
         busy = courier.step()
         self._report(courier)
@@ -72,17 +78,36 @@ class Relay:
                 if self._run_turn(once):
                     break
         finally:
-            self._end()
+            self.finish()
 
     def stop(self) -> None:
         """Let ``run()`` finish what is under way, within its few seconds, and return. For any thread."""
         self._stop.set()
+
+    def finish(self) -> None:
+        """Take the last acknowledgements, let go of the lease, close connections: the end of ``run()``."""
+        try:
+            if self._courier is not None:
+                self._courier.stop(STOP_GRACE_SECONDS)
+            self._lease.release()
+            if self._has_tables:
+                self._log_what_is_left()
+        except DatabaseLayerError as error:
+            logger.warning("The relay of database %s could not tidy up: %s", self.alias, str(error).strip())
+        finally:
+            if self._listener is not None:
+                self._listener.close()
+            connections[self.alias].close()
 
     # --- Turns
 
     def _run_turn(self, once: bool) -> bool:
         """True when there is nothing left to do, which only ``once`` can know."""
         try:
+            if not self._find_tables():
+                if not once:
+                    self._stop.wait(NO_TABLES_PAUSE_SECONDS)
+                return once
             if once and self._last_id is None:
                 self._last_id = self._outbox.last_id()
             busy = self.turn()
@@ -96,6 +121,19 @@ class Relay:
         if not busy and not done:
             self._wait()
         return done
+
+    def _find_tables(self) -> bool:
+        if self._has_tables is not True:
+            connection = connections[self.alias]
+            found = OutboxMessage._meta.db_table in connection.introspection.table_names()
+            if not found and self._has_tables is None:
+                logger.info(
+                    "Database %s has no outbox: nothing is relayed from it until manage.py migrate --database %s",
+                    self.alias,
+                    self.alias,
+                )
+            self._has_tables = found
+        return self._has_tables
 
     def _wait(self) -> None:
         seconds = self._settings.outbox.poll_interval_seconds
@@ -125,6 +163,7 @@ class Relay:
             epoch=self._lease.epoch,
             page_size=self._settings.outbox.batch_size,
             may_send=self._may_send,
+            check_lease=self._lease.check,
             clock=self._clock,
         )
         return self._courier
@@ -133,17 +172,18 @@ class Relay:
         return self._lease.is_valid and not self._stop.is_set()
 
     def _stand_by(self) -> None:
-        if self._courier is not None:
-            logger.warning(
-                "This relay was too slow to keep its lease on database %s: another one is active now.", self.alias
-            )
-            self._courier.abandon()
-            self._courier = None
+        self._drop_courier()
         if not self._is_standing_by:
             self._is_standing_by = True
             logger.info("Another relay is active on database %s: standing by.", self.alias)
 
-    # --- Outages, end, reports
+    def _drop_courier(self) -> None:
+        if self._courier is not None:
+            logger.warning("This relay was too slow to keep its lease on database %s.", self.alias)
+            self._courier.abandon()
+            self._courier = None
+
+    # --- Outages, reports
 
     def _wait_out(self, error: Exception) -> None:
         if self._down_since is None:
@@ -161,19 +201,6 @@ class Relay:
         if self._down_since is not None:
             logger.info("Database %s is back after %.0f s.", self.alias, self._clock() - self._down_since)
             self._down_since = None
-
-    def _end(self) -> None:
-        try:
-            if self._courier is not None:
-                self._courier.stop(STOP_GRACE_SECONDS)
-            self._lease.release()
-            self._log_what_is_left()
-        except DatabaseLayerError as error:
-            logger.warning("The relay of database %s could not tidy up: %s", self.alias, str(error).strip())
-        finally:
-            if self._listener is not None:
-                self._listener.close()
-            connections[self.alias].close()
 
     def _log_what_is_left(self) -> None:
         relayed = self._courier.relayed if self._courier else 0

@@ -1,0 +1,30 @@
+"""``manage.py runrelay``: takes what was published from the outbox to Kafka."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...conf import get_settings
+from ...errors import ConfigurationError
+from ...operating.relays import run_relays
+from ...operating.stopping import StopRequest
+
+
+class Command(BaseCommand):
+    help = "Relays the outbox: what publish() and @publishes wrote goes to Kafka, once its transaction has committed."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="relay what is there now, then exit with status 0")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = StopRequest()
+        stop.install()
+        try:
+            status = run_relays(get_settings(), stop, once=options["once"])
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        if status:
+            sys.exit(status)

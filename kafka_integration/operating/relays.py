@@ -1,0 +1,83 @@
+"""The process of ``runrelay``: one relay for each database that has an outbox, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from time import monotonic
+
+from django.conf import settings as django_settings
+from django.db import connections, router
+
+from ..conf.values import Settings
+from ..models import OutboxMessage
+from ..producing.partitioners import load_partitioner
+from ..producing.relay import STOP_GRACE_SECONDS, Relay
+from .runner import FAILED, LOOK_SECONDS, STOPPED
+from .stopping import FORCED, StopRequest
+
+logger = logging.getLogger("kafka_integration.relay")
+
+# Beyond what a relay waits for acknowledgements: for its last statements.
+TIDYING_SECONDS = 1.5
+VENDORS = frozenset({"postgresql", "sqlite"})
+
+
+def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> int:
+    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status.
+
+    If one fails for a reason that waiting doesn't heal, all of them end, and the status says so.
+    """
+    # A strategy that can't be imported is said now, and not by each row.
+    load_partitioner(settings.producer.partition_strategy)
+    relays = [_Thread(Relay(alias, settings), once=once) for alias in find_outboxes(settings)]
+    for relay in relays:
+        relay.start()
+    while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):
+        if stop.wait(LOOK_SECONDS):
+            break
+    return _finish(relays)
+
+
+def find_outboxes(settings: Settings) -> list[str]:
+    """The databases in which something may be published: each once, under its first alias."""
+    roundabout = set(settings.outbox.direct_aliases.values())
+    found: dict[tuple[str, ...], str] = {}
+    for alias in django_settings.DATABASES:
+        connection = connections[alias]
+        wanted = connection.vendor in VENDORS and router.allow_migrate_model(alias, OutboxMessage)
+        if wanted and alias not in roundabout:
+            place = tuple(str(connection.settings_dict.get(name, "")) for name in ("ENGINE", "HOST", "PORT", "NAME"))
+            found.setdefault(place, alias)
+    return list(found.values())
+
+
+class _Thread(threading.Thread):
+    """One relay at work; ``failure`` is what it did not expect."""
+
+    def __init__(self, relay: Relay, *, once: bool) -> None:
+        super().__init__(name=f"relay-{relay.alias}", daemon=True)
+        self.relay = relay
+        self.failure: BaseException | None = None
+        self._once = once
+
+    def run(self) -> None:
+        try:
+            self.relay.run(once=self._once)
+        except BaseException as error:
+            self.failure = error
+            logger.exception("The relay of database %s failed", self.relay.alias)
+
+
+def _finish(relays: Sequence[_Thread]) -> int:
+    for relay in relays:
+        relay.relay.stop()
+    deadline = monotonic() + STOP_GRACE_SECONDS + TIDYING_SECONDS
+    for relay in relays:
+        relay.join(max(0.0, deadline - monotonic()))
+    late = [relay.relay.alias for relay in relays if relay.is_alive()]
+    if late:
+        logger.error("Leaving without an answer of database %s; another relay takes over.", ", ".join(late))
+        return FORCED
+    return FAILED if any(relay.failure for relay in relays) else STOPPED

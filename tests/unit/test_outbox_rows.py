@@ -1,0 +1,143 @@
+"""Which rows of the outbox may be sent next, and what is known about those that wait."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from kafka_integration.headers import dump_headers
+from kafka_integration.models import OutboxMessage, RelayLease
+from kafka_integration.producing.backlog import find_backlog, oldest_unrelayed, warn_if_unattended
+from kafka_integration.producing.lease import Lease
+from kafka_integration.producing.outbox import Outbox, OutboxRow
+
+pytestmark = pytest.mark.django_db
+
+
+def add(topic: str = "t", key: bytes | None = b"k", value: bytes | None = b"v", *, refused: bool = False) -> int:
+    row = OutboxMessage.objects.create(
+        topic=topic, key=key, value=value, refused_at=timezone.now() if refused else None
+    )
+    return row.pk
+
+
+def read(limit: int = 100, max_bytes: int = 10**6, **options: object) -> list[OutboxRow]:
+    return Outbox("default").read(limit, max_bytes=max_bytes, **options)  # type: ignore[arg-type]  # the tests' own
+
+
+def ids(**options: object) -> list[int]:
+    return [row.id for row in read(**options)]  # type: ignore[arg-type]  # the tests' own
+
+
+def test_rows_come_oldest_first_and_no_more_than_asked_for() -> None:
+    first, second, _ = add(), add(), add()
+
+    assert ids(limit=2) == [first, second]
+
+
+def test_a_row_comes_as_it_was_written() -> None:
+    headers = [("a", b"text"), ("b", b"\xff\x00"), ("c", None)]
+    pk = OutboxMessage.objects.create(
+        topic="t", key=b"\x00", value=None, headers=dump_headers(headers), partition=3, timestamp_ms=5
+    ).pk
+
+    assert read() == [OutboxRow(pk, "t", b"\x00", None, headers, 3, 5)]
+
+
+def test_rows_under_way_and_topics_that_wait_are_left_out() -> None:
+    under_way, _, free = add(), add("waiting"), add()
+
+    assert ids(without_ids=[under_way], without_topics=["waiting"]) == [free]
+
+
+def test_a_refused_row_holds_the_later_rows_of_its_topic_and_key() -> None:
+    earlier = add(key=b"k")
+    add(key=b"k", refused=True)
+    add(key=b"k")
+    other_key = add(key=b"other")
+    other_topic = add("other", key=b"k")
+
+    assert ids() == [earlier, other_key, other_topic]
+
+
+def test_a_refused_row_without_a_key_holds_nothing() -> None:
+    add(key=None, refused=True)
+    free = add(key=None)
+
+    assert ids() == [free]
+
+
+def test_an_empty_key_is_a_key() -> None:
+    add(key=b"", refused=True)
+    add(key=b"")
+
+    assert ids() == []
+
+
+def test_a_page_is_bounded_by_bytes_but_never_empty() -> None:
+    first = add(value=b"x" * 900)
+    second = add(value=b"x" * 900)
+    add(value=b"x" * 900)
+
+    assert ids(max_bytes=1000) == [first, second]
+    assert ids(max_bytes=1) == [first]
+
+
+def test_thousands_of_rows_under_way_are_one_parameter() -> None:
+    free = add()
+
+    with CaptureQueriesContext(connection) as queries:
+        found = ids(without_ids=range(10**9, 10**9 + 40_000))
+
+    assert found == [free]
+    assert len(queries) == 1
+
+
+def test_an_empty_outbox_says_so() -> None:
+    backlog = find_backlog("default")
+
+    assert backlog.is_empty
+    assert str(backlog) == "The outbox is empty."
+    assert oldest_unrelayed("default") is None
+
+
+def test_the_oldest_row_that_was_not_refused_has_the_age() -> None:
+    OutboxMessage.objects.filter(pk=add(refused=True)).update(created_at="2020-01-01T00:00:00Z")
+    add()
+
+    backlog = find_backlog("default")
+
+    assert backlog.oldest_seconds is not None
+    assert 0 <= backlog.oldest_seconds < 60
+    assert backlog.refused == 1
+
+
+def test_rows_that_age_without_a_relay_are_unattended(caplog: pytest.LogCaptureFixture) -> None:
+    add()
+    OutboxMessage.objects.update(created_at="2020-01-01T00:00:00Z")
+
+    assert warn_if_unattended("default")
+    assert "manage.py runrelay" in caplog.text
+
+
+def test_rows_that_age_under_a_relay_are_attended(caplog: pytest.LogCaptureFixture) -> None:
+    add()
+    OutboxMessage.objects.update(created_at="2020-01-01T00:00:00Z")
+    Lease("default", seconds=10, holder="relay").hold()
+
+    assert find_backlog("default").holder == "relay"
+    assert not warn_if_unattended("default")
+
+
+def test_a_lease_that_ran_out_is_nobodys() -> None:
+    RelayLease.objects.create(name="outbox", holder="gone", epoch=1, expires_at="2020-01-01T00:00:00Z")
+
+    assert find_backlog("default").holder == ""
+
+
+def test_a_fresh_row_is_no_reason_to_warn() -> None:
+    add()
+
+    assert not warn_if_unattended("default")
