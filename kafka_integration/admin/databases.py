@@ -1,0 +1,70 @@
+"""Which of several databases a page of the admin is about: by a parameter in its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+DATABASE = "database"
+
+
+class DatabaseChoice:
+    """One of the aliases that ``known()`` gives: the first, unless the request asks for another."""
+
+    def __init__(self, known: Callable[[], Sequence[str]]) -> None:
+        self.known = known
+
+    def of(self, request: HttpRequest) -> str:
+        known = self.known()
+        asked = request.GET.get(DATABASE)
+        return asked if asked in known else known[0]
+
+    def url(self, url: str, request: HttpRequest) -> str:
+        """The URL for the same database as the request's; without a word about it where there is only one."""
+        return f"{url}?{urlencode({DATABASE: self.of(request)})}" if len(self.known()) > 1 else url
+
+
+class DatabaseFilter(SimpleListFilter):
+    """Shown only where there are several. Subclasses name their choice."""
+
+    title = _("database")
+    parameter_name = DATABASE
+    choice: DatabaseChoice
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        known = self.choice.known()
+        return [(alias, alias) for alias in known] if len(known) > 1 else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset
+
+    def choices(self, changelist: ChangeList) -> Any:
+        known = self.choice.known()
+        for choice in list(super().choices(changelist))[1:]:
+            is_first = choice["display"] == known[0] and self.value() not in known
+            yield {**choice, "selected": choice["selected"] or is_first}
+
+
+class ClampedList(ChangeList):
+    """A list whose page numbers are clamped, and whose links stay in their database."""
+
+    choice: DatabaseChoice
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self._request = request
+        super().__init__(request, *args, **kwargs)
+
+    def get_results(self, request: HttpRequest) -> None:
+        paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+        self.page_num = max(1, min(self.page_num, paginator.num_pages))
+        super().get_results(request)
+
+    def url_for_result(self, result: Model) -> str:
+        return self.choice.url(super().url_for_result(result), self._request)

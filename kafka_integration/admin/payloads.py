@@ -1,0 +1,26 @@
+"""Keys, values and headers in the admin: text where they are, hexadecimal where not, and never markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.html import format_html, format_html_join
+
+from ..headers import load_headers
+from ..operating.dead_letter_texts import escaped, legible
+
+LINES = "\n\t"
+
+
+def payload_block(data: bytes | memoryview | None) -> str:
+    """Bytes as a block of text."""
+    return format_html('<pre class="kafka-block">{}</pre>', legible(data, keep=LINES))
+
+
+def headers_table(dumped: Any) -> str:
+    """Headers in their order, as ``headers.dump_headers`` wrote them."""
+    rows = [(escaped(name), legible(value)) for name, value in load_headers(dumped)]
+    if not rows:
+        return "-"
+    cells = format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows)
+    return format_html('<table class="kafka-headers"><tbody>{}</tbody></table>', cells)

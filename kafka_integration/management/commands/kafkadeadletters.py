@@ -1,0 +1,189 @@
+"""``manage.py kafkadeadletters``: see, replay, discard and purge messages that failed for good."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from ...conf import get_settings
+from ...errors import KafkaIntegrationError
+from ...models import DeadLetter
+from ...operating import dead_letters
+from ...operating.dead_letter_texts import as_full_json, as_json, as_line, as_page
+from ...operating.dead_letters import Change, Selection
+
+LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
+
+
+def days(text: str) -> float:
+    """An argument's type: how many days, fractions too."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1_000_000:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 0 to 1000000")
+    return number
+
+
+class Command(BaseCommand):
+    help = "Shows the messages that failed for good, and replays, discards or purges them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|replay|discard|purge")
+        listing = self._action(actions, "list", "list those that wait for somebody, the newest first")
+        self._add_filters(listing)
+        listing.add_argument("--state", choices=[*DeadLetter.State, "all"], help="those in this state instead")
+        listing.add_argument("--limit", type=int, metavar="N", help="at most the N newest")
+        showing = self._action(actions, "show", "show one with its payload and traceback")
+        showing.add_argument("ids", nargs=1, metavar="ID")
+        for name, text in (
+            ("replay", "have the running consumers of their groups handle them once more"),
+            ("discard", "give them up; they can be had back by replay ID until they are purged"),
+        ):
+            action = self._action(actions, name, text)
+            action.add_argument("ids", nargs="*", metavar="ID")
+            self._add_filters(action)
+            action.add_argument("--all", action="store_true", help="all that wait for somebody")
+        purging = self._action(actions, "purge", "delete those that were handled or discarded long ago")
+        purging.add_argument(
+            "--older-than",
+            type=days,
+            metavar="DAYS",
+            help='settled more than DAYS days ago (default: KAFKA["dead_letter_retention_days"])',
+        )
+
+    def _action(self, actions: Any, name: str, text: str) -> CommandParser:
+        parser: CommandParser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        parser.add_argument("--database", metavar="ALIAS", help="in this database only")
+        return parser
+
+    def _add_filters(self, parser: CommandParser) -> None:
+        for name in ("consumer", "group", "topic"):
+            parser.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            databases = self._databases(options["database"])
+            getattr(self, f"_{options['action']}")(databases, options)
+        except KafkaIntegrationError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"the table of dead letters can't be read (manage.py migrate makes it): {error}".strip()) from error
+
+    def _list(self, databases: list[str], options: dict[str, Any]) -> None:
+        state = options["state"]
+        states = () if state == "all" else (state,) if state else dead_letters.UNSETTLED
+        selection = _selection(options, states=states)
+        if options["json"]:
+            self._write_list(as_json(letter) for letter in _letters(selection, databases, options["limit"]))
+            return
+        count = 0
+        for letter in _letters(selection, databases, options["limit"], without=LONG_FIELDS):
+            count += 1
+            self.stdout.write(as_line(letter))
+        if not count:
+            self.stderr.write("No dead letters.")
+
+    def _show(self, databases: list[str], options: dict[str, Any]) -> None:
+        selection, database = _selection(options), _only(databases)
+        dead_letters.require_all(selection, database)
+        letter = selection.of(database).get()
+        if options["json"]:
+            self.stdout.write(json.dumps(as_full_json(letter), indent=2))
+            return
+        for line in as_page(letter):
+            self.stdout.write(line)
+
+    def _replay(self, databases: list[str], options: dict[str, Any]) -> None:
+        changes = self._change(databases, options, dead_letters.request_replay)
+        self._report(options, changes, "to be replayed, by the running consumers of their groups")
+
+    def _discard(self, databases: list[str], options: dict[str, Any]) -> None:
+        self._report(options, self._change(databases, options, dead_letters.discard), "discarded")
+
+    def _purge(self, databases: list[str], options: dict[str, Any]) -> None:
+        older_than = options["older_than"]
+        if older_than is None:
+            older_than = get_settings().dead_letter_retention_days
+        if older_than is None:
+            raise CommandError('Say --older-than DAYS, or set KAFKA["dead_letter_retention_days"].')
+        deleted = sum(dead_letters.purge(database, older_than) for database in databases)
+        self.stdout.write(json.dumps({"deleted": deleted}) if options["json"] else f"{deleted} deleted.")
+
+    def _change(self, databases: list[str], options: dict[str, Any], operation: Any) -> list[Change]:
+        selection = _selection(options, states=() if options["ids"] else dead_letters.UNSETTLED)
+        filters = [name for name in ("consumer", "group", "topic") if options[name] is not None]
+        if options["ids"]:
+            if options["all"] or filters:
+                raise CommandError("Give either ids, or --all, --consumer, --group, --topic.")
+            databases = [_only(databases)]
+            dead_letters.require_all(selection, databases[0])
+        elif not options["all"] and not filters:
+            raise CommandError("Say which: ids, --consumer, --group, --topic, or --all.")
+        return [operation(selection, database) for database in databases]
+
+    def _report(self, options: dict[str, Any], changes: list[Change], what: str) -> None:
+        changed, left_alone = sum(c.changed for c in changes), sum(c.left_alone for c in changes)
+        if options["json"]:
+            ids = [id for change in changes for id in change.changed_ids]
+            self.stdout.write(json.dumps({"changed": changed, "left_alone": left_alone, "ids": ids}))
+            return
+        self.stdout.write(f"{changed} {what}.")
+        if left_alone:
+            self.stderr.write(f"{left_alone} left alone: settled or asked for already, or being replayed just now.")
+
+    def _databases(self, alias: str | None) -> list[str]:
+        known = dead_letters.databases()
+        if alias is None:
+            return known
+        if alias not in known:
+            raise CommandError(f'No consumer keeps dead letters in database "{alias}", only in: {", ".join(known)}.')
+        return [alias]
+
+    def _write_list(self, items: Iterable[dict[str, Any]]) -> None:
+        # One at a time: payloads may be large, and many.
+        before = "["
+        for item in items:
+            self.stdout.write(before + json.dumps(item), ending="\n")
+            before = ","
+        self.stdout.write("[]" if before == "[" else "]")
+
+
+def _letters(
+    selection: Selection, databases: list[str], limit: int | None, without: tuple[str, ...] = ()
+) -> Iterator[DeadLetter]:
+    for database in databases:
+        letters = selection.of(database).defer(*without) if without else selection.of(database)
+        yield from (letters if limit is None else letters[: max(0, limit)]).iterator(chunk_size=100)
+
+
+def _selection(options: dict[str, Any], states: Iterable[str] = ()) -> Selection:
+    return Selection(
+        ids=_ids(options.get("ids") or []) or None,
+        states=tuple(states),
+        consumer=options.get("consumer"),
+        group=options.get("group"),
+        topic=options.get("topic"),
+    )
+
+
+def _ids(texts: list[str]) -> list[int]:
+    bad = [text for text in texts if not (str(text).isascii() and str(text).isdigit() and len(str(text)) < 20)]
+    if bad:
+        raise CommandError(f"{bad[0]!r} is no id of a dead letter: ids are whole numbers, as list shows them.")
+    return [int(text) for text in texts]
+
+
+def _only(databases: list[str]) -> str:
+    if len(databases) > 1:
+        raise CommandError(
+            f"Dead letters are kept in several databases, where ids repeat: add --database {' or '.join(databases)}."
+        )
+    return databases[0]

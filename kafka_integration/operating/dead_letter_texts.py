@@ -1,0 +1,112 @@
+"""Dead letters as people and programs read them: nothing in a payload can steer a terminal or a page."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+from ..headers import load_headers
+from ..models import DeadLetter
+
+SHOWN_BYTES = 10_000
+
+
+def as_json(letter: DeadLetter) -> dict[str, Any]:
+    """What ``list --json`` prints: text where it is UTF-8, ``{"base64": …}`` where it is not."""
+    return {
+        "id": letter.pk,
+        "consumer": letter.consumer,
+        "group": letter.group,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "key": _text_or_base64(letter.key),
+        "value": _text_or_base64(letter.value),
+        "headers": [[name, _text_or_base64(value)] for name, value in load_headers(letter.headers)],
+        "attempts": letter.attempts,
+        "exception": letter.exception,
+        "at": letter.failed_at.isoformat(),
+    }
+
+
+def as_full_json(letter: DeadLetter) -> dict[str, Any]:
+    """What ``show --json`` prints: all there is."""
+    return {
+        **as_json(letter),
+        "state": letter.state,
+        "topic_id": letter.topic_id,
+        "timestamp_ms": letter.timestamp_ms,
+        "timestamp_type": letter.timestamp_type,
+        "reason": letter.reason,
+        "traceback": letter.traceback,
+        "replayed_at": letter.replayed_at and letter.replayed_at.isoformat(),
+        "settled_at": letter.settled_at and letter.settled_at.isoformat(),
+    }
+
+
+def as_line(letter: DeadLetter) -> str:
+    """One line of ``list``, without the payload."""
+    state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
+    return escaped(
+        f"{letter.pk}  {letter.failed_at:%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
+        f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{state}"
+    )
+
+
+def as_page(letter: DeadLetter) -> Iterator[str]:
+    """The lines of ``show``."""
+    facts = {
+        "dead letter": f"{letter.pk}, {letter.get_state_display()}",
+        "consumer": f"{letter.consumer}, group {letter.group}",
+        "message": f"{letter.topic}[{letter.partition}]@{letter.offset}",
+        "failed at": f"{letter.failed_at:%Y-%m-%d %H:%M:%S %Z}, attempts: {letter.attempts}",
+        "replayed at": f"{letter.replayed_at:%Y-%m-%d %H:%M:%S %Z}" if letter.replayed_at else "never",
+        "exception": letter.exception,
+        "reason": letter.reason or "not kept",
+        "key": legible(letter.key),
+        **{f"header {name}": legible(value) for name, value in load_headers(letter.headers)},
+        "value": legible(letter.value),
+    }
+    for name, fact in facts.items():
+        yield escaped(f"{name}: {fact}")
+    yield from map(escaped, letter.traceback.splitlines())
+
+
+def legible(data: bytes | memoryview | None, *, keep: str = "") -> str:
+    """Bytes as text without control characters (but those to ``keep``), in hexadecimal where they are not UTF-8."""
+    if data is None:
+        return "(null)"
+    whole = bytes(data)
+    shown = whole[:SHOWN_BYTES]
+    text = _decoded(shown, is_whole=len(shown) == len(whole))
+    rest = f" … ({len(whole)} bytes in all)" if len(whole) > len(shown) else ""
+    if text is None:
+        return f"{shown.hex(' ')}{rest} (hexadecimal: not UTF-8)"
+    return f"{escaped(text, keep=keep)}{rest}" if text else "(empty)"
+
+
+def escaped(text: str, *, keep: str = "") -> str:
+    """Text in which nothing is left that a terminal obeys: control, direction and other invisible characters."""
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _decoded(data: bytes, *, is_whole: bool) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        # Cut off within a character, which is no fault of the text.
+        if not is_whole and error.start > len(data) - 4:
+            return data[: error.start].decode()
+        return None
+
+
+def _text_or_base64(data: bytes | memoryview | None) -> str | dict[str, str] | None:
+    if data is None:
+        return None
+    try:
+        return bytes(data).decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode()}

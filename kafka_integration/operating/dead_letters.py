@@ -1,0 +1,124 @@
+"""What operators do with dead letters, for the command and the admin: find, replay, discard, purge.
+
+They live in the database of their consumer, so there may be several tables; an id means one of them only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from ..conf import get_settings
+from ..consuming.retention import PAGE, delete_settled
+from ..errors import KafkaIntegrationError
+from ..models import DeadLetter
+
+MAX_ID = 2**63 - 1
+
+State = DeadLetter.State
+UNSETTLED = (State.PARKED, State.REPLAY)
+# A discarded one can be had back, as long as it has not been purged.
+REPLAYABLE = (State.PARKED, State.DISCARDED)
+
+
+class UnknownDeadLetterError(KafkaIntegrationError):
+    """There is no dead letter of some id; ``ids`` says which."""
+
+    def __init__(self, ids: Collection[int], database: str) -> None:
+        self.ids = sorted(ids)
+        shown = ", ".join(map(str, self.ids[:10])) + (", …" if len(self.ids) > 10 else "")
+        super().__init__(
+            f'there is no dead letter {shown} in database "{database}": it may have been purged; '
+            "kafkadeadletters list shows those there are"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which dead letters are meant; every field that is given narrows it. Without ``states`` all states."""
+
+    ids: Collection[int] | None = None
+    states: Collection[str] = ()
+    consumer: str | None = None
+    group: str | None = None
+    topic: str | None = None
+
+    def of(self, database: str) -> QuerySet[DeadLetter]:
+        """The dead letters in one database, the newest first."""
+        given = {"consumer": self.consumer, "group": self.group, "topic": self.topic}
+        letters = DeadLetter.objects.using(database).filter(**{k: v for k, v in given.items() if v is not None})
+        if self.ids is not None:
+            letters = letters.filter(pk__in=[id for id in self.ids if 0 < id <= MAX_ID])
+        return letters.filter(state__in=self.states) if self.states else letters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """How many dead letters an operation was for, and which of them it changed."""
+
+    found: int
+    changed_ids: tuple[int, ...]
+
+    @property
+    def changed(self) -> int:
+        return len(self.changed_ids)
+
+    @property
+    def left_alone(self) -> int:
+        return self.found - self.changed
+
+
+def databases() -> list[str]:
+    """The aliases that hold dead letters: those of the configured consumers, the usual one first."""
+    aliases = {consumer.database for consumer in get_settings().consumers.values()} or {"default"}
+    return sorted(aliases, key=lambda alias: (alias != "default", alias))
+
+
+def require_all(selection: Selection, database: str) -> None:
+    """``UnknownDeadLetterError`` unless every id that is named is there."""
+    wanted = set(selection.ids or ())
+    missing = wanted - set(Selection(ids=wanted).of(database).values_list("pk", flat=True))
+    if missing:
+        raise UnknownDeadLetterError(missing, database)
+
+
+def request_replay(selection: Selection, database: str) -> Change:
+    """Ask the running consumers of their groups to handle them once more; what is settled is left alone.
+
+    Asking twice is asking once. Discarded ones come back only where they are named, by ids or as a state.
+    """
+    states = REPLAYABLE if selection.ids is not None or selection.states else (State.PARKED,)
+    return _change(selection, database, Q(state__in=states), state=State.REPLAY, settled_at=None)
+
+
+def discard(selection: Selection, database: str) -> Change:
+    """Give them up: they are kept until they are purged. One that is being replayed just now is left alone."""
+    is_taken = Q(state=State.REPLAY, leased_until__gt=Now()) & ~Q(lease_holder="")
+    may_go = Q(state__in=UNSETTLED) & ~is_taken
+    return _change(selection, database, may_go, state=State.DISCARDED, settled_at=Now())
+
+
+def purge(database: str, older_than_days: float) -> int:
+    """Delete what was handled or discarded more than so many days ago; how many were deleted."""
+    deleted = page = delete_settled(database, older_than_days, PAGE)
+    while page == PAGE:
+        page = delete_settled(database, older_than_days, PAGE)
+        deleted += page
+    return deleted
+
+
+def _change(selection: Selection, database: str, may_change: Q, **values: object) -> Change:
+    with transaction.atomic(using=database):
+        letters = selection.of(database)
+        found = letters.count()
+        # Locked first: what the admin's log names is what was changed.
+        changing = letters.filter(may_change).order_by("pk").select_for_update()
+        ids = list(changing.values_list("pk", flat=True))
+        for start in range(0, len(ids), PAGE):
+            page = DeadLetter.objects.using(database).filter(pk__in=ids[start : start + PAGE])
+            page.update(leased_until=None, lease_holder="", **values)
+    return Change(found=found, changed_ids=tuple(ids))
