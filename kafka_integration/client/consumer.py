@@ -5,6 +5,7 @@ Everything here belongs to the loop's thread, and the callbacks run in it, insid
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -155,8 +156,18 @@ class ConsumerClient:
         # Waiting commits are reported here, whether or not librdkafka calls on_commit for them as well.
         self._listener.committed(dict(offsets), None if error is None else self._translated(error))
 
-    def close(self) -> None:
-        """Leave the group; callbacks for what is still assigned run in here."""
+    def close(self, timeout: float) -> bool:
+        """Leave the group; callbacks for what is still assigned run in here. False if that took too long.
+
+        A thread of its own, as closing has no time-out: while the group waits for another member, the broker
+        answers no request to leave.
+        """
+        thread = threading.Thread(target=self._close, name=f"close-{self._settings.name}", daemon=True)
+        thread.start()
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    def _close(self) -> None:
         with suppress(KafkaException, RuntimeError):
             self._consumer.close()
 

@@ -31,6 +31,7 @@ POLL_SECONDS = 0.5
 """Not longer: Python's signal handlers wait for the end of a poll."""
 BUSY_POLL_SECONDS = 0.02
 LAST_COMMIT_SECONDS = 3.0
+CLOSE_SECONDS = 4.0
 
 
 class Phase(Enum):
@@ -230,7 +231,8 @@ class ConsumerLoop:
         while not self._lanes.is_idle:
             client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
         self._commit_last(client)
-        client.close()
+        if not client.close(CLOSE_SECONDS):
+            logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self.settings.name)
 
     def _commit_last(self, client: ConsumerClient) -> None:
         self._commits.commit(client, self._assignment)

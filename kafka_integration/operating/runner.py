@@ -15,6 +15,8 @@ from typing import NoReturn
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
+from ..consuming.redaction import describe, summarize
+from ..errors import KafkaIntegrationError
 from .stopping import FORCED, StopRequest
 
 logger = logging.getLogger(__name__)
@@ -91,4 +93,6 @@ def _finish(loops: list[ConsumerLoop], threads: list[threading.Thread]) -> int:
 def _log_faults(loops: Iterable[ConsumerLoop]) -> None:
     for loop in loops:
         if loop.fault is not None:
-            logger.error("consumer %s failed: %s", loop.settings.name, loop.fault or repr(loop.fault))
+            logger.error("consumer %s failed: %s", loop.settings.name, summarize(loop.fault))
+            if not isinstance(loop.fault, KafkaIntegrationError):
+                logger.error("%s", describe(loop.fault).traceback)
