@@ -53,9 +53,9 @@ class Reloader:
     def run(self) -> int:
         self._stop.install()
         while True:
-            seen = _times()
+            code = _Code()
             self._child = child = self._start()
-            changed = self._wait(child, seen)
+            changed = self._wait(child, code)
             if child.poll() is None:
                 child.terminate()
             # Asked to stop before it had installed its handlers, it ends by the signal: as asked as well.
@@ -69,7 +69,7 @@ class Reloader:
         env = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
         return subprocess.Popen(self._command, env=env, start_new_session=True)
 
-    def _wait(self, child: subprocess.Popen[bytes], seen: dict[Path, float]) -> Path | None:
+    def _wait(self, child: subprocess.Popen[bytes], code: _Code) -> Path | None:
         """The file that changed, None if there is no more to do. A child that failed is mended by a change."""
         has_said = False
         while not self._stop.wait(LOOK_SECONDS):
@@ -79,9 +79,7 @@ class Reloader:
             if status is not None and not has_said:
                 logger.error("it ended with status %d; waiting for a change of the code", status)
                 has_said = True
-            now = _times()
-            changed = next((path for path in now.keys() | seen.keys() if seen.get(path) != now.get(path)), None)
-            if changed is not None:
+            if changed := code.find_change():
                 return changed
         return None
 
@@ -91,16 +89,34 @@ class Reloader:
                 os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def _times() -> dict[Path, float]:
+class _Code:
+    """What the files looked like: those of all modules loaded here, and of the project's apps, loaded or not.
+
+    A module that can't be imported is the one that will change.
+    """
+
+    def __init__(self) -> None:
+        self._loaded = _times(iter_all_python_module_files())
+        self._own = _times(_files_of_apps())
+
+    def find_change(self) -> Path | None:
+        # Compared with what was loaded then: this process goes on importing.
+        return _first_change(self._loaded, _times(self._loaded)) or _first_change(self._own, _times(_files_of_apps()))
+
+
+def _first_change(before: dict[Path, float], now: dict[Path, float]) -> Path | None:
+    return next((path for path in before.keys() | now.keys() if before.get(path) != now.get(path)), None)
+
+
+def _times(paths: Iterable[Path]) -> dict[Path, float]:
     times = {}
-    for path in {*iter_all_python_module_files(), *_files_of_apps()}:
+    for path in paths:
         with suppress(OSError):
             times[path] = path.stat().st_mtime
     return times
 
 
 def _files_of_apps() -> Iterator[Path]:
-    """The project's own code, loaded or not: a module that can't be imported is the one that will change."""
     installed = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
     for app in apps.get_app_configs():
         if not any(Path(app.path).is_relative_to(folder) for folder in installed):

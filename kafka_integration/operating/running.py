@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..conf.values import ConsumerSettings, Settings
 from ..errors import ConfigurationError
+from .columns import aligned
 from .processes import Processes
 from .reload import reloading_parent, run_reloading
 from .runner import RunOptions, run_consumers
@@ -61,11 +62,13 @@ def run(request: RunRequest) -> int:
     return Processes(request.processes, work, grace_seconds=grace_seconds, parent=parent).run()
 
 
-def describe(consumer: ConsumerSettings) -> str:
-    """One line of ``runconsumer --list``."""
-    state = "" if consumer.enabled else " (disabled)"
-    topics = ", ".join(consumer.topics)
-    return f"{consumer.name}{state}: {topics} as group {consumer.consumer_group} to {consumer.message_handler}"
+def describe(consumers: Iterable[ConsumerSettings]) -> list[str]:
+    """The lines of ``runconsumer --list``: a table."""
+    rows = [("CONSUMER", "TOPICS", "GROUP", "HANDLER")]
+    for each in consumers:
+        name = each.name if each.enabled else f"{each.name} (disabled)"
+        rows.append((name, ", ".join(each.topics), each.consumer_group, each.message_handler))
+    return aligned(rows)
 
 
 def _numbered(consumer: ConsumerSettings, number: int) -> ConsumerSettings:

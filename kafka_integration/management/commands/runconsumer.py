@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...conf import get_settings
 from ...conf.security import read_problems
 from ...errors import ConfigurationError, HandlerError
+from ...operating.console_log import show_log
 from ...operating.processes import MAX_PROCESSES
 from ...operating.runner import leave
 from ...operating.running import RunRequest, choose, describe, run
@@ -53,10 +54,11 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="list the configured consumers and exit")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        show_log(options["verbosity"])
         try:
             settings = get_settings()
             if options["list"]:
-                self._list(settings.consumers.values())
+                self.stdout.write("\n".join(describe(settings.consumers.values())))
                 return
             consumers = choose(settings, options["names"])
             if unreadable := [text for each in consumers for text in read_problems(each.connection)]:
@@ -74,7 +76,3 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if status:
             leave(status)
-
-    def _list(self, consumers: Any) -> None:
-        for consumer in consumers:
-            self.stdout.write(describe(consumer))

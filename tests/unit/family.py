@@ -1,0 +1,80 @@
+"""A family of processes as `--processes` makes it, for tests: `python -m tests.unit.family WORK [GRACE_SECONDS]`.
+
+Each work says "up" and what became of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import time
+
+import django
+
+LOOK_SECONDS = 0.05
+
+
+def waits(number, stop):
+    say("up", number)
+    while not stop.wait(LOOK_SECONDS):
+        pass
+    say("stopped", number)
+    return 0
+
+
+def drains(number, stop):
+    """Takes a second for its last message."""
+    waits(number, stop)
+    time.sleep(1)
+    say("drained", number)
+    return 0
+
+
+def the_second_fails(number, stop):
+    if number == 1:
+        return 1
+    return waits(number, stop)
+
+
+def the_second_raises(number, stop):
+    if number == 1:
+        raise ValueError("what went wrong")
+    return waits(number, stop)
+
+
+def is_done(number, stop):
+    say("up", number)
+    return 0
+
+
+def hangs(number, stop):
+    say("up", number)
+    time.sleep(600)
+
+
+def overruns(number, stop):
+    waits(number, stop)
+    return 3
+
+
+def ends_with_a_bow(number, stop):
+    atexit.register(say, "bowed", number)
+    return waits(number, stop)
+
+
+def say(word, number):
+    # In one piece: unbuffered, print() writes its arguments one by one, and the workers share a file.
+    os.write(1, f"{word} {number} {os.getpid()}\n".encode())
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    django.setup()
+
+    from kafka_integration.operating import processes
+
+    processes.OVERTIME_SECONDS = 0.5
+    family = processes.Processes(2, globals()[sys.argv[1]], grace_seconds=float((sys.argv[2:] or ["5"])[0]))
+    sys.exit(family.run())
