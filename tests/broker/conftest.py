@@ -30,11 +30,28 @@ def workload_url(postgres: PostgresServer, _workload_template: str) -> Iterator[
 
 
 @pytest.fixture
-def scenario(kafka: KafkaCluster, create_topic: Callable[..., str], workload_url: str, manage) -> Iterator[Scenario]:
-    """A topic of four partitions, a group and a database of its own, on shared servers that stay up."""
-    scenario = Scenario(bootstrap=kafka.bootstrap, topic=create_topic(), database_url=workload_url, start_manage=manage)
-    yield scenario
-    scenario.close()
+def new_scenario(
+    kafka: KafkaCluster, create_topic: Callable[..., str], workload_url: str, manage
+) -> Iterator[Callable[..., Scenario]]:
+    """Scenarios with a topic (of so many partitions) and a group of their own, on shared servers that stay up."""
+    scenarios: list[Scenario] = []
+
+    def new(partitions: int = 4) -> Scenario:
+        topic = create_topic(partitions=partitions)
+        scenarios.append(
+            Scenario(bootstrap=kafka.bootstrap, topic=topic, database_url=workload_url, start_manage=manage)
+        )
+        return scenarios[-1]
+
+    yield new
+    for scenario in scenarios:
+        scenario.close()
+
+
+@pytest.fixture
+def scenario(new_scenario: Callable[..., Scenario]) -> Scenario:
+    """One of four partitions."""
+    return new_scenario()
 
 
 def migrate_workload(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
