@@ -223,7 +223,8 @@ def main() -> None:
         sys.exit(f"Something listens on 127.0.0.1:{options.port} already: stop it, or choose another --port.")
     if missing := missing_for_kafka():
         sys.exit(f"Apache Kafka can't run here: {missing}.")
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    # Not whatever SIGINT has now: a shell that starts us in the background has it ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     properties = {"auto.create.topics.enable": "true"}
     cluster = KafkaCluster(options.brokers, options.port, options.directory, properties, quick_start=False)
     with suppress(KeyboardInterrupt), cluster:
