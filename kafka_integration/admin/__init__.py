@@ -1,3 +1,6 @@
-"""The admin's pages."""
+"""The admin's pages, and the mixin for those of the project."""
 
-from . import dead_letters  # noqa: F401 - registers its page
+from . import dead_letters, outbox  # noqa: F401 - they register their pages
+from .publishing import PublishAdminMixin
+
+__all__ = ["PublishAdminMixin"]

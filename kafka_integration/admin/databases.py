@@ -23,7 +23,7 @@ class DatabaseChoice:
 
     def of(self, request: HttpRequest) -> str:
         known = self.known()
-        asked = request.GET.get(DATABASE)
+        asked = request.GET.get(DATABASE, "")
         return asked if asked in known else known[0]
 
     def url(self, url: str, request: HttpRequest) -> str:

@@ -7,11 +7,8 @@ import threading
 from collections.abc import Sequence
 from time import monotonic
 
-from django.conf import settings as django_settings
-from django.db import connections, router
-
 from ..conf.values import Settings
-from ..models import OutboxMessage
+from ..producing.databases import find_outboxes
 from ..producing.partitioners import load_partitioner
 from ..producing.relay import STOP_GRACE_SECONDS, Relay
 from .runner import FAILED, LOOK_SECONDS, STOPPED
@@ -21,7 +18,6 @@ logger = logging.getLogger("kafka_integration.relay")
 
 # Beyond what a relay waits for acknowledgements: for its last statements.
 TIDYING_SECONDS = 1.5
-VENDORS = frozenset({"postgresql", "sqlite"})
 
 
 def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> int:
@@ -38,19 +34,6 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> 
         if stop.wait(LOOK_SECONDS):
             break
     return _finish(relays)
-
-
-def find_outboxes(settings: Settings) -> list[str]:
-    """The databases in which something may be published: each once, under its first alias."""
-    roundabout = set(settings.outbox.direct_aliases.values())
-    found: dict[tuple[str, ...], str] = {}
-    for alias in django_settings.DATABASES:
-        connection = connections[alias]
-        wanted = connection.vendor in VENDORS and router.allow_migrate_model(alias, OutboxMessage)
-        if wanted and alias not in roundabout:
-            place = tuple(str(connection.settings_dict.get(name, "")) for name in ("ENGINE", "HOST", "PORT", "NAME"))
-            found.setdefault(place, alias)
-    return list(found.values())
 
 
 class _Thread(threading.Thread):

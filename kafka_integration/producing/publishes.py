@@ -180,7 +180,7 @@ def _messages_by_alias(instances: list[Model], event: str, using: str | None) ->
             raise InvalidMessageError(f"{type(instance).__name__} has no @publishes: use publish().")
         if instance.pk is None:
             raise InvalidMessageError(f"A {type(instance).__name__} without a primary key can't be published: save it.")
-        alias = using or instance._state.db or router.db_for_write(type(instance), instance=instance)
+        alias = using or router.db_for_write(type(instance), instance=instance)
         for publication in publications:
             source = source_of(publication, instance, alias)
             messages.setdefault(alias, []).append(_message(publication, source, event))

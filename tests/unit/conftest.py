@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker, Settings
@@ -51,3 +52,5 @@ def shop_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> It
 def shop(shop_tables: None, project_alone: None, settings: Settings, db: None) -> None:
     """A project whose models are those of ``tests.shop``, and which may publish to any topic."""
     settings.KAFKA = {"endpoints": "memory", "outbox": {"source": "/shop"}}
+    # What another test made was rolled back with it.
+    ContentType.objects.clear_cache()

@@ -1,0 +1,25 @@
+"""Which databases have an outbox."""
+
+from __future__ import annotations
+
+from django.conf import settings as django_settings
+from django.db import connections, router
+
+from ..conf.values import Settings
+from ..models import OutboxMessage
+
+VENDORS = frozenset({"postgresql", "sqlite"})
+_PLACE = ("ENGINE", "HOST", "PORT", "NAME")
+
+
+def find_outboxes(settings: Settings) -> list[str]:
+    """The databases in which something may be published: each once, under its first alias."""
+    roundabout = set(settings.outbox.direct_aliases.values())
+    found: dict[tuple[str, ...], str] = {}
+    for alias in django_settings.DATABASES:
+        connection = connections[alias]
+        is_wanted = connection.vendor in VENDORS and router.allow_migrate_model(alias, OutboxMessage)
+        if is_wanted and alias not in roundabout:
+            place = tuple(str(connection.settings_dict.get(name, "")) for name in _PLACE)
+            found.setdefault(place, alias)
+    return list(found.values())
