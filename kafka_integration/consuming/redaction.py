@@ -19,12 +19,13 @@ from ..outcomes import Decision, Reject, Skip
 
 FRAMES_AT_EITHER_END = 20
 MAX_LINKS = 10
+MAX_LINE = 300
 MAX_TEXT = 20_000
 
 _CAUSE = "\nThe above exception was the direct cause of the following one:\n\n"
 _CONTEXT = "\nWhile handling the above exception, another one occurred:\n\n"
 _NAMED_SECRET = re.compile(
-    r"""(?ix) ( \b \w* (?: password | passwd | secret | token | jaas | key | credential ) \w*
+    r"""(?ix) ( \b [\w.]* (?: password | passwd | secret | token | jaas | key | credential ) [\w.]*
     ["']? \s* \]? \s* (?: == | = | : | , ) \s* [rbf]{0,2} )
     ( \"{3} | '{3} | " | ' ) (?: \\. | (?!\2). )* (?: \2 | $ )"""
 )
@@ -110,7 +111,7 @@ def _frames(tb: TracebackType) -> Iterator[str]:
             yield f"  … {left_out} more\n"
         if left_out <= 0 or not FRAMES_AT_EITHER_END <= index < FRAMES_AT_EITHER_END + left_out:
             yield f'  File "{code.co_filename}", line {number}, in {code.co_name}\n'
-            line = linecache.getline(code.co_filename, number).strip()
+            line = linecache.getline(code.co_filename, number).strip()[:MAX_LINE]
             yield f"    {_without_secrets(line)}\n" if line else ""
 
 

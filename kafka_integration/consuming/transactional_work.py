@@ -7,14 +7,14 @@ from time import monotonic
 
 from django.db import connections, transaction
 
-from ..errors import FencedError
+from ..errors import FencedError, KafkaIntegrationError
 from ..message import Message
 from .counts import Counts
 from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
 from .lane import Remainder
 from .ledger import Ledger
-from .outages import databases_are_back, is_conflict
+from .outages import databases_are_back, is_conflict, is_outage
 from .partition import Chunk, Failure, Partition
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .stored_offsets import OffsetStore
@@ -152,7 +152,9 @@ class TransactionalWork:
             return Remainder(reclaim=True)
         except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
             delay_seconds = self._settling.parking_failed(partition, failure, error)
-            return self._wait(replace(chunk, failure=failure), delay_seconds, in_doubt=True)
+            # Only a lost connection leaves the COMMIT in doubt; else the message needs no second handling.
+            is_lost = not isinstance(error, KafkaIntegrationError) and is_outage(error)
+            return self._wait(replace(chunk, failure=failure), delay_seconds, in_doubt=is_lost)
         self._settling.note_end(failure)
         return self._finish(partition, chunk, 1)
 

@@ -95,7 +95,9 @@ def test_a_letter_shows_where_it_is_from_and_why_it_failed():
 def test_payloads_need_a_permission_of_their_own():
     letter = make_letter(key=b"key-of-ann", value=b"card 4111", headers=[("user", b"ann@home")])
 
-    without, within = (text_of(client_of(*names).get(page_of(letter))) for names in (["view"], ["view", "view_payload"]))
+    without, within = (
+        text_of(client_of(*names).get(page_of(letter))) for names in (["view"], ["view", "view_payload"])
+    )
 
     for secret in ("key-of-ann", "card 4111", "ann@home"):
         assert secret not in without

@@ -1,0 +1,276 @@
+"""kafkadeadletters: what it prints, what it changes, and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+
+from kafka_integration.models import DeadLetter
+from tests.dead_letters import make_letter
+
+pytestmark = pytest.mark.django_db
+
+State = DeadLetter.State
+
+
+def run(*arguments):
+    output, errors = StringIO(), StringIO()
+    call_command("kafkadeadletters", *arguments, stdout=output, stderr=errors)
+    return output.getvalue()
+
+
+def read(*arguments):
+    return json.loads(run(*arguments, "--json"))
+
+
+def state_of(letter):
+    return DeadLetter.objects.get(pk=letter.pk).state
+
+
+def test_the_json_list_has_the_documented_fields():
+    letter = make_letter(key=b"k", value=b'{"n": 1}', headers=[("a", b"1"), ("a", None)], attempts=5)
+
+    assert read("list") == [
+        {
+            "id": letter.pk,
+            "consumer": "shop",
+            "group": "shop",
+            "topic": "orders",
+            "partition": 0,
+            "offset": letter.offset,
+            "key": "k",
+            "value": '{"n": 1}',
+            "headers": [["a", "1"], ["a", None]],
+            "attempts": 5,
+            "exception": "builtins.ValueError",
+            "at": letter.failed_at.isoformat(),
+        }
+    ]
+
+
+def test_bytes_that_are_no_text_come_as_base64_and_say_so():
+    make_letter(key=b"\xff", value=b"\x80\0", headers=[("h", b"\xfe")])
+
+    (letter,) = read("list")
+
+    assert letter["key"] == {"base64": base64.b64encode(b"\xff").decode()}
+    assert base64.b64decode(letter["value"]["base64"]) == b"\x80\0"
+    assert letter["headers"] == [["h", {"base64": "/g=="}]]
+
+
+def test_null_and_empty_stay_apart():
+    make_letter(key=None, value=b"")
+
+    (letter,) = read("list")
+
+    assert (letter["key"], letter["value"]) == (None, "")
+
+
+def test_an_empty_list_is_an_empty_document():
+    assert read("list") == []
+
+
+def test_the_list_holds_what_waits_newest_first_unless_told_otherwise():
+    parked, requested = make_letter(), make_letter(state=State.REPLAY)
+    handled, discarded = make_letter(state=State.HANDLED), make_letter(state=State.DISCARDED)
+
+    def ids(*arguments):
+        return [letter["id"] for letter in read("list", *arguments)]
+
+    assert ids() == [requested.pk, parked.pk]
+    assert ids("--state", "handled") == [handled.pk]
+    assert ids("--state", "all", "--limit", "2") == [discarded.pk, handled.pk]
+
+
+def test_the_list_is_narrowed_by_consumer_group_and_topic():
+    mine = make_letter(consumer="a", group="g", topic="t")
+    make_letter(consumer="b", group="h", topic="u")
+
+    for narrowed in (("--consumer", "a"), ("--group", "g"), ("--topic", "t"), ("--topic", "t", "--group", "g")):
+        assert [letter["id"] for letter in read("list", *narrowed)] == [mine.pk]
+    assert read("list", "--topic", "t", "--group", "h") == []
+
+
+def test_a_line_names_the_message_and_no_payload():
+    letter = make_letter(key=b"secret key", value=b"secret value")
+
+    line = run("list")
+
+    assert f"orders[0]@{letter.offset}" in line
+    assert "builtins.ValueError" in line
+    assert "secret" not in line
+
+
+def test_what_a_letter_holds_cannot_steer_a_terminal():
+    evil = "\x1b[2J\x07\r\n\u202e"
+    letter = make_letter(
+        value=evil.encode(),
+        headers=[(f"h{evil}", evil.encode())],
+        reason=evil,
+        traceback=f"a\n{evil}",
+        topic=f"t{evil}",
+    )
+
+    printed = run("show", letter.pk) + run("list")
+
+    assert "\\x1b[2J\\x07\\r\\n\\u202e" in printed
+    assert not set(printed) & set("\x1b\x07\r\u202e")
+
+
+def test_one_is_shown_whole():
+    letter = make_letter(value=b"\xff\x00", reason="no stock", traceback="line 1\nline 2", state=State.HANDLED)
+
+    printed, document = run("show", letter.pk), read("show", letter.pk)
+
+    for text in ("ff 00 (hexadecimal", "no stock", "line 1\nline 2\n", "handled by a replay", "key: key"):
+        assert text in printed
+    assert document["value"] == {"base64": "/wA="}
+    assert document["traceback"] == "line 1\nline 2"
+    assert document["settled_at"] == letter.settled_at.isoformat()
+
+
+def test_replay_asks_for_each_that_is_named():
+    first, second, other = make_letter(), make_letter(), make_letter()
+
+    assert read("replay", first.pk, second.pk) == {"changed": 2, "left_alone": 0, "ids": [first.pk, second.pk]}
+    assert (state_of(first), state_of(second), state_of(other)) == (State.REPLAY, State.REPLAY, State.PARKED)
+
+
+def test_asking_twice_is_asking_once():
+    letter = make_letter()
+
+    run("replay", letter.pk)
+
+    assert read("replay", letter.pk) == {"changed": 0, "left_alone": 1, "ids": []}
+    assert state_of(letter) == State.REPLAY
+
+
+def test_what_was_handled_is_not_replayed_again():
+    letter = make_letter(state=State.HANDLED)
+
+    run("replay", letter.pk)
+    run("replay", "--all")
+
+    assert state_of(letter) == State.HANDLED
+
+
+def test_all_leaves_discarded_ones_alone_but_an_id_brings_one_back():
+    discarded, parked = make_letter(state=State.DISCARDED), make_letter()
+
+    run("replay", "--all")
+    assert (state_of(discarded), state_of(parked)) == (State.DISCARDED, State.REPLAY)
+
+    run("replay", discarded.pk)
+    assert state_of(discarded) == State.REPLAY
+
+
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_filters_choose_whose(action):
+    mine, other = make_letter(group="g"), make_letter(group="h")
+
+    assert read(action, "--group", "g")["ids"] == [mine.pk]
+    assert state_of(other) == State.PARKED
+
+
+def test_discard_settles_and_counts():
+    letter = make_letter()
+
+    assert read("discard", letter.pk)["changed"] == 1
+
+    letter.refresh_from_db()
+    assert letter.state == State.DISCARDED
+    assert letter.settled_at is not None
+
+
+def test_a_replay_that_was_only_asked_for_can_be_discarded_one_under_way_can_not():
+    asked, under_way = make_letter(state=State.REPLAY), make_letter(state=State.REPLAY, is_taken=True)
+
+    assert read("discard", "--all") == {"changed": 1, "left_alone": 1, "ids": [asked.pk]}
+    assert state_of(under_way) == State.REPLAY
+
+
+@pytest.mark.parametrize("action", ["show", "replay", "discard"])
+@pytest.mark.parametrize("id", ["x", "-1", "1.5", "9" * 30, "²", "0"])
+def test_a_bad_id_is_an_error_and_changes_nothing(action, id):
+    letter = make_letter()
+
+    with pytest.raises(CommandError):
+        run(action, id)
+
+    assert state_of(letter) == State.PARKED
+
+
+@pytest.mark.parametrize("action", ["show", "replay", "discard"])
+def test_an_unknown_id_is_named_and_nothing_is_changed(action):
+    letter = make_letter()
+    ids = [letter.pk, 987654] if action != "show" else [987654]
+
+    with pytest.raises(CommandError, match="987654") as raised:
+        run(action, *ids)
+
+    assert raised.value.returncode == 1
+    assert state_of(letter) == State.PARKED
+
+
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_nothing_is_ever_meant_by_saying_nothing(action):
+    letter = make_letter()
+
+    with pytest.raises(CommandError, match="--all"):
+        run(action)
+    with pytest.raises(CommandError, match="either"):
+        run(action, letter.pk, "--all")
+
+    assert state_of(letter) == State.PARKED
+
+
+def test_purge_deletes_what_was_settled_long_ago_and_nothing_else():
+    days_ago = {days: Now() - timedelta(days=days) for days in (1, 10)}
+    make_letter(state=State.HANDLED, settled_at=days_ago[10])
+    make_letter(state=State.DISCARDED, settled_at=days_ago[10])
+    kept = [
+        make_letter(state=State.HANDLED, settled_at=days_ago[1]),
+        make_letter(state=State.PARKED, failed_at=days_ago[10]),
+        make_letter(state=State.REPLAY, failed_at=days_ago[10]),
+    ]
+
+    assert read("purge", "--older-than", "5") == {"deleted": 2}
+    assert set(DeadLetter.objects.all()) == set(kept)
+
+
+def test_purge_keeps_to_the_configured_retention(settings):
+    settings.KAFKA = {**settings.KAFKA, "dead_letter_retention_days": 5}
+    make_letter(state=State.HANDLED, settled_at=Now() - timedelta(days=6))
+    kept = make_letter(state=State.HANDLED, settled_at=Now() - timedelta(days=4))
+
+    run("purge")
+
+    assert list(DeadLetter.objects.all()) == [kept]
+
+
+def test_without_a_retention_purge_wants_to_know(settings):
+    settings.KAFKA = {**settings.KAFKA, "dead_letter_retention_days": None}
+
+    with pytest.raises(CommandError, match="--older-than"):
+        run("purge")
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "x"])
+def test_purge_refuses_days_that_are_none(days):
+    letter = make_letter(state=State.HANDLED)
+
+    with pytest.raises(CommandError):
+        run("purge", "--older-than", days)
+
+    assert DeadLetter.objects.filter(pk=letter.pk).exists()
+
+
+def test_an_unknown_database_is_refused_with_the_known_ones():
+    with pytest.raises(CommandError, match="default"):
+        run("list", "--database", "nowhere")

@@ -1,0 +1,135 @@
+"""Dead letters in several databases: each consumer's in its own, and ids that mean one of them only."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+
+from kafka_integration.models import DeadLetter
+from tests.dead_letters import make_letter
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:kafka_integration_deadletter_changelist")
+CONSUMER = {"topics": ["t"], "message_handler": "tests.unit.scripted.handle"}
+
+
+@pytest.fixture
+def other(project_alone, settings, monkeypatch, tmp_path):
+    """A second database with the tables, and a consumer for each."""
+    second = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "other.sqlite3")}
+    monkeypatch.setitem(django_settings.DATABASES, "other", second)
+    connections.configure_settings(django_settings.DATABASES)
+    settings.KAFKA = {
+        "endpoints": "memory",
+        "consumers": {
+            "a": {**CONSUMER, "consumer_group": "a"},
+            "b": {**CONSUMER, "consumer_group": "b", "database": "other"},
+        },
+    }
+    # Before Django's test case is asked, which knows only the databases of the settings.
+    connections["other"].connect()
+    call_command("migrate", "kafka_integration", database="other", verbosity=0)
+    yield "other"
+    connections["other"].close()
+    del connections["other"]
+
+
+@pytest.fixture
+def client():
+    client = Client()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def twins(other):
+    """Two dead letters of one id."""
+    letter = make_letter(topic="here")
+    return letter, make_letter(topic="there", pk=letter.pk, using=other)
+
+
+def run(*arguments):
+    output = StringIO()
+    call_command("kafkadeadletters", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def states(letters):
+    return [DeadLetter.objects.using(letter._state.db).get(pk=letter.pk).state for letter in letters]
+
+
+def test_the_list_is_of_all_databases_unless_one_is_named(twins):
+    def topics(*arguments):
+        return [letter["topic"] for letter in json.loads(run("list", "--json", *arguments))]
+
+    assert topics() == ["here", "there"]
+    assert topics("--database", "other") == ["there"]
+
+
+def test_an_id_asks_for_its_database(twins):
+    with pytest.raises(CommandError, match="--database default or other"):
+        run("replay", twins[0].pk)
+
+    run("replay", twins[0].pk, "--database", "other")
+
+    assert states(twins) == ["parked", "replay"]
+
+
+def test_filters_reach_every_database(twins):
+    run("discard", "--all")
+
+    assert states(twins) == ["discarded", "discarded"]
+
+
+def test_purge_reaches_every_database(twins):
+    run("discard", "--all")
+
+    assert "2 deleted" in run("purge", "--older-than", "0")
+
+
+def test_the_admin_shows_one_database_and_offers_the_other(twins, client):
+    first, second = client.get(LIST).content.decode(), client.get(LIST, {"database": "other"}).content.decode()
+
+    assert "here[0]@" in first
+    assert "there[0]@" not in first
+    assert "?database=other" in first
+    assert "there[0]@" in second
+    assert "here[0]@" not in second
+
+
+def test_the_links_of_the_list_stay_in_their_database(twins, client):
+    page = client.get(LIST, {"database": "other"}).content.decode()
+
+    assert f"/{twins[1].pk}/change/?database=other" in page.replace("&amp;", "&")
+
+
+def test_a_button_acts_on_the_database_of_its_page(twins, client):
+    page = reverse("admin:kafka_integration_deadletter_change", args=[twins[1].pk])
+    button = reverse("admin:kafka_integration_deadletter_replay", args=[twins[1].pk])
+
+    assert f"{button}?database=other" in client.get(page, {"database": "other"}).content.decode()
+    answer = client.post(f"{button}?database=other")
+
+    assert answer["Location"] == f"{page}?database=other"
+    assert states(twins) == ["parked", "replay"]
+    assert LogEntry.objects.get().object_repr == str(twins[1])
+
+
+def test_an_action_acts_on_the_database_of_its_list(twins, client):
+    client.post(f"{LIST}?database=other", {"action": "discard_selected", "_selected_action": [twins[1].pk]})
+
+    assert states(twins) == ["parked", "discarded"]
+
+
+def test_a_database_without_dead_letters_is_not_asked(twins, client):
+    assert "here[0]@" in client.get(LIST, {"database": "nowhere"}).content.decode()
