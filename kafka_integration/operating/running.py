@@ -52,8 +52,8 @@ def run(request: RunRequest) -> int:
     options = RunOptions(until_caught_up=request.until_caught_up, max_messages=request.max_messages)
     if request.processes == 1:
         stop = StopRequest(parent=parent)
-        stop.install()
-        return run_consumers(request.consumers, options, stop)
+        with stop.installed():
+            return run_consumers(request.consumers, options, stop)
 
     def work(number: int, stop: StopRequest) -> int:
         return run_consumers([_numbered(consumer, number) for consumer in request.consumers], options, stop)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
 
@@ -31,11 +32,26 @@ class StopRequest:
         self._wakings: SimpleQueue[None] = SimpleQueue()
 
     def install(self) -> None:
-        """To be called in the main thread, the only one that may."""
+        """Answer the signals from here on; elsewhere than in the main thread, which alone may, they are left alone."""
+        if threading.current_thread() is not threading.main_thread():
+            logger.info("signals are answered in the main thread only: whoever runs this one has to stop it")
+            return
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         # Whoever starts us may have had it ignored, and then no child's exit status could be read.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Answer the signals within the block; for a command that another program calls and outlives."""
+        before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGCHLD)}
+        self.install()
+        try:
+            yield
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in before.items():
+                    signal.signal(number, handler)
 
     def wait(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for the request; True once it is made."""

@@ -21,9 +21,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = StopRequest()
-        stop.install()
         try:
-            status = run_relays(get_settings(), stop, once=options["once"])
+            with stop.installed():
+                status = run_relays(get_settings(), stop, once=options["once"])
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         if status:
