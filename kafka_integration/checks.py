@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from .check_imports import find_import_problems
+from .check_publications import find_publication_problems
 from .check_tables import find_table_problems
 from .conf import Examined, Kind, Problem, examined
 from .conf.security import find_weak_spots, read_problems
@@ -22,7 +23,11 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     found = examined()
     problems = [*found.problems, *found.warnings, *_find_property_problems(found)]
     if found.settings is not None:
-        problems += [*find_import_problems(found), *find_table_problems(found)]
+        problems += [
+            *find_import_problems(found),
+            *find_table_problems(found),
+            *find_publication_problems(found),
+        ]
     return [_message(problem) for problem in problems]
 
 

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from ..conf import Kind
 from ..conf.topic_names import topic_name_problem
 from ..errors import InvalidMessageError
 from ..models import OutboxMessage
@@ -29,7 +30,7 @@ else:
     Admin = object
 
 ROWS_AT_ONCE = 500
-CHECK_ID = "kafka_integration.E101"
+CHECK_ID = f"kafka_integration.{Kind.PUBLICATION}"
 
 
 class PublishAdminMixin(Admin):
