@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 
 import pytest
@@ -54,8 +55,8 @@ def client():
 @pytest.fixture
 def twins(other):
     """Two dead letters of one id."""
-    letter = make_letter(topic="here")
-    return letter, make_letter(topic="there", pk=letter.pk, using=other)
+    letter = make_letter(topic="near")
+    return letter, make_letter(topic="far", pk=letter.pk, using=other)
 
 
 def run(*arguments):
@@ -72,8 +73,8 @@ def test_the_list_is_of_all_databases_unless_one_is_named(twins):
     def topics(*arguments):
         return [letter["topic"] for letter in json.loads(run("list", "--json", *arguments))]
 
-    assert topics() == ["here", "there"]
-    assert topics("--database", "other") == ["there"]
+    assert topics() == ["near", "far"]
+    assert topics("--database", "other") == ["far"]
 
 
 def test_an_id_asks_for_its_database(twins):
@@ -100,17 +101,18 @@ def test_purge_reaches_every_database(twins):
 def test_the_admin_shows_one_database_and_offers_the_other(twins, client):
     first, second = client.get(LIST).content.decode(), client.get(LIST, {"database": "other"}).content.decode()
 
-    assert "here[0]@" in first
-    assert "there[0]@" not in first
+    assert "near[0]@" in first
+    assert "far[0]@" not in first
     assert "?database=other" in first
-    assert "there[0]@" in second
-    assert "here[0]@" not in second
+    assert "far[0]@" in second
+    assert "near[0]@" not in second
 
 
 def test_the_links_of_the_list_stay_in_their_database(twins, client):
     page = client.get(LIST, {"database": "other"}).content.decode()
 
-    assert f"/{twins[1].pk}/change/?database=other" in page.replace("&amp;", "&")
+    (link,) = re.findall(rf'href="[^"]*/{twins[1].pk}/change/\?([^"]*)"', page)
+    assert "database=other" in link.split("&amp;")
 
 
 def test_a_button_acts_on_the_database_of_its_page(twins, client):
@@ -132,4 +134,4 @@ def test_an_action_acts_on_the_database_of_its_list(twins, client):
 
 
 def test_a_database_without_dead_letters_is_not_asked(twins, client):
-    assert "here[0]@" in client.get(LIST, {"database": "nowhere"}).content.decode()
+    assert "near[0]@" in client.get(LIST, {"database": "nowhere"}).content.decode()

@@ -1,0 +1,174 @@
+"""Pages of rows to look at and to operate on, never to edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from .databases import ClampedList, DatabaseChoice
+from .payloads import headers_table, payload_block
+
+if TYPE_CHECKING:
+    Admin = admin.ModelAdmin[Any]
+else:
+    # At run time it can't be subscripted.
+    Admin = admin.ModelAdmin
+
+MAX_SELECTED = 1000
+
+
+class OperatedAdmin(Admin):
+    """Each operation is a button and an action, by POST only, and asks for a permission of its own.
+
+    An operation named "retry" needs the permission ``retry_<model>`` and the action ``retry_selected``. The model has
+    ``key``, ``value`` and ``headers``, which are shown to those with the permission ``view_payload_<model>``.
+    """
+
+    operations: Mapping[str, Any]
+    """The operations' names and their labels."""
+    databases: DatabaseChoice
+    list_class: type[ClampedList]
+    rows_may_vanish = False
+    """True where rows go by themselves: one that was selected and is gone is then no bad request."""
+    list_per_page = 50
+    show_full_result_count = False
+    change_form_template = "admin/kafka_integration/operated.html"
+
+    class Media:
+        css = {"all": ("kafka_integration/admin.css",)}
+
+    def offered(self, row: Any) -> Sequence[str]:
+        """The operations that make sense for a row in its state."""
+        raise NotImplementedError
+
+    def operate(self, request: HttpRequest, name: str, rows: QuerySet[Any]) -> None:
+        """Carry one out, log it, and tell the user."""
+        raise NotImplementedError
+
+    def url_after(self, row: Any) -> str:
+        """Where a button leads to."""
+        return self._reverse("change", row.pk)
+
+    # What one sees
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [field for _, options in self.get_fieldsets(request, obj) for field in options["fields"]]
+
+    def payload_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("shown_key", "shown_value", "shown_headers") if self._has(request, "view_payload") else ("no_payload",)
+
+    @admin.display(description=_("key"))
+    def shown_key(self, row: Any) -> str:
+        return payload_block(row.key)
+
+    @admin.display(description=_("value"))
+    def shown_value(self, row: Any) -> str:
+        return payload_block(row.value)
+
+    @admin.display(description=_("headers"))
+    def shown_headers(self, row: Any) -> str:
+        return headers_table(row.headers)
+
+    @admin.display(description=_("key, value and headers"))
+    def no_payload(self, row: Any) -> str:
+        rows = self.model._meta.verbose_name_plural
+        return str(_("You need the permission “Can see keys, values and headers of %s”.") % rows)
+
+    # What one may do
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def may(self, request: HttpRequest, name: str) -> bool:
+        return self.has_view_permission(request) and self._has(request, name)
+
+    def _has(self, request: HttpRequest, codename: str) -> bool:
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}_{self.opts.model_name}"))
+
+    # The list
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).using(self.databases.of(request))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ClampedList]:
+        return self.list_class
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST":
+            self._check_action(request)
+        return super().changelist_view(request, extra_context)
+
+    def _check_action(self, request: HttpRequest) -> None:
+        """Refuse what Django would ignore or stumble over: actions without permission, ids that are none of ours."""
+        name = request.POST.get("action", "").removesuffix("_selected")
+        if name in self.operations and not self.may(request, name):
+            raise PermissionDenied
+        ids = set(request.POST.getlist(ACTION_CHECKBOX_NAME))
+        if len(ids) > MAX_SELECTED or not all(map(_is_id, ids)):
+            raise BadRequest("too many ids, or some that are no numbers")
+        if not self.rows_may_vanish and self._named(request, ids).count() < len(ids):
+            raise BadRequest("there are no rows of some of these ids")
+
+    def _named(self, request: HttpRequest, ids: Iterable[str]) -> QuerySet[Any]:
+        return self.get_queryset(request).filter(pk__in=[int(id) for id in ids])
+
+    # One row
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(self._view_of(name)),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+            )
+            for name in self.operations
+        ]
+        return [*own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        buttons = [
+            (self.databases.url(self._reverse(name, object_id), request), self.operations[name], name)
+            for name in ([] if row is None else self.offered(row))
+            if self.may(request, name)
+        ]
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "operations": buttons})
+
+    def _view_of(self, name: str) -> Callable[..., HttpResponse]:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            if not self.may(request, name):
+                raise PermissionDenied
+            row: Model | None = self.get_object(request, object_id)
+            if row is None:
+                raise Http404
+            self.operate(request, name, self.get_queryset(request).filter(pk=row.pk))
+            return HttpResponseRedirect(self.databases.url(self.url_after(row), request))
+
+        return view
+
+    def _reverse(self, name: str, *arguments: Any) -> str:
+        route = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return reverse(route, args=arguments)
+
+
+def _is_id(text: str) -> bool:
+    """A whole number that a bigint may hold, or nearly."""
+    return text.isascii() and text.isdigit() and len(text) < 19
