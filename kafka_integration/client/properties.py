@@ -14,6 +14,7 @@ from . import property_names
 
 DEFAULT_QUEUED_MESSAGES = 20_000
 DEFAULT_QUEUED_KBYTES = 16_384
+EMBEDDED_FETCH_WAIT_MS = 50
 METADATA_REFRESH_MS = 10_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 # Under the `consumer` protocol the broker decides these, and librdkafka refuses a client that brings them.
@@ -39,6 +40,8 @@ def consumer_properties(consumer: ConsumerSettings) -> dict[str, Any]:
         "queued.min.messages": consumer.prefetch_count or DEFAULT_QUEUED_MESSAGES,
         "queued.max.messages.kbytes": _kbytes(consumer.prefetch_bytes) or DEFAULT_QUEUED_KBYTES,
         "allow.auto.create.topics": embedded or consumer.allow_topic_auto_creation,
+        # The mock cluster answers a fetch that finds nothing when its time is over, not when something arrives.
+        **({"fetch.wait.max.ms": EMBEDDED_FETCH_WAIT_MS} if embedded else {}),
         **_fetch_properties(consumer),
     }
     properties = _overridden(properties, _config(consumer.connection, without=property_names.PRODUCER))
