@@ -41,7 +41,7 @@ function disconnect(text) {
 }
 
 // The HTML comes from the server's templates, which escape what visitors typed. What is there already is
-// changed in place, so that bars grow and a row that has just flashed goes on doing so.
+// changed in place, so that bars grow. What is new, or counts differently, flashes.
 function renew(panel, html) {
   const next = document.createElement("template");
   next.innerHTML = html;
@@ -58,14 +58,14 @@ function morph(target, source, isFlashing) {
     const node = key ? known.get(key) : isAlike(here, next) && here;
     if (!node) {
       target.insertBefore(next, here);
-      remember(next, isFlashing);
+      if (key && isFlashing) flash(next);
       continue;
     }
     if (node === here) here = here.nextSibling;
     else target.insertBefore(node, here);
     if (next.nodeType === Node.TEXT_NODE) node.nodeValue = next.nodeValue;
     else {
-      if (key) flashIfChanged(node, next, isFlashing);
+      if (isFlashing && node.dataset.count !== next.dataset.count) flash(node);
       copyAttributes(node, next);
       morph(node, next, isFlashing);
     }
@@ -89,21 +89,10 @@ function isAlike(node, next) {
   return node && node.nodeName === next.nodeName && !node.dataset?.key;
 }
 
-function remember(node, isFlashing) {
-  if (!node.dataset?.key) return;
-  node.source = node.innerHTML;
-  if (isFlashing) flash(node);
-}
-
-function flashIfChanged(node, next, isFlashing) {
-  const html = next.innerHTML;
-  if (isFlashing && node.source && node.source !== html && !("calm" in node.parentNode.dataset)) flash(node);
-  node.source = html;
-}
-
 function flash(node) {
   node.getAnimations().forEach((animation) => animation.cancel());
-  node.animate([{ backgroundColor: "var(--glow)" }, { backgroundColor: "transparent" }], { duration: CALM.matches ? 0 : 1600, easing: "ease-out" });
+  if (CALM.matches) return;
+  node.animate([{ backgroundColor: "var(--glow)" }, { backgroundColor: "transparent" }], { duration: 1400, easing: "ease-out" });
 }
 
 function copyAttributes(node, next) {
@@ -140,7 +129,13 @@ async function act(event) {
   const data = new FormData(form);
   const isGet = form.method === "get";
   const url = isGet ? `${form.action}?${new URLSearchParams(data)}` : form.action;
-  await fetch(url, isGet ? {} : { method: "POST", body: data, redirect: "manual" });
+  try {
+    const response = await fetch(url, isGet ? {} : { method: "POST", body: data, redirect: "manual" });
+    // Refused: most likely someone logged in or out in another tab, and the form's token is no longer theirs.
+    if (!response.ok && response.type !== "opaqueredirect") return location.reload();
+  } catch {
+    return show("lost", "not sent: the site doesn't answer");
+  }
   flash(form);
   if (isGet) form.reset();
 }
