@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from tests.faults.scenario import Scenario
 from tests.processes import start_manage
+from tests.publishing.scenario import SETTINGS as PUBLISHING_SETTINGS
+from tests.publishing.scenario import PublishingScenario
 from tests.services.kafka import KafkaCluster
 from tests.services.postgres import PostgresServer
 
@@ -54,8 +56,41 @@ def scenario(new_scenario: Callable[..., Scenario]) -> Scenario:
     return new_scenario()
 
 
+@pytest.fixture(scope="session")
+def _publishing_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    migrate_publishing(postgres.create_database("publishing"), tmp_path_factory)
+    return "publishing"
+
+
+@pytest.fixture
+def publishing_url(postgres: PostgresServer, _publishing_template: str) -> Iterator[str]:
+    """A database with an outbox and the tables of those who publish."""
+    name = f"publishing_{uuid.uuid4().hex[:12]}"
+    yield postgres.create_database(name, template=_publishing_template)
+    postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def publishing(
+    kafka: KafkaCluster, create_topic: Callable[..., str], publishing_url: str, manage
+) -> PublishingScenario:
+    """A topic of four partitions and a database of its own, on shared servers that stay up."""
+    return PublishingScenario(
+        bootstrap=kafka.bootstrap, topic=create_topic(), database_url=publishing_url, start_manage=manage
+    )
+
+
+def migrate_publishing(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make the outbox, and the tables of those who publish, in a database."""
+    _migrate(url, PUBLISHING_SETTINGS, tmp_path_factory)
+
+
 def migrate_workload(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make the workload's tables, and those of the app, in a database."""
+    _migrate(url, WORKLOAD, tmp_path_factory)
+
+
+def _migrate(url: str, settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
     log = tmp_path_factory.mktemp("migrate") / "migrate.log"
-    child = start_manage("migrate", "--run-syncdb", "--verbosity=0", log=log, env={**WORKLOAD, "DATABASE_URL": url})
+    child = start_manage("migrate", "--run-syncdb", "--verbosity=0", log=log, env={**settings, "DATABASE_URL": url})
     assert child.wait(timeout=120) == 0, child.tail()
