@@ -1,5 +1,7 @@
 from django.contrib import admin
 
+from kafka_integration import PublishAdminMixin
+
 from .models import Arrival, Article, Banner, BannerClick, BannerTally, LastAct, SearchQuery
 from .trends.models import TermCount
 
@@ -19,7 +21,7 @@ class BannerAdmin(admin.ModelAdmin):
 
 
 @admin.register(SearchQuery)
-class SearchQueryAdmin(admin.ModelAdmin):
+class SearchQueryAdmin(PublishAdminMixin, admin.ModelAdmin):
     list_display = ("term", "user", "at")
     list_select_related = ("user",)
     search_fields = ("term",)
@@ -27,7 +29,7 @@ class SearchQueryAdmin(admin.ModelAdmin):
 
 
 @admin.register(BannerClick)
-class BannerClickAdmin(admin.ModelAdmin):
+class BannerClickAdmin(PublishAdminMixin, admin.ModelAdmin):
     list_display = ("banner", "user", "at")
     list_select_related = ("banner", "user")
     list_filter = ("banner",)
