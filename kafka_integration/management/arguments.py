@@ -1,0 +1,21 @@
+"""Types of the commands' arguments: what doesn't fit is wrong usage, and the argument parser says so."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+from django.utils.translation import gettext as _
+
+from kafka_integration.conf.topic_names import topic_name_problem
+
+
+def read_topic(text: str) -> str:
+    if problem := topic_name_problem(text):
+        raise ArgumentTypeError(problem)
+    return text
+
+
+def read_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(_("%s is no number of messages: give 1 or more") % text)
+    return int(text)

@@ -1,0 +1,65 @@
+"""``manage.py kafkaproduce``: a console to send from."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from kafka_integration.errors import KafkaIntegrationError
+from kafka_integration.management.arguments import read_topic
+from kafka_integration.producing.console import send_lines
+from kafka_integration.producing.outlet import default_outlet
+from kafka_integration.producing.produce import produce_sync
+
+
+class Command(BaseCommand):
+    help = _("Sends a message to a topic; without a value, each line of the standard input.")
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("topic", type=read_topic)
+        parser.add_argument("value", nargs="?", help=_("the message; without it, lines are read until they end"))
+        parser.add_argument("--key", help=_("decides about the partition: the same key, the same partition"))
+        parser.add_argument(
+            "--header",
+            dest="headers",
+            action="append",
+            type=read_header,
+            default=[],
+            metavar="NAME=VALUE",
+            help=_("a header; may be given several times"),
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        topic, value, key, headers = (options[name] for name in ("topic", "value", "key", "headers"))
+        try:
+            # Here a missing key is no sign of a mistaken call.
+            default_outlet().check_topic(topic, key="")
+            if value is None:
+                self._send_lines(topic, key, headers)
+            else:
+                sent = produce_sync(topic, value, key=key, headers=headers)
+                self.stdout.write(f"{sent.topic}[{sent.partition}]@{sent.offset}")
+        except KafkaIntegrationError as error:
+            raise CommandError(str(error)) from error
+
+    def _send_lines(self, topic: str, key: str | None, headers: list[tuple[str, str]]) -> None:
+        if sys.stdin.isatty():
+            self.stderr.write(_("Each line is a message to %s. Ctrl-D ends.") % topic)
+        count = send_lines(topic, getattr(sys.stdin, "buffer", sys.stdin), key=key, headers=headers)
+        self.stdout.write(
+            ngettext("%(count)d message sent to %(topic)s", "%(count)d messages sent to %(topic)s", count)
+            % {"count": count, "topic": topic}
+        )
+
+
+def read_header(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise ArgumentTypeError(_("%s is no header: write NAME=VALUE") % text)
+    return name, value
