@@ -20,6 +20,11 @@ _QUOTED_SECRET = re.compile(
     r'(?i)(value )"[^"]*"( for configuration property "[^"]*(?:password|secret|token|key|jaas|sasl|pem|config)[^"]*")'
 )
 _USERINFO = re.compile(r"//[^/@\s]+@")
+# An error of the code _FATAL says in its text alone what was fatal.
+_FATAL_CAUSES = {
+    name: KafkaError(getattr(KafkaError, name)).str()
+    for name in ("FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID", "UNSUPPORTED_VERSION", "GROUP_AUTHORIZATION_FAILED")
+}
 # What a handshake can fail for, by librdkafka's text or by that of ``certificate_problem``.
 _TLS_CAUSES = (
     (
@@ -88,11 +93,13 @@ def translate(
     if properties is not None and "certificate verify failed" in detail:
         detail = _with_certificate_problem(detail, properties)
     cause = _cause(kafka_error, detail)
+    # A consumer's fatal error comes as an event of this code, which doesn't say that it is fatal.
+    fatal = kafka_error.fatal() or code == "_FATAL"
     return cause.error(
         f"{place}: {cause.text} ({code}: {detail}). {cause.remedy}".rstrip(),
         code=code,
-        retriable=cause.retriable and not kafka_error.fatal(),
-        fatal=kafka_error.fatal(),
+        retriable=cause.retriable and not fatal,
+        fatal=fatal,
     )
 
 
@@ -120,6 +127,8 @@ def _cause(error: KafkaError, detail: str) -> Cause:
         for pattern, cause in _TLS_CAUSES:
             if pattern.search(detail):
                 return cause
+    if code == "_FATAL":
+        code = next((name for name, text in _FATAL_CAUSES.items() if text in detail), code)
     return CAUSES.get(code) or Cause(text="Kafka answered with an error", retriable=error.retriable())
 
 

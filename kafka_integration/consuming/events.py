@@ -14,6 +14,13 @@ from .partition import Partition, State
 logger = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
+_GROUP_REFUSALS = frozenset(
+    {
+        *("INCONSISTENT_GROUP_PROTOCOL", "FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID", "INVALID_GROUP_ID"),
+        *("GROUP_MAX_SIZE_REACHED", "UNSUPPORTED_ASSIGNOR", "INVALID_SESSION_TIMEOUT", "INVALID_REGULAR_EXPRESSION"),
+        *("UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE"),
+    }
+)
 
 
 class OffsetOutOfRangeError(KafkaIntegrationError):
@@ -28,6 +35,7 @@ class Events:
         self._client = client
         self._assignment = assignment
         self._refusals = 0
+        self._refused_at = 0.0
         self._subscribe_at: float | None = None
         self._said: dict[str, float] = {}
         self._out_of_range: set[Partition] = set()
@@ -41,7 +49,7 @@ class Events:
         elif event.code == OUT_OF_RANGE:
             if partition is not None and partition.state is State.ACTIVE:
                 self._out_of_range.add(partition)
-        elif event.error.fatal or isinstance(event.error, AccessDeniedError):
+        elif event.error.fatal or isinstance(event.error, AccessDeniedError) or _is_of_the_group(event):
             self._refuse(event.error)
         else:
             self.say(event.error)
@@ -93,11 +101,15 @@ class Events:
         self._assignment.restart(self._client, partition, target)
 
     def _refuse(self, error: BrokerError) -> None:
+        if self._subscribe_at is not None and not error.fatal:
+            return  # said again before we have tried again
+        if monotonic() - self._refused_at > REPEAT_SECONDS:
+            self._refusals = 0  # it went well for a while
         self._refusals += 1
         if error.fatal or self._refusals > self._settings.subscriber_retries:
             raise error
         delay_ms = self._settings.subscriber_retry_delay_ms
-        self._subscribe_at = monotonic() + delay_ms / 1000
+        self._subscribe_at = self._refused_at = monotonic() + delay_ms / 1000
         logger.error(
             "%s Try %d of %d follows in %.1f s",
             error, self._refusals, self._settings.subscriber_retries, delay_ms / 1000,
@@ -109,3 +121,8 @@ class Events:
         if now - self._said.get(str(error), -REPEAT_SECONDS) >= REPEAT_SECONDS:
             self._said[str(error)] = now
             logger.warning("%s", error)
+
+
+def _is_of_the_group(event: Event) -> bool:
+    """True for a refusal of the subscription that no waiting heals, such as mixed assignors."""
+    return event.coordinates is None and event.code in _GROUP_REFUSALS
