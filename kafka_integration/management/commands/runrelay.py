@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...conf import get_settings
 from ...errors import ConfigurationError
+from ...operating.console_log import show_log
 from ...operating.relays import run_relays
 from ...operating.stopping import StopRequest
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="relay what is there now, then exit with status 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        show_log(options["verbosity"])
         stop = StopRequest()
         try:
             with stop.installed():

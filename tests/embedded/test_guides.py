@@ -1,0 +1,53 @@
+"""The README's ten minutes and the tutorial's first part, word for word: each command works, and answers as shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.guides import Walk
+from tests.processes import PROJECT
+
+README = PROJECT / "README.md"
+FIRST_PART = PROJECT / "docs" / "tutorial" / "1-first-messages.md"
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def start_walk(tmp_path: Path) -> Iterator[Callable[..., Walk]]:
+    walks: list[Walk] = []
+    logs = tmp_path / "logs"
+    logs.mkdir()
+
+    def start(folder: Path, **env: str) -> Walk:
+        # The embedded broker of this walk is announced where no other looks.
+        env = {"TMPDIR": str(logs), **env}
+        skip = "pip install|make demo|bin/activate"
+        walks.append(Walk(folder, logs, env=env, python=sys.executable, skip=skip))
+        return walks[-1]
+
+    yield start
+    for walk in walks:
+        walk.close()
+
+
+def test_the_readme_leads_to_a_consumer_in_a_project_of_ones_own(start_walk, tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    ten_minutes = README.read_text().partition("\n## Ten minutes")[2].partition("\n## ")[0]
+
+    walk = start_walk(folder)
+    walk.follow(ten_minutes, writes_files=True)
+
+    walk.stop()
+
+
+def test_the_first_part_of_the_tutorial_says_what_happens(start_walk, tmp_path):
+    walk = start_walk(PROJECT, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}", KAFKA_ENDPOINTS="embedded")
+    walk.follow(FIRST_PART.read_text(), writes_files=False)
+
+    walk.stop()
