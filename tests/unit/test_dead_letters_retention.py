@@ -1,0 +1,138 @@
+"""What is forgotten after a while, without a job of its own, and what never is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from kafka_integration.conf import get_settings
+from kafka_integration.consuming import retention
+from kafka_integration.consuming.housekeeping import Housekeeping
+from kafka_integration.consuming.retention import INTERVAL_SECONDS, Retention
+from kafka_integration.models import DeadLetter, HandledMessage
+from tests.dead_letters import make_letter
+from tests.unit.consumers import consumer_settings
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_transport")]
+
+OLD = timedelta(days=40)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def keeper(settings, clock):
+    """What a lane calls each turn, an hour later each time."""
+    settings.KAFKA = {
+        **consumer_settings(deduplicate=True),
+        "dead_letter_retention_days": 30,
+        "deduplication_retention_days": 30,
+    }
+    keeper = Retention(get_settings().consumers["c"], get_settings(), clock=clock)
+    clock.now += INTERVAL_SECONDS
+    return keeper
+
+
+def remember(count, age):
+    rows = [HandledMessage(group="g", topic_id="t", identity=f"{age}-{number}") for number in range(count)]
+    HandledMessage.objects.bulk_create(rows)
+    HandledMessage.objects.filter(pk__in=[row.pk for row in rows]).update(handled_at=timezone.now() - age)
+
+
+def test_handled_messages_are_forgotten_after_their_retention(keeper):
+    remember(3, OLD)
+    remember(2, timedelta(days=1))
+
+    keeper.keep_if_due()
+
+    assert HandledMessage.objects.count() == 2
+
+
+def test_settled_dead_letters_are_forgotten_parked_ones_never(keeper):
+    settled = [make_letter(state=state, settled_at=Now() - OLD) for state in ("handled", "discarded")]
+    kept = [
+        make_letter(state="parked", failed_at=Now() - OLD),
+        make_letter(state="replay", failed_at=Now() - OLD),
+        make_letter(state="handled"),
+    ]
+
+    keeper.keep_if_due()
+
+    assert set(DeadLetter.objects.all()) == set(kept)
+    assert settled
+
+
+def test_it_is_looked_at_once_an_hour(keeper, clock, django_assert_num_queries):
+    keeper.keep_if_due()
+
+    with django_assert_num_queries(0):
+        clock.now += INTERVAL_SECONDS - 1
+        keeper.keep_if_due()
+
+    remember(1, OLD)
+    clock.now += 1
+    keeper.keep_if_due()
+    assert not HandledMessage.objects.exists()
+
+
+def test_many_are_deleted_a_page_at_a_time(keeper, clock, monkeypatch):
+    monkeypatch.setattr(retention, "PAGE", 10)
+    remember(25, OLD)
+
+    counts = []
+    for _ in range(3):
+        keeper.keep_if_due()
+        counts.append(HandledMessage.objects.count())
+        clock.now += 1
+
+    assert counts == [15, 5, 0]
+
+
+def test_without_a_retention_nothing_is_deleted(settings, clock):
+    settings.KAFKA = {**consumer_settings(deduplicate=False), "dead_letter_retention_days": None}
+    keeper = Retention(get_settings().consumers["c"], get_settings(), clock=clock)
+    clock.now += INTERVAL_SECONDS
+    make_letter(state="handled", settled_at=Now() - timedelta(days=4000))
+    remember(1, timedelta(days=4000))
+
+    keeper.keep_if_due()
+
+    assert DeadLetter.objects.count() == HandledMessage.objects.count() == 1
+
+
+def test_a_database_that_is_down_is_asked_again_an_hour_later(keeper, clock, monkeypatch, caplog):
+    def fail(*_):
+        raise OperationalError("4111")
+
+    monkeypatch.setattr(retention, "delete_handled", fail)
+
+    keeper.keep_if_due()
+    keeper.keep_if_due()
+
+    assert caplog.text.count("are not deleted now") == 1
+    assert "4111" not in caplog.text
+
+
+def test_a_lane_looks_after_it_between_its_chunks(keeper, transactional_db):
+    class Idle:
+        def idle(self): ...
+
+    remember(1, OLD)
+
+    Housekeeping(Idle(), keeper).idle()
+
+    assert not HandledMessage.objects.exists()
