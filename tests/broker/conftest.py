@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.faults.scenario import Scenario
 from tests.processes import start_manage
@@ -46,6 +48,25 @@ def new_scenario(
         return scenarios[-1]
 
     yield new
+    for scenario in scenarios:
+        scenario.close()
+
+
+@pytest.fixture
+def scenario_on(workload_url: str, manage) -> Iterator[Callable[..., Scenario]]:
+    """Scenarios on a cluster of one's own, which may be broken; the topic is made as `NewTopic` is told."""
+    scenarios: list[Scenario] = []
+
+    def on(cluster: KafkaCluster, partitions: int = 4, **topic: Any) -> Scenario:
+        name = f"topic-{uuid.uuid4().hex[:12]}"
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
+        admin.create_topics([NewTopic(name, partitions, **topic)])[name].result(30)
+        scenarios.append(
+            Scenario(bootstrap=cluster.bootstrap, topic=name, database_url=workload_url, start_manage=manage)
+        )
+        return scenarios[-1]
+
+    yield on
     for scenario in scenarios:
         scenario.close()
 
