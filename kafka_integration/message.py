@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import methodcaller
 from typing import Any, Literal, Protocol
 
 from .errors import DecodeError
@@ -17,6 +18,9 @@ TimestampType = Literal["create", "append"]
 ILLEGIBLE_NAME = "\N{REPLACEMENT CHARACTER}"
 """In place of a header's name that is not UTF-8: the client hands out names as text only."""
 
+# Not raw.headers(): a client that fails at a name answers and raises at once, and Python 3.11 and later, where they
+# have optimized the call, no longer look whether it raised. A call from C always looks.
+_ask_headers = methodcaller("headers")
 _TIMESTAMP_TYPES: dict[int, TimestampType] = {1: "create", 2: "append"}
 _TIMESTAMP_KINDS: dict[TimestampType | None, int] = {name: kind for kind, name in _TIMESTAMP_TYPES.items()} | {None: 0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -154,7 +158,7 @@ class Message:
     def headers(self) -> Headers:
         """Pairs in the order they were sent, repeated names and null values included."""
         try:
-            return self.raw.headers() or []
+            return _ask_headers(self.raw) or []
         except (SystemError, UnicodeDecodeError):
             # Before anybody asks again: the client would then answer with a list that crashes whoever reads it.
             self.raw = self._kept(_legible_headers(self.raw))
@@ -232,7 +236,7 @@ def _legible_headers(raw: RawMessage) -> Headers:
     process. The garbage collector's view of the tuple leaves holes out.
     """
     try:
-        pairs = raw.headers() or []
+        pairs = _ask_headers(raw) or []
     except (SystemError, UnicodeDecodeError):
         return []
     return [pair if len(gc.get_referents(pair)) == 2 else (ILLEGIBLE_NAME, pair[1]) for pair in pairs]
