@@ -42,7 +42,9 @@ def collect_marketing() -> dict[str, Any]:
     clicks = dict(BannerTally.objects.values_list("banner_id", "clicks"))
     rows = [_click_through(banner, clicks.get(banner.pk, 0)) for banner in Banner.objects.all()]
     rows.sort(key=lambda row: -row["clicks"])
-    return {"rows": rows, "total": sum(clicks.values()), "most": max([1, *clicks.values()])}
+    total, views = sum(clicks.values()), sum(row["banner"].views for row in rows)
+    rate = 100 * total / views if views else None
+    return {"rows": rows, "total": total, "views": views, "rate": rate, "most": max([1, *clicks.values()])}
 
 
 def collect_trends() -> dict[str, Any]:
