@@ -68,13 +68,18 @@ class Delivery:
     Any thread may wait. Callbacks run in the client's thread: they should be short, and what they raise is logged.
     """
 
-    __slots__ = ("_outcome", "_producer", "_sent_ms", "_topic", "_waiters")
+    # Single values rather than a tuple: one object less for each message, and for the garbage collector.
+    __slots__ = ("_done", "_error", "_offset", "_partition", "_producer", "_topic", "_ts", "_waiters")
+
+    _partition: int | None
+    _offset: int | None
 
     def __init__(self, topic: str, producer: Producer, sent_ms: int) -> None:
         self._topic = topic
         self._producer = producer
-        self._sent_ms = sent_ms
-        self._outcome: tuple[int | None, int | None, int] | ClientError | None = None
+        self._ts = sent_ms
+        self._done = False
+        self._error: ClientError | None = None
         self._waiters: list[Callable[[], object]] | None = None
 
     def __repr__(self) -> str:
@@ -82,7 +87,7 @@ class Delivery:
 
     def done(self) -> bool:
         """Whether it is known what became of the message."""
-        return self._outcome is not None
+        return self._done
 
     def result(self, timeout: float | None = None) -> RecordMetadata:
         """Where the message went, as soon as Kafka has confirmed it; raises ProduceError if it was not delivered.
@@ -92,22 +97,17 @@ class Delivery:
         error = self.exception(timeout)
         if error is not None:
             raise error
-        assert isinstance(self._outcome, tuple)
-        partition, offset, ts = self._outcome
-        if ts == EMBEDDED_APPEND_TIME_MS:
-            ts = self._sent_ms or -1
         return RecordMetadata(
             topic=self._topic,
-            partition=-1 if partition is None else partition,
-            offset=None if offset is None or offset < 0 else offset,
-            ts=None if ts < 0 else ts,
+            partition=-1 if self._partition is None else self._partition,
+            offset=None if self._offset is None or self._offset < 0 else self._offset,
+            ts=self._ts if self._ts > 0 else None,
         )
 
     def exception(self, timeout: float | None = None) -> ProduceError | None:
         """Why the message was not delivered, None if it was; raises ProduceTimeoutError if that isn't known in time."""
         self._wait(timeout)
-        outcome = self._outcome
-        return None if isinstance(outcome, tuple) or outcome is None else self._failure(outcome)
+        return None if self._error is None else self._failure(self._error)
 
     def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
         """Calls ``callback(delivery)`` when it is settled: at once if it is already."""
@@ -117,17 +117,22 @@ class Delivery:
         """The client's delivery callback; the object itself, because a bound method is one more for each message."""
         if error is None:
             # Not the message itself: it would keep key and value as long as somebody keeps this.
-            self._outcome = (message.partition(), message.offset(), message.timestamp()[1])
+            self._partition = message.partition()
+            self._offset = message.offset()
+            ts = message.timestamp()[1]
+            if ts != EMBEDDED_APPEND_TIME_MS:
+                self._ts = ts
         else:
-            self._outcome = error
+            self._error = error
             if self._waiters is None:
                 self._producer.log.lost(translate(error, place=f"topic {self._topic}"))
         # Both sides write first and look afterwards, so that at least one of them sees the other.
+        self._done = True
         if self._waiters is not None:
             self._tell()
 
     def _wait(self, timeout: float | None) -> None:
-        if self._outcome is not None:
+        if self._done:
             return
         settled = threading.Event()
         self._add_waiter(settled.set)
@@ -140,7 +145,7 @@ class Delivery:
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
-        if self._outcome is not None:
+        if self._done:
             self._tell()
 
     def _tell(self) -> None:
