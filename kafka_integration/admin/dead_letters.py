@@ -18,9 +18,11 @@ from django.utils.translation import ngettext
 
 from ..models import DeadLetter
 from ..operating import dead_letters
+from ..operating.dead_letter_texts import escaped
 from ..operating.dead_letters import Change, Selection
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin
+from .payloads import LINES
 
 PAGE = 1000
 
@@ -69,7 +71,7 @@ class DeadLetterAdmin(OperatedAdmin):
     operations = {"replay": _("Replay"), "discard": _("Discard")}
     databases = databases
     list_class = DeadLetterList
-    list_display = ("id", "failed_at", "consumer", "place", "attempts", "exception", "state")
+    list_display = ("id", "place", "error", "consumer", "attempts", "state", "failed_at")
     list_filter = (StateFilter, DeadLetterDatabaseFilter, "consumer", "group", "topic", "exception")
     search_fields = ("=id", "topic", "exception")
     ordering = ("-id",)
@@ -79,7 +81,7 @@ class DeadLetterAdmin(OperatedAdmin):
         payload = self.payload_fields(request)
         return (
             (_("Message"), {"fields": ("place", "topic_id", "timestamp", *payload)}),
-            (_("Failure"), {"fields": ("consumer", "group", "attempts", "failed_at", "exception", "reason", "trace")}),
+            (_("Failure"), {"fields": ("consumer", "group", "attempts", "failed_at", "exception", "why", "trace")}),
             (_("Since then"), {"fields": ("state", "replayed_at", "settled_at", "leased_until", "lease_holder")}),
         )
 
@@ -87,13 +89,23 @@ class DeadLetterAdmin(OperatedAdmin):
     def place(self, letter: DeadLetter) -> str:
         return f"{letter.topic}[{letter.partition}]@{letter.offset}"
 
+    @admin.display(description=_("exception"), ordering="exception")
+    def error(self, letter: DeadLetter) -> str:
+        # The class alone: the list is wide enough.
+        return format_html('<span title="{}">{}</span>', letter.exception, letter.exception.rpartition(".")[2])
+
     @admin.display(description=_("timestamp"))
     def timestamp(self, letter: DeadLetter) -> str:
         return "" if letter.timestamp_ms is None else f"{letter.timestamp_ms} ms ({letter.timestamp_type})"
 
+    @admin.display(description=_("reason"))
+    def why(self, letter: DeadLetter) -> str:
+        return escaped(letter.reason, keep=LINES)
+
     @admin.display(description=_("traceback"))
     def trace(self, letter: DeadLetter) -> str:
-        return format_html('<pre class="kafka-block">{}</pre>', letter.traceback) if letter.traceback else ""
+        text = escaped(letter.traceback, keep=LINES)
+        return format_html('<pre class="kafka-block">{}</pre>', text) if text else ""
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "replay")

@@ -110,8 +110,8 @@ def test_what_a_message_holds_is_shown_and_never_obeyed():
         key=b"\xff\xfe",
         value="<script>alert(1)</script>\x1b[31m\r\n\u202e\0".encode(),
         headers=[("<b>", b"<i>"), ("<b>", None), ("n", b"\x80")],
-        reason="<u>why</u>",
-        traceback="<s>where</s>",
+        reason="<u>why</u>\x1b\u202e",
+        traceback="<s>where</s>\x1b\u202e",
     )
 
     page = text_of(client_of("view", "view_payload").get(page_of(letter)))
