@@ -133,6 +133,11 @@ class Pipeline:
         taken, self.acknowledged = self.acknowledged, []
         return taken
 
+    def take_failures(self) -> list[Failure]:
+        """The messages that Kafka did not take since the last call."""
+        taken, self.failures = self.failures, []
+        return taken
+
     def partition_count(self, topic: str, timeout: float) -> int:
         """How many partitions a topic has; ``BrokerError`` if it has none, or nobody knows."""
         try:

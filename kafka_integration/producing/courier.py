@@ -120,7 +120,7 @@ class Courier:
         self._pipeline = None
         pipeline.close(0 if pipeline.is_stranded else GRACE_AFTER_FAILURE_SECONDS)
         self._remove_acknowledged(pipeline)
-        judged = self._judge(pipeline.failures)
+        judged = self._judge(pipeline.take_failures())
         if pipeline.broken is not None and not judged:
             self._pause(pipeline.broken)
 
@@ -168,6 +168,9 @@ class Courier:
             pipeline.drain(CAREFUL_WAIT_SECONDS)
             if len(pipeline) or pipeline.failures or pipeline.broken:
                 break
+        if pipeline.failures and pipeline.broken is None:
+            # It was alone, so nothing could overtake it: the pipeline can go on.
+            self._judge(pipeline.take_failures())
         return True
 
     def _look(self, pipeline: Pipeline) -> list[OutboxRow]:

@@ -8,6 +8,7 @@ env = environ.Env()
 
 SECRET_KEY = "of no use to anyone"
 USE_TZ = True
+TIME_ZONE = "UTC"
 INSTALLED_APPS = ["kafka_integration", "tests.publishing"]
 DATABASES = {"default": {**env.db_url("DATABASE_URL", default="sqlite://:memory:"), "CONN_MAX_AGE": None}}
 if second := env.str("SECOND_DATABASE_URL", default=""):

@@ -30,6 +30,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         names = [f"account-{number}" for number in range(options["keys"])]
         Account.objects.using(options["using"]).bulk_create(map(_account, names), ignore_conflicts=True)
+        connections[options["using"]].close()
         writers = [
             threading.Thread(target=_write, args=(random.Random(options["seed"] * 1000 + number), names, options))
             for number in range(options["writers"])
@@ -38,7 +39,6 @@ class Command(BaseCommand):
             writer.start()
         for writer in writers:
             writer.join()
-        print(f"published {Published.objects.using(options['using']).count()}", flush=True)
 
 
 def _account(name: str) -> Account:
