@@ -1,0 +1,110 @@
+"""What the documentation points at is there: files, headings, tests, and the code that it quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.guides import files_of
+from tests.processes import PROJECT
+
+PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)|\bsrc(?:set)?=\"([^\"]+)\"")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+MODULE = re.compile(r"`([\w/]+(?:\.py|/))`")
+DECISIONS = PROJECT / "docs" / "decisions"
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(PROJECT))
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The fragments that GitHub makes of a page's headings."""
+    text = CODE.sub("", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
+
+
+def links_of(page: Path) -> list[str]:
+    return [link or image for link, image in LINK.findall(CODE.sub("", page.read_text()))]
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    for target in links_of(page):
+        path, _, fragment = target.partition("#")
+        if "://" in path or path.startswith("mailto:"):
+            continue
+        found = (page.parent / path) if path else page
+        if not found.exists() or (fragment and fragment not in anchors_of(found)):
+            yield target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_link_leads_somewhere(page):
+    assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_test_that_is_named_exists(page):
+    for path, name in TEST.findall(page.read_text()):
+        file = PROJECT / path
+        assert file.is_file(), path
+        assert not name or f"def {name}(" in file.read_text(), f"{path}::{name}"
+
+
+def test_each_page_is_reached_from_the_readme():
+    reached = {PROJECT / "README.md"}
+    for page in (to_visit := [PROJECT / "README.md"]):
+        for target in links_of(page):
+            found = (page.parent / target.partition("#")[0]).resolve()
+            if found.suffix == ".md" and found.exists() and found not in reached:
+                reached.add(found)
+                to_visit.append(found)
+
+    assert set(PAGES) - reached == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_that_is_quoted_from_the_project_is_what_stands_there(page):
+    for path, code in files_of(page.read_text()):
+        file = PROJECT / path
+        # What has no such file belongs to the example of the page.
+        for part in re.split(r"^\s*…\s*$", code, flags=re.MULTILINE) if file.exists() else ():
+            assert without_blank_lines(part) in without_blank_lines(file.read_text()), path
+
+
+def test_the_file_map_names_each_module_that_there_is():
+    design = (PROJECT / "docs" / "design.md").read_text()
+    named = {Path(name).name for name in MODULE.findall(design)}
+    package = PROJECT / "kafka_integration"
+    modules = {
+        path.name for room in ("client", "conf", "consuming", "producing") for path in (package / room).glob("*.py")
+    }
+
+    assert modules - named - {"__init__.py"} == set(), "name them in the file map of docs/design.md"
+
+
+def test_the_design_names_no_module_that_is_gone():
+    design = (PROJECT / "docs" / "design.md").read_text()
+    there = {path.name for path in PROJECT.rglob("*.py") if ".venv" not in path.parts}
+
+    assert {Path(name).name for name in MODULE.findall(design) if name.endswith(".py")} - there == set()
+
+
+def test_the_decisions_are_numbered_and_listed():
+    records = sorted(path for path in DECISIONS.glob("*.md") if path.name != "index.md")
+    listed = re.findall(r"^\| \[(\d{4})\]\(([\w-]+\.md)\)", (DECISIONS / "index.md").read_text(), re.MULTILINE)
+
+    assert [path.name for path in records] == [name for _, name in listed]
+    assert [number for number, _ in listed] == [f"{number:04}" for number in range(1, len(records) + 1)]
+    for path in records:
+        assert path.read_text().startswith(f"# {path.name[:4]}: "), path.name
+
+
+def without_blank_lines(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.strip())
