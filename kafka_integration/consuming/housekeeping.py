@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connections, reset_queries
 
 from .lane import Remainder, Work
 from .partition import Chunk, Partition
@@ -18,6 +18,8 @@ class Housekeeping:
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         close_old_connections()
+        # With DEBUG Django keeps every query of a connection, for a request that never ends here.
+        reset_queries()
         return self._work.handle(partition, chunk)
 
     def idle(self) -> None:
