@@ -5,7 +5,8 @@ KafkaIntegrationError
 ├── ProduceError                  one message was not accepted, or not confirmed
 │   ├── InvalidMessageError       refused at the call: nothing was sent (also ValueError)
 │   ├── DeliveryError             accepted at the call, but not delivered (also BrokerError: ``code``, ``retriable``)
-│   │   └── DeliveryDeniedError   not delivered because Kafka refused us (also AccessDeniedError)
+│   │   ├── DeliveryDeniedError   not delivered because Kafka refused us (also AccessDeniedError)
+│   │   └── DeliveryUnavailableError  not sent because there is no broker (also BrokerUnavailableError)
 │   ├── ProduceTimeoutError       outcome unknown: ``may_still_arrive`` (also TimeoutError)
 │   └── BatchProduceError         some of a batch failed: ``failed`` says which
 ├── BrokerError                   Kafka answered with an error; ``code`` and ``retriable`` say which
@@ -103,6 +104,10 @@ class DeliveryError(ProduceError, BrokerError):
 
 class DeliveryDeniedError(DeliveryError, AccessDeniedError):
     """A message was not delivered: wrong credentials, certificate, host name or a missing ACL."""
+
+
+class DeliveryUnavailableError(DeliveryError, BrokerUnavailableError):
+    """A message was not sent: the embedded broker isn't running, or no broker can be asked about the partitions."""
 
 
 class HandlerError(KafkaIntegrationError):

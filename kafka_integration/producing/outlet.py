@@ -17,6 +17,7 @@ from ..errors import (
     BrokerUnavailableError,
     DeliveryDeniedError,
     DeliveryError,
+    DeliveryUnavailableError,
     InvalidMessageError,
 )
 from ..headers import normalize_headers
@@ -45,7 +46,10 @@ class DefaultOutlet:
         """As fast as can be while all is well: this is asked for every message."""
         outlet = self._outlet
         if outlet is None or not outlet.log.calm:
-            producer = producers.default()
+            try:
+                producer = producers.default()
+            except BrokerError as error:
+                raise _not_sent(error) from error
             if outlet is None or outlet.producer is not producer:
                 outlet = self._outlet = Outlet(get_settings().producer, producer)
         return outlet
@@ -144,5 +148,9 @@ default_outlet = DefaultOutlet().get
 
 
 def _not_sent(error: BrokerError) -> DeliveryError:
-    kind = DeliveryDeniedError if isinstance(error, AccessDeniedError) else DeliveryError
+    kind: type[DeliveryError] = DeliveryError
+    if isinstance(error, AccessDeniedError):
+        kind = DeliveryDeniedError
+    elif isinstance(error, BrokerUnavailableError):
+        kind = DeliveryUnavailableError
     return kind(str(error), code=error.code, retriable=error.retriable, fatal=error.fatal)
