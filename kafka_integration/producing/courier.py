@@ -85,11 +85,12 @@ class Courier:
         return self._send_more(pipeline) or moved
 
     def wait(self, timeout: float) -> bool:
-        """Wait for acknowledgements; False, at once, if there are none to wait for."""
-        if self._pipeline is None or not len(self._pipeline):
+        """Wait for acknowledgements or failures; whether any came."""
+        if self._pipeline is None:
             return False
+        before = len(self._pipeline)
         self._pipeline.poll(timeout)
-        return True
+        return len(self._pipeline) < before or self._pipeline.broken is not None
 
     def stop(self, grace: float) -> None:
         """Send nothing more; what is under way gets ``grace`` seconds, and what arrived is removed."""
@@ -162,8 +163,11 @@ class Courier:
             self._pipeline = None
             pipeline.close(0)
             return True
+        deadline = self._clock() + CAREFUL_WAIT_SECONDS
         for row in rows:
-            if row.id > until or not self._may_send() or not self._send_in_order([row], pipeline):
+            if row.id > until or self._clock() > deadline or not self._may_send():
+                break
+            if not self._send_in_order([row], pipeline):
                 break
             pipeline.drain(CAREFUL_WAIT_SECONDS)
             if len(pipeline) or pipeline.failures or pipeline.broken:

@@ -6,6 +6,7 @@ It only saves time. A notification that is lost, behind a pooler or in a broken 
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -14,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 logger = logging.getLogger("kafka_integration.relay")
 
 CHANNEL = "kafka_integration_outbox"
+PAUSE_SECONDS = 5.0
 
 
 def notify_on_commit(alias: str) -> None:
@@ -42,21 +44,24 @@ class Listener:
         self.alias = alias
         self._connection: BaseDatabaseWrapper | None = None
         self._complained = False
+        self._try_again_at = float("-inf")
 
-    def wait(self, timeout: float) -> bool:
-        """Wait for a notification; False if listening isn't possible now, and the caller has to wait otherwise."""
+    def wait(self, timeout: float) -> bool | None:
+        """Whether a notification came; None, at once, if listening isn't possible now."""
         import psycopg
 
+        if time.monotonic() < self._try_again_at:
+            return None
         try:
-            for _ in self._session().notifies(timeout=timeout, stop_after=1):
-                pass
+            heard = any(True for _ in self._session().notifies(timeout=timeout, stop_after=1))
         # The driver's own errors too: its generator of notifications doesn't pass through Django.
         except (DatabaseError, InterfaceError, psycopg.Error) as error:
             self._complain(error)
             self.close()
-            return False
+            self._try_again_at = time.monotonic() + PAUSE_SECONDS
+            return None
         self._complained = False
-        return True
+        return heard
 
     def close(self) -> None:
         if self._connection is not None:

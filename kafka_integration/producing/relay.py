@@ -14,7 +14,7 @@ from ..conf.values import Settings
 from ..models import OutboxMessage
 from .backlog import find_backlog
 from .courier import Courier
-from .lease import Lease
+from .lease import RENEWALS_PER_LEASE, Lease
 from .notifications import Listener
 from .outbox import Outbox
 
@@ -23,6 +23,7 @@ logger = logging.getLogger("kafka_integration.relay")
 REPORT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 3.0
 OUTAGE_PAUSE_SECONDS = 1.0
+STOP_IS_SEEN_SECONDS = 0.2
 NO_TABLES_PAUSE_SECONDS = 5.0
 
 
@@ -45,6 +46,8 @@ class Relay:
         self._lease = Lease(alias, seconds=settings.outbox.lease_seconds, holder=holder, clock=clock)
         outbox = settings.outbox
         self._listener = Listener(outbox.direct_aliases.get(alias, alias)) if outbox.notify else None
+        # The lease has to be renewed, however seldom the outbox is looked at.
+        self._wait_seconds = min(outbox.poll_interval_seconds, outbox.lease_seconds / RENEWALS_PER_LEASE)
         self._courier: Courier | None = None
         self._is_standing_by = False
         self._down_since: float | None = None
@@ -136,11 +139,20 @@ class Relay:
         return self._has_tables
 
     def _wait(self) -> None:
-        seconds = self._settings.outbox.poll_interval_seconds
-        if self._courier is not None and self._courier.wait(seconds):
-            return
-        if self._listener is None or self._courier is None or not self._listener.wait(seconds):
-            self._stop.wait(seconds)
+        deadline = time.monotonic() + self._wait_seconds
+        while not self._stop.is_set() and (remaining := deadline - time.monotonic()) > 0:
+            if self._wait_for_news(min(remaining, STOP_IS_SEEN_SECONDS)):
+                return
+
+    def _wait_for_news(self, seconds: float) -> bool:
+        if self._courier is not None and self._courier.in_flight:
+            return self._courier.wait(seconds)
+        if self._courier is not None and self._listener is not None:
+            heard = self._listener.wait(seconds)
+            if heard is not None:
+                return heard
+        self._stop.wait(seconds)
+        return False
 
     def _has_relayed_all(self) -> bool:
         last_id = self._last_id or 0

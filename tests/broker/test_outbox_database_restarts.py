@@ -7,6 +7,7 @@ waits, and goes on when it is back; what it had acknowledged but not removed is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 
@@ -64,6 +65,32 @@ def test_a_relay_that_starts_before_the_database_waits_for_it(
     scenario.insert("x")
 
     scenario.wait_empty()
+
+
+def test_a_relay_leaves_a_database_that_does_not_answer_behind(
+    scenario: PublishingScenario, own_postgres: PostgresServer
+) -> None:
+    relay = scenario.active_relay()
+    own_postgres.freeze()
+    try:
+        status = relay.terminate(10)
+    finally:
+        own_postgres.thaw()
+
+    assert status == 3
+    assert "Leaving without an answer of database default" in relay.output()
+
+
+def test_a_database_that_was_frozen_is_waited_for(scenario: PublishingScenario, own_postgres: PostgresServer) -> None:
+    relay = scenario.active_relay()
+    own_postgres.freeze()
+    Event().wait(3)  # longer than the lease: that is what is tested
+    own_postgres.thaw()
+
+    scenario.insert("x")
+
+    scenario.wait_empty()
+    assert relay.running
 
 
 def test_a_relay_stops_while_the_database_is_down(scenario: PublishingScenario, own_postgres: PostgresServer) -> None:

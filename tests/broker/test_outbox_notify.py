@@ -27,6 +27,20 @@ def test_a_commit_wakes_the_relay(publishing: PublishingScenario) -> None:
     assert monotonic() - began < LONG / 2
 
 
+def test_a_relay_that_seldom_looks_keeps_its_lease_and_stops_at_once(publishing: PublishingScenario) -> None:
+    publishing.kafka["outbox"] = {"lease_seconds": 1, "poll_interval_seconds": LONG}
+    relay = publishing.active_relay()
+    publishing.standby()
+    publishing.insert("x")
+    publishing.wait_empty()
+
+    began = monotonic()
+    assert relay.terminate() == 0
+
+    assert monotonic() - began < 3
+    assert "too slow" not in relay.output()
+
+
 def test_a_listener_that_was_cut_off_listens_again(publishing: PublishingScenario) -> None:
     publishing.kafka["outbox"] = {"lease_seconds": 60, "notify": True, "poll_interval_seconds": 1}
     relay = publishing.active_relay()
