@@ -38,6 +38,8 @@ def serialize_key(key: Any, serializer: str | None = None) -> bytes | None:
         return key
     if serializer is not None:
         return _serialize(key, "key", serializer)
+    if type(key) is str:
+        return _plain(key, "key")
     if isinstance(key, bool):
         raise InvalidMessageError(
             "The key is a bool, which is neither text nor a number here: give a str, int or UUID."
