@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
+from time import monotonic
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
 from ..conf.values import ConsumerSettings
-from ..errors import BrokerError
-from .embedded import create_embedded_topics
+from ..errors import BrokerError, BrokerUnavailableError
+from .embedded import create_embedded_topics, embedded_servers
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
@@ -28,6 +29,8 @@ Run = tuple[Coordinates, list[Any]]
 
 END_REACHED = "_PARTITION_EOF"
 OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
+HALTED_SECONDS = 2.0
+"""How long librdkafka may take to get ready for a seek."""
 
 
 class Listener(Protocol):
@@ -61,10 +64,14 @@ class ConsumerClient:
             "auto.offset.reset": "error",
             "on_commit": self._on_commit,
         }
-        self._is_incremental = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
+        self.assigns_one_by_one = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
             self._properties.get("partition.assignment.strategy", "")
         )
+        self.is_told_of_additions_only = self._properties["group.protocol"] == "consumer"
+        """True under KIP-848, where a member that gets nothing hears nothing."""
         self.log = ClientLog(f"consumer {settings.name}", properties=self._properties)
+        self._halted: set[Coordinates] = set()
+        self._unready_since: dict[Coordinates, float] = {}
         self._consumer = self._open()
 
     def subscribe(self) -> None:
@@ -130,9 +137,29 @@ class ConsumerClient:
             self._consumer.resume([TopicPartition(*coordinates)])
         except KafkaException as error:
             if error.args[0].code() in (KafkaError._STATE, KafkaError._TIMED_OUT, KafkaError._UNKNOWN_PARTITION):
+                self._note_unready(coordinates)
                 return False
             raise self._translated(error) from error
+        self._unready_since.pop(coordinates, None)
         return True
+
+    def is_halted(self, coordinates: Coordinates) -> bool:
+        """True where librdkafka gave a partition up, as after an offset out of range: no seek moves it any more."""
+        return coordinates in self._halted
+
+    def assign_again(self, positions: Mapping[Coordinates, int]) -> None:
+        """Bring halted partitions back, paused. Where that takes all of the assignment, ``positions`` has all of it."""
+        parts = [TopicPartition(*c, offset) for c, offset in positions.items()]
+        try:
+            if self.assigns_one_by_one:
+                self._consumer.incremental_unassign(parts)
+                self._consumer.incremental_assign(parts)
+            else:
+                self._consumer.assign(parts)
+            self._consumer.pause(parts)
+        except KafkaException as error:
+            raise self._translated(error) from error
+        self._forget(positions)
 
     def pause(self, partitions: Iterable[Coordinates]) -> None:
         with suppress(KafkaException):
@@ -165,7 +192,18 @@ class ConsumerClient:
         thread = threading.Thread(target=self._close, name=f"close-{self._settings.name}", daemon=True)
         thread.start()
         thread.join(timeout)
+        if thread.is_alive():
+            # What it will be told when it gets that far is about partitions that may be somebody else's by then.
+            self._listener = _Nobody()
         return not thread.is_alive()
+
+    def has_other_servers(self) -> bool:
+        """True if the endpoints lead elsewhere now: an embedded broker has another port each time it starts."""
+        if self._settings.connection.transport != "embedded":
+            return False
+        with suppress(BrokerUnavailableError):
+            return embedded_servers() != str(self._properties["bootstrap.servers"])
+        return False
 
     def _close(self) -> None:
         with suppress(KafkaException, RuntimeError):
@@ -180,15 +218,28 @@ class ConsumerClient:
             raise self._translated(error) from error
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        # At the end, paused: a position that fetches nothing until the loop knows where to begin, and seeks.
-        neutral = [TopicPartition(p.topic, p.partition, OFFSET_END) for p in partitions]
-        if self._is_incremental:
+        # Paused at a number until the loop knows where to begin, and seeks. Never at OFFSET_END or OFFSET_BEGINNING:
+        # librdkafka looks those up, finds its answer outdated by the seek, looks them up again, and jumps there.
+        neutral = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
+        if self.assigns_one_by_one:
             consumer.incremental_assign(neutral)
         else:
             consumer.assign(neutral)
         if neutral:
             consumer.pause(neutral)
-        self._listener.assigned([(p.topic, p.partition) for p in partitions])
+        coordinates = [(p.topic, p.partition) for p in partitions]
+        self._forget(coordinates)
+        self._listener.assigned(coordinates)
+
+    def _note_unready(self, coordinates: Coordinates) -> None:
+        # It was fetched at offset 0 for a moment, where there was nothing any more, and nobody said so.
+        if monotonic() - self._unready_since.setdefault(coordinates, monotonic()) > HALTED_SECONDS:
+            self._halted.add(coordinates)
+
+    def _forget(self, partitions: Iterable[Coordinates]) -> None:
+        self._halted.difference_update(partitions)
+        for coordinates in partitions:
+            self._unready_since.pop(coordinates, None)
 
     def _on_revoke(self, _: Any, partitions: list[TopicPartition]) -> None:
         self._listener.revoked([(p.topic, p.partition) for p in partitions])
@@ -217,7 +268,18 @@ class ConsumerClient:
         topic, partition = raw.topic(), raw.partition()
         coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
         place = f"consumer {self._settings.name}, topic {topic}" if topic else f"consumer {self._settings.name}"
+        if coordinates is not None and error.name() == OUT_OF_RANGE:
+            self._halted.add(coordinates)
         return Event(error.name(), coordinates, raw.offset(), translate(error, place=place))
+
+
+class _Nobody:
+    """Listens to a client that was given up."""
+
+    def assigned(self, partitions: list[Coordinates]) -> None: ...
+    def revoked(self, partitions: list[Coordinates]) -> None: ...
+    def lost(self, partitions: list[Coordinates]) -> None: ...
+    def committed(self, offsets: dict[Coordinates, int], error: BrokerError | None) -> None: ...
 
 
 def runs_of(raws: list[RawMessage]) -> list[Run]:

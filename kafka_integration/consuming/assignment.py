@@ -61,7 +61,8 @@ class Assignment:
         for partition in added:
             self._partitions[partition.key] = partition
             self._lanes.adopt(partition)
-        logger.info("consumer %s: assigned %s", self._settings.name, _names(added) or "nothing")
+        if added or not self._partitions:
+            logger.info("consumer %s: assigned %s", self._settings.name, _names(added) or "nothing")
         self._ask_at = 0.0
         self._tell(partitions_assigned, added)
 
@@ -103,20 +104,27 @@ class Assignment:
         """Bring each starting partition a step further; call it every turn."""
         starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
         now = monotonic()
+        for partition in starting:
+            if partition.goes_on:
+                partition.start, partition.goes_on = partition.ledger.finished, False
         unknown = [p for p in starting if p.start is None and not p.is_claiming and p.ready_at <= now]
         if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
         for partition in starting:
-            if partition.start is not None:
+            if partition.start is not None and client.is_halted(partition.key):
+                self._revive(client, partition, partition.start)
+            elif partition.start is not None:
                 self._begin(client, partition, partition.start)
 
     def rewind(self, client: ConsumerClient) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
         for partition in self:
-            position = partition.ledger.finished
-            self.restart(client, partition)
-            if self._claiming is None:
-                partition.start = position
+            self.go_on(client, partition)
+
+    def go_on(self, client: ConsumerClient, partition: Partition) -> None:
+        """Begin again where the partition's own ledger ends, once nothing of it is in a handler's hands."""
+        self.restart(client, partition)
+        partition.goes_on = self._claiming is None
 
     def restart(self, client: ConsumerClient, partition: Partition, start: int | None = None) -> None:
         """Begin a partition again, at ``start`` or wherever its stored offset says."""
@@ -173,6 +181,21 @@ class Assignment:
             partition.is_paused = False
             partition.start = None
             partition.state = State.ACTIVE
+
+    def _revive(self, client: ConsumerClient, partition: Partition, start: int) -> None:
+        """Only a new assignment gets a halted partition going; in an eager group that is one of all partitions."""
+        positions = {partition.key: start}
+        if not client.assigns_one_by_one:
+            others = [other for other in self if other is not partition]
+            positions |= {other.key: other.ledger.taken or 0 for other in others}
+            for other in others:
+                if other.state is State.ACTIVE:
+                    self.go_on(client, other)
+        try:
+            client.assign_again(positions)
+        except BrokerError as error:
+            # A rebalance is under way: what it assigns is not halted.
+            logger.debug("consumer %s: %s can't be assigned again: %s", self._settings.name, partition, error)
 
     def _tell(self, signal: Signal, partitions: list[Partition], **facts: bool) -> None:
         places = [partition.key for partition in partitions]

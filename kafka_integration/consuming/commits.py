@@ -55,6 +55,10 @@ class Commits:
             self._consumer, error,
         )  # fmt: skip
 
+    def forget(self) -> None:
+        """Await no answers any more: whoever owed them is gone."""
+        self._in_flight.clear()
+
     def _due(self, partition: Partition) -> int | None:
         ledger = partition.ledger
         offset = ledger.next_offset

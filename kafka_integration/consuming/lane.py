@@ -111,6 +111,12 @@ class Lane:
         for call in calls:
             other.call(call)
 
+    def halt(self) -> None:
+        """Begin nothing more of any partition."""
+        with self._condition:
+            for partition in self._partitions:
+                partition.stopping = True
+
     def drop(self, partition: Partition) -> None:
         """Forget what waits, begin nothing more; what is in a handler's hands may finish."""
         with self._condition:

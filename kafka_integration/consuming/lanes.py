@@ -78,6 +78,11 @@ class Lanes:
         busy = (partition.is_busy for lane in self._lanes for partition in lane.partitions)
         return not any(busy) and not any(lane.is_on_errand for lane in self._lanes)
 
+    def halt(self) -> None:
+        """Begin no further message; any thread may say so, without waiting for the loop to notice."""
+        for lane in list(self._lanes):
+            lane.halt()
+
     def stop_errands(self) -> None:
         """Begin nothing more besides messages."""
         for lane in self._lanes:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from enum import Enum
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from ..client.consumer import END_REACHED, ConsumerClient, Coordinates, Run, payload_bytes, runs_of
@@ -18,6 +18,7 @@ from .commits import Commits
 from .events import Events
 from .flow import Flow
 from .lanes import Lanes
+from .membership import Membership
 from .partition import Partition, State
 from .report import Report
 
@@ -75,7 +76,10 @@ class ConsumerLoop:
         try:
             if self.open():
                 while not self._is_done():
-                    self.turn()
+                    if self._membership.has_lost_its_broker():
+                        self._open_again()
+                    else:
+                        self.turn()
         except BaseException as fault:  # noqa: BLE001 - the top of a thread
             self.fail(fault)
         try:
@@ -87,11 +91,12 @@ class ConsumerLoop:
     def stop(self) -> None:
         """Finish what is in handlers' hands, and leave."""
         self._stop.set()
+        self._lanes.halt()
 
     def fail(self, fault: BaseException) -> None:
         """Stop because of ``fault``; the first one counts."""
         self.fault = self.fault or fault
-        self._stop.set()
+        self.stop()
 
     def open(self) -> bool:
         """Join the group, as soon as there is a broker to ask; False if stopped before that."""
@@ -101,8 +106,10 @@ class ConsumerLoop:
                 self._events = Events(self.settings, client, self._assignment)
                 client.subscribe()
             except BrokerUnavailableError as error:
+                self._close()
                 self._wait_for_broker(error)
             else:
+                self._membership = Membership(client)
                 self.phase = Phase.RUNNING
                 return True
         return False
@@ -157,6 +164,20 @@ class ConsumerLoop:
         assert self._client is not None
         return self._client
 
+    def _open_again(self) -> None:
+        """Begin anew on the broker that took the place of ours: it knows nothing of what was under way."""
+        logger.warning("consumer %s: the embedded broker was started again, joining it", self.settings.name)
+        self._assignment.lose([partition.key for partition in self._assignment])
+        self._assignment.was_told = False
+        self._commits.forget()
+        self._close()
+        self.open()
+
+    def _close(self) -> None:
+        if self._client is not None and not self._client.close(CLOSE_SECONDS):
+            logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self.settings.name)
+        self._client = None
+
     def _wait_for_broker(self, error: BrokerUnavailableError) -> None:
         if self.phase is Phase.STARTING and not self._has_said_waiting:
             logger.warning("consumer %s waits: %s", self.settings.name, error)
@@ -204,7 +225,8 @@ class ConsumerLoop:
 
     def _is_caught_up(self) -> bool:
         assignment = self._assignment
-        return assignment.was_told and all(self._has_caught_up(p) for p in assignment)
+        is_told = assignment.was_told or self._membership.is_left_out()
+        return is_told and all(self._has_caught_up(p) for p in assignment)
 
     def _has_caught_up(self, partition: Partition) -> bool:
         if partition.state is not State.ACTIVE or not partition.ledger.is_idle:
@@ -229,16 +251,23 @@ class ConsumerLoop:
         self._lanes.drop(partitions, monotonic())
         client.pause(p.key for p in partitions)
         while not self._lanes.is_idle:
-            client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
+            self._keep_polling(client)
         self._commit_last(client)
-        if not client.close(CLOSE_SECONDS):
-            logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self.settings.name)
+        self._close()
 
     def _commit_last(self, client: ConsumerClient) -> None:
         self._commits.commit(client, self._assignment)
         # Not a waiting commit: with the broker down it would keep us for its time-out.
         deadline = monotonic() + LAST_COMMIT_SECONDS
         while not self._commits.is_quiet and monotonic() < deadline:
-            client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
+            self._keep_polling(client)
         if not self._commits.is_quiet:
             logger.warning("consumer %s: the last commit was not confirmed", self.settings.name)
+
+    def _keep_polling(self, client: ConsumerClient) -> None:
+        """What comes is dropped; but a member that doesn't poll is thrown out, and hears of no commit."""
+        try:
+            client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
+        except BrokerError as error:
+            self._events.say(error)
+            sleep(BUSY_POLL_SECONDS)

@@ -1,0 +1,36 @@
+"""What a member can know of its place in the group when nobody tells it."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from ..client.consumer import ConsumerClient
+
+LEFT_OUT_SECONDS = 10.0
+"""Twice the heartbeat interval at which a broker asks members to give partitions away."""
+LOOK_SECONDS = 1.0
+
+
+class Membership:
+    """One client's; the loop thread's own."""
+
+    def __init__(self, client: ConsumerClient) -> None:
+        self._client = client
+        self._in_touch_since = monotonic()
+        self._look_at = 0.0
+
+    def is_left_out(self) -> bool:
+        """True once the group, with a broker in reach, has had time enough to give us a partition."""
+        if self._client.log.trouble is not None:
+            self._in_touch_since = monotonic()
+        # A classic group says so: an empty assignment.
+        is_silent = self._client.is_told_of_additions_only
+        return is_silent and monotonic() - self._in_touch_since >= LEFT_OUT_SECONDS
+
+    def has_lost_its_broker(self) -> bool:
+        """True where an embedded broker was started in place of the one we joined, which is gone for good."""
+        now = monotonic()
+        if self._client.log.unreachable is None or now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        return self._client.has_other_servers()

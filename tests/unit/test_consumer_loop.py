@@ -1,0 +1,135 @@
+"""The loop when something goes wrong around it: no broker, a fetch that fails, a stop in the middle of a backlog."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from kafka_integration.client.consumer import ConsumerClient
+from kafka_integration.errors import BrokerError, BrokerUnavailableError
+from tests.unit import scripted
+from tests.unit.consumers import committed, consume, running, write
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+def values():
+    return [message.value for message in scripted.seen]
+
+
+@pytest.fixture
+def clients(monkeypatch):
+    """Every client that is opened, and whether it was closed."""
+    opened, closed = [], []
+    open_client, close_client = ConsumerClient.__init__, ConsumerClient.close
+
+    def note_open(client, *arguments):
+        open_client(client, *arguments)
+        opened.append(client)
+
+    def note_close(client, timeout):
+        closed.append(client)
+        return close_client(client, timeout)
+
+    monkeypatch.setattr(ConsumerClient, "__init__", note_open)
+    monkeypatch.setattr(ConsumerClient, "close", note_close)
+    return opened, closed
+
+
+def test_a_client_that_could_not_join_is_closed_before_the_next_try(clients, monkeypatch):
+    opened, closed = clients
+    subscribe = ConsumerClient.subscribe
+
+    def fail_twice(client):
+        if len(opened) <= 2:
+            raise BrokerUnavailableError("it is not there yet", retriable=True)
+        assert closed == opened[:-1]
+        subscribe(client)
+
+    monkeypatch.setattr(ConsumerClient, "subscribe", fail_twice)
+    write("a")
+
+    loop = consume()
+
+    assert loop.fault is None
+    assert values() == ["a"]
+    assert closed == opened
+    assert len(opened) == 3
+
+
+def test_a_broker_that_is_not_there_is_waited_for_with_one_line(monkeypatch, caplog):
+    tries = []
+
+    def refuse(client, *arguments):
+        tries.append(client)
+        raise BrokerUnavailableError("there is no broker", retriable=True)
+
+    monkeypatch.setattr(ConsumerClient, "__init__", refuse)
+
+    with running():
+        wait_for(lambda: len(tries) > 2)
+
+    assert [record.getMessage() for record in caplog.records if "no broker" in record.getMessage()] == [
+        "consumer c waits: there is no broker"
+    ]
+
+
+def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handlers_hands(monkeypatch):
+    write(*"abcdef")
+    fetch = ConsumerClient.fetch
+    in_handler, goes_on, failed = threading.Event(), threading.Event(), threading.Event()
+
+    def fail_once(client, limit, timeout):
+        raws = fetch(client, limit, timeout)
+        if in_handler.is_set() and not failed.is_set():
+            failed.set()
+            raise BrokerError("what was fetched is lost", retriable=True)
+        return raws
+
+    def hold(message):
+        if message.value == "b":
+            in_handler.set()
+            assert goes_on.wait(5)
+
+    monkeypatch.setattr(ConsumerClient, "fetch", fail_once)
+    scripted.script.append(hold)
+
+    with running(batch_size=3):
+        assert failed.wait(5)
+        goes_on.set()
+        wait_for(lambda: committed() == 6, message=lambda: f"committed {committed()}, handled {values()}")
+
+    assert values() == list("abcdef")
+
+
+def test_a_fetch_that_fails_while_draining_does_not_keep_it_from_leaving(clients, monkeypatch):
+    opened, closed = clients
+    write("a")
+    fetch = ConsumerClient.fetch
+    loops = []
+
+    def fail(client, limit, timeout):
+        if loops and loops[0].phase.value == "draining":
+            raise BrokerError("it went away", retriable=True)
+        return fetch(client, limit, timeout)
+
+    monkeypatch.setattr(ConsumerClient, "fetch", fail)
+    with running() as loop:
+        loops.append(loop)
+        wait_for(lambda: values() == ["a"])
+
+    assert loop.fault is None
+    assert closed == opened
+
+
+def test_after_a_stop_no_further_message_is_begun(monkeypatch):
+    write(*(str(number) for number in range(100)))
+    scripted.script.append(lambda message: loop.stop() if message.value == "7" else None)
+
+    with running() as loop:
+        wait_for(lambda: len(scripted.seen) >= 8)
+
+    assert values() == [str(number) for number in range(8)]
+    assert committed() == 8
