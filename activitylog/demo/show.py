@@ -64,8 +64,9 @@ def planned(port: int, traffic: float) -> Iterator[tuple[Part, Callable[[], bool
     """Yields the parts in their order, each with what tells that the next one may start."""
     if get_settings().connection.transport == "embedded" and not has_broker():
         yield Part(name="broker", command=("runbroker",), colour="yellow", grace_seconds=5), has_broker
-    yield Part(name="relay", command=("runrelay",), colour="magenta"), at_once
     yield Part(name="consumers", command=("runconsumer",), colour="cyan", grace_seconds=30), at_once
+    # Stopped before the consumers: what it has not sent is safe in the outbox, while an embedded broker keeps nothing.
+    yield Part(name="relay", command=("runrelay",), colour="magenta"), at_once
     web = ("runserver", "--noreload", "--skip-checks", f"{HOST}:{port}")
     yield Part(name="web", command=web, colour="green", grace_seconds=5), lambda: answers(port)
     if traffic:

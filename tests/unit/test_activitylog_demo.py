@@ -69,7 +69,8 @@ def test_what_the_parts_write_is_shown_under_their_names_and_stopping_leaves_non
 
 
 def test_the_last_one_started_is_stopped_first(parts: Parts, terminal: Terminal) -> None:
-    code = f"import atexit; atexit.register(print, 'bye', flush=True); {WAITING}"
+    goodbye = "signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), os._exit(0)))"
+    code = f"import os, signal; {goodbye}; {WAITING}"
     for name in ("one", "two", "three"):
         parts.start(running(name, code))
         terminal.pid_of(name)
