@@ -75,7 +75,7 @@ def test_ours_come_after_forged_headers_of_the_same_name():
 
 
 def test_a_repeated_copy_has_the_same_id_another_message_has_another():
-    write("a", "b")
+    write("a", "b", key="k")
     park()
     memory_broker().commit("group", "events", 0, 0)
 
