@@ -84,6 +84,11 @@ class Events:
         """Do what the policy says, and say how much that leaves out."""
         position, name = partition.ledger.taken or 0, self._settings.name
         first, end = self._client.ends(partition.key, ASK_TIMEOUT_SECONDS)
+        if first <= position <= end:
+            # That was said of a position before this one.
+            self._out_of_range.discard(partition)
+            self._assignment.go_on(self._client, partition)
+            return
         policy = self._settings.offset_reset_policy
         if policy == "none":
             raise OffsetOutOfRangeError(
