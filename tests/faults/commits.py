@@ -20,10 +20,13 @@ class CommittedOffsets:
 
     def read(self, timeout: float = 10.0) -> dict[int, int]:
         """By partition; without those that have none."""
-        metadata = self._client.list_topics(self._topic, timeout=timeout)
-        partitions = [TopicPartition(self._topic, number) for number in metadata.topics[self._topic].partitions]
+        partitions = [TopicPartition(self._topic, number) for number in self.partitions(timeout)]
         answers = self._client.committed(partitions, timeout=timeout)
         return {answer.partition: answer.offset for answer in answers if answer.offset >= 0 and not answer.error}
+
+    def partitions(self, timeout: float = 10.0) -> list[int]:
+        """The partitions that the topic has."""
+        return list(self._client.list_topics(self._topic, timeout=timeout).topics[self._topic].partitions)
 
     def close(self) -> None:
         self._client.close()

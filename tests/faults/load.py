@@ -12,6 +12,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from tests.waiting import wait_for
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
@@ -56,6 +58,14 @@ class Load:
             note = self._noting(chosen, self._sent[chosen])
             self._producer.produce(self.topic, value.encode(), chosen.encode(), on_delivery=note, **place)
             self._producer.poll(0)
+
+    def wait_for_partitions(self, number: int) -> None:
+        """Until the producer knows so many partitions of its topic."""
+
+        def known() -> bool:
+            return len(self._producer.list_topics(self.topic, timeout=5).topics[self.topic].partitions) >= number
+
+        wait_for(known, 20, f"{number} partitions of {self.topic}")
 
     def flush(self, timeout: float = 60.0) -> None:
         left = self._producer.flush(timeout)

@@ -1,0 +1,46 @@
+"""A group has more members than the topic has partitions.
+
+The member without one is idle and well, takes over when it is needed, and leaves cleanly.
+"""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.faults.scenario import PROTOCOLS, consumer_of
+from tests.waiting import wait_for
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_idle_member_is_well_and_leaves_cleanly(new_scenario, protocol):
+    scenario = new_scenario(partitions=1)
+    scenario.consumer |= consumer_of(protocol)
+    workers = [scenario.worker(), scenario.worker()]
+    admin = AdminClient({"bootstrap.servers": scenario.bootstrap})
+    wait_for(lambda: members_of(admin, scenario.group) == 2, 40, "two members", interval=0.2)
+
+    scenario.load.sent(50)
+    scenario.wait_handled()
+
+    (busy,) = {effect.worker for effect in scenario.effects.read()}
+    (idle,) = (worker for worker in workers if worker.pid != busy)
+    assert idle.terminate() == 0
+    scenario.load.sent(50)
+    scenario.wait_handled()
+    scenario.assert_nothing_twice()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_with_nothing_assigned_until_caught_up_ends_too(new_scenario, protocol):
+    scenario = new_scenario(partitions=1)
+    scenario.consumer |= consumer_of(protocol)
+    scenario.worker().wait_for_output(f"assigned {scenario.topic}", 40)
+
+    idle = scenario.worker("--until-caught-up")
+
+    assert idle.wait(timeout=40) == 0
+
+
+def members_of(admin: AdminClient, group: str) -> int:
+    return len(admin.describe_consumer_groups([group])[group].result(10).members)

@@ -1,0 +1,31 @@
+"""Partitions are added to a topic while it is being consumed.
+
+Their first records were there before the group knew of the partition: they are read too, even where the group
+began at the end of the topic.
+"""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from tests.faults.scenario import PROTOCOLS, consumer_of
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_first_records_of_a_new_partition_are_read(new_scenario, protocol):
+    scenario = new_scenario(partitions=1)
+    scenario.consumer |= consumer_of(protocol)
+    scenario.consumer["config"] |= {"topic.metadata.refresh.interval.ms": 2000}
+    scenario.ready_worker()
+    scenario.load.sent(10)
+
+    admin = AdminClient({"bootstrap.servers": scenario.bootstrap})
+    admin.create_partitions([NewPartitions(scenario.topic, 3)])[scenario.topic].result(20)
+    scenario.load.wait_for_partitions(3)
+    scenario.load.sent(10, partition=1)
+    scenario.load.sent(10, partition=2)
+
+    scenario.wait_handled(40)
+    scenario.assert_nothing_lost()
+    scenario.assert_nothing_twice()

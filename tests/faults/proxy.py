@@ -1,0 +1,121 @@
+"""A proxy on loopback between a process and a server, whose connections can be cut."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from tests.services.ports import free_port
+from tests.waiting import wait_for
+
+CHUNK = 65536
+
+
+class Link:
+    """One forwarded connection."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self._client = client
+        self._server = server
+        self._is_muted = False
+        self._answered = threading.Event()
+
+    def run(self, inspect: Callable[[Link, bytes], None]) -> None:
+        """Forward until one of the two ends; what the client sends goes through ``inspect``."""
+        answers = threading.Thread(target=self._return_answers, daemon=True)
+        answers.start()
+        with suppress(OSError):
+            while data := self._client.recv(CHUNK):
+                inspect(self, data)
+        self.cut()
+        answers.join()
+        self._client.close()
+        self._server.close()
+
+    def forward(self, data: bytes) -> None:
+        self._server.sendall(data)
+
+    def forward_and_wait(self, data: bytes, timeout: float = 10.0) -> bool:
+        """True once the server has answered, False after ``timeout`` seconds."""
+        self._answered.clear()
+        self.forward(data)
+        return self._answered.wait(timeout)
+
+    def mute(self) -> None:
+        """From here on the client hears nothing of what the server says."""
+        self._is_muted = True
+
+    def cut(self) -> None:
+        """End both sides at once."""
+        for side in (self._client, self._server):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+    def _return_answers(self) -> None:
+        with suppress(OSError):
+            while data := self._server.recv(CHUNK):
+                if not self._is_muted:
+                    self._client.sendall(data)
+                self._answered.set()
+        self._answered.set()
+        self.cut()
+
+
+class Proxy:
+    """Listens on ``port`` and forwards to ``target``; ``inspect`` decides about all that clients send."""
+
+    def __init__(self, target: int, inspect: Callable[[Link, bytes], None] = Link.forward) -> None:
+        self.port = free_port()
+        self.accepted = 0
+        self._target = target
+        self._inspect = inspect
+        self._links: set[Link] = set()
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        self.cut()
+        wait_for(lambda: not self._links, 10, "the proxy's connections are closed")
+
+    def cut(self) -> int:
+        """End every connection of this moment; how many there were."""
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            link.cut()
+        return len(links)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.accepted += 1
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+        except OSError:
+            client.close()
+            return
+        server.settimeout(None)
+        for side in (client, server):
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link = Link(client, server)
+        with self._lock:
+            self._links.add(link)
+        try:
+            link.run(self._inspect)
+        finally:
+            with self._lock:
+                self._links.discard(link)
