@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,7 @@ POLL_SECONDS = 0.1
 # Beyond linger.ms this only wakes the client's threads: the answer is waited for elsewhere.
 HURRY_SECONDS = 0.001
 ROOM_POLL_SECONDS = 0.05
+SENDS_BETWEEN_POLLS = 64
 
 alive_producers: weakref.WeakSet[Producer] = weakref.WeakSet()
 """Every producer that is open in this process: a fork has to find them."""
@@ -77,6 +79,9 @@ class Producer:
         self.partition_counts = PartitionCounts(raw, log)
         self._raw = raw
         self._produce = raw.produce
+        self._sends = 0
+        self._calls: deque[Callable[[], object]] = deque()
+        self._local = threading.local()
         self._name = name
         self._closing = False
         self._thread = threading.Thread(target=self._poll_until_closed, name=f"kafka-{name}", daemon=True)
@@ -100,6 +105,10 @@ class Producer:
         ``partition`` -1 leaves it to the client, ``timestamp_ms`` 0 is now.
         """
         message = (topic, value, key, partition, on_delivery, None, timestamp_ms, headers)
+        self._sends += 1
+        if self._sends % SENDS_BETWEEN_POLLS == 0:
+            # Half the work of leaving all deliveries to the other thread: handing the interpreter over costs more.
+            self._serve(self._raw.poll, 0)
         try:
             self._produce(*message)
         except BufferError:
@@ -107,9 +116,20 @@ class Producer:
         except KafkaException as error:
             raise translate(error, place=f"topic {topic}") from error
 
-    def hurry(self) -> None:
-        """Sends what is queued now instead of after ``linger.ms``; returns before it has arrived."""
+    def wait_for(self, settled: threading.Event, timeout: float | None) -> bool:
+        """Waits for what a delivery sets, and sends what is queued now instead of after ``linger.ms``."""
         self._serve(self._raw.flush, HURRY_SECONDS)
+        if threading.current_thread() is not self._thread:
+            return settled.wait(timeout)
+        # In a callback: nobody else polls meanwhile.
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not settled.is_set() and (deadline is None or time.monotonic() < deadline):
+            self._serve(self._raw.poll, ROOM_POLL_SECONDS)
+        return settled.is_set()
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Has ``call`` made when the client's callbacks are over; it must not raise."""
+        self._calls.append(call)
 
     def flush(self, timeout: float) -> int:
         """Waits until everything is delivered or given up, ``timeout`` seconds at most; how many are left."""
@@ -195,6 +215,22 @@ class Producer:
             # How the client reports a fatal error, instead of calling error_cb.
             self.log.on_error(error.args[0])
             return len(self._raw)
+        finally:
+            self._make_calls()
+
+    def _make_calls(self) -> None:
+        # Not inside one of them: each would go a level deeper.
+        if not self._calls or getattr(self._local, "is_calling", False):
+            return
+        self._local.is_calling = True
+        try:
+            while self._calls:
+                self._calls.popleft()()
+        except IndexError:
+            # Another thread had the last one.
+            pass
+        finally:
+            self._local.is_calling = False
 
 
 def open_producer(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..client.failures import translate
@@ -65,7 +66,8 @@ class RecordMetadata:
 class Delivery:
     """The future of one message: settled when Kafka has confirmed it, or when it is given up.
 
-    Any thread may wait. Callbacks run in the client's thread: they should be short, and what they raise is logged.
+    Any thread may wait. Callbacks run between the client's polls, in any thread that produces or in the client's own:
+    they should be short, and what they raise is logged.
     """
 
     # Single values rather than a tuple: one object less for each message, and for the garbage collector.
@@ -80,7 +82,7 @@ class Delivery:
         self._ts = sent_ms
         self._done = False
         self._error: ClientError | None = None
-        self._waiters: list[Callable[[], object]] | None = None
+        self._waiters: list[threading.Event | Callable[[Delivery], object]] | None = None
 
     def __repr__(self) -> str:
         return f"<Delivery to {self._topic}: {'done' if self.done() else 'under way'}>"
@@ -111,7 +113,7 @@ class Delivery:
 
     def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
         """Calls ``callback(delivery)`` when it is settled: at once if it is already."""
-        self._add_waiter(lambda: callback(self))
+        self._add_waiter(callback)
 
     def __call__(self, error: ClientError | None, message: RawMessage) -> None:
         """The client's delivery callback; the object itself, because a bound method is one more for each message."""
@@ -129,36 +131,42 @@ class Delivery:
         # Both sides write first and look afterwards, so that at least one of them sees the other.
         self._done = True
         if self._waiters is not None:
-            self._tell()
+            # Not in here: whatever calls the client inside its own callback ends the process.
+            self._tell(self._producer.call_soon)
 
     def _wait(self, timeout: float | None) -> None:
         if self._done:
             return
         settled = threading.Event()
-        self._add_waiter(settled.set)
-        self._producer.hurry()
-        if not settled.wait(timeout) and timeout is not None:
+        self._add_waiter(settled)
+        if not self._producer.wait_for(settled, timeout) and timeout is not None:
             raise self._too_late(f"not confirmed within {timeout:.3g} s")
 
-    def _add_waiter(self, waiter: Callable[[], object]) -> None:
+    def _add_waiter(self, waiter: threading.Event | Callable[[Delivery], object]) -> None:
         with self._producer.waiting:
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
         if self._done:
-            self._tell()
+            self._tell(lambda call: call())
 
-    def _tell(self) -> None:
+    def _tell(self, run: Callable[[Callable[[], object]], object]) -> None:
         # pop() gives each waiter to one thread only.
         while self._waiters:
             try:
                 waiter = self._waiters.pop(0)
             except IndexError:
                 return
-            try:
-                waiter()
-            except Exception:
-                logger.exception("A callback for a message to %s raised", self._topic)
+            if isinstance(waiter, threading.Event):
+                waiter.set()
+            else:
+                run(partial(self._call_back, waiter))
+
+    def _call_back(self, callback: Callable[[Delivery], object]) -> None:
+        try:
+            callback(self)
+        except Exception:
+            logger.exception("A callback for a message to %s raised", self._topic)
 
     def _failure(self, error: ClientError) -> ProduceError:
         cause = translate(error, place=f"topic {self._topic}")

@@ -118,6 +118,21 @@ def test_a_callback_that_raises_is_logged_and_stops_nothing(topic: str, caplog: 
     wait_for(lambda: "ZeroDivisionError" in caplog.text)
 
 
+def test_a_callback_may_produce_and_wait_even_with_a_full_queue(topic: str, shared_broker: EmbeddedBroker) -> None:
+    config = {"queue.buffering.max.messages": 5, "linger.ms": 0}
+    answered: list[object] = []
+
+    def answer(_: object) -> None:
+        answered.append(produce_sync(topic, "answer", partition=1, timeout=20).partition)
+
+    with override_settings(KAFKA=settings_for(shared_broker.servers, config=config)):
+        for number in range(200):
+            produce(topic, str(number)).add_done_callback(answer)
+        wait_for(lambda: len(answered) == 200, timeout=30)
+
+    assert set(answered) == {1}
+
+
 def test_many_threads_may_wait_for_one_delivery(topic: str) -> None:
     delivery = produce(topic, "x")
     found: list[object] = []

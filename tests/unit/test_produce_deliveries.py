@@ -14,6 +14,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException, M
 from django.test import override_settings
 
 from kafka_integration.client import partition_counts
+from kafka_integration.client import producer as producer_module
 from kafka_integration.client.logs import ClientLog
 from kafka_integration.client.partition_counts import PartitionCounts
 from kafka_integration.client.producer import Producer, alive_producers, open_producer
@@ -202,8 +203,24 @@ def test_each_callback_runs_once_however_the_threads_meet(producer: Producer) ->
             thread.start()
         for thread in threads:
             thread.join()
+        producer.flush(0)
 
     assert sorted(called) == sorted([*range(300), *range(300)])
+
+
+def test_callbacks_that_produce_do_not_pile_up(
+    send: Any, producer: Producer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Delivery] = []
+    for _ in range(5000):
+        send().add_done_callback(lambda _: answers.append(send()))
+    client.settle()
+    # Each answer polls, and could run the next callback in there.
+    monkeypatch.setattr(producer_module, "SENDS_BETWEEN_POLLS", 1)
+
+    producer.flush(0)
+
+    assert len(answers) == 5000
 
 
 def test_losses_that_nobody_waits_for_are_counted_in_one_line(
@@ -217,13 +234,14 @@ def test_losses_that_nobody_waits_for_are_counted_in_one_line(
 
 
 def test_a_loss_that_somebody_waits_for_is_theirs_to_handle(
-    send: Any, client: Client, caplog: pytest.LogCaptureFixture
+    send: Any, producer: Producer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[object] = []
     delivery = send()
     delivery.add_done_callback(lambda done: seen.append(done.exception(0)))
 
     client.settle(KafkaError(KafkaError._UNKNOWN_TOPIC))
+    producer.flush(0)
 
     assert isinstance(seen[0], DeliveryError)
     assert caplog.messages == []
