@@ -109,8 +109,10 @@ class LaneReplays:
 
     def next(self, partitions: Sequence[Partition]) -> Errand | None:
         """The next replay for one of these partitions, or for one without an owner. Cheap while there are none."""
+        if not self._found and not self._lookout.sees_any():
+            return None
         owned = {p.key: p for p in partitions if p.state is State.ACTIVE and not p.stopping}
-        if not self._found and self._lookout.sees_any() and monotonic() >= self._look_at:
+        if not self._found and monotonic() >= self._look_at:
             self._find([*owned, *self._lookout.orphans])
         while self._found:
             request = self._found.popleft()
