@@ -6,6 +6,7 @@ An outage is waited for and uses no attempt; everything else is the message's ow
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import Error as DatabaseLayerError
 from django.db import InterfaceError, OperationalError, connections
@@ -66,12 +67,21 @@ def _is_conflict_itself(error: BaseException) -> bool:
 
 
 def _lost_its_connection(error: BaseException) -> bool:
-    """A driver that lost its server often has no code to give: ask the connection itself."""
-    if not any(isinstance(link, OperationalError | InterfaceError) for link in _chain(error)):
+    """A driver that lost its server often has no code to give."""
+    links = list(_chain(error))
+    if any(isinstance(getattr(link, "sqlstate", None), str) for link in links):
         return False
-    if any(isinstance(getattr(link, "sqlstate", None), str) for link in _chain(error)):
+    # Whatever the server says has a code. The connection can't be asked: leaving atomic() Django makes a new one.
+    if any(_is_of_the_driver(link) for link in links):
+        return True
+    if not any(isinstance(link, OperationalError | InterfaceError) for link in links):
         return False
     return any(_is_dead(alias) for alias in connections)
+
+
+def _is_of_the_driver(link: BaseException) -> bool:
+    wrappers: list[Any] = [connections[alias] for alias in connections]
+    return any(isinstance(link, each.Database.OperationalError) for each in wrappers if each.vendor == "postgresql")
 
 
 def _is_dead(alias: str) -> bool:
