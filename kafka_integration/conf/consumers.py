@@ -20,6 +20,7 @@ from .readers import (
     number,
     optional,
     text,
+    text_up_to,
     topic_name,
     topic_or_pattern,
 )
@@ -30,7 +31,7 @@ DAY_MS = 86_400_000
 DAY_SECONDS = 86_400
 
 READERS: dict[str, Reader[Any]] = {
-    "consumer_group": text,
+    "consumer_group": text_up_to(249),
     "message_handler": dotted_path,
     "enabled": boolean,
     "start_with_earliest_message": boolean,
@@ -77,7 +78,7 @@ KEYS = ("topics", *READERS, "retry", "failure_rules", *CONNECTION_KEYS)
 FIELD_OF_KEY = {"max_wait_time": "max_wait_time_ms"}
 MERGED_KEYS = ("retry", "failure_rules", "config")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,8 @@ def parse_consumer(definition: Definition, above: Level) -> tuple[ConsumerSettin
     section = definition.section
     if not _NAME.fullmatch(definition.name):
         section.problems.add(
-            Kind.VALUE, f'{section.path}: the name of a consumer has letters, digits, ".", "_" and "-" only.'
+            Kind.VALUE,
+            f'{section.path}: the name of a consumer has letters, digits, ".", "_" and "-" only, 200 at most.',
         )
     refused = refuse_options(section, CONSUMER_OPTIONS)
     section.refuse_unknown([*KEYS, *refused])

@@ -38,6 +38,17 @@ def text(value: Any) -> str:
     return value
 
 
+def text_up_to(characters: int) -> Reader[str]:
+    """What a column of the database has to hold."""
+
+    def read(value: Any) -> str:
+        if len(text(value)) > characters:
+            raise Invalid(f"use at most {characters} characters")
+        return text(value)
+
+    return read
+
+
 def integer(minimum: int, maximum: int = 2**31 - 1) -> Reader[int]:
     def read(value: Any) -> int:
         if isinstance(value, float) and value.is_integer():

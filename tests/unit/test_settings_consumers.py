@@ -118,7 +118,7 @@ BAD = {
         ["^("],
         ["a", "a"],
     ],
-    "consumer_group": ["", " ", None, 5],
+    "consumer_group": ["", " ", None, 5, "g" * 250],
     "message_handler": ["", "handler", "a-b.c", None, print],
     "start_with_earliest_message": ["earliest", 1],
     "offset_reset_policy": ["newest", None, 5, True],
