@@ -17,6 +17,7 @@ from .counts import Counts
 from .dead_letters import DeadLetters
 from .deduplication import Deduplicator
 from .errands import Errands
+from .event_loop import LaneEventLoop
 from .failure import FailurePolicy
 from .handlers import Handler, load_handler
 from .housekeeping import Housekeeping
@@ -41,15 +42,17 @@ class Parts:
     settings: ConsumerSettings
     counts: Counts
     decoding: Decoding
+    handler: Handler
     work: Work
     claiming: Claiming | None
     make_errands: Callable[[], Errands]
     retention: Retention
 
     def make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
+        name = f"{self.settings.name}-{name}"
         return Lane(
-            f"{self.settings.name}-{name}",
-            Housekeeping(self.work, self.retention),
+            name,
+            Housekeeping(self.work, self.retention, LaneEventLoop(name) if self.handler.is_async else None),
             batch_size=self.settings.batch_size,
             on_fault=on_fault,
             on_room=on_room,
@@ -74,6 +77,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
         settings=settings,
         counts=counts,
         decoding=decoding,
+        handler=handler,
         work=make_work(settings, counts, store, settling=settling, handler=handler),
         claiming=claiming,
         make_errands=_replays(settings, counts, store, handler, decoding),

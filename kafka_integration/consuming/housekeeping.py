@@ -1,9 +1,10 @@
-"""What keeps a lane healthy around its work: dead database connections are dropped, old rows deleted."""
+"""What a lane has around its work: fresh database connections, an event loop, old rows deleted."""
 
 from __future__ import annotations
 
 from django.db import close_old_connections, connections, reset_queries
 
+from .event_loop import LaneEventLoop
 from .lane import Remainder, Work
 from .partition import Chunk, Partition
 from .retention import Retention
@@ -12,14 +13,17 @@ from .retention import Retention
 class Housekeeping:
     """Wraps a lane's work as Django wraps a request."""
 
-    def __init__(self, work: Work, retention: Retention | None = None) -> None:
+    def __init__(self, work: Work, retention: Retention | None = None, event_loop: LaneEventLoop | None = None) -> None:
         self._work = work
         self._retention = retention
+        self._event_loop = event_loop
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         close_old_connections()
         # With DEBUG Django keeps every query of a connection, for a request that never ends here.
         reset_queries()
+        if self._event_loop is not None:
+            self._event_loop.adopt_thread()
         return self._work.handle(partition, chunk)
 
     def idle(self) -> None:
@@ -30,4 +34,6 @@ class Housekeeping:
 
     def close(self) -> None:
         self._work.close()
+        if self._event_loop is not None:
+            self._event_loop.close()
         connections.close_all()
