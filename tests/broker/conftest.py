@@ -10,11 +10,13 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.faults.scenario import Scenario
-from tests.processes import start_manage
+from tests.processes import is_running, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING_SETTINGS
 from tests.publishing.scenario import PublishingScenario
 from tests.services.kafka import KafkaCluster
-from tests.services.postgres import PostgresServer
+from tests.services.kafka_jars import missing_for_kafka
+from tests.services.postgres import PostgresServer, missing_for_postgres
+from tests.services.presence import require
 
 WORKLOAD = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
 
@@ -75,6 +77,48 @@ def scenario_on(workload_url: str, manage) -> Iterator[Callable[..., Scenario]]:
 def scenario(new_scenario: Callable[..., Scenario]) -> Scenario:
     """One of four partitions."""
     return new_scenario()
+
+
+@pytest.fixture(scope="session")
+def _breakable_kafka() -> Iterator[KafkaCluster]:
+    require(missing_for_kafka())
+    with KafkaCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def breakable_kafka(_breakable_kafka: KafkaCluster, start_kafka: object) -> KafkaCluster:
+    """One broker that tests may kill, freeze and restart; each finds it running."""
+    _breakable_kafka.thaw()
+    return _breakable_kafka.start()
+
+
+@pytest.fixture(scope="session")
+def _breakable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    require(missing_for_postgres())
+    with PostgresServer() as server:
+        migrate_workload(server.create_database("workload"), tmp_path_factory)
+        yield server
+
+
+@pytest.fixture
+def breakable_postgres(_breakable_postgres: PostgresServer, start_postgres: object) -> PostgresServer:
+    """A database server that tests may kill, freeze and restart; each finds it running."""
+    _breakable_postgres.thaw()
+    if not is_running(_breakable_postgres.pid):
+        _breakable_postgres.start()
+    return _breakable_postgres
+
+
+@pytest.fixture
+def scenario_on_breakable_postgres(
+    kafka: KafkaCluster, create_topic: Callable[..., str], breakable_postgres: PostgresServer, manage
+) -> Iterator[Scenario]:
+    """A topic of four partitions on the shared broker, and a database on a server that may be broken."""
+    url = breakable_postgres.create_database(f"workload_{uuid.uuid4().hex[:12]}", template="workload")
+    scenario = Scenario(bootstrap=kafka.bootstrap, topic=create_topic(), database_url=url, start_manage=manage)
+    yield scenario
+    scenario.close()
 
 
 @pytest.fixture(scope="session")

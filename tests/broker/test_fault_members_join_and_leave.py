@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 
 from tests.faults.scenario import PROTOCOLS, consumer_of
-from tests.waiting import wait_for
+from tests.faults.watching import elapse
 
 SLOWLY = {"HANDLER_SECONDS": "0.005"}
 
@@ -74,8 +74,7 @@ def test_members_that_come_and_go_every_two_seconds_lose_nothing(scenario, proto
                 assert workers.pop(chance.randrange(len(workers))).terminate() == 0
             else:
                 workers.append(scenario.worker(env=SLOWLY))
-            until = monotonic() + 2
-            wait_for(lambda until=until: monotonic() > until, 5)
+            elapse(2)
     scenario.wait_handled(90)
 
     scenario.assert_nothing_lost()

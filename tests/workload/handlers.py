@@ -2,8 +2,9 @@
 
 A value is ``{"seq": 7}`` and, where it asks for something special:
 ``"seconds": 5`` to take that long (and to print when it begins), ``"fail": 2`` to fail the first two attempts,
-``"raise": "SystemExit"``, ``"swallow": true`` to swallow an error of the database, ``"once": path`` to do all
-this the first time only, by that file.
+``"raise": "SystemExit"``, ``"swallow": true`` to swallow an error of the database, ``"locks": [1, 2]`` to take locks in
+this order, ``"sqlstate": "40001"`` to meet that error, ``"once": path`` to do all this the first time only, by that
+file.
 """
 
 from __future__ import annotations
@@ -73,10 +74,22 @@ def obey(message: Message, orders: dict[str, Any]) -> float:
         raise WorkloadError(f"attempt {message.attempt}")
     if "raise" in orders:
         raise getattr(builtins, orders["raise"])(1)
+    if "sqlstate" in orders or "locks" in orders:
+        provoke(orders)
     if orders.get("swallow"):
         with suppress(DatabaseError), connection.cursor() as cursor:
             cursor.execute("SELECT 1 / 0")
     return float(orders.get("seconds", HANDLER_SECONDS))
+
+
+def provoke(orders: dict[str, Any]) -> None:
+    """Take locks in the order given, or have PostgreSQL say what it is told to."""
+    with connection.cursor() as cursor:
+        for lock in orders.get("locks", ()):
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+            pause(0.05)
+        if "sqlstate" in orders:
+            cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{orders['sqlstate']}'; END $$")
 
 
 def effect_of(message: Message, orders: dict[str, Any], began: int) -> Effect:

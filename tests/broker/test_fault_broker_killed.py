@@ -1,0 +1,104 @@
+"""The broker is killed, or freezes, under load.
+
+The workers wait, resume without help when it is back, and nothing that was acknowledged is lost; with "database"
+nothing has two effects either. Of three brokers one may be killed for good.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+
+from tests.faults.scenario import PROTOCOLS, consumer_of
+from tests.faults.watching import elapse
+
+
+@pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
+def test_workers_resume_unaided_after_a_kill_under_load(breakable_kafka, scenario_on, offset_storage):
+    scenario = scenario_on(breakable_kafka)
+    scenario.consumer |= {"offset_storage": offset_storage}
+    workers = [scenario.ready_worker(), scenario.ready_worker()]
+    with scenario.watch_commits() as commits:
+        with scenario.load.flowing(100):
+            scenario.wait_handled(count=100)
+
+            breakable_kafka.kill()
+            breakable_kafka.restart()
+
+            handled = scenario.effects.count()
+            scenario.wait_handled(60, count=handled + 100)
+        scenario.wait_handled()
+
+    assert all(worker.running for worker in workers)
+    scenario.assert_nothing_lost()
+    scenario.assert_in_order()
+    assert not commits.too_high
+    if offset_storage == "database":
+        scenario.assert_nothing_twice()
+        scenario.assert_no_key_in_two_places()
+
+
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+def test_a_worker_leaves_within_seconds_while_the_broker_is_gone(breakable_kafka, scenario_on, offset_storage):
+    scenario = scenario_on(breakable_kafka)
+    scenario.consumer |= {"offset_storage": offset_storage, "offset_commit_interval_seconds": 60}
+    worker = scenario.ready_worker()
+    scenario.load.sent(20)
+    scenario.wait_handled()
+
+    breakable_kafka.kill()
+    asked_at = monotonic()
+    status = worker.terminate()
+
+    assert status == 0
+    assert monotonic() - asked_at < 8
+    breakable_kafka.start()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_workers_recover_within_thirty_seconds_of_a_freeze_of_thirty_seconds(breakable_kafka, scenario_on, protocol):
+    scenario = scenario_on(breakable_kafka)
+    scenario.consumer |= {**consumer_of(protocol), "offset_storage": "database"}
+    worker = scenario.ready_worker()
+    with scenario.load.flowing(50):
+        scenario.wait_handled(count=50)
+
+        breakable_kafka.freeze()
+        elapse(30)
+        handled = scenario.effects.count()
+        breakable_kafka.thaw()
+
+        scenario.wait_handled(30, count=handled + 50)
+    scenario.wait_handled()
+
+    assert worker.running
+    scenario.assert_nothing_lost()
+    scenario.assert_nothing_twice()
+    scenario.assert_in_order()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_of_three_brokers_the_leader_may_be_killed_for_good(start_kafka, scenario_on):
+    cluster = start_kafka(brokers=3)
+    scenario = scenario_on(
+        cluster, replica_assignment=[[1, 2, 3], [1, 3, 2], [2, 1, 3], [3, 2, 1]], config={"min.insync.replicas": "2"}
+    )
+    scenario.consumer |= {"offset_storage": "database"}
+    workers = [scenario.ready_worker(), scenario.ready_worker()]
+    with scenario.load.flowing(100):
+        scenario.wait_handled(count=100)
+
+        cluster.kill(0)
+
+        handled = scenario.effects.count()
+        scenario.wait_handled(60, count=handled + 300)
+    scenario.wait_handled()
+
+    assert all(worker.running for worker in workers)
+    scenario.assert_nothing_lost()
+    scenario.assert_nothing_twice()
+    scenario.assert_in_order()
