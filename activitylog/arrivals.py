@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from kafka_integration import Message, Reject
+from kafka_integration import DecodeError, Message, Reject
 
 from .models import Arrival
 
@@ -31,7 +31,11 @@ def read_event(message: Message, *, subject: str | None = None) -> Event:
 
     ``subject`` names the field that says what it was about: the term, the banner.
     """
-    value = message.json()
+    try:
+        value = message.json()
+    except DecodeError as error:
+        # No further attempt will read it better: don't hold up its partition.
+        raise Reject(str(error)) from error
     if not isinstance(value, Mapping):
         raise Reject("the value is no JSON object")
     if subject and not isinstance(value.get(subject), (str, int)):

@@ -118,6 +118,8 @@ def test_a_guest_arrives_but_is_no_active_user() -> None:
 @pytest.mark.parametrize(
     "value",
     [
+        "hello",
+        b"\xff",
         "[1, 2]",
         '"text"',
         "null",
@@ -132,7 +134,7 @@ def test_a_guest_arrives_but_is_no_active_user() -> None:
         None,
     ],
 )
-def test_what_is_no_event_of_the_site_is_rejected_at_once_and_leaves_nothing(value: str | None) -> None:
+def test_what_is_no_event_of_the_site_is_rejected_at_once_and_leaves_nothing(value: str | bytes | None) -> None:
     outcome = deliver("marketing", value)
 
     assert outcome.status == "rejected", outcome.exception
