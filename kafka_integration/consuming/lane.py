@@ -207,7 +207,7 @@ class Lane:
                 return True
             if partition.stopping or partition.state is not State.ACTIVE or partition not in self._partitions:
                 return False
-            partition.is_busy = True
+            partition.is_busy, partition.busy_since = True, monotonic()
             return True
 
     def _end(self, errand: Errand, *, needs_claim: bool = False) -> None:
@@ -232,7 +232,7 @@ class Lane:
                 partition, _ = self._choose()
             if partition is None:
                 return None, None, None
-            partition.is_busy = True
+            partition.is_busy, partition.busy_since = True, monotonic()
             return None, partition, self._take(partition)
 
     def _choose(self) -> tuple[Partition | None, float]:

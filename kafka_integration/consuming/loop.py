@@ -250,6 +250,7 @@ class ConsumerLoop:
         partitions = list(self._assignment)
         self._lanes.drop(partitions, monotonic())
         client.pause(p.key for p in partitions)
+        self._report.draining(self._assignment)
         while not self._lanes.is_idle:
             self._keep_polling(client)
         self._commit_last(client)

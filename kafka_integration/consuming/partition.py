@@ -82,6 +82,7 @@ class Partition:
         self.ready_at = 0.0
         """Monotonic time before which the lane leaves this partition alone (backoff)."""
         self.is_busy = False
+        self.busy_since = 0.0
         self.setbacks = 0
         """How often in a row the first waiting message met an outage or a conflict."""
 

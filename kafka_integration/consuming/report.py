@@ -1,67 +1,117 @@
-"""What an operator reads: caught up, rate and lag every so often; nothing per message."""
+"""What an operator reads: caught up, rate and lag every so often, what is stuck; nothing per message."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import fields
 from time import monotonic
 
 from ..client.consumer import ConsumerClient
 from .assignment import Assignment
 from .counts import Counts, Tally
+from .partition import Partition
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 30.0
+STUCK_SECONDS = 60.0
+WORDS = {"failed": "failed attempts", "parked": "dead letters", "skipped": "skipped", "repeated": "repeats left out"}
 
 
 class Report:
     """The consumer's log of its progress; the loop thread's own."""
 
-    def __init__(self, *, consumer: str, counts: Counts, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, *, consumer: str, counts: Counts) -> None:
         self._consumer = consumer
         self._counts = counts
-        self._interval_seconds = interval_seconds
-        self._last_at = monotonic()
+        self._started_at = self._last_at = monotonic()
         self._last = Tally()
-        self._is_caught_up = False
+        self._was_behind = True
+        """Behind for all of an interval, or since the last assignment: to catch up is news then."""
+        self._caught_up_lately = False
 
     def note(self, client: ConsumerClient, assignment: Assignment) -> None:
         """Log what changed; call it every turn."""
         self._note_end(assignment)
-        now = monotonic()
-        if now - self._last_at < self._interval_seconds:
+        seconds = monotonic() - self._last_at
+        if seconds < INTERVAL_SECONDS:
             return
-        tally = self._counts.read()
-        if tally != self._last:
-            lag = lag_of(client, assignment)
-            rate = (tally.handled - self._last.handled) / (now - self._last_at)
+        tally, lags = self._counts.read(), lags_of(client, assignment)
+        if tally != self._last or lags:
             logger.info(
-                "consumer %s: %d handled (%.1f/s), lag %d, %d failed, %d skipped, %d dead letters",
-                self._consumer, tally.handled, rate, lag, tally.failed, tally.skipped, tally.parked,
+                "consumer %s: %s handled in %.0f s (%s/s)%s%s",
+                self._consumer, f"{tally.handled - self._last.handled:,}", seconds,
+                _rate((tally.handled - self._last.handled) / seconds),
+                "".join(f", {word}" for word in _others(tally, self._last)), _lag_text(lags),
             )  # fmt: skip
-        self._last_at, self._last = now, tally
+        self._note_stuck(assignment)
+        self._was_behind |= not self._caught_up_lately
+        self._caught_up_lately = False
+        self._last_at, self._last = monotonic(), tally
+
+    def draining(self, assignment: Assignment) -> None:
+        """Say what a stop has to wait for."""
+        if busy := [partition for partition in assignment if partition.is_busy]:
+            logger.info("consumer %s: stopping, %s in the handler's hands", self._consumer, _places(busy))
 
     def summary(self) -> None:
         tally = self._counts.read()
         logger.info(
-            "consumer %s: stopped; %d handled, %d skipped, %d dead letters",
-            self._consumer, tally.handled, tally.skipped, tally.parked,
+            "consumer %s: stopped after %.0f s; %s handled%s",
+            self._consumer, monotonic() - self._started_at, f"{tally.handled:,}",
+            "".join(f", {word}" for word in _others(tally, Tally())),
         )  # fmt: skip
 
     def _note_end(self, assignment: Assignment) -> None:
         is_caught_up = len(assignment) > 0 and all(p.has_reached_end and p.ledger.is_idle for p in assignment)
-        if is_caught_up and not self._is_caught_up:
-            logger.info("consumer %s: caught up, %d handled so far", self._consumer, self._counts.read().handled)
-            self._is_caught_up = True
-        elif self._is_caught_up and assignment.is_starting:
-            self._is_caught_up = False
+        if is_caught_up and self._was_behind:
+            logger.info("consumer %s: caught up, %s handled so far", self._consumer, f"{self._counts.read().handled:,}")
+            self._was_behind = False
+        elif assignment.is_starting:
+            self._was_behind = True
+        self._caught_up_lately |= is_caught_up
+
+    def _note_stuck(self, assignment: Assignment) -> None:
+        now = monotonic()
+        stuck = [p for p in assignment if p.is_busy and now - p.busy_since >= STUCK_SECONDS]
+        if stuck:
+            logger.warning(
+                "consumer %s: for %.0f s and longer in the handler's hands: %s",
+                self._consumer, min(now - p.busy_since for p in stuck), _places(stuck),
+            )  # fmt: skip
 
 
-def lag_of(client: ConsumerClient, assignment: Assignment) -> int:
-    """How many offsets lie between what is finished and the ends as last fetched."""
-    lag = 0
+def lags_of(client: ConsumerClient, assignment: Assignment) -> dict[str, int]:
+    """How many offsets lie between what is finished and the ends as last fetched, where there are any."""
+    lags = {}
     for partition in assignment:
         end, position = client.known_end(partition.key), partition.ledger.next_offset
-        if end is not None and position is not None:
-            lag += max(0, end - position)
-    return lag
+        if end is not None and position is not None and end > position:
+            lags[str(partition)] = end - position
+    return lags
+
+
+def _lag_text(lags: dict[str, int]) -> str:
+    if not lags:
+        return ", no lag"
+    worst = max(lags, key=lambda partition: lags[partition])
+    most = "" if len(lags) == 1 else f" (most: {worst} {lags[worst]:,})"
+    return f", lag {sum(lags.values()):,}{most}"
+
+
+def _others(tally: Tally, before: Tally) -> Iterator[str]:
+    """What else happened, if it did."""
+    for field in fields(Tally):
+        count = getattr(tally, field.name) - getattr(before, field.name)
+        if count and field.name in WORDS:
+            yield f"{count:,} {WORDS[field.name]}"
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+
+
+def _places(partitions: list[Partition]) -> str:
+    """Which offset of each is the first that isn't finished."""
+    return ", ".join(f"{p}@{p.ledger.finished}" for p in partitions)

@@ -1,0 +1,136 @@
+"""What an operator reads of a consumer: how fast, how far behind, what is stuck, and nothing per message."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+
+from kafka_integration.consuming import report
+from tests.unit import scripted
+from tests.unit.consumers import consume, running, write
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+@pytest.fixture
+def lines(caplog):
+    """The consumer's own lines of progress so far."""
+    caplog.set_level("INFO", logger="kafka_integration")
+
+    def read() -> list[str]:
+        wanted = (report.__name__, "kafka_integration.consuming.assignment")
+        return [record.getMessage() for record in caplog.records if record.name in wanted]
+
+    return read
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Lines that come every half minute come every tenth of a second."""
+    monkeypatch.setattr(report, "INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(report, "STUCK_SECONDS", 0.3)
+
+
+def test_a_run_says_what_it_was_assigned_when_it_caught_up_and_what_it_did(lines):
+    write(*"abc")
+
+    consume()
+
+    said = lines()
+    assert said[0] == "consumer c: assigned events[0-3]"
+    assert "consumer c: caught up, 3 handled so far" in said
+    assert said[-2] == "consumer c: revoked events[0-3]"
+    assert re.fullmatch(r"consumer c: stopped after \d+ s; 3 handled", said[-1])
+
+
+def test_a_thousand_messages_make_no_more_lines_than_one(lines):
+    write("a")
+    consume()
+    for_one = len(lines())
+    write(*(str(number) for number in range(1000)))
+
+    consume()
+
+    assert len(lines()) == 2 * for_one
+
+
+def test_progress_is_said_every_so_often_with_rate_and_lag(lines, quick):
+    write(*(str(number) for number in range(40)))
+    write("x", partition=1)
+    scripted.script.append(lambda message: threading.Event().wait(0.02))
+
+    with running(batch_size=1):
+        wait_for(lambda: len(scripted.seen) == 41)
+
+    progress = [line for line in lines() if "/s)" in line]
+    assert 2 <= len(progress) <= 20
+    assert re.fullmatch(
+        r"consumer c: \d+ handled in \d s \(\d+(\.\d)?/s\), lag \d+( \(most: events\[0\] \d+\))?", progress[0]
+    )
+    assert sum(int(re.search(r"(\d+) handled", line)[1]) for line in progress) <= 41
+
+
+def test_nothing_is_said_while_nothing_happens(lines, quick):
+    write("a")
+    with running():
+        wait_for(lambda: any("no lag" in line for line in lines()), message=lines)
+        before = lines()
+        threading.Event().wait(0.6)
+        after = lines()
+
+    assert after == before
+
+
+def test_a_consumer_that_is_behind_and_does_nothing_says_so(lines, quick):
+    write(*"abc")
+    goes_on = threading.Event()
+    scripted.script.append(lambda message: goes_on.wait(10))
+
+    with running():
+        wait_for(lambda: sum("0 handled in" in line and "lag 3" in line for line in lines()) > 1, message=lines)
+        wait_for(lambda: any("in the handler's hands: events[0]@0" in line for line in lines()), message=lines)
+        goes_on.set()
+
+
+def test_failures_are_counted_in_words_and_only_where_there_are_any(lines, quick):
+    write(*"abcd")
+    scripted.script.append(lambda message: 1 / 0 if message.value in "bc" else None)
+
+    with running(on_failure="skip", retry={"attempts": 2, "backoff_seconds": 0.01}):
+        wait_for(lambda: len(scripted.seen) == 6)
+
+    assert re.fullmatch(r"consumer c: stopped after \d+ s; 2 handled, 2 failed attempts, 2 skipped", lines()[-1])
+
+
+def test_to_catch_up_is_news_again_after_having_been_behind(lines, quick):
+    def caught_up():
+        return [line for line in lines() if "caught up" in line]
+
+    write("first")
+    with running():
+        wait_for(lambda: len(caught_up()) == 1, message=lines)
+        goes_on = threading.Event()
+        scripted.script.append(lambda message: goes_on.wait(10))
+        write(*"ab")
+        wait_for(lambda: sum("lag 2" in line for line in lines()) > 2, message=lines)
+        goes_on.set()
+        wait_for(lambda: len(caught_up()) == 2, message=lines)
+
+    assert caught_up() == ["consumer c: caught up, 1 handled so far", "consumer c: caught up, 3 handled so far"]
+
+
+def test_a_stop_says_what_it_waits_for(lines):
+    write(*"abc")
+    goes_on = threading.Event()
+    scripted.script.append(lambda message: goes_on.wait(10) if message.value == "b" else None)
+
+    with running() as loop:
+        wait_for(lambda: len(scripted.seen) == 2)
+        loop.stop()
+        wait_for(lambda: "consumer c: stopping, events[0]@1 in the handler's hands" in lines(), message=lines)
+        goes_on.set()
+
+    assert "2 handled" in lines()[-1]
