@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from time import monotonic
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -29,8 +28,7 @@ Run = tuple[Coordinates, list[Any]]
 
 END_REACHED = "_PARTITION_EOF"
 OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
-HALTED_SECONDS = 2.0
-"""How long librdkafka may take to get ready for a seek."""
+_NOT_NOW = frozenset({KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._TIMED_OUT})
 
 
 class Listener(Protocol):
@@ -64,14 +62,16 @@ class ConsumerClient:
             "auto.offset.reset": "error",
             "on_commit": self._on_commit,
         }
-        self.assigns_one_by_one = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
+        self.adds_one_by_one = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
             self._properties.get("partition.assignment.strategy", "")
         )
+        """False in an eager group, where each change is one of the whole assignment."""
         self.is_told_of_additions_only = self._properties["group.protocol"] == "consumer"
         """True under KIP-848, where a member that gets nothing hears nothing."""
         self.log = ClientLog(f"consumer {settings.name}", properties=self._properties)
-        self._halted: set[Coordinates] = set()
-        self._unready_since: dict[Coordinates, float] = {}
+        # Those of the assigned partitions that librdkafka has: it knows where they begin.
+        self._placed: set[Coordinates] = set()
+        self._paused: set[Coordinates] = set()
         self._consumer = self._open()
 
     def subscribe(self) -> None:
@@ -130,44 +130,40 @@ class ConsumerClient:
                 return int(low_high[1])
         return None
 
-    def begin_at(self, coordinates: Coordinates, offset: int) -> bool:
-        """Seek an assigned, paused partition and let it flow; False if librdkafka isn't ready for that yet."""
-        try:
-            self._consumer.seek(TopicPartition(*coordinates, offset))
-            self._consumer.resume([TopicPartition(*coordinates)])
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError._STATE, KafkaError._TIMED_OUT, KafkaError._UNKNOWN_PARTITION):
-                self._note_unready(coordinates)
-                return False
-            raise self._translated(error) from error
-        self._unready_since.pop(coordinates, None)
-        return True
+    def place(self, starts: Mapping[Coordinates, int], flowing: Mapping[Coordinates, int]) -> bool:
+        """Let assigned partitions flow from these offsets; False in a rebalance, when another try is due later.
 
-    def is_halted(self, coordinates: Coordinates) -> bool:
-        """True where librdkafka gave a partition up, as after an offset out of range: no seek moves it any more."""
-        return coordinates in self._halted
-
-    def assign_again(self, positions: Mapping[Coordinates, int]) -> None:
-        """Bring halted partitions back, paused. Where that takes all of the assignment, ``positions`` has all of it."""
-        parts = [TopicPartition(*c, offset) for c, offset in positions.items()]
+        ``flowing`` are the positions of those that flow already: in an eager group each change replaces the whole
+        assignment, and with it their pauses and what was prefetched of them.
+        """
+        parts = [TopicPartition(*c, offset) for c, offset in starts.items()]
+        # Before they get a place: librdkafka keeps a pause over reassignments, and resumes where it paused.
+        self.resume(starts)
         try:
-            if self.assigns_one_by_one:
-                self._consumer.incremental_unassign(parts)
+            if self.adds_one_by_one:
+                # Not a seek: after an error such as an offset out of range nothing else gets a partition going.
+                self._unassign(self._placed.intersection(starts))
                 self._consumer.incremental_assign(parts)
             else:
-                self._consumer.assign(parts)
-            self._consumer.pause(parts)
+                self._consumer.assign([*parts, *(TopicPartition(*c, offset) for c, offset in flowing.items())])
         except KafkaException as error:
+            if error.args[0].code() in _NOT_NOW:
+                return False
             raise self._translated(error) from error
-        self._forget(positions)
+        self._placed.update(starts)
+        return True
 
     def pause(self, partitions: Iterable[Coordinates]) -> None:
+        places = self._placed.intersection(partitions)
+        self._paused |= places
         with suppress(KafkaException):
-            self._consumer.pause([TopicPartition(*c) for c in partitions])
+            self._consumer.pause([TopicPartition(*c) for c in places])
 
     def resume(self, partitions: Iterable[Coordinates]) -> None:
+        places = self._paused.intersection(partitions)
+        self._paused -= places
         with suppress(KafkaException):
-            self._consumer.resume([TopicPartition(*c) for c in partitions])
+            self._consumer.resume([TopicPartition(*c) for c in places])
 
     def commit(self, offsets: Mapping[Coordinates, int], *, wait: bool) -> None:
         """Commit; the listener hears of the outcome, with ``wait`` before this returns. Never raises."""
@@ -218,34 +214,38 @@ class ConsumerClient:
             raise self._translated(error) from error
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        # Paused at a number until the loop knows where to begin, and seeks. Never at OFFSET_END or OFFSET_BEGINNING:
-        # librdkafka looks those up, finds its answer outdated by the seek, looks them up again, and jumps there.
-        neutral = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
-        if self.assigns_one_by_one:
-            consumer.incremental_assign(neutral)
+        # Nothing flows before the loop knows from where. A provisional place at OFFSET_END would be looked up; the
+        # answer comes after the seek, is found outdated, is looked up again, and librdkafka jumps there.
+        if self.adds_one_by_one:
+            consumer.incremental_assign([])
         else:
-            consumer.assign(neutral)
-        if neutral:
-            consumer.pause(neutral)
-        coordinates = [(p.topic, p.partition) for p in partitions]
-        self._forget(coordinates)
-        self._listener.assigned(coordinates)
-
-    def _note_unready(self, coordinates: Coordinates) -> None:
-        # It was fetched at offset 0 for a moment, where there was nothing any more, and nobody said so.
-        if monotonic() - self._unready_since.setdefault(coordinates, monotonic()) > HALTED_SECONDS:
-            self._halted.add(coordinates)
-
-    def _forget(self, partitions: Iterable[Coordinates]) -> None:
-        self._halted.difference_update(partitions)
-        for coordinates in partitions:
-            self._unready_since.pop(coordinates, None)
+            self._placed.clear()
+            consumer.assign([])
+        self._listener.assigned([(p.topic, p.partition) for p in partitions])
 
     def _on_revoke(self, _: Any, partitions: list[TopicPartition]) -> None:
-        self._listener.revoked([(p.topic, p.partition) for p in partitions])
+        coordinates = [(p.topic, p.partition) for p in partitions]
+        self._listener.revoked(coordinates)
+        self._give_up(coordinates)
 
     def _on_lost(self, _: Any, partitions: list[TopicPartition]) -> None:
-        self._listener.lost([(p.topic, p.partition) for p in partitions])
+        coordinates = [(p.topic, p.partition) for p in partitions]
+        self._listener.lost(coordinates)
+        self._give_up(coordinates)
+
+    def _give_up(self, coordinates: list[Coordinates]) -> None:
+        """Take partitions out of librdkafka's hands; by itself it would also try those that it never had."""
+        self.resume(coordinates)
+        if self.adds_one_by_one:
+            self._unassign(self._placed.intersection(coordinates))
+        else:
+            self._placed.clear()
+            self._consumer.unassign()
+
+    def _unassign(self, coordinates: Iterable[Coordinates]) -> None:
+        leaving = list(coordinates)
+        self._placed.difference_update(leaving)
+        self._consumer.incremental_unassign([TopicPartition(*c) for c in leaving])
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         failed = error or next((p.error for p in partitions if p.error is not None), None)
@@ -268,8 +268,6 @@ class ConsumerClient:
         topic, partition = raw.topic(), raw.partition()
         coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
         place = f"consumer {self._settings.name}, topic {topic}" if topic else f"consumer {self._settings.name}"
-        if coordinates is not None and error.name() == OUT_OF_RANGE:
-            self._halted.add(coordinates)
         return Event(error.name(), coordinates, raw.offset(), translate(error, place=place))
 
 

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 ASK_TIMEOUT_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 1.0
+WAIT_FOR_OTHERS_SECONDS = 0.5
 
 
 class Assignment:
@@ -38,6 +39,7 @@ class Assignment:
         self._needs_ends = needs_ends
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
+        self._began_waiting_at: float | None = None
         self.was_told = False
         """True once the group has said what is ours, be it nothing."""
 
@@ -110,11 +112,7 @@ class Assignment:
         unknown = [p for p in starting if p.start is None and not p.is_claiming and p.ready_at <= now]
         if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
-        for partition in starting:
-            if partition.start is not None and client.is_halted(partition.key):
-                self._revive(client, partition, partition.start)
-            elif partition.start is not None:
-                self._begin(client, partition, partition.start)
+        self._begin(client, starting)
 
     def rewind(self, client: ConsumerClient) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
@@ -171,31 +169,34 @@ class Assignment:
         claim = partial(self._claiming.claim, partition, offset, committed=committed, is_reset=is_reset)
         self._lanes.of(partition).call(claim)
 
-    def _begin(self, client: ConsumerClient, partition: Partition, start: int) -> None:
-        # What was put there before belongs to another position: handled after this, it would hide a gap.
-        self._lanes.of(partition).clear(partition)
-        partition.ledger = Ledger(start)
-        partition.ledger.committed = partition.committed
-        partition.has_reached_end = False
-        if client.begin_at(partition.key, start):
-            partition.is_paused = False
-            partition.start = None
-            partition.state = State.ACTIVE
+    def _begin(self, client: ConsumerClient, starting: list[Partition]) -> None:
+        """Let those flow of which the beginning is known."""
+        starts = {p.key: p.start for p in starting if p.start is not None}
+        if not starts or (len(starts) < len(starting) and not client.adds_one_by_one and self._may_wait()):
+            return
+        for place, start in starts.items():
+            partition = self._partitions[place]
+            # What was put there before belongs to another position: handled after this, it would hide a gap.
+            self._lanes.of(partition).clear(partition)
+            partition.ledger = Ledger(start)
+            partition.ledger.committed = partition.committed
+            partition.has_reached_end = False
+        flowing = [p for p in self if p.state is State.ACTIVE]
+        if not client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
+            return
+        self._began_waiting_at = None
+        for place in starts:
+            self._partitions[place].start = None
+            self._partitions[place].is_paused = False
+            self._partitions[place].state = State.ACTIVE
+        if not client.adds_one_by_one:
+            client.pause(p.key for p in flowing if p.is_paused)
 
-    def _revive(self, client: ConsumerClient, partition: Partition, start: int) -> None:
-        """Only a new assignment gets a halted partition going; in an eager group that is one of all partitions."""
-        positions = {partition.key: start}
-        if not client.assigns_one_by_one:
-            others = [other for other in self if other is not partition]
-            positions |= {other.key: other.ledger.taken or 0 for other in others}
-            for other in others:
-                if other.state is State.ACTIVE:
-                    self.go_on(client, other)
-        try:
-            client.assign_again(positions)
-        except BrokerError as error:
-            # A rebalance is under way: what it assigns is not halted.
-            logger.debug("consumer %s: %s can't be assigned again: %s", self._settings.name, partition, error)
+    def _may_wait(self) -> bool:
+        """True for a moment: each time an eager group begins some, the prefetched messages of the others are lost."""
+        if self._began_waiting_at is None:
+            self._began_waiting_at = monotonic()
+        return monotonic() - self._began_waiting_at < WAIT_FOR_OTHERS_SECONDS
 
     def _tell(self, signal: Signal, partitions: list[Partition], **facts: bool) -> None:
         places = [partition.key for partition in partitions]
