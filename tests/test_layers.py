@@ -24,7 +24,7 @@ FLOORS = [
     {"client"},
     {"producing", "consuming"},
     {"operating"},
-    {"admin", "apps", "checks", "check_imports", "check_tables", "management"},
+    {"admin", "apps", "checks", "management"},
 ]
 # Imported by nobody, free to import everything.
 OUTSIDE = {"testing"}

@@ -75,7 +75,9 @@ class Command(BaseCommand):
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
-            raise CommandError(f"the table of dead letters can't be read (manage.py migrate makes it): {error}".strip()) from error
+            raise CommandError(
+                f"the table of dead letters can't be read (manage.py migrate makes it): {error}".strip()
+            ) from error
 
     def _list(self, databases: list[str], options: dict[str, Any]) -> None:
         state = options["state"]

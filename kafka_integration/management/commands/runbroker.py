@@ -38,4 +38,3 @@ class Command(BaseCommand):
             ).format(servers=servers)
         )
         self.stdout.flush()
-

@@ -8,11 +8,11 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from .check_imports import find_import_problems
-from .check_publications import find_publication_problems
-from .check_tables import find_table_problems
-from .conf import Examined, Kind, Problem, examined
-from .conf.security import find_weak_spots, read_problems
+from ..conf import Examined, Kind, Problem, examined
+from ..conf.security import find_weak_spots, read_problems
+from .imports import find_import_problems
+from .publications import find_publication_problems
+from .tables import find_table_problems
 
 TAG = "kafka_integration"
 
@@ -47,7 +47,7 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 def _find_property_problems(found: Examined) -> list[Problem]:
     # Not imported above: a project can be checked for everything else where the client doesn't load.
-    from .client.property_problems import consumer_problem, producer_problem, property_problem
+    from ..client.property_problems import consumer_problem, producer_problem, property_problem
 
     problems = [
         Problem(kind=Kind.PROPERTY, text=f"{raw.path} {text}.".replace("?.", "?"))

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from .conf import Examined, Kind, Problem
-from .conf.section import sentence
-from .conf.values import ConsumerSettings
-from .consuming.handlers import load_handler
-from .errors import HandlerError
+from ..conf import Examined, Kind, Problem
+from ..conf.section import sentence
+from ..conf.values import ConsumerSettings
+from ..consuming.handlers import load_handler
+from ..errors import HandlerError
 
 CONSUMER_FUNCTIONS = ("key_deserializer", "value_deserializer")
 PRODUCER_FUNCTIONS = ("partition_strategy", "key_serializer", "value_serializer")

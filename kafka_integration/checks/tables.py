@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from django.conf import settings as django_settings
 from django.db import models, router
 
-from .conf import Examined, Kind, Problem
-from .conf.values import ConsumerSettings
-from .models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
+from ..conf import Examined, Kind, Problem
+from ..conf.values import ConsumerSettings
+from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
 
 DUMMY = "django.db.backends.dummy"
 OUTBOX = (OutboxMessage, RelayLease)

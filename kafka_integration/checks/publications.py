@@ -8,11 +8,11 @@ from django.apps import apps
 from django.db import router
 from django.db.models import Model
 
-from .conf import Examined, Kind, Problem
-from .errors import InvalidMessageError
-from .models import OutboxMessage, RelayLease
-from .producing.calls import check_topic
-from .producing.publications import Publication, publications_of
+from ..conf import Examined, Kind, Problem
+from ..errors import InvalidMessageError
+from ..models import OutboxMessage, RelayLease
+from ..producing.calls import check_topic
+from ..producing.publications import Publication, publications_of
 
 
 def find_publication_problems(found: Examined) -> Iterator[Problem]:
