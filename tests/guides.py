@@ -27,6 +27,7 @@ MASKS = [
     (re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(,\d{3})?"), "(time)"),
     (re.compile(r"127\.0\.0\.1:\d{5}"), "(address)"),
     (re.compile(r"'ts': \d+"), "'ts': (time)"),
+    (re.compile(r"after \d+ s\b"), "after (time)"),
 ]
 
 
