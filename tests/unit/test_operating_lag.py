@@ -1,0 +1,171 @@
+"""`kafkagroups lag`: what a group has still to do, in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from kafka_integration.client.memory import memory_broker
+from kafka_integration.models import StoredOffset
+from kafka_integration.operating import lag
+from tests.unit.consumers import TOPIC, consume, consumer_settings, write
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+@pytest.fixture
+def read(capsys):
+    """The document of `kafkagroups lag GROUP --json`."""
+
+    def read(group="group"):
+        call_command("kafkagroups", "lag", group, "--json")
+        return json.loads(capsys.readouterr().out)
+
+    return read
+
+
+def by_partition(document):
+    return {
+        (each["topic"], each["partition"]): (each["committed"], each["end"], each["lag"])
+        for each in document["partitions"]
+    }
+
+
+def test_the_document_has_the_group_its_total_and_each_partition(read):
+    write("a", "b", "c")
+    write("x", partition=2)
+    memory_broker().commit("group", TOPIC, 0, 1)
+
+    document = read()
+
+    assert list(document) == ["group", "total", "partitions"]
+    assert (document["group"], document["total"]) == ("group", 3)
+    assert document["partitions"][0] == {"topic": TOPIC, "partition": 0, "committed": 1, "end": 3, "lag": 2}
+    assert by_partition(document)[(TOPIC, 2)] == (None, 1, 1)
+    assert len(document["partitions"]) == 4
+
+
+def test_what_was_consumed_is_no_lag(read):
+    write("a", "b")
+    consume()
+
+    assert read()["total"] == 0
+
+
+def test_without_a_commit_the_start_policy_says_what_there_is_to_do(read, settings):
+    write(*"abcd")
+    memory_broker().delete_records(TOPIC, 0, 1)
+    from_the_beginning = read()
+    settings.KAFKA = consumer_settings(start_with_earliest_message=False)
+
+    assert by_partition(from_the_beginning)[(TOPIC, 0)] == (None, 4, 3)
+    assert by_partition(read())[(TOPIC, 0)] == (None, 4, 0)
+
+
+def test_an_offset_beyond_the_end_is_no_negative_lag(read):
+    write("a")
+    memory_broker().commit("group", TOPIC, 0, 7)
+
+    assert by_partition(read())[(TOPIC, 0)] == (7, 1, 0)
+
+
+def test_all_topics_of_all_consumers_of_the_group_count(read, settings):
+    settings.KAFKA = {
+        "endpoints": "memory",
+        "consumers": {
+            "one": {"topics": ["a", "b"], "consumer_group": "g", "message_handler": "tests.unit.scripted.handle"},
+            "two": {"topics": ["c"], "consumer_group": "g", "message_handler": "tests.unit.scripted.handle"},
+            "other": {"topics": ["d"], "consumer_group": "h", "message_handler": "tests.unit.scripted.handle"},
+        },
+    }
+    for topic in "abcd":
+        write("v", topic=topic)
+
+    document = read("g")
+
+    assert document["total"] == 3
+    assert {topic for topic, _ in by_partition(document)} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("options", "topics"),
+    [
+        ({}, {"click-a", "click-b", "click-b-old"}),
+        ({"group_protocol": "consumer"}, {"click-a", "click-b"}),
+    ],
+    ids=["classic", "consumer"],
+)
+def test_a_pattern_counts_the_topics_that_its_protocol_would_match(read, settings, options, topics):
+    settings.KAFKA = consumer_settings(topics=["^click-."], **options)
+    for topic in ("click-a", "click-b", "click-b-old", "no-click"):
+        write("v", topic=topic)
+
+    assert {topic for topic, _ in by_partition(read())} == topics
+
+
+@pytest.mark.django_db
+def test_offsets_in_the_database_count_instead_of_kafkas(read, settings):
+    settings.KAFKA = consumer_settings(offset_storage="database")
+    write(*"abcd")
+    write("x", partition=1)
+    memory_broker().commit("group", TOPIC, 0, 1)
+    memory_broker().commit("group", TOPIC, 1, 1)
+    StoredOffset.objects.create(group="group", topic=TOPIC, partition=0, next_offset=3)
+    StoredOffset.objects.create(group="group", topic=TOPIC, topic_id="deleted", partition=0, next_offset=99)
+    StoredOffset.objects.create(group="other", topic=TOPIC, partition=1, next_offset=0)
+
+    found = by_partition(read())
+
+    assert found[(TOPIC, 0)] == (3, 4, 1)
+    assert found[(TOPIC, 1)] == (1, 1, 0)
+
+
+def test_people_get_a_table(capsys):
+    write(*"abc")
+    memory_broker().commit("group", TOPIC, 0, 1)
+
+    call_command("kafkagroups", "lag", "group")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG"]
+    assert lines[1].split() == [TOPIC, "0", "1", "3", "2"]
+    assert lines[2].split() == [TOPIC, "1", "-", "0", "0"]
+    assert len(set(map(len, lines[:5]))) == 1, "columns are aligned"
+    assert lines[-1] == "group group: lag 2 in all"
+
+
+def test_a_topic_that_does_not_exist_yet_is_named(capsys, settings):
+    settings.KAFKA = consumer_settings(topics=["events", "later"])
+    write("a")
+
+    call_command("kafkagroups", "lag", "group")
+
+    assert "later: no such topic (yet)" in capsys.readouterr().out
+
+
+def test_asking_makes_no_topic(read):
+    assert read()["partitions"] == []
+
+    assert not memory_broker().topics
+
+
+def test_an_unknown_group_is_refused_with_the_known_ones():
+    with pytest.raises(CommandError, match=r'no consumer has the consumer_group "groop"; .* has: group'):
+        call_command("kafkagroups", "lag", "groop")
+
+
+def test_stored_offsets_that_cannot_be_read_are_said_plainly(settings, monkeypatch):
+    from django.db import OperationalError
+
+    settings.KAFKA = consumer_settings(offset_storage="database")
+    write("a")
+
+    def fail(*arguments):
+        raise OperationalError("no such table: kafka_integration_storedoffset")
+
+    monkeypatch.setattr(lag, "_stored", fail)
+
+    with pytest.raises(CommandError, match=r"stored offsets can't be read: no such table"):
+        call_command("kafkagroups", "lag", "group")
