@@ -96,8 +96,9 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
             ledger.hold_back()
             ledger.last_finished = last
         elif isinstance(result, CommitThrough):
+            # In this order, and never further than handled: the loop may look in between.
+            ledger.commit_through(min(result.message.offset, last.offset) + 1)
             ledger.last_finished = last
-            ledger.commit_through(result.message.offset + 1)
         return True
     ledger.last_finished = last
     ledger.release()

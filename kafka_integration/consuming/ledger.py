@@ -35,18 +35,18 @@ class Ledger:
         self._end = position
 
     def hold_back(self) -> None:
-        """From here on only ``commit_through`` moves the commit, until ``finish`` releases it (``NO_COMMIT``)."""
+        """From here on only ``commit_through`` moves the commit, until ``release`` (``NO_COMMIT``)."""
         if not self._held_back:
             self._committable = self.finished
             self._held_back = True
 
     def commit_through(self, next_offset: int) -> None:
-        """What is finished may be committed up to ``next_offset``, and no further (``CommitThrough``)."""
-        was_held_back, self._held_back = self._held_back, True
+        """What is about to be finished may be committed up to ``next_offset``, and no further (``CommitThrough``)."""
         earlier = self._committable
-        if was_held_back and earlier is not None:
+        if self._held_back and earlier is not None:
             next_offset = max(earlier, next_offset)
         self._committable = next_offset
+        self._held_back = True
 
     def release(self) -> None:
         """Everything finished may be committed again."""
