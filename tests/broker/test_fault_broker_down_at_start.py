@@ -25,5 +25,5 @@ def test_it_waits_with_one_clear_line_and_then_consumes(breakable_kafka, scenari
     breakable_kafka.start()
 
     scenario.wait_handled(40)
-    assert "Kafka is back" in worker.output()
+    worker.wait_for_output("Kafka is back")
     scenario.assert_nothing_lost()
