@@ -229,10 +229,12 @@ class ConsumerLoop:
         return is_told and all(self._has_caught_up(p) for p in assignment)
 
     def _has_caught_up(self, partition: Partition) -> bool:
-        if partition.state is not State.ACTIVE or not partition.ledger.is_idle:
+        if partition.state is not State.ACTIVE:
             return False
-        finished, end = partition.ledger.next_offset, partition.end_at_start
-        return partition.has_reached_end or (end is not None and finished is not None and finished >= end)
+        ledger, end = partition.ledger, partition.end_at_start
+        # What came since then may be in hand for ever: it doesn't count.
+        is_past_end = end is not None and ledger.finished is not None and ledger.finished >= end
+        return is_past_end or (partition.has_reached_end and ledger.is_idle)
 
     def drain(self) -> None:
         """Let handlers finish while polling goes on, commit, and leave the group.

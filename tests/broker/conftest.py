@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.broker.jobs import Jobs
 from tests.faults.scenario import Scenario
 from tests.processes import is_running, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING_SETTINGS
@@ -159,3 +160,9 @@ def _migrate(url: str, settings: Mapping[str, str], tmp_path_factory: pytest.Tem
     log = tmp_path_factory.mktemp("migrate") / "migrate.log"
     child = start_manage("migrate", "--run-syncdb", "--verbosity=0", log=log, env={**settings, "DATABASE_URL": url})
     assert child.wait(timeout=120) == 0, child.tail()
+
+
+@pytest.fixture
+def jobs(kafka: KafkaCluster, sqlite_url: str, manage) -> Jobs:
+    """Processes of `runconsumer` on the shared broker that tell what they got."""
+    return Jobs(kafka.bootstrap, sqlite_url, manage)
