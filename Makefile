@@ -19,14 +19,14 @@ demo: $(READY) ## the site, relay, consumers and an embedded broker: http://127.
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py demo $(if $(filter-out 0,$(TRAFFIC)),--traffic $(TRAFFIC))
 
-# First what needs no server, on SQLite; then the same units on PostgreSQL, and the real broker with it.
+# First what needs no server, on SQLite; then what uses the database again on PostgreSQL, and the real broker with it.
 test: check test-sqlite test-postgres ## the checks and every test this machine can run, on SQLite and PostgreSQL; REQUIRE_ALL=1: nothing may be missing
 
 test-sqlite: $(READY) ## units, embedded broker and browser, on SQLite
 	$(BIN)/pytest tests --ignore=tests/broker -m "not faults" $(PYTEST_OPTIONS)
 
-test-postgres: $(READY) ## units again, and the real broker, on PostgreSQL
-	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/unit tests/broker -m "not faults" $(PYTEST_OPTIONS)
+test-postgres: $(READY) ## what uses the database, and the real broker, on PostgreSQL
+	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/unit tests/broker -m "(database or broker) and not faults" $(PYTEST_OPTIONS)
 
 check: $(READY) ## format, lint, types, missing migrations
 	$(BIN)/ruff format --check .

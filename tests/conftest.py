@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 Manage = Callable[..., ChildProcess]
+BROKER_TESTS = Path(__file__).parent / "broker"
 
 
 @pytest.fixture(scope="session")
@@ -172,6 +173,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "browser": {"chromium"},
     }
     for item in items:
+        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("database")
+        if BROKER_TESTS in item.path.parents:
+            item.add_marker("broker")
         for marker, fixtures in needs.items():
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(marker)
