@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.broker.jobs import Jobs
+from tests.broker.jobs import Jobs, ReloadingSite
 from tests.faults.scenario import Scenario
 from tests.processes import is_running, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING_SETTINGS
@@ -166,3 +167,11 @@ def _migrate(url: str, settings: Mapping[str, str], tmp_path_factory: pytest.Tem
 def jobs(kafka: KafkaCluster, sqlite_url: str, manage) -> Jobs:
     """Processes of `runconsumer` on the shared broker that tell what they got."""
     return Jobs(kafka.bootstrap, sqlite_url, manage)
+
+
+@pytest.fixture
+def reloading_site(tmp_path: Path) -> Iterator[ReloadingSite]:
+    """A project of its own, whose handler a test may change while `runconsumer --reload` runs."""
+    site = ReloadingSite(tmp_path)
+    yield site
+    site.close()

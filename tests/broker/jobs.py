@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.processes import ChildProcess
+from tests.processes import PROJECT, ChildProcess, environment
 from tests.waiting import wait_for
 
 TELL = "tests.workload.telling.tell"
@@ -86,6 +91,53 @@ class Jobs:
         with Consumer({"bootstrap.servers": self.bootstrap, "group.id": group or self.group}) as client:
             places = [TopicPartition(topic, number) for number in range(partitions)]
             return {p.partition: p.offset for p in client.committed(places, timeout=10) if p.offset >= 0}
+
+
+class ReloadingSite:
+    """A project in a folder: manage.py, settings, and an app "shop" whose handler prints a word and the value."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._changes = 0
+        self._process: ChildProcess | None = None
+        (folder / "shop").mkdir()
+        (folder / "shop" / "__init__.py").touch()
+        (folder / "manage.py").write_text(
+            "import sys\nfrom django.core.management import execute_from_command_line\n"
+            "execute_from_command_line(sys.argv)\n"
+        )
+        self.write_handler("first")
+
+    def write_handler(self, word: str) -> None:
+        path = self._folder / "shop" / "handlers.py"
+        path.write_text(f"import os\ndef handle(message):\n    os.write(1, f'{word} {{message.value}}\\n'.encode())\n")
+        self._changes += 1
+        # However coarse the clock of the file system is.
+        later = time.time() + 2 * self._changes
+        os.utime(path, (later, later))
+
+    def start(self, bootstrap: str, topic: str) -> ChildProcess:
+        consumer = {
+            "topics": [topic],
+            "consumer_group": f"group-{uuid.uuid4().hex[:8]}",
+            "message_handler": "shop.handlers.handle",
+            "config": QUICK,
+        }
+        kafka = {"endpoints": [bootstrap], "consumers": {"c": consumer}}
+        (self._folder / "site_settings.py").write_text(
+            f"SECRET_KEY = 'x'\nUSE_TZ = True\nINSTALLED_APPS = ['kafka_integration', 'shop']\nKAFKA = {kafka!r}\n"
+            "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db.sqlite3'}}\n"
+        )
+        env = environment({"PYTHONPATH": str(PROJECT), "DJANGO_SETTINGS_MODULE": "site_settings"})
+        manage = [sys.executable, "manage.py"]
+        subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=self._folder, env=env, check=True, timeout=60)
+        command = [*manage, "runconsumer", "--reload"]
+        self._process = ChildProcess(command, log=self._folder / "log", env=env, cwd=self._folder)
+        return self._process
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.close()
 
 
 def told(*processes: ChildProcess) -> list[Told]:

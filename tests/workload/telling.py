@@ -18,6 +18,13 @@ def tell_after_a_moment(message: Message) -> None:
     _write(message)
 
 
+def take_two_seconds(message: Message) -> None:
+    """Says when it begins."""
+    os.write(1, b"BEGIN %s\n" % (message.value_bytes or b""))
+    threading.Event().wait(2)
+    _write(message)
+
+
 async def tell_async(message: Message) -> None:
     _write(message)
 
