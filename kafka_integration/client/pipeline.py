@@ -38,9 +38,16 @@ REFUSALS = frozenset(
         "_INVALID_ARG",
     }
 )
-# What every message to the topic meets, until somebody does something about it.
+# What every message to the topic meets, and none to others.
 TOPIC_PROBLEMS = frozenset(
-    {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "TOPIC_AUTHORIZATION_FAILED", "TOPIC_EXCEPTION", "TOPIC_DELETED"}
+    {
+        "UNKNOWN_TOPIC_OR_PART",
+        "_UNKNOWN_TOPIC",
+        "TOPIC_AUTHORIZATION_FAILED",
+        "TOPIC_EXCEPTION",
+        # Being created, or between two leaders: a moment, as a rule.
+        "LEADER_NOT_AVAILABLE",
+    }
 )
 _PURGED = frozenset({"_PURGE_QUEUE", "_PURGE_INFLIGHT"})
 _MOST_RETRIES = 2**31 - 1
@@ -146,6 +153,8 @@ class Pipeline:
             raise self._translated(error) from error
         if metadata.error is not None:
             raise self._translated(metadata.error, topic)
+        if not metadata.partitions:
+            raise self._translated(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), topic)
         return len(metadata.partitions)
 
     def drain(self, timeout: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from time import monotonic
 
 from ..conf.values import Settings
+from ..errors import ConfigurationError
 from ..producing.databases import find_outboxes
 from ..producing.partitioners import load_partitioner
 from ..producing.relay import STOP_GRACE_SECONDS, Relay
@@ -27,7 +28,12 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> 
     """
     # A strategy that can't be imported is said now, and not by each row.
     load_partitioner(settings.producer.partition_strategy)
-    relays = [_Thread(Relay(alias, settings), once=once) for alias in find_outboxes(settings)]
+    aliases = find_outboxes(settings)
+    if not aliases:
+        raise ConfigurationError(
+            ["No database has an outbox: it needs PostgreSQL or SQLite, and routers that let its tables in."]
+        )
+    relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
     for relay in relays:
         relay.start()
     while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):

@@ -15,8 +15,8 @@ from .partitioners import load_partitioner
 logger = logging.getLogger("kafka_integration.relay")
 
 ANY_PARTITION = -1
-METADATA_TIMEOUT_SECONDS = 2.0
-SHORTEST_WAIT_SECONDS = 2.0
+METADATA_TIMEOUT_SECONDS = 1.0
+SHORTEST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 COUNT_IS_FRESH_SECONDS = 30.0
 

@@ -1,0 +1,113 @@
+"""Which databases ``runrelay`` relays, and how it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from kafka_integration.conf import get_settings
+from kafka_integration.operating import relays
+from kafka_integration.producing.databases import find_outboxes
+
+
+class NoOutbox:
+    """A router that keeps our tables out of one database."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return False if (db, app_label) == (self._alias, "kafka_integration") else None
+
+
+class Stopping:
+    """A request to stop that was made before anything began."""
+
+    is_made = True
+
+    def wait(self, timeout: float) -> bool:
+        return True
+
+
+@pytest.fixture
+def databases(settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Databases by alias; none of them is connected to."""
+    found: dict[str, Any] = {}
+    monkeypatch.setattr("kafka_integration.producing.databases.django_settings.DATABASES", found)
+    monkeypatch.setattr("kafka_integration.producing.databases.connections", found)
+    return found
+
+
+def database(name: str, vendor: str = "postgresql") -> Any:
+    class Connection:
+        settings_dict = {"ENGINE": vendor, "HOST": "db", "NAME": name}
+
+    Connection.vendor = vendor  # type: ignore[attr-defined]  # as Django's wrappers have it
+    return Connection()
+
+
+def test_every_database_that_may_have_an_outbox_is_relayed(databases: dict[str, Any]) -> None:
+    databases.update(default=database("a"), other=database("b"), file=database("c", "sqlite"))
+
+    assert find_outboxes(get_settings()) == ["default", "other", "file"]
+
+
+def test_a_database_with_two_aliases_is_relayed_once(databases: dict[str, Any]) -> None:
+    databases.update(default=database("a"), again=database("a"))
+
+    assert find_outboxes(get_settings()) == ["default"]
+
+
+def test_an_alias_that_is_there_to_listen_is_not_relayed(databases: dict[str, Any], settings: Any) -> None:
+    databases.update(direct=database("a"), default=database("pooled"))
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"direct_aliases": {"default": "direct"}}}
+
+    assert find_outboxes(get_settings()) == ["default"]
+
+
+def test_other_database_systems_are_left_alone(databases: dict[str, Any]) -> None:
+    databases.update(default=database("a"), legacy=database("b", "mysql"))
+
+    assert find_outboxes(get_settings()) == ["default"]
+
+
+def test_a_router_keeps_a_database_out(databases: dict[str, Any], settings: Any) -> None:
+    databases.update(default=database("a"), other=database("b"))
+    settings.DATABASE_ROUTERS = [NoOutbox("other")]
+
+    assert find_outboxes(get_settings()) == ["default"]
+
+
+def test_runrelay_says_so_where_nothing_can_be_relayed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DATABASE_ROUTERS = [NoOutbox("default")]
+    monkeypatch.setattr("kafka_integration.operating.stopping.StopRequest.install", lambda self: None)
+
+    with pytest.raises(CommandError, match="No database has an outbox"):
+        call_command("runrelay", skip_checks=True)
+
+
+def test_a_strategy_that_cant_be_imported_ends_runrelay_at_once(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.KAFKA = {"endpoints": "memory", "producer": {"partition_strategy": "nowhere.at_all"}}
+    monkeypatch.setattr("kafka_integration.operating.stopping.StopRequest.install", lambda self: None)
+
+    with pytest.raises(CommandError, match=r"nowhere\.at_all"):
+        call_command("runrelay", skip_checks=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_relay_that_fails_unexpectedly_ends_the_process_with_status_1(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Any, *, once: bool) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(relays.Relay, "run", fail)
+
+    status = relays.run_relays(get_settings(), Stopping())  # type: ignore[arg-type]  # as far as it is used
+
+    assert status == 1
+    assert "The relay of database default failed" in caplog.text
+    connections.close_all()
