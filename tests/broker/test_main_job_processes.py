@@ -246,6 +246,19 @@ def test_the_lag_of_a_group_is_what_any_client_would_count(jobs, kcat, create_to
     assert f"group {jobs.group}: lag 60 in all" in table.output()
 
 
+def test_the_lag_counts_the_offsets_that_are_kept_in_the_database(jobs, kcat, create_topic):
+    topic = create_topic(partitions=1)
+    kcat.produce_many(topic, [(str(number), "v") for number in range(10)])
+    consumers = {"one": jobs.consumer(topic, offset_storage="database")}
+    run = jobs.start("--max-messages", "4", consumers=consumers)
+    assert run.wait() == 0
+
+    document = jobs.start("lag", jobs.group, "--json", consumers=consumers, command="kafkagroups")
+
+    assert document.wait() == 0
+    assert parsed(document)["partitions"] == [{"topic": topic, "partition": 0, "committed": 4, "end": 10, "lag": 6}]
+
+
 def test_the_lag_of_a_group_on_a_broker_that_is_down_is_a_clear_error_at_once(jobs, manage, sqlite_url):
     nowhere = Jobs("127.0.0.1:1", sqlite_url, manage)
 

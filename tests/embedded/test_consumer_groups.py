@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
+from django.core.management import CommandError, call_command
 
 from kafka_integration import produce_sync
+from kafka_integration.client.embedded import SERVERS_VARIABLE
+from kafka_integration.conf import get_settings
+from kafka_integration.operating.lag import compute_lag
 from tests.embedded import members as roster
 from tests.embedded.members import Members, handled, values_of
 from tests.waiting import wait_for
@@ -168,17 +173,38 @@ def test_a_backlog_is_handled_in_the_order_of_each_partition(members, embedded_b
 
 
 def embedded_broker_producer(broker, topic, values):
-    from confluent_kafka import Producer
-
     producer = Producer({"bootstrap.servers": broker.servers, "log_level": 0})
     for number, value in enumerate(values):
         producer.produce(topic, value, partition=number % 4)
     assert producer.flush(10) == 0
 
 
-def test_the_threads_of_a_stopped_member_are_gone(members):
-    import threading
+def test_the_lag_of_a_group_needs_no_more_than_the_embedded_broker_knows(members):
+    write_everywhere(members.topic, "v")
+    members.start("one", max_messages=5).join()
 
+    lag = compute_lag(get_settings(), members.group)
+
+    assert (lag.group, lag.total, lag.missing_topics) == (members.group, 3, ())
+    assert [each.end for each in lag.partitions] == [2, 2, 2, 2]
+    assert sum(each.committed or 0 for each in lag.partitions) == 5
+
+
+def test_asking_for_the_lag_of_a_topic_that_does_not_exist_does_not_make_it(members):
+    assert compute_lag(get_settings(), members.group).missing_topics == (members.topic,)
+
+    assert compute_lag(get_settings(), members.group).missing_topics == (members.topic,)
+
+
+def test_the_lag_without_an_embedded_broker_says_how_to_start_one(members, monkeypatch, tmp_path):
+    monkeypatch.delenv(SERVERS_VARIABLE)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with pytest.raises(CommandError, match=r"manage\.py runbroker"):
+        call_command("kafkagroups", "lag", members.group)
+
+
+def test_the_threads_of_a_stopped_member_are_gone(members):
     write(members.topic, "a")
     members.configure("one", concurrency=3)
 
