@@ -241,3 +241,22 @@ def test_an_error_in_a_callback_leaves_poll(broker):
 
     with pytest.raises(ValueError, match="broken"):
         consumer.poll(0)
+
+
+def test_a_share_that_nobody_began_to_read_is_revoked_all_the_same(broker):
+    revoked = []
+    first = MemoryConsumer(broker, {"group.id": "g"})
+    first.subscribe(
+        ["t"],
+        on_assign=lambda member, partitions: member.assign([]),
+        on_revoke=lambda member, partitions: revoked.extend(partition.partition for partition in partitions),
+    )
+    first.poll(0)
+    second = MemoryConsumer(broker, {"group.id": "g"})
+    second.subscribe(["t"])
+
+    second.poll(0)
+    first.poll(0)
+
+    assert sorted(revoked) == list(range(len(revoked)))
+    assert revoked

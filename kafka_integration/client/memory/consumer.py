@@ -40,6 +40,7 @@ class MemoryConsumer:
         self._unknown_topics: set[str] = set()
         self._callbacks: dict[str, RebalanceCallback | None] = {}
         self._holds_share = False
+        self._share: tuple[Place, ...] = ()
         self._assigned_by_callback = False
         self._stored: dict[Place, int] = {}
         self._on_commit: CommitCallback | None = properties.get("on_commit")
@@ -255,15 +256,17 @@ class MemoryConsumer:
             if self._holds_share or share is None:
                 return
             self._holds_share = True
-        partitions = [TopicPartition(*place) for place in share]
+            self._share = tuple(share)
+        partitions = [TopicPartition(*place) for place in self._share]
         if not self._call("assign", partitions):
             self.assign(partitions)
 
     def _let_go(self, callback: str) -> None:
         # The flag goes first: a callback that polls or commits must not start over.
         held, self._holds_share = self._holds_share, False
-        if held and self._cursors.places():
-            self._call(callback, self.assignment())
+        # The group's share, whether or not the application has begun to read all of it.
+        if held and self._share:
+            self._call(callback, [TopicPartition(*place) for place in self._share])
         self._cursors.replace([])
         self._stored.clear()
 
