@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -60,7 +61,7 @@ class OutboxAdmin(OperatedAdmin):
     databases = databases
     list_class = OutboxList
     rows_may_vanish = True
-    list_display = ("id", "created_at", "topic", "state", "refusal")
+    list_display = ("id", "state", "topic", "created_at", "reason")
     list_filter = (("refused_at", RefusedFilter), OutboxDatabaseFilter, "topic")
     ordering = ("id",)
     actions = ("retry_selected", "discard_selected")
@@ -75,7 +76,11 @@ class OutboxAdmin(OperatedAdmin):
 
     @admin.display(description=_("state"))
     def state(self, message: OutboxMessage) -> Any:
-        return _("refused, holds its key") if message.refused_at else _("waits for the relay")
+        return _("refused") if message.refused_at else _("waiting")
+
+    @admin.display(description=_("reason"))
+    def reason(self, message: OutboxMessage) -> str:
+        return Truncator(message.refusal).chars(100)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "retry")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -169,3 +170,24 @@ def test_a_turn_holds_no_transaction_open(embedded_broker: EmbeddedBroker) -> No
 
     assert not connection.in_atomic_block
     relay_all(relay)
+
+
+def test_the_log_says_every_half_minute_what_was_relayed_and_what_waits(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KAFKA = {"endpoints": "memory"}
+    now = [0.0]
+    relay = Relay("default", get_settings(), clock=lambda: now[0])
+    caplog.set_level(logging.INFO, "kafka_integration.relay")
+    publish("orders", "x")
+    turn_until(relay, lambda: not outbox())
+    OutboxMessage.objects.create(topic="orders", refused_at="2026-01-01T00:00:00Z")
+
+    for seconds in (10, 29, 31, 32):
+        now[0] = seconds
+        relay.turn()
+    relay.finish()
+
+    (said,) = [message for message in caplog.messages if "in 30 s" in message]
+    assert "1 message(s) relayed" in said
+    assert "1 were refused" in said
