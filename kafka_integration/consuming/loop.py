@@ -132,6 +132,8 @@ class ConsumerLoop:
                 # After the last message that was asked for, what follows was not taken: its end isn't ours.
                 if self._left != 0 or event.code != END_REACHED:
                     self._events.handle(event)
+        if not self._assignment.was_told and self._membership.is_left_out():
+            self._assignment.take_over([])
         self._events.subscribe_again_if_due()
         self._events.reset_what_is_out_of_range()
         self._assignment.start(client)
@@ -225,8 +227,7 @@ class ConsumerLoop:
 
     def _is_caught_up(self) -> bool:
         assignment = self._assignment
-        is_told = assignment.was_told or self._membership.is_left_out()
-        return is_told and all(self._has_caught_up(p) for p in assignment)
+        return assignment.was_told and all(self._has_caught_up(p) for p in assignment)
 
     def _has_caught_up(self, partition: Partition) -> bool:
         if partition.state is not State.ACTIVE:

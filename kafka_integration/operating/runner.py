@@ -46,7 +46,11 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
         for c in consumers
     ]
     threads = [threading.Thread(target=loop.run, name=f"consumer-{loop.settings.name}", daemon=True) for loop in loops]
-    for thread in threads:
+    for consumer, thread in zip(consumers, threads, strict=True):
+        logger.info(
+            "consumer %s: joining group %s for %s",
+            consumer.name, consumer.consumer_group, ", ".join(consumer.topics),
+        )  # fmt: skip
         thread.start()
     while not stop.wait(LOOK_SECONDS):
         if any(loop.fault for loop in loops) or not any(thread.is_alive() for thread in threads):
