@@ -44,8 +44,8 @@ bench: $(READY) ## benchmarks, side by side with the raw client
 faults: $(READY) ## every scenario of the fault suite
 	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker $(PYTEST_OPTIONS)
 
-soak: $(READY) ## random faults under load for MINUTES=10
-	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the same SEED=…
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 clean: ## removes what was set up, generated and stored
 	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info

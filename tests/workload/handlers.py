@@ -61,6 +61,13 @@ def slow(message: Message) -> None:
     pause(HANDLER_SECONDS)
 
 
+class SlowBatch:
+    """Takes HANDLER_SECONDS for each message, and leaves no trace."""
+
+    def handle_messages(self, messages: list[Message]) -> None:
+        pause(HANDLER_SECONDS * len(messages))
+
+
 def obey(message: Message, orders: dict[str, Any]) -> float:
     """Fail as ordered, or say how many seconds to take."""
     if "once" in orders:

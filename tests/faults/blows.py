@@ -1,0 +1,116 @@
+"""The faults of a soak: random, but the same ones for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tests.faults.crew import Crew
+from tests.faults.watching import elapse
+from tests.services.kafka import KafkaCluster
+from tests.services.postgres import PostgresServer
+
+# How often each of them comes, in proportion.
+WEIGHTS = {
+    "worker killed": 6,
+    "worker stopped": 3,
+    "worker frozen": 3,
+    "member joined": 3,
+    "broker killed": 2,
+    "broker restarted": 1,
+    "broker frozen": 2,
+    "database killed": 2,
+    "database restarted": 2,
+    "database frozen": 2,
+    "database read-only": 1,
+}
+
+
+class Blows:
+    """Strikes workers, broker and database; ``count`` says what was struck how often."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        crews: Sequence[Crew],
+        kafka: KafkaCluster,
+        postgres: PostgresServer,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.count: Counter[str] = Counter()
+        self._chance = random.Random(seed)
+        self._crews = crews
+        self._kafka = kafka
+        self._postgres = postgres
+        self._tell = tell
+
+    def strike(self) -> None:
+        """Let a moment pass, then do one thing, and sometimes a second one while the first lasts."""
+        elapse(self._chance.uniform(0.5, 4))
+        self._do(self._choose(WEIGHTS))
+
+    def _do(self, name: str, *, alone: bool = True) -> None:
+        crew, index = self._chance.choice(self._crews), self._chance.randrange(100)
+        seconds = self._chance.uniform(1, 10)
+        self.count[name] += 1
+        victim, _, deed = name.partition(" ")
+        target = f" of {crew.name}" if victim in ("worker", "member") else ""
+        self._tell(f"{name}{target}" + (f" for {seconds:.0f} s" if deed in ("frozen", "read-only") else ""))
+        {"worker": self._to_worker, "member": self._to_worker, "broker": self._to_broker}.get(
+            victim, self._to_database
+        )(deed, crew, index, seconds, alone)
+        crew.fill()
+
+    def _to_worker(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:
+        if deed == "joined":
+            crew.add()
+        elif deed == "killed":
+            crew.kill(index)
+        elif deed == "stopped":
+            crew.release(index)
+        else:
+            worker = crew.workers[index % len(crew.workers)]
+            worker.freeze()
+            self._last(seconds, alone)
+            worker.thaw()
+
+    def _to_broker(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:
+        if deed == "frozen":
+            self._kafka.freeze()
+            self._last(seconds, alone)
+            self._kafka.thaw()
+            return
+        if deed == "killed":
+            self._kafka.kill()
+            self._last(seconds / 3, alone)
+        self._kafka.restart()
+
+    def _to_database(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:
+        if deed == "frozen":
+            self._postgres.freeze()
+            self._last(seconds, alone)
+            self._postgres.thaw()
+        elif deed == "read-only":
+            self._postgres.set_read_only(True)
+            self._last(seconds, alone)
+            self._postgres.set_read_only(False)
+        elif deed == "killed":
+            self._postgres.kill()
+            self._last(seconds / 2, alone)
+            self._postgres.start()
+        else:
+            self._postgres.restart(self._chance.choice(["fast", "immediate"]))
+
+    def _last(self, seconds: float, alone: bool) -> None:
+        """Let the fault last; of those that hit a server or freeze a worker, some come with a worker's death."""
+        if alone and self._chance.random() < 0.4:
+            elapse(seconds / 2)
+            self._do("worker killed", alone=False)
+            elapse(seconds / 2)
+        else:
+            elapse(seconds)
+
+    def _choose(self, weights: dict[str, int]) -> str:
+        return self._chance.choices(list(weights), list(weights.values()))[0]
