@@ -17,8 +17,10 @@ from tests.waiting import wait_for
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
+    """``offset`` is None where a broker found that it had the record already, and did not say where."""
+
     partition: int
-    offset: int
+    offset: int | None
     key: str
     seq: int
 

@@ -34,8 +34,15 @@ def judge(acknowledged: Iterable[Acknowledged], effects: list[Effect]) -> Judgem
 
 def find_lost(acknowledged: Iterable[Acknowledged], effects: Iterable[Effect]) -> list[Acknowledged]:
     """L: acknowledged records without any effect."""
-    places = {(effect.partition, effect.offset) for effect in effects}
-    return [record for record in acknowledged if (record.partition, record.offset) not in places]
+    found = list(effects)
+    places = {(effect.partition, effect.offset) for effect in found}
+    numbers = {(effect.key, effect.seq) for effect in found}
+    return [
+        record
+        for record in acknowledged
+        if (record.partition, record.offset) not in places
+        and (record.offset is not None or (record.key, record.seq) not in numbers)
+    ]
 
 
 def find_repeated(effects: Iterable[Effect]) -> dict[Place, int]:

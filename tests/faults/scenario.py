@@ -81,9 +81,7 @@ class Scenario:
         )
 
     def watch_commits(self) -> CommitWatch:
-        return CommitWatch(
-            self.committed, self.effects, lambda: {(r.partition, r.offset) for r in list(self.load.acknowledged)}
-        )
+        return CommitWatch(self.committed, self.effects, self._places)
 
     def wait_handled(self, timeout: float = 60.0, count: int | None = None) -> None:
         """Until every acknowledged record, or ``count`` of them, has had an effect."""
@@ -97,8 +95,8 @@ class Scenario:
     def wait_committed(self, timeout: float = 20.0) -> None:
         """Until Kafka's offsets of the group are behind the last acknowledged records."""
         ends: dict[int, int] = {}
-        for record in self.load.acknowledged:
-            ends[record.partition] = max(record.offset + 1, ends.get(record.partition, 0))
+        for partition, offset in self._places():
+            ends[partition] = max(offset + 1, ends.get(partition, 0))
 
         def all_there() -> bool:
             committed = self.committed.read()
@@ -129,3 +127,7 @@ class Scenario:
         """O: no two workers at one key at the same time."""
         overlapping = find_overlapping(self.effects.read())
         assert not overlapping, f"{len(overlapping)} at once: {overlapping[:5]}"
+
+    def _places(self) -> set[tuple[int, int]]:
+        """Where the acknowledged records are, as far as the brokers said so."""
+        return {(r.partition, r.offset) for r in list(self.load.acknowledged) if r.offset is not None}
