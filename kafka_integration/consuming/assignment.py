@@ -40,8 +40,8 @@ class Assignment:
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
         self._began_waiting_at: float | None = None
-        self.was_told = False
-        """True once the group has said what is ours, be it nothing."""
+        self.untold_since: float | None = monotonic()
+        """Since when the group owes us an answer; None once it has said what is ours, be it nothing."""
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._partitions.values())
@@ -53,12 +53,16 @@ class Assignment:
         return self._partitions.get(coordinates)
 
     @property
+    def was_told(self) -> bool:
+        return self.untold_since is None
+
+    @property
     def is_starting(self) -> bool:
         return any(p.state is State.STARTING for p in self)
 
     def take_over(self, coordinates: Iterable[Coordinates]) -> None:
         """New partitions, paused at no particular place until ``start`` knows where to begin."""
-        self.was_told = True
+        self.untold_since = None
         added = [Partition(*place) for place in coordinates]
         for partition in added:
             self._partitions[partition.key] = partition
@@ -210,6 +214,9 @@ class Assignment:
         for partition in partitions:
             partition.state = State.REVOKED
             self._lanes.let_go(partition)
+        if not self._partitions:
+            # Not the same as being given nothing: the group is about to say who gets what.
+            self.untold_since = monotonic()
 
 
 def _names(partitions: Iterable[Partition]) -> str:

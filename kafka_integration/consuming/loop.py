@@ -132,7 +132,7 @@ class ConsumerLoop:
                 # After the last message that was asked for, what follows was not taken: its end isn't ours.
                 if self._left != 0 or event.code != END_REACHED:
                     self._events.handle(event)
-        if not self._assignment.was_told and self._membership.is_left_out():
+        if self._assignment.untold_since is not None and self._membership.is_left_out(self._assignment.untold_since):
             self._assignment.take_over([])
         self._events.subscribe_again_if_due()
         self._events.reset_what_is_out_of_range()
@@ -170,7 +170,6 @@ class ConsumerLoop:
         """Begin anew on the broker that took the place of ours: it knows nothing of what was under way."""
         logger.warning("consumer %s: the embedded broker was started again, joining it", self.settings.name)
         self._assignment.lose([partition.key for partition in self._assignment])
-        self._assignment.was_told = False
         self._commits.forget()
         self._close()
         self.open()

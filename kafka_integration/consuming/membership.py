@@ -19,13 +19,13 @@ class Membership:
         self._in_touch_since = monotonic()
         self._look_at = 0.0
 
-    def is_left_out(self) -> bool:
+    def is_left_out(self, since: float) -> bool:
         """True once the group, with a broker in reach, has had time enough to give us a partition."""
         if self._client.log.trouble is not None:
             self._in_touch_since = monotonic()
         # A classic group says so: an empty assignment.
         is_silent = self._client.is_told_of_additions_only
-        return is_silent and monotonic() - self._in_touch_since >= LEFT_OUT_SECONDS
+        return is_silent and monotonic() - max(since, self._in_touch_since) >= LEFT_OUT_SECONDS
 
     def has_lost_its_broker(self) -> bool:
         """True where an embedded broker was started in place of the one we joined, which is gone for good."""

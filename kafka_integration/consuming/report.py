@@ -43,9 +43,11 @@ class Report:
                 "consumer %s: %s handled in %.0f s (%s/s)%s%s",
                 self._consumer, f"{tally.handled - self._last.handled:,}", seconds,
                 _rate((tally.handled - self._last.handled) / seconds),
-                "".join(f", {word}" for word in _others(tally, self._last)), _lag_text(lags),
+                "".join(f", {word}" for word in _others(tally, self._last)),
+                _lag_text(lags) if len(assignment) else ", no partitions at the moment",
             )  # fmt: skip
         self._note_stuck(assignment)
+        self._note_waiting(client, assignment)
         self._was_behind |= not self._caught_up_lately
         self._caught_up_lately = False
         self._last_at, self._last = monotonic(), tally
@@ -79,6 +81,15 @@ class Report:
             logger.warning(
                 "consumer %s: for %.0f s and longer in the handler's hands: %s",
                 self._consumer, min(now - p.busy_since for p in stuck), _places(stuck),
+            )  # fmt: skip
+
+    def _note_waiting(self, client: ConsumerClient, assignment: Assignment) -> None:
+        since = assignment.untold_since
+        if since is not None and monotonic() - since >= INTERVAL_SECONDS and client.log.trouble is None:
+            logger.warning(
+                "consumer %s: its group has assigned nothing for %.0f s; it may wait for a member that died, as long "
+                "as that one's session.timeout.ms",
+                self._consumer, monotonic() - since,
             )  # fmt: skip
 
 

@@ -50,10 +50,10 @@ def consume(*, max_messages: int | None = None, **options: Any) -> ConsumerLoop:
 
 
 @contextmanager
-def running(**options: Any) -> Iterator[ConsumerLoop]:
+def running(*, until_caught_up: bool = False, **options: Any) -> Iterator[ConsumerLoop]:
     """A consumer that runs in a thread until the block ends."""
     with override_settings(KAFKA=consumer_settings(**options)):
-        loop = ConsumerLoop(assemble(get_settings().consumers["c"]))
+        loop = ConsumerLoop(assemble(get_settings().consumers["c"]), until_caught_up=until_caught_up)
         thread = threading.Thread(target=loop.run)
         thread.start()
         try:

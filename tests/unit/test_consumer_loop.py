@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from kafka_integration.client.consumer import ConsumerClient
+from kafka_integration.client.memory import MemoryConsumer
+from kafka_integration.consuming.loop import Phase
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, running, write
@@ -102,6 +104,26 @@ def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handl
         wait_for(lambda: committed() == 6, message=lambda: f"committed {committed()}, handled {values()}")
 
     assert values() == list("abcdef")
+
+
+def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport):
+    write(*"abc")
+    other = MemoryConsumer(memory_transport, {"group.id": "group"})
+
+    def let_another_join(message):
+        if message.value == "a":
+            other.subscribe(["events"])
+
+    scripted.script.append(let_another_join)
+    with running(until_caught_up=True, batch_size=1) as loop:
+        # It has given its partitions back, and the other member doesn't answer.
+        wait_for(lambda: scripted.seen and len(loop._assignment) == 0)
+        threading.Event().wait(1)
+        assert loop.phase is Phase.RUNNING
+        other.close()
+        wait_for(lambda: loop.phase is Phase.STOPPED)
+
+    assert values() == list("abc")
 
 
 def test_a_fetch_that_fails_while_draining_does_not_keep_it_from_leaving(clients, monkeypatch):

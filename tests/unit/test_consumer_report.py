@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
+from kafka_integration.client.memory import MemoryConsumer
 from kafka_integration.consuming import report
 from tests.unit import scripted
-from tests.unit.consumers import consume, running, write
+from tests.unit.consumers import TOPIC, consume, running, write
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -134,3 +135,14 @@ def test_a_stop_says_what_it_waits_for(lines):
         goes_on.set()
 
     assert "2 handled" in lines()[-1]
+
+
+def test_a_group_that_keeps_its_member_waiting_is_said(lines, quick, memory_transport):
+    write("a")
+    other = MemoryConsumer(memory_transport, {"group.id": "group"})
+    with running():
+        wait_for(lambda: scripted.seen)
+        other.subscribe([TOPIC])
+        wait_for(lambda: any("its group has assigned nothing for" in line for line in lines()), message=lines)
+        other.close()
+        wait_for(lambda: sum("assigned events[0-3]" in line for line in lines()) == 2, message=lines)
