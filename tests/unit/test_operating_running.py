@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import uuid
@@ -179,6 +180,15 @@ def test_without_a_configured_log_a_command_shows_it(package_log, verbosity, lev
 
     assert len(log.handlers) == 1
     assert logging.getLevelName(log.level) == level
+
+
+def test_the_log_of_several_processes_says_whose_each_line_is(package_log):
+    log = package_log()
+
+    console_log.show_log(1, of_several=True)
+
+    record = logging.LogRecord("name", logging.INFO, "path", 1, "text", None, None)
+    assert f" {os.getpid()} INFO    text" in log.handlers[0].format(record)
 
 
 def test_a_configured_log_is_left_alone(package_log):

@@ -54,7 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="list the configured consumers and exit")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        show_log(options["verbosity"])
+        show_log(options["verbosity"], of_several=options["processes"] > 1)
         try:
             settings = get_settings()
             if options["list"]:
