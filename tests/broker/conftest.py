@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.broker.jobs import Jobs, ReloadingSite
-from tests.faults.scenario import Scenario
+from tests.faults.scenario import PROTOCOLS, Scenario
 from tests.processes import is_running, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING_SETTINGS
 from tests.publishing.scenario import PublishingScenario
@@ -21,6 +21,14 @@ from tests.services.postgres import PostgresServer, missing_for_postgres
 from tests.services.presence import require
 
 WORKLOAD = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the three group protocols `make test` takes the first, `make faults` all of them."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if parameters.get("protocol") in PROTOCOLS[1:]:
+            item.add_marker("faults")
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def test_traffic_is_a_reasonable_number(traffic: str) -> None:
         call_command("demo", "--traffic", traffic)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # it closes the connections it used
 def test_simulated_visitors_leave_real_accounts_alone() -> None:
     user = UserFactory(username=NAMES[0])
 
