@@ -9,14 +9,13 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
 from ..conf.values import ConsumerSettings
-from ..errors import BrokerError, BrokerUnavailableError
+from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .embedded import create_embedded_topics, embedded_servers
 from .failures import translate
 from .logs import ClientLog
@@ -24,7 +23,6 @@ from .memory import MemoryConsumer, memory_broker
 from .properties import consumer_properties
 
 Coordinates = tuple[str, int]
-Run = tuple[Coordinates, list[Any]]
 
 END_REACHED = "_PARTITION_EOF"
 OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
@@ -102,6 +100,18 @@ class ConsumerClient:
             raise self._translated(error) from error
         raws.insert(0, first)
         return raws
+
+    def require_access(self, timeout: float) -> None:
+        """``AccessDeniedError`` if an ACL on one of the topics, or on the group, is missing."""
+        topics = [topic for topic in self._settings.topics if not topic.startswith("^")]
+        try:
+            errors = [self._consumer.list_topics(topic, timeout).topics[topic].error for topic in topics]
+        except KafkaException as error:
+            raise self._translated(error) from error
+        for found in errors:
+            if found is not None and isinstance(refused := self._translated(found), AccessDeniedError):
+                raise refused
+        self.committed([(topic, 0) for topic in topics[:1]], timeout)
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
         """The group's committed offsets; None where there is none."""
@@ -278,19 +288,3 @@ class _Nobody:
     def revoked(self, partitions: list[Coordinates]) -> None: ...
     def lost(self, partitions: list[Coordinates]) -> None: ...
     def committed(self, offsets: dict[Coordinates, int], error: BrokerError | None) -> None: ...
-
-
-def runs_of(raws: list[RawMessage]) -> list[Run]:
-    """The messages of each partition, in order; a fetch brings them in long runs, so that is where this is quick."""
-    runs: dict[Any, list[RawMessage]] = {}
-    topics = set(map(RawMessage.topic, raws))
-    by_topic = {topic: raws if len(topics) == 1 else [r for r in raws if r.topic() == topic] for topic in topics}
-    for topic, found in by_topic.items():
-        for partition, group in groupby(found, key=RawMessage.partition):
-            runs.setdefault((topic, partition), []).extend(group)
-    return list(runs.items())
-
-
-def payload_bytes(raws: list[RawMessage]) -> int:
-    """How much memory the values and keys of these messages hold."""
-    return sum(map(len, raws)) + sum(map(len, filter(None, map(RawMessage.key, raws))))

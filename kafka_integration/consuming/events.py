@@ -7,20 +7,14 @@ from time import monotonic
 
 from ..client.consumer import END_REACHED, OUT_OF_RANGE, ConsumerClient, Event
 from ..conf.values import ConsumerSettings
-from ..errors import AccessDeniedError, BrokerError, KafkaIntegrationError
+from ..errors import BrokerError, KafkaIntegrationError
 from .assignment import ASK_AGAIN_SECONDS, ASK_TIMEOUT_SECONDS, Assignment
 from .partition import Partition, State
+from .subscription import Subscription, is_refusal
 
 logger = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
-_GROUP_REFUSALS = frozenset(
-    {
-        *("INCONSISTENT_GROUP_PROTOCOL", "FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID", "INVALID_GROUP_ID"),
-        *("GROUP_MAX_SIZE_REACHED", "UNSUPPORTED_ASSIGNOR", "INVALID_SESSION_TIMEOUT", "INVALID_REGULAR_EXPRESSION"),
-        *("UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE"),
-    }
-)
 
 
 class OffsetOutOfRangeError(KafkaIntegrationError):
@@ -34,9 +28,7 @@ class Events:
         self._settings = settings
         self._client = client
         self._assignment = assignment
-        self._refusals = 0
-        self._refused_at = 0.0
-        self._subscribe_at: float | None = None
+        self._subscription = Subscription(settings, client, assignment)
         self._said: dict[str, float] = {}
         self._out_of_range: set[Partition] = set()
         self._ask_at = 0.0
@@ -49,26 +41,24 @@ class Events:
         elif event.code == OUT_OF_RANGE:
             if partition is not None and partition.state is State.ACTIVE:
                 self._out_of_range.add(partition)
-        elif event.error.fatal or isinstance(event.error, AccessDeniedError) or _is_of_the_group(event):
-            self._refuse(event.error)
+        elif is_refusal(event):
+            self._subscription.refuse(event)
         else:
             self.say(event.error)
 
-    def subscribe_again_if_due(self) -> None:
-        """After a refused subscription, the next try."""
-        if self._subscribe_at is not None and monotonic() >= self._subscribe_at:
-            self._subscribe_at = None
-            self._client.subscribe()
+    def look_after(self) -> None:
+        """What an event has left to be done, when it is due; every turn."""
+        self._subscription.try_again_if_due()
+        self._reset_what_is_out_of_range()
 
     def _reach_end(self, partition: Partition | None, event: Event) -> None:
         if partition is None or partition.state is not State.ACTIVE or event.offset is None:
             return
-        self._refusals = 0
         partition.has_reached_end = True
         partition.ledger.reach_end(event.offset)
 
-    def reset_what_is_out_of_range(self) -> None:
-        """Go on elsewhere by ``offset_reset_policy``, once what was fetched before is finished; every turn."""
+    def _reset_what_is_out_of_range(self) -> None:
+        """Go on elsewhere by ``offset_reset_policy``, once what was fetched before is finished."""
         self._out_of_range = {p for p in self._out_of_range if p.state is State.ACTIVE}
         idle = [p for p in self._out_of_range if p.ledger.is_idle]
         if not idle or monotonic() < self._ask_at:
@@ -105,29 +95,9 @@ class Events:
         )  # fmt: skip
         self._assignment.restart(self._client, partition, target)
 
-    def _refuse(self, error: BrokerError) -> None:
-        if self._subscribe_at is not None and not error.fatal:
-            return  # said again before we have tried again
-        if monotonic() - self._refused_at > REPEAT_SECONDS:
-            self._refusals = 0  # it went well for a while
-        self._refusals += 1
-        if error.fatal or self._refusals > self._settings.subscriber_retries:
-            raise error
-        delay_ms = self._settings.subscriber_retry_delay_ms
-        self._subscribe_at = self._refused_at = monotonic() + delay_ms / 1000
-        logger.error(
-            "%s Try %d of %d follows in %.1f s",
-            error, self._refusals, self._settings.subscriber_retries, delay_ms / 1000,
-        )  # fmt: skip
-
     def say(self, error: BrokerError) -> None:
         """One line for each kind of trouble, again after a minute."""
         now = monotonic()
         if now - self._said.get(str(error), -REPEAT_SECONDS) >= REPEAT_SECONDS:
             self._said[str(error)] = now
             logger.warning("%s", error)
-
-
-def _is_of_the_group(event: Event) -> bool:
-    """True for a refusal of the subscription that no waiting heals, such as mixed assignors."""
-    return event.coordinates is None and event.code in _GROUP_REFUSALS

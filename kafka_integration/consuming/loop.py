@@ -9,7 +9,8 @@ from enum import Enum
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from ..client.consumer import END_REACHED, ConsumerClient, Coordinates, Run, payload_bytes, runs_of
+from ..client.consumer import END_REACHED, ConsumerClient, Coordinates
+from ..client.runs import Run, payload_bytes, runs_of
 from ..errors import BrokerError, BrokerUnavailableError
 from ..message import Message
 from ..signals import offsets_committed
@@ -134,8 +135,7 @@ class ConsumerLoop:
                     self._events.handle(event)
         if self._assignment.untold_since is not None and self._membership.is_left_out(self._assignment.untold_since):
             self._assignment.take_over([])
-        self._events.subscribe_again_if_due()
-        self._events.reset_what_is_out_of_range()
+        self._events.look_after()
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)
         if self._commits.is_due:
