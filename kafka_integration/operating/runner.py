@@ -40,7 +40,7 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
     One that fails ends them all: the others drain first. What is still running at the longest
     ``shutdown_grace_seconds`` is left behind, uncommitted, and the status says so.
     """
-    _spare_the_collector()
+    spare_the_collector()
     loops = [
         ConsumerLoop(assemble(c), until_caught_up=options.until_caught_up, max_messages=options.max_messages)
         for c in consumers
@@ -68,7 +68,7 @@ def leave(status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Let Python's garbage collector look less often, and not at all at what was imported.
 
     Messages come by the thousand and go by reference counting. Walking all of Django for them again and again

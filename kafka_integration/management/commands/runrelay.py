@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +10,7 @@ from ...conf import get_settings
 from ...errors import ConfigurationError
 from ...operating.console_log import show_log
 from ...operating.relays import run_relays
+from ...operating.runner import leave
 from ...operating.stopping import StopRequest
 
 
@@ -29,4 +29,4 @@ class Command(BaseCommand):
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         if status:
-            sys.exit(status)
+            leave(status)
