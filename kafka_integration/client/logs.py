@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError
 from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .certificates import find_address
 from .failures import translate, without_secrets
+from .silence import Silence
 
 logger = logging.getLogger("kafka_integration.client")
 
@@ -53,6 +54,7 @@ class ClientLog:
         self._name = name
         self._properties = properties
         self._clock = clock
+        self._silence = Silence(name, properties)
         self._said_at: dict[str, float] = {}
         self._failing_since: dict[str, float] = {}
         self._lost: dict[str, int] = {}
@@ -85,10 +87,11 @@ class ClientLog:
             logger.exception("%s: an error of Kafka's client could not be reported", self._name)
 
     def on_statistics(self, statistics: str) -> None:
-        """librdkafka's ``stats_cb``: while nothing gets through, sees whether a broker is back."""
+        """librdkafka's ``stats_cb``: sees who is silent and, while nothing gets through, whether a broker is back."""
+        brokers = json.loads(statistics).get("brokers", {}).values()
+        self._silence.note(brokers)
         if self.calm:
             return
-        brokers = json.loads(statistics).get("brokers", {}).values()
         up = {broker["nodename"] for broker in brokers if _is_steadily_up(broker)}
         if up:
             self.reached(up)

@@ -6,12 +6,16 @@ nothing has two effects either. Of three brokers one may be killed for good.
 
 from __future__ import annotations
 
+import re
 from time import monotonic
 
 import pytest
 
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.faults.watching import elapse
+
+# What an operator sees meanwhile: of the group, of the client's requests, or that the broker is silent.
+SIGNS_OF_A_FREEZE = re.compile("session timed out|Timed out|has answered nothing for")
 
 
 @pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
@@ -67,6 +71,7 @@ def test_workers_recover_within_thirty_seconds_of_a_freeze_of_thirty_seconds(bre
 
         breakable_kafka.freeze()
         elapse(30)
+        assert SIGNS_OF_A_FREEZE.search(worker.output()), worker.tail()
         handled = scenario.effects.count()
         breakable_kafka.thaw()
 
@@ -77,6 +82,25 @@ def test_workers_recover_within_thirty_seconds_of_a_freeze_of_thirty_seconds(bre
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
     scenario.assert_in_order()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_freeze_too_short_for_the_session_is_seen_in_the_log_all_the_same(breakable_kafka, scenario_on):
+    scenario = scenario_on(breakable_kafka)
+    scenario.consumer |= {"offset_storage": "database", "config": {}}
+    worker = scenario.ready_worker()
+    scenario.load.sent(50)
+    scenario.wait_handled()
+
+    breakable_kafka.freeze()
+    worker.wait_for_output("has answered nothing for", 25)
+    breakable_kafka.thaw()
+
+    worker.wait_for_output("answers again", 20)
+    scenario.load.sent(50)
+    scenario.wait_handled(30)
+    scenario.assert_nothing_twice()
 
 
 @pytest.mark.faults

@@ -102,6 +102,44 @@ def test_an_idle_client_sees_in_the_statistics_that_kafka_is_back(
     assert "back" in caplog.messages[-1]
 
 
+def waiting(idle_seconds: float, source: str = "learned", state: str = "UP", requests: int = 1) -> str:
+    facts = {"state": state, "stateage": 5_000_000, "source": source, "waitresp_cnt": requests}
+    broker = {"nodename": "127.0.0.1:9092", "rxidle": int(idle_seconds * 1_000_000), **facts}
+    return json.dumps({"brokers": {"127.0.0.1:9092/1": broker}})
+
+
+def test_a_broker_that_answers_nothing_is_said_once_and_so_is_its_return(
+    log: ClientLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seconds in (1, 9, 12, 17, 22):
+        log.on_statistics(waiting(seconds))
+    (line,) = caplog.messages
+    assert "127.0.0.1:9092 has answered nothing for 12 s" in line
+
+    log.on_statistics(waiting(0.1))
+
+    assert caplog.messages[1:] == ["producer: 127.0.0.1:9092 answers again"]
+
+
+@pytest.mark.parametrize("facts", [{"requests": 0}, {"source": "logical"}, {"state": "CONNECT"}])
+def test_a_broker_that_owes_no_answer_is_not_silent(
+    log: ClientLog, caplog: pytest.LogCaptureFixture, facts: dict
+) -> None:
+    log.on_statistics(waiting(600, **facts))
+
+    assert caplog.messages == []
+
+
+def test_a_fetch_may_wait_as_long_as_it_was_told_to(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    log = ClientLog("consumer", {"fetch.wait.max.ms": 30_000}, clock=clock)
+
+    log.on_statistics(waiting(35))
+    assert caplog.messages == []
+
+    log.on_statistics(waiting(45))
+    assert len(caplog.messages) == 1
+
+
 def test_a_refusal_has_its_own_line_and_is_kept_as_the_reason(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         fail(log, "_AUTHENTICATION", "sasl_plaintext://127.0.0.1:9092/bootstrap: Invalid username or password")
