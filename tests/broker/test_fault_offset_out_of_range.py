@@ -136,6 +136,8 @@ def test_records_deleted_in_front_of_a_frozen_worker_are_counted_when_it_thaws(n
     worker = scenario.ready_worker()
     scenario.load.sent(10)
     scenario.wait_handled()
+    # Should the freeze outlast the session, the next assignment begins where this one had committed.
+    wait_for(lambda: scenario.committed.read() == {0: 10}, message="the first ten are committed")
 
     worker.freeze()
     # The fetch under way comes back without records; until it thaws there is no other.
