@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tests.faults.effects import Effects
+from tests.faults.watching import elapse
+
+_STARTING = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 
 
 class CommittedOffsets:
@@ -21,8 +29,17 @@ class CommittedOffsets:
     def read(self, timeout: float = 10.0) -> dict[int, int]:
         """By partition; without those that have none."""
         partitions = [TopicPartition(self._topic, number) for number in self.partitions(timeout)]
-        answers = self._client.committed(partitions, timeout=timeout)
-        return {answer.partition: answer.offset for answer in answers if answer.offset >= 0 and not answer.error}
+        deadline = monotonic() + timeout
+        while True:
+            try:
+                answers = self._client.committed(partitions, timeout=timeout)
+            except KafkaException as error:
+                # A broker that has just started is still finding out for which groups it is the coordinator.
+                if error.args[0].code() not in _STARTING or monotonic() > deadline:
+                    raise
+                elapse(0.1)
+                continue
+            return {answer.partition: answer.offset for answer in answers if answer.offset >= 0 and not answer.error}
 
     def partitions(self, timeout: float = 10.0) -> list[int]:
         """The partitions that the topic has."""
