@@ -20,6 +20,7 @@ from .parts import Part, Parts, Print
 HOST = "127.0.0.1"
 READY_SECONDS = 60
 LOOK_EVERY_SECONDS = 0.1
+SAME_WISH_SECONDS = 0.5
 
 
 class DemoError(Exception):
@@ -28,18 +29,28 @@ class DemoError(Exception):
 
 @dataclass(kw_only=True)
 class Wishes:
-    """How often somebody asked the demo to stop."""
+    """Whether somebody asked the demo to stop, and whether they asked once more.
 
-    count: int = 0
+    Where a whole process group is signalled, `make` passes on to the demo what the demo got as well: what follows at
+    once is the same wish.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _asked_at: float | None = None
+    _is_urgent: bool = False
 
     def ask(self, *_: object) -> None:
-        self.count += 1
+        now = self.clock()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at > SAME_WISH_SECONDS:
+            self._is_urgent = True
 
     def is_asked(self) -> bool:
-        return self.count > 0
+        return self._asked_at is not None
 
     def is_urgent(self) -> bool:
-        return self.count > 1
+        return self._is_urgent
 
 
 def run_demo(*, port: int, traffic: float, output: Print, announce: Callable[[str], None]) -> None:

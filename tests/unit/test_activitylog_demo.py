@@ -112,13 +112,23 @@ def test_a_part_that_does_not_stop_is_killed_after_its_grace_period(parts: Parts
 def test_whoever_asks_twice_does_not_wait_for_the_grace_period(parts: Parts, terminal: Terminal) -> None:
     parts.start(running("one", STUBBORN, grace_seconds=3600))
     pid = terminal.pid_of("one")
-    wishes = Wishes()
+    wishes = Wishes(clock=iter([10.0, 12.0]).__next__)
     wishes.ask()
     wishes.ask()
 
     parts.stop(is_urgent=wishes.is_urgent)
 
     assert not is_running(pid)
+
+
+def test_a_signal_that_make_passes_on_as_well_is_one_wish_to_stop() -> None:
+    wishes = Wishes(clock=iter([10.0, 10.1]).__next__)
+
+    wishes.ask()
+    wishes.ask()
+
+    assert wishes.is_asked()
+    assert not wishes.is_urgent()
 
 
 def test_a_part_ends_with_a_demo_that_was_killed(tmp_path: Path) -> None:
