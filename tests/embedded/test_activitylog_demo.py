@@ -112,7 +112,8 @@ def test_what_was_published_while_nothing_ran_is_counted_by_the_next_demo(
 
     demo = start_demo()
     search(60)
-    wait_for(lambda: ask(demo, COUNTED) == 60, 60, demo.process.tail)
+    # Both of them: what a service has not read when it is stopped, the embedded broker takes with it.
+    wait_for(lambda: ask(demo, COUNTED) == ask(demo, SEEN_BY_ACTIVE_USERS) == 60, 60, demo.process.tail)
     assert demo.process.terminate(60) == 0
 
     # The next embedded broker begins at offset 0 again, below what is stored of the former one.
