@@ -91,7 +91,7 @@ def test_messages_that_do_not_come_are_a_failed_assertion(embedded_kafka):
     embedded_kafka.produce("orders", "v")
 
     with pytest.raises(AssertionError, match="orders has 1 of 2 messages"):
-        embedded_kafka.consume("orders", 2, timeout=0.5)
+        embedded_kafka.consume("orders", 2, timeout=2)
 
 
 def test_a_partition_that_does_not_exist_is_refused(embedded_kafka):
