@@ -1,8 +1,9 @@
 """Random faults under load: `python -m tests.soak --minutes 10`, which is `make soak MINUTES=10`.
 
-Groups of workers read while workers, broker and database are killed, frozen, restarted and joined by others, one seed
-giving one sequence of faults. At the end everything is healed, what is left is handled, and the oracles judge: the
-exit status is 1 if anything was lost, happened twice under "database", or happened out of order.
+Groups of workers read while workers, relays, broker and database are killed, frozen, restarted and joined by others,
+one seed giving one sequence of faults. Three groups read what is sent to Kafka; the fourth what transactions publish,
+through the outbox. At the end everything is healed, what is left is handled, and the oracles judge: the exit status is
+1 if anything was lost, happened twice where it must not, or happened out of order.
 """
 
 from __future__ import annotations
@@ -21,34 +22,37 @@ from typing import Any
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.faults.blows import Blows
-from tests.faults.commits import CommitWatch
-from tests.faults.crew import Crew
-from tests.faults.oracles import judge
 from tests.faults.scenario import Scenario
+from tests.faults.streams import COLUMNS, direct, whole_way
 from tests.processes import ChildProcess, start_manage
+from tests.publishing.scenario import SETTINGS as PUBLISHING
+from tests.publishing.scenario import PublishingScenario
 from tests.services.kafka import KafkaCluster
 from tests.services.kafka_jars import missing_for_kafka
 from tests.services.postgres import PostgresServer, missing_for_postgres
 
 WORKLOAD = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
-CREWS: list[dict[str, Any]] = [
-    {"offset_storage": "database", "protocol": "range", "message_handler": "each"},
+DIRECT: list[dict[str, Any]] = [
+    {"offset_storage": "database", "protocol": "range", "message_handler": "tests.workload.handlers.each"},
     {
         "offset_storage": "database",
         "protocol": "consumer",
-        "message_handler": "each_async",
+        "message_handler": "tests.workload.handlers.each_async",
         "transaction": "batch",
         "batch_size": 50,
     },
-    {"offset_storage": "kafka", "protocol": "cooperative-sticky", "message_handler": "Batch"},
+    {
+        "offset_storage": "kafka",
+        "protocol": "cooperative-sticky",
+        "message_handler": "tests.workload.handlers.Batch",
+    },
 ]
 # Under the `consumer` protocol the broker says when a dead member is missed.
 SESSIONS = {"group.consumer.session.timeout.ms": 4000, "group.consumer.heartbeat.interval.ms": 1000}
-COLUMNS = ("group", "messages", "lost", "twice", "disorder", "2 places", "early commits", "dead", "attempts", "died")
 
 
 class Soak:
-    """Servers, crews and loads of one run."""
+    """Servers, groups and loads of one run."""
 
     def __init__(self, options: argparse.Namespace, stack: ExitStack) -> None:
         self._options = options
@@ -61,71 +65,73 @@ class Soak:
         self._postgres = stack.enter_context(PostgresServer())
         self._url = self._postgres.create_database("soak")
         stack.callback(self._end_children)
-        status = self._start_manage("migrate", "--run-syncdb", env={**WORKLOAD, "DATABASE_URL": self._url}).wait(120)
-        assert status == 0, "the tables could not be made"
-        self._crews = [self._crew(**crew) for crew in CREWS]
-        self._watches: dict[Crew, CommitWatch] = {}
+        for settings in (WORKLOAD, PUBLISHING):
+            migration = self._start_manage("migrate", "--run-syncdb", env={**settings, "DATABASE_URL": self._url})
+            assert migration.wait(120) == 0, "the tables could not be made"
+        self._streams = [direct(self._scenario(), size=options.workers, **consumer) for consumer in DIRECT]
+        scenario = self._scenario()
+        publishing = PublishingScenario(
+            bootstrap=scenario.bootstrap,
+            topic=scenario.topic,
+            database_url=self._url,
+            start_manage=self._start_manage,
+        )
+        self._streams.append(whole_way(scenario, publishing, size=options.workers, protocol="range"))
 
     def run(self) -> bool:
         """True if every promise was kept."""
         blows = Blows(
-            self._options.seed, crews=self._crews, kafka=self._kafka, postgres=self._postgres, tell=self._tell
+            self._options.seed,
+            workers=[stream.workers for stream in self._streams],
+            relays=next(stream.relays for stream in self._streams if stream.relays),
+            kafka=self._kafka,
+            postgres=self._postgres,
+            tell=self._tell,
         )
         with ExitStack() as watches:
-            self._watches = {crew: watches.enter_context(crew.scenario.watch_commits()) for crew in self._crews}
+            for stream in self._streams:
+                watches.enter_context(stream.watched())
             with self._load():
                 deadline = time.monotonic() + self._options.minutes * 60
                 while time.monotonic() < deadline:
                     blows.strike()
-            self._tell(f"no more faults; {sum(self._sent())} messages were acknowledged, waiting for the last effects")
+            self._tell("no more faults, waiting for the last effects")
             self._finish()
         print(f"\nfaults: {blows.count.total()} ({', '.join(f'{n} {name}' for name, n in blows.count.most_common())})")
         return self._judge()
 
     @contextmanager
     def _load(self) -> Iterator[None]:
-        for crew in self._crews:
-            crew.fill()
+        for stream in self._streams:
+            stream.fill()
         with ExitStack() as loads:
-            for crew in self._crews:
-                loads.enter_context(crew.scenario.load.flowing(self._options.rate))
+            for stream in self._streams:
+                loads.enter_context(stream.load.flowing(self._options.rate))
             yield
 
     def _finish(self) -> None:
-        for crew in self._crews:
-            crew.fill()
+        for stream in self._streams:
+            stream.fill()
             try:
-                crew.scenario.wait_handled(180)
+                stream.wait_handled()
             except AssertionError as error:
-                self._tell(f"{crew.name}: {error}")
-        for crew in self._crews:
-            if any(statuses := crew.dismiss()):
-                crew.ended_by_themselves.append(f"exit statuses of workers asked to stop: {statuses}")
+                self._tell(f"{stream.name}: {error}")
+        for stream in self._streams:
+            stream.dismiss()
 
     def _judge(self) -> bool:
-        rows = [COLUMNS]
-        is_well = True
-        for crew in self._crews:
-            acknowledged, effects = crew.scenario.load.acknowledged, crew.scenario.effects.read()
-            found = judge(acknowledged, effects)
-            dead, early = crew.scenario.effects.dead_letters(), self._watches[crew].too_high
-            attempts = sum(effect.attempt > 1 for effect in effects)
-            faults = [found.lost, found.disordered, early, crew.ended_by_themselves, [0] * dead, [0] * attempts]
-            if crew.is_exact:
-                faults += [list(found.repeated), found.overlapping]
-            is_well = is_well and not any(faults)
-            numbers = map(len, (acknowledged, found.lost, found.repeated, found.disordered, found.overlapping, early))
-            rows.append((crew.name, *map(str, (*numbers, dead, attempts, len(crew.ended_by_themselves)))))
-            for fault in itertools.chain(*(each[:3] for each in faults)):
-                print(f"{crew.name}: {fault}")
-        print_table(rows)
+        judgements = [stream.judge() for stream in self._streams]
+        for fault in itertools.chain(*(faults for _, faults in judgements)):
+            print(fault)
+        print_table([COLUMNS, *(row for row, _ in judgements)])
+        is_well = not any(faults for _, faults in judgements)
         print(
             f"seed {self._options.seed}: "
             + ("nothing lost, nothing twice, nothing out of order" if is_well else "NOT WELL")
         )
         return is_well
 
-    def _crew(self, **crew: Any) -> Crew:
+    def _scenario(self) -> Scenario:
         topic = f"soak-{uuid.uuid4().hex[:8]}"
         admin = AdminClient({"bootstrap.servers": self._kafka.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic(topic, 4)])[topic].result(30)
@@ -133,7 +139,7 @@ class Soak:
             bootstrap=self._kafka.bootstrap, topic=topic, database_url=self._url, start_manage=self._start_manage
         )
         self._stack.callback(scenario.close)
-        return Crew.of(scenario, size=self._options.workers, **crew)
+        return scenario
 
     def _start_manage(self, *arguments: str, env: Mapping[str, str] | None = None) -> ChildProcess:
         log = self._logs / f"{next(self._numbers)}-{arguments[0]}.log"
@@ -144,11 +150,9 @@ class Soak:
         for child in reversed(self._children):
             child.close()
 
-    def _sent(self) -> list[int]:
-        return [len(crew.scenario.load.acknowledged) for crew in self._crews]
-
     def _tell(self, text: str) -> None:
-        print(f"{time.monotonic() - self._began:6.0f} s  {sum(self._sent()):7} sent  {text}", flush=True)
+        sent = sum(len(stream.load.acknowledged) for stream in self._streams)
+        print(f"{time.monotonic() - self._began:6.0f} s  {sent:7} acknowledged  {text}", flush=True)
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
@@ -168,7 +172,7 @@ def main() -> int:
     if missing := missing_for_kafka() or missing_for_postgres():
         print(f"No soak: {missing}", file=sys.stderr)
         return 1
-    print(f"soak: seed {options.seed}, {options.minutes:g} minutes, {len(CREWS)} groups of {options.workers} workers")
+    print(f"soak: seed {options.seed}, {options.minutes:g} minutes, 4 groups of {options.workers} workers, 2 relays")
     with ExitStack() as stack:
         return 0 if Soak(options, stack).run() else 1
 

@@ -17,6 +17,9 @@ WEIGHTS = {
     "worker stopped": 3,
     "worker frozen": 3,
     "member joined": 3,
+    "relay killed": 2,
+    "relay stopped": 1,
+    "relay frozen": 2,
     "broker killed": 2,
     "broker restarted": 1,
     "broker frozen": 2,
@@ -34,14 +37,16 @@ class Blows:
         self,
         seed: int,
         *,
-        crews: Sequence[Crew],
+        workers: Sequence[Crew],
+        relays: Crew,
         kafka: KafkaCluster,
         postgres: PostgresServer,
         tell: Callable[[str], None],
     ) -> None:
         self.count: Counter[str] = Counter()
         self._chance = random.Random(seed)
-        self._crews = crews
+        self._workers = workers
+        self._relays = relays
         self._kafka = kafka
         self._postgres = postgres
         self._tell = tell
@@ -52,18 +57,18 @@ class Blows:
         self._do(self._choose(WEIGHTS))
 
     def _do(self, name: str, *, alone: bool = True) -> None:
-        crew, index = self._chance.choice(self._crews), self._chance.randrange(100)
-        seconds = self._chance.uniform(1, 10)
-        self.count[name] += 1
         victim, _, deed = name.partition(" ")
+        crew = self._relays if victim == "relay" else self._chance.choice(self._workers)
+        index, seconds = self._chance.randrange(100), self._chance.uniform(1, 10)
+        self.count[name] += 1
         target = f" of {crew.name}" if victim in ("worker", "member") else ""
         self._tell(f"{name}{target}" + (f" for {seconds:.0f} s" if deed in ("frozen", "read-only") else ""))
-        {"worker": self._to_worker, "member": self._to_worker, "broker": self._to_broker}.get(
-            victim, self._to_database
-        )(deed, crew, index, seconds, alone)
+        {"broker": self._to_broker, "database": self._to_database}.get(victim, self._to_member)(
+            deed, crew, index, seconds, alone
+        )
         crew.fill()
 
-    def _to_worker(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:
+    def _to_member(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:
         if deed == "joined":
             crew.add()
         elif deed == "killed":
@@ -71,10 +76,10 @@ class Blows:
         elif deed == "stopped":
             crew.release(index)
         else:
-            worker = crew.workers[index % len(crew.workers)]
-            worker.freeze()
+            member = crew.members[index % len(crew.members)]
+            member.freeze()
             self._last(seconds, alone)
-            worker.thaw()
+            member.thaw()
 
     def _to_broker(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:
         if deed == "frozen":
@@ -104,7 +109,7 @@ class Blows:
             self._postgres.restart(self._chance.choice(["fast", "immediate"]))
 
     def _last(self, seconds: float, alone: bool) -> None:
-        """Let the fault last; of those that hit a server or freeze a worker, some come with a worker's death."""
+        """Let the fault last; of those that hit a server or freeze a member, some come with a worker's death."""
         if alone and self._chance.random() < 0.4:
             elapse(seconds / 2)
             self._do("worker killed", alone=False)

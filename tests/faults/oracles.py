@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -11,6 +11,17 @@ from tests.faults.effects import Effect
 from tests.faults.load import Acknowledged
 
 Place = tuple[int, int]
+Identity = Callable[[Effect], Hashable]
+
+
+def placed(effect: Effect) -> Place:
+    """A record is the same one if it is at the same place of the topic."""
+    return effect.partition, effect.offset
+
+
+def numbered(effect: Effect) -> tuple[str | None, int]:
+    """A record is the same one if it has the same number, wherever it is: a relay may send one twice."""
+    return effect.key, effect.seq
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +29,16 @@ class Judgement:
     """All four lists are empty where every promise was kept."""
 
     lost: list[Acknowledged] = field(default_factory=list)
-    repeated: dict[Place, int] = field(default_factory=dict)
+    repeated: dict[Hashable, int] = field(default_factory=dict)
     disordered: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
 
 
-def judge(acknowledged: Iterable[Acknowledged], effects: list[Effect]) -> Judgement:
+def judge(acknowledged: Iterable[Acknowledged], effects: list[Effect], identity: Identity = placed) -> Judgement:
     return Judgement(
         lost=find_lost(acknowledged, effects),
-        repeated=find_repeated(effects),
-        disordered=find_disordered(effects),
+        repeated=find_repeated(effects, identity),
+        disordered=find_disordered(effects, identity),
         overlapping=find_overlapping(effects),
     )
 
@@ -35,8 +46,8 @@ def judge(acknowledged: Iterable[Acknowledged], effects: list[Effect]) -> Judgem
 def find_lost(acknowledged: Iterable[Acknowledged], effects: Iterable[Effect]) -> list[Acknowledged]:
     """L: acknowledged records without any effect."""
     found = list(effects)
-    places = {(effect.partition, effect.offset) for effect in found}
-    numbers = {(effect.key, effect.seq) for effect in found}
+    places = set(map(placed, found))
+    numbers = set(map(numbered, found))
     return [
         record
         for record in acknowledged
@@ -45,21 +56,21 @@ def find_lost(acknowledged: Iterable[Acknowledged], effects: Iterable[Effect]) -
     ]
 
 
-def find_repeated(effects: Iterable[Effect]) -> dict[Place, int]:
+def find_repeated(effects: Iterable[Effect], identity: Identity = placed) -> dict[Hashable, int]:
     """X: records with more than one effect, and how many they have."""
-    counts = Counter((effect.partition, effect.offset) for effect in effects)
-    return {place: count for place, count in counts.items() if count > 1}
+    counts = Counter(map(identity, effects))
+    return {record: count for record, count in counts.items() if count > 1}
 
 
-def find_disordered(effects: Iterable[Effect]) -> list[str]:
+def find_disordered(effects: Iterable[Effect], identity: Identity = placed) -> list[str]:
     """O: keys whose effects, each counted where it appears first, are not in the order in which they were sent."""
     newest: dict[str | None, int] = {}
-    seen: set[Place] = set()
+    seen: set[Hashable] = set()
     found = []
     for effect in effects:
-        if (effect.partition, effect.offset) in seen:
+        if identity(effect) in seen:
             continue
-        seen.add((effect.partition, effect.offset))
+        seen.add(identity(effect))
         if effect.seq < newest.get(effect.key, 0):
             found.append(f"{effect.key}: {effect.seq} after {newest[effect.key]}")
         newest[effect.key] = max(effect.seq, newest.get(effect.key, 0))
