@@ -22,7 +22,7 @@ from .embedded import embedded_servers
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
-from .properties import producer_properties
+from .properties import REQUESTS_IN_FLIGHT, producer_properties
 
 # What is wrong with the message itself, and stays so.
 REFUSALS = frozenset(
@@ -211,7 +211,7 @@ def _properties(settings: ProducerSettings, *, careful: bool) -> dict[str, Any]:
         "enable.idempotence": True,
         "enable.gapless.guarantee": not careful,
         "request.required.acks": -1,
-        "max.in.flight.requests.per.connection": 5,
+        "max.in.flight.requests.per.connection": REQUESTS_IN_FLIGHT,
         "message.send.max.retries": _MOST_RETRIES,
         # Nothing expires in the queue: what is in there has been taken from the outbox in order.
         "message.timeout.ms": 0,

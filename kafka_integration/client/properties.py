@@ -16,6 +16,9 @@ DEFAULT_QUEUED_MESSAGES = 20_000
 DEFAULT_QUEUED_KBYTES = 16_384
 EMBEDDED_FETCH_WAIT_MS = 50
 METADATA_REFRESH_MS = 10_000
+"""A partition that librdkafka finds without a leader, after a freeze of its broker, waits for the next refresh."""
+REQUESTS_IN_FLIGHT = 1
+"""With more, the first messages to a new partition can be lost although Kafka acknowledged them (KAFKA-15591)."""
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 # Under the `consumer` protocol the broker decides these, and librdkafka refuses a client that brings them.
 CLASSIC_GROUP_PROPERTIES = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
@@ -62,6 +65,7 @@ def producer_properties(producer: ProducerSettings) -> dict[str, Any]:
         "acks": producer.required_acks,
         "compression.type": producer.compression,
         "linger.ms": producer.linger_ms,
+        "max.in.flight.requests.per.connection": REQUESTS_IN_FLIGHT,
         # For md5 and a function of the project the producer gives the partition itself.
         "partitioner": "random" if producer.partition_strategy == "random" else "murmur2_random",
         "allow.auto.create.topics": embedded or producer.allow_topic_auto_creation,

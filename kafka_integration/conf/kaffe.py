@@ -39,8 +39,8 @@ PRODUCER_OPTIONS = {
         '"config": {"queue.buffering.max.messages": 100000} bounds it'
     ),
     "partition_onwire_limit": (
-        "requests in flight are counted for a broker, not for a partition, and keep their order; "
-        '"config": {"max.in.flight": 1} bounds them'
+        "one request at a time is under way to a broker, which keeps their order; remove it: "
+        '"config": {"max.in.flight": …} allows more'
     ),
     "min_compression_batch_size": (
         "each batch is compressed, and sent so if that made it smaller; remove it: batches grow with "

@@ -42,6 +42,8 @@ class Load:
                 "bootstrap.servers": bootstrap,
                 "acks": "all",
                 "enable.idempotence": True,
+                # With more, what is acknowledged may be lost on its way to a new partition (KAFKA-15591).
+                "max.in.flight": 1,
                 "linger.ms": 5,
                 # A broker that is down is waited for: what was sent arrives in the end, or the scenario is wrong.
                 "message.timeout.ms": 300_000,
