@@ -64,13 +64,12 @@ class TransactionalWork:
     def _run_one_by_one(self, partition: Partition, chunk: Chunk) -> Remainder:
         """One transaction after the other, until there is something else to do or the lane's turn is over."""
         deadline = monotonic() + TURN_SECONDS
-        finished = None
         while True:
+            before = partition.ledger.last_finished
             remainder = self._run(partition, chunk, chunk.messages[:1])
-            goes_on = len(remainder.chunks) == 1 and partition.ledger.last_finished is not finished
+            goes_on = bool(remainder.chunks) and partition.ledger.last_finished is not before
             if not goes_on or partition.stopping or monotonic() > deadline:
                 return remainder
-            finished = partition.ledger.last_finished
             chunk = remainder.chunks[0]
 
     def _run(self, partition: Partition, chunk: Chunk, unit: list[Message]) -> Remainder:
@@ -103,7 +102,7 @@ class TransactionalWork:
 
         While one is to be retried all of it is rolled back and done again: only so has each message one effect.
         """
-        failed = failures_by_offset(unit, error)
+        failed = self._named(unit, error)
         if not failed:
             raise _RollBack(error)
         endings, delays = [], []
@@ -127,7 +126,7 @@ class TransactionalWork:
         if wait_seconds is not None:
             # A lost connection may have lost only the answer to COMMIT: the next claim tells which.
             return self._wait(chunk, wait_seconds, in_doubt=not is_conflict(error))
-        if failed := failures_by_offset(unit, error):
+        if failed := self._named(unit, error):
             retried = [again(message) if message.offset in failed else message for message in chunk.messages]
             return Remainder([replace(chunk, messages=retried, is_narrowed=True)], delay_seconds=delay_seconds)
         if len(unit) > 1:
@@ -138,6 +137,10 @@ class TransactionalWork:
             retried = [again(message), *chunk.messages[1:]]
             return Remainder([replace(chunk, messages=retried)], delay_seconds=verdict.delay_seconds)
         return self._end(partition, chunk, Failure(message, error, verdict))
+
+    def _named(self, unit: list[Message], error: Exception) -> dict[int, Exception]:
+        """The failures that a ``BatchError`` names; of a handler of single messages it says nothing of the others."""
+        return failures_by_offset(unit, error) if self._invoker.takes_batch else {}
 
     def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
         """Park or skip the first message, and move the offset, in one transaction."""

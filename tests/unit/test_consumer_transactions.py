@@ -7,13 +7,14 @@ from confluent_kafka import Message as RawMessage
 from django.contrib.auth.models import Group, Permission
 from django.db import DatabaseError, connection, transaction
 
-from kafka_integration import NO_COMMIT, BatchError, Message
+from kafka_integration import NO_COMMIT, BatchError, Message, Retry
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.counts import Counts
 from kafka_integration.consuming.partition import Chunk, Partition, State
 from kafka_integration.consuming.settling import ConsumerStoppedError
 from kafka_integration.consuming.stored_offsets import OffsetStore
+from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter, StoredOffset
 from tests.unit import scripted
@@ -244,6 +245,54 @@ def test_a_batch_with_a_retry_is_done_again_as_a_whole(settings):
 
     assert effects() == ["0:a", "1:b", "2:c"]
     assert [[each.attempt for each in batch] for batch in scripted.batches] == [[1, 1, 1], [1, 2, 1]]
+
+
+def test_a_batch_error_of_a_handler_of_single_messages_is_an_error_like_any_other(settings):
+    worker = Worker(settings, transaction="batch", on_failure="skip")
+
+    def follow(message):
+        write_effect(message)
+        if message.value == "b":
+            raise BatchError({message: ValueError()})
+
+    scripted.script.append(follow)
+
+    worker.handle("a", "b", "c", "d")
+
+    assert effects() == ["0:a", "2:c", "3:d"]
+    assert stored() == 4
+
+
+def test_a_retry_waits_whatever_was_finished_before(settings):
+    worker = Worker(settings, retry={"attempts": 3})
+
+    def follow(message):
+        if message.value == "b":
+            raise Retry(60)
+
+    scripted.script.append(follow)
+    worker.handle("a")
+
+    remainder = worker.work.handle(worker.partition, Chunk(messages=[message("b", 1)]))
+
+    assert remainder.delay_seconds == 60
+    assert [each.attempt for each in scripted.seen if each.value == "b"] == [1]
+
+
+def test_after_a_commit_in_doubt_nothing_is_done_before_the_next_claim(settings, monkeypatch):
+    worker = Worker(settings)
+    scripted.script.append(write_effect)
+    worker.handle("a")
+
+    def lose_the_answer(*arguments, **options):
+        raise BrokerUnavailableError("gone", retriable=True)
+
+    monkeypatch.setattr(OffsetStore, "save", lose_the_answer)
+
+    remainder = worker.work.handle(worker.partition, Chunk(messages=[message("b", 1)]))
+
+    assert remainder.reclaim
+    assert [each.value for each in scripted.seen] == ["a", "b"]
 
 
 def test_no_commit_is_refused_where_the_transaction_saves_the_offset(settings):
