@@ -111,6 +111,17 @@ class Lane:
         for call in calls:
             other.call(call)
 
+    def give_up(self, partition: Partition) -> tuple[Partition, ...] | None:
+        """Leave the thread to the handler of ``partition``; the others, for another lane. None if it has returned."""
+        with self._condition:
+            # Its deadline was a while ago: by now the lane may be at work for one of the others.
+            if not partition.is_busy:
+                return None
+            self.is_abandoned = True
+            others = tuple(other for other in self._partitions if other is not partition)
+            self._partitions = [partition]
+            return others
+
     def halt(self) -> None:
         """Begin nothing more of any partition."""
         with self._condition:

@@ -20,7 +20,7 @@ class TooManyStuckHandlersError(KafkaIntegrationError):
 
 
 class Lanes:
-    """A fixed number of threads; a stuck one is replaced, up to ``MAX_ABANDONED`` times."""
+    """A fixed number of threads; stuck ones are replaced, up to ``MAX_ABANDONED`` or twice their number at a time."""
 
     def __init__(self, count: int, make_lane: Callable[[str], Lane]) -> None:
         self._make_lane = make_lane
@@ -57,20 +57,22 @@ class Lanes:
         if stuck is None or stuck.is_abandoned:
             return
         self._abandoned = [lane for lane in self._abandoned if not lane.join(0)]
-        if len(self._abandoned) >= MAX_ABANDONED:
+        # One event may find a handler at work in every lane, and then another one.
+        most = max(MAX_ABANDONED, 2 * len(self._lanes))
+        if len(self._abandoned) >= most and partition.is_busy:
             raise TooManyStuckHandlersError(
-                f"{MAX_ABANDONED} handlers are still running past their deadline: their process has to be restarted"
+                f"{most} handlers are still running past their deadline: their process has to be restarted"
             )
-        stuck.is_abandoned = True
+        others = stuck.give_up(partition)
+        if others is None:
+            return
         self._abandoned.append(stuck)
         fresh = self._start()
         self._lanes[self._lanes.index(stuck)] = fresh
         stuck.give_calls_to(fresh)
-        for other in stuck.partitions:
-            if other is not partition:
-                stuck.remove(other)
-                self._lane_of[other] = fresh
-                fresh.add(other)
+        for other in others:
+            self._lane_of[other] = fresh
+            fresh.add(other)
 
     @property
     def is_idle(self) -> bool:

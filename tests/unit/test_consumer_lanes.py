@@ -1,0 +1,133 @@
+"""Lanes whose handlers overrun a deadline: the other partitions go on elsewhere, each in one place."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from kafka_integration.consuming.lane import Lane, Remainder
+from kafka_integration.consuming.lanes import Lanes, TooManyStuckHandlersError
+from kafka_integration.consuming.partition import Partition, State
+from tests.waiting import wait_for
+
+
+class Gates:
+    """A lane's work that waits, for each partition, until the test lets it go on."""
+
+    def __init__(self):
+        self.handled = []
+        self._gates = {}
+
+    def of(self, partition):
+        return self._gates.setdefault(partition.number, threading.Event())
+
+    def open_all(self):
+        for gate in self._gates.values():
+            gate.set()
+
+    def handle(self, partition, chunk):
+        self.of(partition).wait(10)
+        self.handled += [(threading.current_thread().name, message) for message in chunk.messages]
+        return Remainder()
+
+    def idle(self): ...
+
+    def close(self): ...
+
+
+class Threads:
+    """Lanes with partitions that all have something to do."""
+
+    def __init__(self, *, lanes, partitions):
+        self.work = Gates()
+        self.faults = []
+        self.lanes = Lanes(lanes, self._make_lane)
+        self.partitions = [Partition("events", number) for number in range(partitions)]
+        for partition in self.partitions:
+            partition.state = State.ACTIVE
+            self.work.of(partition)
+            self.lanes.adopt(partition)
+
+    def put(self, partition, *messages):
+        for message in messages:
+            self.lanes.of(partition).put(partition, [message], 1)
+
+    def begin(self, partition, *messages):
+        self.put(partition, *messages)
+        wait_for(lambda: partition.is_busy, message="the handler has begun")
+
+    def _make_lane(self, name):
+        return Lane(name, self.work, batch_size=1, on_fault=self.faults.append, on_room=lambda: None)
+
+
+@pytest.fixture
+def start_lanes():
+    started = []
+
+    def start(**numbers):
+        started.append(Threads(**numbers))
+        return started[-1]
+
+    yield start
+    for threads in started:
+        threads.work.open_all()
+        threads.lanes.stop(timeout=5)
+        assert not threads.faults
+
+
+def test_partitions_beside_a_stuck_handler_go_on_in_another_thread(start_lanes):
+    threads = start_lanes(lanes=1, partitions=2)
+    stuck, other = threads.partitions
+    threads.begin(stuck, "a")
+    threads.put(other, "b")
+
+    threads.lanes.abandon(stuck)
+    threads.work.of(other).set()
+
+    wait_for(lambda: threads.work.handled == [("lane-2", "b")])
+
+
+def test_a_handler_that_returned_after_its_deadline_keeps_its_thread_and_its_lanes_partitions(start_lanes):
+    threads = start_lanes(lanes=1, partitions=2)
+    slow, other = threads.partitions
+    threads.begin(slow, "a")
+    threads.put(other, "b", "c")
+    (overrun,) = threads.lanes.drop([slow], 0.0)
+
+    # It returns while the last commit is on its way, and its lane takes up the other partition.
+    threads.work.of(slow).set()
+    wait_for(lambda: other.is_busy)
+    threads.lanes.abandon(overrun)
+    threads.work.of(other).set()
+
+    wait_for(lambda: len(threads.work.handled) == 3)
+    assert threads.work.handled == [("lane-1", "a"), ("lane-1", "b"), ("lane-1", "c")]
+
+
+def test_every_lane_may_be_at_work_when_its_partition_is_lost(start_lanes):
+    threads = start_lanes(lanes=12, partitions=12)
+    for partition in threads.partitions:
+        threads.begin(partition, "a")
+
+    for partition in threads.lanes.drop(threads.partitions, 0.0):
+        threads.lanes.abandon(partition)
+        threads.lanes.let_go(partition)
+    next_one = Partition("events", 99)
+    next_one.state = State.ACTIVE
+    threads.work.of(next_one).set()
+    threads.lanes.adopt(next_one)
+    threads.put(next_one, "b")
+
+    wait_for(lambda: [message for _, message in threads.work.handled] == ["b"])
+
+
+def test_handlers_that_never_return_are_given_up_a_limited_number_of_times(start_lanes):
+    threads = start_lanes(lanes=1, partitions=9)
+    for partition in threads.partitions[:8]:
+        threads.begin(partition, "a")
+        threads.lanes.abandon(partition)
+    threads.begin(threads.partitions[8], "a")
+
+    with pytest.raises(TooManyStuckHandlersError, match="8 handlers"):
+        threads.lanes.abandon(threads.partitions[8])
