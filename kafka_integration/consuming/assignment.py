@@ -112,7 +112,7 @@ class Assignment:
         now = monotonic()
         for partition in starting:
             if partition.goes_on:
-                partition.start, partition.goes_on = partition.ledger.finished, False
+                partition.start = partition.ledger.finished
         unknown = [p for p in starting if p.start is None and not p.is_claiming and p.ready_at <= now]
         if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
@@ -126,7 +126,7 @@ class Assignment:
     def go_on(self, client: ConsumerClient, partition: Partition) -> None:
         """Begin again where the partition's own ledger ends, once nothing of it is in a handler's hands."""
         self.restart(client, partition)
-        partition.goes_on = self._claiming is None
+        partition.goes_on = self._claiming is None and partition.ledger.finished is not None
 
     def restart(self, client: ConsumerClient, partition: Partition, start: int | None = None) -> None:
         """Begin a partition again, at ``start`` or wherever its stored offset says."""
@@ -134,7 +134,7 @@ class Assignment:
         # The state first: once the line is cleared, the lane must not begin what it puts back there.
         partition.state = State.STARTING
         self._lanes.of(partition).clear(partition)
-        partition.start = None
+        partition.start, partition.goes_on = None, False
         if start is not None:
             partition.committed = None
             if self._claiming is None:
@@ -182,17 +182,20 @@ class Assignment:
             partition = self._partitions[place]
             # What was put there before belongs to another position: handled after this, it would hide a gap.
             self._lanes.of(partition).clear(partition)
-            partition.ledger = Ledger(start)
-            partition.ledger.committed = partition.committed
+            if partition.goes_on:
+                partition.ledger = partition.ledger.resumed()
+            else:
+                partition.ledger = Ledger(start)
+                partition.ledger.committed = partition.committed
             partition.has_reached_end = False
         flowing = [p for p in self if p.state is State.ACTIVE]
         if not client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
             return
         self._began_waiting_at = None
         for place in starts:
-            self._partitions[place].start = None
-            self._partitions[place].is_paused = False
-            self._partitions[place].state = State.ACTIVE
+            partition = self._partitions[place]
+            partition.start, partition.goes_on, partition.is_paused = None, False, False
+            partition.state = State.ACTIVE
         if not client.adds_one_by_one:
             client.pause(p.key for p in flowing if p.is_paused)
 

@@ -13,7 +13,7 @@ class Ledger:
     are compared, never counted.
     """
 
-    __slots__ = ("_committable", "_end", "_held_back", "committed", "last_finished", "taken")
+    __slots__ = ("_committable", "_end", "_held_back", "_start", "committed", "last_finished", "taken")
 
     def __init__(self, start: int | None = None) -> None:
         self.taken = start
@@ -22,9 +22,18 @@ class Ledger:
         """What Kafka has confirmed, or was asked to hold, for this assignment (written by the loop)."""
         self.last_finished: Message | None = None
         """The newest message with all earlier ones finished (written by the lane, once a message)."""
+        self._start = start
         self._committable = start
         self._held_back = False
         self._end: int | None = None
+
+    def resumed(self) -> Ledger:
+        """A ledger that begins where this one is finished, with what was taken beyond to be taken again."""
+        ledger = Ledger(self.finished)
+        ledger.committed = self.committed
+        # What a handler asked to be left uncommitted it still has in its own hands.
+        ledger._committable, ledger._held_back = self._committable, self._held_back
+        return ledger
 
     def take(self, next_offset: int) -> None:
         """Everything below ``next_offset`` was taken from Kafka."""
@@ -61,7 +70,7 @@ class Ledger:
         """The lowest unfinished offset; None while that is unknown."""
         last = self.last_finished
         if last is None:
-            return self._committable
+            return self._start
         return last.offset + 1
 
     @property

@@ -75,7 +75,6 @@ class PlainWork:
             return Remainder([replace(chunk, failure=failure)], delay_seconds=delay_seconds)
         partition.setbacks = 0
         partition.ledger.last_finished = failure.message
-        partition.ledger.release()
         self._settling.note_end(failure)
         return self._rest(partition, chunk, chunk.messages[1:])
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kafka_integration import NO_COMMIT, CommitThrough
+from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.client.memory import memory_broker
 from kafka_integration.consuming.handlers import load_handler
-from kafka_integration.errors import HandlerError
+from kafka_integration.errors import BrokerError, HandlerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.waiting import wait_for
@@ -176,6 +177,39 @@ def test_no_commit_is_committed_with_a_later_message():
     assert after_no_commit in (None, 0)
     assert values() == ["a", "b", "a", "b"]
     assert committed() == 2
+
+
+@pytest.mark.parametrize("on_failure", ["skip", "dead_letter"])
+@pytest.mark.django_db(transaction=True)
+def test_what_ends_a_failing_message_commits_nothing_that_its_handler_holds_back(on_failure):
+    write("a", "bad")
+    scripted.script.append(lambda message: NO_COMMIT if message.value == "a" else 1 / 0)
+
+    loop = consume(on_failure=on_failure)
+
+    assert loop.fault is None
+    assert committed() in (None, 0)
+
+
+def test_a_fetch_that_fails_commits_nothing_that_a_handler_holds_back(monkeypatch):
+    write("a", "b")
+    fetch, failed = ConsumerClient.fetch, []
+
+    def fail_once(client, limit, timeout):
+        raws = fetch(client, limit, timeout)
+        if len(scripted.seen) == 2 and not failed:
+            failed.append(True)
+            raise BrokerError("what was fetched is lost", retriable=True)
+        return raws
+
+    monkeypatch.setattr(ConsumerClient, "fetch", fail_once)
+    scripted.script.append(lambda message: NO_COMMIT)
+    with running():
+        wait_for(lambda: failed)
+        write("c")
+        wait_for(lambda: values() == ["a", "b", "c"])
+
+    assert committed() in (None, 0)
 
 
 def test_commit_through_commits_that_far_and_goes_on():

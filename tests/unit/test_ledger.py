@@ -1,7 +1,7 @@
 """Whatever is taken, finished, held back and released, in any order: what may be committed is what is finished.
 
-Hypothesis plays the loop, which takes runs of messages with gaps between them and sees ends of the partition, and
-the lane, which finishes one message after the other and does what handlers return.
+Hypothesis plays the loop, which takes runs of messages with gaps between them, sees ends of the partition and has to
+fetch anew what it had, and the lane, which finishes one message after the other and does what handlers return.
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.position += markers
         self.end = self.position
         self.ledger.reach_end(self.position)
+
+    @rule()
+    def begin_again(self) -> None:
+        self.ledger = self.ledger.resumed()
+        assert self.ledger.taken is not None
+        assert all(self.ledger.taken <= message.offset for message in self.waiting)
+        self.waiting.clear()
+        self.position, self.end = self.ledger.taken, 0
 
     # --- The lane
 
