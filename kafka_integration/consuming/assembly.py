@@ -78,7 +78,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
         counts=counts,
         decoding=decoding,
         handler=handler,
-        work=make_work(settings, counts, store, settling=settling, handler=handler),
+        work=make_work(settings, counts, store, settling=settling, handler=handler, topic_ids=topic_ids),
         claiming=claiming,
         make_errands=_replays(settings, counts, store, handler, decoding),
         retention=Retention(settings, get_settings()),
@@ -102,15 +102,18 @@ def make_work(
     *,
     settling: Settling | None = None,
     handler: Handler | None = None,
+    topic_ids: TopicIds | None = None,
 ) -> PlainWork | TransactionalWork:
     """What the consumer's lanes do with messages; ``settling`` and ``handler`` instead of its own, where given."""
     settling = settling or make_settling(settings, counts, Settling)
     handler = handler or load_handler(settings.message_handler)
     if store is None and not settings.deduplicate:
         return PlainWork(invoker=_invoker(handler, handler.call, True), settling=settling, counts=counts)
-    call = handler.call
+    call, deduplicator = handler.call, None
     if settings.deduplicate:
-        deduplicator = Deduplicator(database=settings.database, group=settings.consumer_group, counts=counts)
+        deduplicator = Deduplicator(
+            database=settings.database, group=settings.consumer_group, counts=counts, topic_ids=topic_ids
+        )
         call = deduplicator.batch(call) if handler.takes_batch else deduplicator.each(call)
     return TransactionalWork(
         invoker=_invoker(handler, call, False),
@@ -119,6 +122,7 @@ def make_work(
         database=settings.database,
         store=store,
         shares=settings.transaction == "batch",
+        deduplicator=deduplicator,
     )
 
 
@@ -130,17 +134,18 @@ def _replays(
     others = {other.name for other in get_settings().consumers.values() if other.consumer_group == group} - {name}
     requests = ReplayRequests(database=settings.database, group=group, others=others)
     is_plain = store is None and not settings.deduplicate
-    call = handler.call
+    deduplicator = None
     if settings.deduplicate:
-        call = Deduplicator(database=settings.database, group=group, counts=counts).always(call)
+        deduplicator = Deduplicator(database=settings.database, group=group, counts=counts)
     replayer = Replayer(
         consumer=name,
         requests=requests,
-        invoker=_invoker(handler, call, is_plain),
+        invoker=_invoker(handler, handler.call, is_plain),
         decoding=decoding,
         counts=counts,
         database=None if is_plain else settings.database,
         store=store,
+        deduplicator=deduplicator,
     )
     lookout = Lookout(name, requests, Ownership(settings.topics, TopicSizes(settings.connection)))
     return lambda: LaneReplays(requests, replayer, lookout)

@@ -8,7 +8,6 @@ from django.db.models.functions import Now
 
 from ..client.topic_ids import TopicIds
 from ..conf.values import ConsumerSettings
-from ..errors import AccessDeniedError
 from ..headers import dump_headers
 from ..message import Message
 from ..models import DeadLetter
@@ -46,8 +45,8 @@ class DeadLetters:
         """What comes before ``park``, outside of any transaction of ours: the limit, and the dead-letter topic."""
         if self._settings.max_dead_letters_per_minute is not None:
             self._check_rate(self._settings.max_dead_letters_per_minute, message)
-        if self._topic_ids is not None and not partition.topic_id:
-            partition.topic_id = self._ask_topic_id(self._topic_ids, message.topic)
+        if self._topic_ids is not None and not partition.is_identified:
+            partition.identify(self._topic_ids.ask_where_allowed(message.topic))
         if self._topic is not None:
             self._topic.produce(partition, message, error)
 
@@ -77,12 +76,6 @@ class DeadLetters:
         )
         letters = DeadLetter.objects.using(self._settings.database)
         letters.bulk_create([letter], update_conflicts=True, unique_fields=_PLACE, update_fields=_OVERWRITTEN)
-
-    def _ask_topic_id(self, topic_ids: TopicIds, topic: str) -> str:
-        try:
-            return topic_ids.ask(topic)
-        except AccessDeniedError:
-            return ""
 
     def _check_rate(self, limit: int, message: Message) -> None:
         group = self._settings.consumer_group

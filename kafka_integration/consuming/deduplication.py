@@ -9,24 +9,40 @@ from typing import Any
 from django.db import connections
 from django.utils import timezone
 
+from ..client.topic_ids import TopicIds
 from ..message import Message
 from ..models import HandledMessage
 from .counts import Counts
+from .partition import Partition
 
 
 class Deduplicator:
-    """Knows the messages of one group that took effect, in one database."""
+    """Knows the messages of one group that took effect, in one database; any lane may call it.
 
-    def __init__(self, *, database: str, group: str, counts: Counts) -> None:
+    ``topic_ids`` tells a topic from a later one of the same name, where claiming doesn't already.
+    """
+
+    def __init__(self, *, database: str, group: str, counts: Counts, topic_ids: TopicIds | None = None) -> None:
         self._database = database
         self._group = group
         self._counts = counts
+        self._topic_ids = topic_ids
+        self._topic_id_of: dict[tuple[str, int], str] = {}
+
+    def identify(self, partition: Partition) -> None:
+        """Find out which topic the next messages of ``partition`` are of; ``BrokerError`` where that can't be asked.
+
+        Messages of a topic that was deleted and made anew have the places of others that took effect.
+        """
+        if not partition.is_identified and self._topic_ids is not None:
+            partition.identify(self._topic_ids.ask_where_allowed(partition.topic))
+        self._topic_id_of[partition.key] = partition.topic_id
 
     def each(self, call: Callable[[Message], Any]) -> Callable[[Message], Any]:
         """The handler, called for first appearances only."""
 
         def call_once(message: Message) -> Any:
-            return call(message) if self.is_first(message) else None
+            return call(message) if self._is_first(message) else None
 
         return call_once
 
@@ -34,38 +50,29 @@ class Deduplicator:
         """The batch handler, given first appearances only."""
 
         def call_once(messages: list[Message]) -> Any:
-            new = [message for message in messages if self.is_first(message)]
+            new = [message for message in messages if self._is_first(message)]
             return call(new) if new else None
 
         return call_once
 
-    def always(self, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The handler, called for repeats too, because somebody asked for it; what it is given is remembered."""
-
-        def call_always(argument: Any) -> Any:
-            for message in argument if isinstance(argument, list) else [argument]:
-                self._remember(message)
-            return call(argument)
-
-        return call_always
-
-    def is_first(self, message: Message) -> bool:
+    def remember(self, message: Message, topic_id: str) -> bool:
         """True the first time; must be asked in the transaction of the effect, or a rollback would be remembered."""
-        is_first = self._remember(message)
-        if not is_first:
-            self._counts.add(repeated=1)
-        return is_first
-
-    def _remember(self, message: Message) -> bool:
         connection = connections[self._database]
         table = connection.ops.quote_name(HandledMessage._meta.db_table)
         with connection.cursor() as cursor:
             cursor.execute(
                 f'INSERT INTO {table} ("group", topic_id, identity, handled_at) VALUES (%s, %s, %s, %s) '
                 "ON CONFLICT DO NOTHING",
-                [self._group, message.topic, identity(message), timezone.now()],
+                # Where there are no ids, the name has to do.
+                [self._group, topic_id or message.topic, identity(message), timezone.now()],
             )
             return bool(cursor.rowcount == 1)
+
+    def _is_first(self, message: Message) -> bool:
+        is_first = self.remember(message, self._topic_id_of.get((message.topic, message.partition), ""))
+        if not is_first:
+            self._counts.add(repeated=1)
+        return is_first
 
 
 def identity(message: Message) -> str:

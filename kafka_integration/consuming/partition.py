@@ -59,6 +59,8 @@ class Partition:
         self.topic = topic
         self.number = number
         self.topic_id = ""
+        self.is_identified = False
+        """Whether ``topic_id`` was asked for since the partition began; some brokers have none."""
         self.epoch = 0
         self.state = State.STARTING
         self.stopping = False
@@ -91,6 +93,9 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.number}]"
+
+    def identify(self, topic_id: str) -> None:
+        self.topic_id, self.is_identified = topic_id, True
 
     @property
     def key(self) -> tuple[str, int]:

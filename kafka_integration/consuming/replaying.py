@@ -15,6 +15,7 @@ from ..message import Decoding, KeptRecord, Message
 from ..models import DeadLetter
 from ..outcomes import Skip
 from .counts import Counts
+from .deduplication import Deduplicator
 from .invoking import Invoker
 from .ledger import Ledger
 from .outages import is_conflict, is_outage
@@ -53,6 +54,7 @@ class Replayer:
         counts: Counts,
         database: str | None,
         store: OffsetStore | None,
+        deduplicator: Deduplicator | None = None,
     ) -> None:
         self._consumer = consumer
         self._requests = requests
@@ -61,6 +63,7 @@ class Replayer:
         self._counts = counts
         self._database = database
         self._store = store
+        self._deduplicator = deduplicator
         self._setbacks: dict[int, int] = {}
 
     def replay(self, request: ReplayRequest, partition: Partition | None) -> bool:
@@ -99,6 +102,9 @@ class Replayer:
             self._note_handled(letter, message)
             return
         with transaction.atomic(using=self._database):
+            if self._deduplicator is not None:
+                # A repeat that comes later is one; this is handled in any case, because somebody asked for it.
+                self._deduplicator.remember(message, letter.topic_id)
             self._run(message, partition)
             self._note_handled(letter, message)
             if self._store is not None and partition is not None:

@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from ..errors import FencedError, KafkaIntegrationError
 from ..message import Message
 from .counts import Counts
+from .deduplication import Deduplicator
 from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
 from .lane import Remainder
@@ -32,7 +33,8 @@ class TransactionalWork:
     """What a lane does with a chunk under ``offset_storage: "database"``, or where repeats are recognised.
 
     ``store`` is None where Kafka keeps the offsets. ``shares`` is True where the messages of a chunk share one
-    transaction; a batch handler always has one of its own.
+    transaction; a batch handler always has one of its own. ``deduplicator`` is what the handler is
+    wrapped in.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class TransactionalWork:
         database: str,
         store: OffsetStore | None,
         shares: bool,
+        deduplicator: Deduplicator | None = None,
     ) -> None:
         self._invoker = invoker
         self._settling = settling
@@ -51,6 +54,7 @@ class TransactionalWork:
         self._database = database
         self._store = store
         self._shares = shares or invoker.takes_batch
+        self._deduplicator = deduplicator
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         if partition.setbacks and not databases_are_back():
@@ -76,6 +80,8 @@ class TransactionalWork:
         """Handle the first messages of the chunk in one transaction."""
         endings: list[Failure] = []
         try:
+            if self._deduplicator is not None:
+                self._deduplicator.identify(partition)
             with transaction.atomic(using=self._database):
                 progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
                 done = progress.done

@@ -1,0 +1,60 @@
+"""A topic that is made anew while its consumer runs: its messages are at places that others had."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.memory.broker import MemoryTopic
+from kafka_integration.client.topic_ids import TopicIds
+from kafka_integration.models import DeadLetter
+from tests.unit import scripted
+from tests.unit.consumers import TOPIC, running, write
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
+
+
+@pytest.fixture
+def topic_ids(monkeypatch):
+    """What the broker says when asked for the topic's id, and how often that was."""
+    answers = ["old"]
+
+    def ask(ids, topic):
+        answers.append(answers[-1])
+        return answers[-1]
+
+    monkeypatch.setattr(TopicIds, "ask", ask)
+    return answers
+
+
+def make_anew(topic_ids):
+    """Delete and make the topic anew, so quickly that the group doesn't notice."""
+    memory_broker().topics[TOPIC] = MemoryTopic(4)
+    topic_ids.append("new")
+
+
+def test_a_message_at_the_place_of_one_that_took_effect_is_no_repeat(topic_ids):
+    write("a", "b")
+    with running(deduplicate=True) as loop:
+        wait_for(lambda: len(scripted.seen) == 2)
+        assert len(topic_ids) == 2  # the answer counts until the partition begins again
+
+        make_anew(topic_ids)
+        write("c")
+
+        wait_for(lambda: [message.value for message in scripted.seen] == ["a", "b", "c"])
+
+    assert loop.counts.read().repeated == 0
+
+
+def test_a_dead_letter_is_kept_beside_the_one_that_was_at_its_place(topic_ids):
+    scripted.script.append(lambda message: 1 / 0)
+    write("a", "b")
+    with running(on_failure="dead_letter"):
+        wait_for(lambda: DeadLetter.objects.count() == 2)
+
+        make_anew(topic_ids)
+        write("c")
+
+        wait_for(lambda: DeadLetter.objects.count() == 3, message="a dead letter more")
