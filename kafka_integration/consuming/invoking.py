@@ -77,7 +77,8 @@ class WholeBatch:
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
         try:
-            result = self._call(messages)
+            # A list of its own: a handler may empty it, and ours says what is finished.
+            result = self._call(list(messages))
             steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
             return Progress(0, _as_exception(error))

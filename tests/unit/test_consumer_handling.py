@@ -47,6 +47,23 @@ def test_an_async_batch_handler_gets_a_batch():
     assert [len(batch) for batch in scripted.batches] == [2]
 
 
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_handler_may_use_up_its_list(storage):
+    write(*"abc")
+
+    def use_up(messages):
+        while messages:
+            messages.pop()
+
+    scripted.script.append(use_up)
+
+    loop = consume(message_handler="tests.unit.scripted.Batch", offset_storage=storage)
+
+    assert loop.fault is None
+    assert committed() == 3
+
+
 def test_a_batch_has_at_most_batch_size_messages_of_one_partition():
     write(*"abcde")
     write(*"xyz", partition=1)
