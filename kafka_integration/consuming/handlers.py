@@ -45,6 +45,8 @@ def load_handler(path: str) -> Handler:
     function = takes_many or takes_one or (None if inspect.ismodule(target) else target)
     if not callable(function):
         raise HandlerError(f"{path} is no handler: {REMEDY}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise HandlerError(f"{path} is a generator, of which a call runs nothing: write it without yield")
     _require_one_argument(path, function)
     is_async = _is_async(function)
     return Handler(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -101,6 +102,13 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
             ledger.commit_through(min(result.message.offset, last.offset) + 1)
             ledger.last_finished = last
         return True
+    if result is not None and (inspect.isawaitable(result) or inspect.isgenerator(result)):
+        if hasattr(result, "close"):
+            result.close()  # else Python warns, some time later, that nobody awaited it
+        raise HandlerError(
+            f"{path} returned a {type(result).__name__}, and nothing of it has run: declare the handler itself "
+            f'"async def" (a decorator may hide that it is), or let it do its work before it returns'
+        )
     ledger.last_finished = last
     ledger.release()
     return False

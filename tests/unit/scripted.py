@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kafka_integration import Message
@@ -66,6 +66,15 @@ def takes_nothing() -> None: ...
 
 
 def takes_two(message: Message, other: Message) -> None: ...
+
+
+def hidden_async(message: Message) -> Any:
+    return handle_async(message)
+
+
+def generate(message: Message) -> Iterator[None]:
+    seen.append(message)
+    yield
 
 
 not_callable = 3

@@ -86,6 +86,7 @@ def test_a_batch_has_at_most_batch_size_messages_of_one_partition():
         ("tests.unit.scripted.NeedsArguments", "without arguments"),
         ("tests.unit.scripted.takes_nothing", "exactly one argument"),
         ("tests.unit.scripted.takes_two", "exactly one argument"),
+        ("tests.unit.scripted.generate", "is a generator"),
         ("tests.unit.broken_module.handle", "ZeroDivisionError"),
         ("tests.unit.importing_module.handle", "no_such_dependency"),
     ],
@@ -246,6 +247,15 @@ def test_what_a_handler_returns_otherwise_is_ignored():
     consume()
 
     assert committed() == 2
+
+
+def test_a_coroutine_that_nobody_awaits_is_no_handled_message():
+    write("a")
+
+    loop = consume(message_handler="tests.unit.scripted.hidden_async")
+
+    assert "returned a coroutine, and nothing of it has run" in str(loop.fault)
+    assert committed() in (None, 0)
 
 
 def test_an_offset_beyond_the_end_starts_at_the_beginning_by_the_reset_policy(caplog):
