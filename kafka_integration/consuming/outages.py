@@ -32,6 +32,11 @@ def is_conflict(error: BaseException) -> bool:
     return any(_is_conflict_itself(link) for link in _chain(error))
 
 
+def is_setback(error: BaseException) -> bool:
+    """True for either: what failed may be done again, unchanged."""
+    return is_conflict(error) or is_outage(error)
+
+
 def refuses_work(error: BaseException) -> bool:
     """True where the server says that it is starting, full or read-only: however long, no message is to blame."""
     return any(getattr(link, "sqlstate", None) in _REFUSAL_STATES for link in _chain(error))

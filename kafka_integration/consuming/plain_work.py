@@ -9,7 +9,7 @@ from .counts import Counts
 from .failure import RetryLater
 from .invoking import Invoker
 from .lane import Remainder
-from .outages import databases_are_back
+from .outages import databases_are_back, is_setback
 from .partition import Chunk, Failure, Partition
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 
@@ -50,7 +50,7 @@ class PlainWork:
             return Remainder([chunk], delay_seconds=wait_seconds)
         if self._invoker.takes_batch:
             if failed := failures_by_offset(chunk.messages, error):
-                return self._keep_the_others(chunk, failed)
+                return self._keep_the_others(partition, chunk, failed)
             if len(chunk.messages) > 1:
                 return Remainder(halves(chunk))
         return self._decide(partition, chunk, error)
@@ -78,14 +78,21 @@ class PlainWork:
         self._settling.note_end(failure)
         return self._rest(partition, chunk, chunk.messages[1:])
 
-    def _keep_the_others(self, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:
+    def _keep_the_others(self, partition: Partition, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:
         """The messages that a ``BatchError`` names are left, each on its own; the others count as handled."""
         left = [message for message in chunk.messages if message.offset in failed]
         self._counts.add(handled=len(chunk.messages) - len(left))
         chunks: list[Chunk] = []
         delays: list[float] = []
+        # One outage, however many of them met it.
+        setback = next(filter(is_setback, failed.values()), None)
+        wait_seconds = None if setback is None else self._settling.setback_seconds(partition, setback)
         for message in left:
             reason = failed[message.offset]
+            if wait_seconds is not None and is_setback(reason):
+                delays.append(wait_seconds)
+                chunks.append(Chunk(messages=[message], is_narrowed=True))
+                continue
             verdict = self._settling.decide(message, reason)
             if isinstance(verdict, RetryLater):
                 delays.append(verdict.delay_seconds)
@@ -93,7 +100,8 @@ class PlainWork:
             else:
                 chunks.append(Chunk(messages=[message], failure=Failure(message, reason, verdict)))
         chunks[-1] = replace(chunks[-1], through=chunk.through or chunk.messages[-1])
-        return Remainder(chunks, delay_seconds=min(delays, default=0.0))
+        # The longest: what has to wait must not be tried before its time, whichever comes first in the partition.
+        return Remainder(chunks, delay_seconds=max(delays, default=0.0))
 
     def idle(self) -> None:
         """Nothing to do between messages."""

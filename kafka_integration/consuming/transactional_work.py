@@ -15,7 +15,7 @@ from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
 from .lane import Remainder
 from .ledger import Ledger
-from .outages import databases_are_back, is_conflict, is_outage
+from .outages import databases_are_back, is_conflict, is_outage, is_setback
 from .partition import Chunk, Failure, Partition
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .stored_offsets import OffsetStore
@@ -106,11 +106,14 @@ class TransactionalWork:
     def _endings(self, unit: list[Message], error: Exception) -> list[Failure]:
         """What ends the failures of a batch whose other effects are kept; ``_RollBack`` unless all of them are final.
 
-        While one is to be retried all of it is rolled back and done again: only so has each message one effect.
+        While one is to be retried all of it is rolled back and done again: only so has each message one effect. An
+        outage or a conflict that the handler met at one of them is waited out, as if it had not been caught.
         """
         failed = self._named(unit, error)
         if not failed:
             raise _RollBack(error)
+        if setback := next(filter(is_setback, failed.values()), None):
+            raise _RollBack(setback)
         endings, delays = [], []
         for message in unit:
             if message.offset in failed:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import pytest
 
 from kafka_integration import BatchError, Reject, Retry, Skip
 from kafka_integration.conf.values import RetryPolicy
 from kafka_integration.consuming.failure import Drop, FailurePolicy, Park, RetryLater, Stop
 from kafka_integration.consuming.settling import ConsumerStoppedError
+from kafka_integration.errors import BrokerUnavailableError
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
 
@@ -170,6 +173,44 @@ def test_a_batch_error_leaves_only_what_it_names():
     assert attempts() == [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("b", 2), ("c", 2)]
     assert committed() == 4
     assert loop.counts.read().handled == 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+def test_an_outage_that_a_batch_error_reports_uses_no_attempt(storage):
+    write(*"abcd")
+    broker_is_down = [True] * 4
+
+    def follow(messages):
+        bad = {m: BrokerUnavailableError("gone", retriable=True) for m in messages if m.value in "bc"}
+        if bad and broker_is_down:
+            broker_is_down.pop()
+            raise BatchError(bad)
+
+    scripted.script.append(follow)
+
+    loop = consume(message_handler=BATCH, retry=THREE, offset_storage=storage)
+
+    assert loop.fault is None
+    assert {attempt for _, attempt in attempts()} == {1}
+    assert committed() == 4
+
+
+def test_no_message_of_a_batch_error_is_tried_before_its_time():
+    write("a", "b")
+    tried_at = []
+
+    def follow(messages):
+        tried_at.append(monotonic())
+        if len(messages) == 2:
+            raise BatchError({messages[0]: Retry(0.5), messages[1]: Retry(0.01)})
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, retry=THREE)
+
+    assert attempts() == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert tried_at[1] - tried_at[0] >= 0.5
 
 
 def test_a_batch_error_that_stays_stops_at_its_first_message():
