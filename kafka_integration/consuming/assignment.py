@@ -143,12 +143,20 @@ class Assignment:
                 self._claim(partition, start, is_reset=True)
 
     def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
+        began_at, asked = monotonic(), None
         try:
             committed = client.committed([p.key for p in partitions], ASK_TIMEOUT_SECONDS)
-            for partition in partitions:
-                self._find_start(client, partition, committed[partition.key])
+            for asked in partitions:
+                began_at = monotonic()
+                self._find_start(client, asked, committed[asked.key])
         except BrokerError as error:
-            self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+            took_seconds = monotonic() - began_at
+            if asked is None:
+                self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+            else:
+                # A partition without a leader: the others are asked for in the next turn, and it doesn't take all of
+                # the loop's time.
+                asked.ready_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
             if not error.retriable:
                 logger.warning("consumer %s: where to begin is not known yet: %s", self._settings.name, error)
 

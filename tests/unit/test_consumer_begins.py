@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kafka_integration.client import consumer as client_consumer
+from kafka_integration.errors import BrokerError
 from tests.unit import scripted
-from tests.unit.consumers import consume, write
+from tests.unit.consumers import consume, running, write
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
 
@@ -28,6 +30,22 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(client_consumer, "MemoryConsumer", Noting)
     return noted
+
+
+def test_a_partition_without_a_leader_keeps_no_other_from_beginning(monkeypatch):
+    for partition in range(4):
+        write("a", partition=partition)
+    ends = client_consumer.ConsumerClient.ends
+
+    def ends_of_all_but_one(client, coordinates, timeout):
+        if coordinates[1] == 1:
+            raise BrokerError("there is no leader", retriable=True)
+        return ends(client, coordinates, timeout)
+
+    monkeypatch.setattr(client_consumer.ConsumerClient, "ends", ends_of_all_but_one)
+
+    with running():
+        wait_for(lambda: {message.partition for message in scripted.seen} == {0, 2, 3})
 
 
 @pytest.mark.parametrize("earliest", [True, False])
