@@ -85,7 +85,7 @@ class Assignment:
                 self._settings.name, partition,
             )  # fmt: skip
         # Commit before releasing: the next owner starts here.
-        self._commits.commit(client, leaving, wait=True)
+        self._commits.commit_before_leaving(client, leaving)
         for partition in overrun:
             self._lanes.abandon(partition)
         self._forget(leaving)

@@ -265,6 +265,7 @@ class ConsumerLoop:
         while not self._commits.is_quiet and monotonic() < deadline:
             self._keep_polling(client)
         if not self._commits.is_quiet:
+            self._commits.give_up()
             logger.warning("consumer %s: the last commit was not confirmed", self.settings.name)
 
     def _keep_polling(self, client: ConsumerClient) -> None:

@@ -146,6 +146,29 @@ def test_a_fetch_that_fails_while_draining_does_not_keep_it_from_leaving(clients
     assert closed == opened
 
 
+def test_a_commit_refused_between_two_epochs_is_tried_again_before_a_partition_goes(memory_transport, monkeypatch):
+    write(*"abc")
+    commit, unanswered, refused = ConsumerClient.commit, [], []
+
+    def refuse_at_first(client, offsets, *, wait):
+        if not wait:
+            unanswered.append(offsets)
+        elif len(refused) < 2:
+            refused.append(offsets)
+            stale = BrokerError("the group has moved on", code="STALE_MEMBER_EPOCH", retriable=True)
+            client._listener.committed(dict(offsets), stale)
+        else:
+            commit(client, offsets, wait=wait)
+
+    monkeypatch.setattr(ConsumerClient, "commit", refuse_at_first)
+    other = MemoryConsumer(memory_transport, {"group.id": "group"})
+    with running():
+        wait_for(lambda: unanswered and len(scripted.seen) == 3)
+        other.subscribe(["events"])
+        wait_for(lambda: committed() == 3)
+        other.close()
+
+
 def test_after_a_stop_no_further_message_is_begun(monkeypatch):
     write(*(str(number) for number in range(100)))
     scripted.script.append(lambda message: loop.stop() if message.value == "7" else None)
