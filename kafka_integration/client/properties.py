@@ -16,15 +16,18 @@ DEFAULT_QUEUED_MESSAGES = 20_000
 DEFAULT_QUEUED_KBYTES = 16_384
 EMBEDDED_FETCH_WAIT_MS = 50
 METADATA_REFRESH_MS = 10_000
-"""A partition that librdkafka finds without a leader, after a freeze of its broker, waits for the next refresh."""
+# With more, the first messages to a new partition can be lost although Kafka acknowledged them (KAFKA-15591).
 REQUESTS_IN_FLIGHT = 1
-"""With more, the first messages to a new partition can be lost although Kafka acknowledged them (KAFKA-15591)."""
+# A cluster that comes back may say for a moment that it has no brokers: librdkafka believes it, forgets all that it
+# knew, and goes back to the bootstrap servers only after this; five minutes by default.
+BOOTSTRAP_AGAIN_MS = 10_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 # Under the `consumer` protocol the broker decides these, and librdkafka refuses a client that brings them.
 CLASSIC_GROUP_PROPERTIES = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 COMMON = {
     "socket.keepalive.enable": True,
     "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+    "metadata.recovery.rebootstrap.trigger.ms": BOOTSTRAP_AGAIN_MS,
     "log.connection.close": False,
 }
 

@@ -42,6 +42,18 @@ def test_a_consumer_fetches_fast_and_leaves_commits_to_us(settings: Any) -> None
     assert consumer_problem(get_settings().consumers["audit"]) is None
 
 
+def test_every_client_goes_back_to_the_bootstrap_servers_soon(settings: Any) -> None:
+    # Of a broker that was frozen a cluster says for a moment that it has none, and librdkafka forgets it.
+    consumer, producer = read_consumer(settings), read_producer(settings)
+
+    for properties in (
+        consumer_properties(consumer),
+        producer_properties(producer),
+        admin_properties(producer.connection),
+    ):
+        assert properties["metadata.recovery.rebootstrap.trigger.ms"] == 10_000
+
+
 @pytest.mark.parametrize(
     ("keys", "name", "value"),
     [
