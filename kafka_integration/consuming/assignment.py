@@ -13,7 +13,7 @@ from ..client.consumer import ConsumerClient, Coordinates
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError
 from ..signals import partitions_assigned, partitions_revoked
-from .claiming import Claiming
+from .claiming import LOOK_SECONDS, Claiming
 from .commits import Commits
 from .lanes import Lanes
 from .ledger import Ledger
@@ -39,6 +39,7 @@ class Assignment:
         self._needs_ends = needs_ends
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
+        self._look_at = monotonic() + LOOK_SECONDS
         self._began_waiting_at: float | None = None
         self.untold_since: float | None = monotonic()
         """Since when the group owes us an answer; None once it has said what is ours, be it nothing."""
@@ -117,6 +118,20 @@ class Assignment:
         if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
         self._begin(client, starting)
+
+    def look_at_topics(self, client: ConsumerClient) -> None:
+        """Begin again where a topic was made anew and has so many records that no offset tells; call it every turn."""
+        if self._claiming is None:
+            return
+        active = [p for p in self if p.state is State.ACTIVE]
+        for partition in active:
+            if partition.is_outdated:
+                self.restart(client, partition)
+        if monotonic() >= self._look_at and client.log.trouble is None:  # else the lanes would wait for an answer
+            self._look_at = monotonic() + LOOK_SECONDS
+            for topic in {p.topic for p in active}:
+                partitions = [p for p in active if p.topic == topic]
+                self._lanes.of(partitions[0]).call(partial(self._claiming.look, partitions))
 
     def rewind(self, client: ConsumerClient) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""

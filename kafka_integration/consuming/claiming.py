@@ -16,6 +16,8 @@ from .stored_offsets import OffsetStore
 logger = logging.getLogger(__name__)
 
 MAX_DELAY_SECONDS = 5.0
+LOOK_SECONDS = 10.0
+"""As often as the client refreshes its metadata."""
 
 
 class Claiming:
@@ -39,6 +41,15 @@ class Claiming:
             self._put_off(partition, error)
         finally:
             partition.is_claiming = False
+
+    def look(self, partitions: list[Partition]) -> None:
+        """See whether the topic of these partitions is still the one that was claimed; the loop does the rest."""
+        try:
+            topic_id = self._topic_ids.ask(partitions[0].topic)
+        except BrokerError:
+            return  # it is looked at again
+        for partition in partitions:
+            partition.is_outdated = topic_id != partition.topic_id
 
     def _put_off(self, partition: Partition, error: Exception) -> None:
         partition.failed_claims += 1

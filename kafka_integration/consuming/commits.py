@@ -51,9 +51,8 @@ class Commits:
         if self._has_given_up:
             return
         for _ in range(STALE_TRIES):
-            self._refusal = None
-            self.commit(client, partitions, wait=True)
-            if self._refusal is None or self._refusal.code != STALE:
+            refusal = self._commit_and_wait(client, partitions)
+            if refusal is None or refusal.code != STALE:
                 return
             sleep(STALE_SECONDS)
 
@@ -81,6 +80,11 @@ class Commits:
     def forget(self) -> None:
         """Await no answers any more: whoever owed them is gone."""
         self._in_flight.clear()
+
+    def _commit_and_wait(self, client: ConsumerClient, partitions: list[Partition]) -> BrokerError | None:
+        self._refusal = None
+        self.commit(client, partitions, wait=True)
+        return self._refusal
 
     def _due(self, partition: Partition, wait: bool) -> int | None:
         ledger = partition.ledger

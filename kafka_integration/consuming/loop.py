@@ -136,6 +136,7 @@ class ConsumerLoop:
         if self._assignment.untold_since is not None and self._membership.is_left_out(self._assignment.untold_since):
             self._assignment.take_over([])
         self._events.look_after()
+        self._assignment.look_at_topics(client)
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)
         if self._commits.is_due:

@@ -61,6 +61,8 @@ class Partition:
         self.topic_id = ""
         self.is_identified = False
         """Whether ``topic_id`` was asked for since the partition began; some brokers have none."""
+        self.is_outdated = False
+        """The topic of that id is gone, and another one has its name."""
         self.epoch = 0
         self.state = State.STARTING
         self.stopping = False
@@ -95,7 +97,7 @@ class Partition:
         return f"{self.topic}[{self.number}]"
 
     def identify(self, topic_id: str) -> None:
-        self.topic_id, self.is_identified = topic_id, True
+        self.topic_id, self.is_identified, self.is_outdated = topic_id, True, False
 
     @property
     def key(self) -> tuple[str, int]:

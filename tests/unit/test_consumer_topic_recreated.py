@@ -7,7 +7,7 @@ import pytest
 from kafka_integration.client.memory import memory_broker
 from kafka_integration.client.memory.broker import MemoryTopic
 from kafka_integration.client.topic_ids import TopicIds
-from kafka_integration.models import DeadLetter
+from kafka_integration.models import DeadLetter, StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, running, write
 from tests.waiting import wait_for
@@ -46,6 +46,19 @@ def test_a_message_at_the_place_of_one_that_took_effect_is_no_repeat(topic_ids):
         wait_for(lambda: [message.value for message in scripted.seen] == ["a", "b", "c"])
 
     assert loop.counts.read().repeated == 0
+
+
+def test_a_new_topic_with_more_messages_than_the_old_one_is_read_from_its_beginning(topic_ids, monkeypatch):
+    monkeypatch.setattr("kafka_integration.consuming.assignment.LOOK_SECONDS", 0.1)
+    write("a", "b")
+    with running(offset_storage="database"):
+        wait_for(lambda: StoredOffset.objects.filter(topic_id="old", next_offset=2))
+
+        make_anew(topic_ids)
+        write("c", "d")
+
+        wait_for(lambda: [message.value for message in scripted.seen] == ["a", "b", "c", "d"])
+        wait_for(lambda: StoredOffset.objects.filter(topic_id="new", next_offset=2))
 
 
 def test_a_dead_letter_is_kept_beside_the_one_that_was_at_its_place(topic_ids):
