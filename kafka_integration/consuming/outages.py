@@ -103,10 +103,14 @@ def _is_dead(alias: str) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from; a cycle ends it."""
+    """The error, what it was raised from, and what a group of them holds; a cycle ends it."""
     seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            links.append(link.__cause__)
+            if isinstance(link, BaseExceptionGroup):
+                links.extend(link.exceptions)

@@ -196,6 +196,24 @@ def test_an_outage_that_a_batch_error_reports_uses_no_attempt(storage):
     assert committed() == 4
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_among_the_errors_of_a_group_of_tasks_uses_no_attempt():
+    write("a")
+    broker_is_down = [True] * 4
+
+    def follow(message):
+        if broker_is_down:
+            broker_is_down.pop()
+            raise ExceptionGroup("two tasks", [ValueError(), BrokerUnavailableError("gone", retriable=True)])
+
+    scripted.script.append(follow)
+
+    loop = consume(retry=THREE)
+
+    assert loop.fault is None
+    assert {attempt for _, attempt in attempts()} == {1}
+
+
 def test_no_message_of_a_batch_error_is_tried_before_its_time():
     write("a", "b")
     tried_at = []
