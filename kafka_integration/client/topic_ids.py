@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 
 from ..conf.values import Connection
@@ -14,6 +14,7 @@ from .failures import translate
 from .properties import admin_properties
 
 ASK_TIMEOUT_SECONDS = 5.0
+_NONE = str(Uuid(0, 0))
 _UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
 
 
@@ -50,4 +51,6 @@ class TopicIds:
             if error.args[0].code() in _UNSUPPORTED:
                 return ""
             raise translate(error, place=place) from error
-        return str(description.topic_id)
+        topic_id = str(description.topic_id)
+        # Brokers from before ids give this to every topic.
+        return "" if topic_id == _NONE else topic_id

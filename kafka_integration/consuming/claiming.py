@@ -49,7 +49,7 @@ class Claiming:
         except BrokerError:
             return  # it is looked at again
         for partition in partitions:
-            partition.is_outdated = topic_id != partition.topic_id
+            partition.is_outdated = _is_another(topic_id, partition)
 
     def _put_off(self, partition: Partition, error: Exception) -> None:
         partition.failed_claims += 1
@@ -65,7 +65,7 @@ class Claiming:
     def _claim(self, partition: Partition, offset: int, committed: int | None, is_reset: bool) -> None:
         close_old_connections()
         topic_id = self._topic_ids.ask(partition.topic)
-        if partition.topic_id and topic_id != partition.topic_id:
+        if _is_another(topic_id, partition):
             # Deleted and made anew: what the reset policy says is for records that are gone, not for new ones.
             logger.error(
                 "consumer %s: topic %s was made anew; %s begins at its beginning",
@@ -73,7 +73,7 @@ class Claiming:
             )  # fmt: skip
             offset, is_reset = 0, False
         claim = self._store.claim(topic=partition.topic, topic_id=topic_id, partition=partition.number, fallback=offset)
-        partition.identify(topic_id)
+        partition.identify(claim.topic_id)
         partition.epoch = claim.epoch
         partition.failed_claims = 0
         if is_reset:
@@ -85,3 +85,8 @@ class Claiming:
                 self._consumer, committed, partition, claim.next_offset,
             )  # fmt: skip
         partition.start = offset if is_reset else claim.next_offset
+
+
+def _is_another(topic_id: str, partition: Partition) -> bool:
+    """True if both ids are known and differ: a broker that has none says nothing."""
+    return bool(topic_id and partition.topic_id) and topic_id != partition.topic_id

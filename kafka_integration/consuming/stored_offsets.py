@@ -20,10 +20,11 @@ LOCK_TIMEOUT_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim returns: where to go on, and the epoch to save with."""
+    """What a claim returns: where to go on, and the epoch and the topic's id to save with."""
 
     next_offset: int
     epoch: int
+    topic_id: str
 
 
 class OffsetStore:
@@ -45,14 +46,13 @@ class OffsetStore:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
 
         Reading first and raising after would let the former owner commit in between. Waits for the row's
-        lock, so a transaction in doubt is decided once this returns.
+        lock, so a transaction in doubt is decided once this returns. ``topic_id`` is ``""`` where the broker has none.
         """
         connection = connections[self.database]
         with transaction.atomic(using=self.database), connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            if topic_id and self._knows_another_topic(topic, topic_id, partition):
-                fallback = 0
+            topic_id, fallback = self._identify(topic, topic_id, partition, fallback)
             cursor.execute(
                 f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
                 'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) '
@@ -60,7 +60,7 @@ class OffsetStore:
                 [self._group, topic, topic_id, partition, fallback, timezone.now()],
             )
             next_offset, epoch = cursor.fetchone()
-        return Claim(next_offset=next_offset, epoch=epoch)
+        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id)
 
     def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
@@ -96,10 +96,17 @@ class OffsetStore:
             if cursor.rowcount != 1:
                 raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
 
-    def _knows_another_topic(self, topic: str, topic_id: str, partition: int) -> bool:
-        """True if this name once belonged to a topic that was deleted: its offsets mean nothing in the new one."""
+    def _identify(self, topic: str, topic_id: str, partition: int, fallback: int) -> tuple[str, int]:
+        """The id to store under, and where to begin if there is no row of it."""
         rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
-        return (
-            rows.exclude(topic_id=topic_id).exclude(topic_id="").exists()
-            and not rows.filter(topic_id=topic_id).exists()
-        )
+        known = list(rows.order_by("-updated_at").values_list("topic_id", flat=True))
+        if not known or topic_id in known:
+            return topic_id, fallback
+        if not topic_id:
+            # While brokers are upgraded, one may know ids and the next one not.
+            return known[0], fallback
+        if known == [""]:
+            rows.update(topic_id=topic_id)
+            return topic_id, fallback
+        # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
+        return topic_id, 0

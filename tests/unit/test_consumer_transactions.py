@@ -323,6 +323,25 @@ def test_a_topic_made_anew_begins_at_its_beginning(settings):
     assert worker.store.claim(topic=TOPIC, topic_id="new", partition=0, fallback=2).next_offset == 0
 
 
+def test_an_id_that_brokers_did_not_give_before_changes_nothing(settings):
+    worker = Worker(settings)
+    worker.handle("a", "b")
+
+    claims = [worker.store.claim(topic=TOPIC, topic_id=given, partition=0, fallback=0) for given in ("id", "", "id")]
+
+    assert [(claim.next_offset, claim.topic_id) for claim in claims] == [(2, "id")] * 3
+    assert StoredOffset.objects.count() == 1
+
+
+def test_a_worker_from_before_the_id_is_fenced(settings):
+    old = Worker(settings)
+    old.store.claim(topic=TOPIC, topic_id="id", partition=0, fallback=0)
+    scripted.script.append(write_effect)
+
+    assert old.handle("a").reclaim
+    assert effects() == []
+
+
 def test_a_repeat_takes_effect_once(settings):
     headers = [("ce_source", b"shop"), ("ce_id", b"1")]
     worker = Worker(settings, deduplicate=True)
