@@ -47,8 +47,8 @@ class Load:
                 "linger.ms": 5,
                 # A broker that is down is waited for: what was sent arrives in the end, or the scenario is wrong.
                 "message.timeout.ms": 300_000,
-                # After a freeze librdkafka may find a partition without leader, and look again at a refresh only.
-                "topic.metadata.refresh.interval.ms": 5_000,
+                # After a freeze librdkafka may believe that there are no brokers, for five minutes by default.
+                "metadata.recovery.rebootstrap.trigger.ms": 5_000,
                 "log_level": 0,
                 **(properties or {}),
             }
