@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..message import Message
 from .errands import Errand, Errands
+from .garbage import Garbage
 from .partition import Chunk, Partition, State
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Lane:
         self._partitions: list[Partition] = []
         self._calls: list[Callable[[], None]] = []
         self._is_stopping = False
+        self._garbage = Garbage()
         # A daemon: a handler that never returns must not keep the process from leaving at its deadline.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -186,6 +188,7 @@ class Lane:
             self._settle(partition, chunk, remainder)
         elif self._is_stopping or self.is_abandoned:
             return False
+        self._garbage.collect_if_due()
         self._work.idle()
         self._run_errands()
         return True
@@ -204,6 +207,7 @@ class Lane:
                     self._leave(errand.partition)
                 raise
             self._end(errand, needs_claim=needs_claim)
+            self._garbage.collect()
             if monotonic() > deadline or any(partition.waiting for partition in self.partitions):
                 return
 
@@ -303,8 +307,10 @@ class Lane:
 
     def _finish(self, partition: Partition, count: int) -> None:
         if partition.held:
-            partition.held_bytes -= partition.held_bytes * count // partition.held
+            size = partition.held_bytes * count // partition.held
+            partition.held_bytes -= size
             partition.held -= count
+            self._garbage.add(size)
 
     def _forget_waiting(self, partition: Partition) -> None:
         partition.waiting.clear()

@@ -52,8 +52,8 @@ def new_scenario(
     """Scenarios with a topic (of so many partitions) and a group of their own, on shared servers that stay up."""
     scenarios: list[Scenario] = []
 
-    def new(partitions: int = 4) -> Scenario:
-        topic = create_topic(partitions=partitions)
+    def new(partitions: int = 4, config: Mapping[str, str] | None = None) -> Scenario:
+        topic = create_topic(partitions=partitions, config=config)
         scenarios.append(
             Scenario(bootstrap=kafka.bootstrap, topic=topic, database_url=workload_url, start_manage=manage)
         )
