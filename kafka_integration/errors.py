@@ -12,7 +12,7 @@ KafkaIntegrationError
 ├── BrokerError                   Kafka answered with an error; ``code`` and ``retriable`` say which
 │   ├── BrokerUnavailableError    no broker can be reached
 │   └── AccessDeniedError         wrong credentials, certificate, host name or a missing ACL
-├── HandlerError                  a ``message_handler`` that can't be loaded or used
+├── HandlerError                  a ``message_handler`` that can't be loaded or used, or steers in no way there is
 ├── DecodeError                   a key or value its deserializer can't read (also ValueError)
 └── FencedError                   another worker owns the partition now; this one's work rolls back
 """

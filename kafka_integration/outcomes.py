@@ -7,12 +7,12 @@ These are decisions, not errors: ``Retry``, ``Skip`` and ``Reject`` are raised, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .errors import KafkaIntegrationError
+from .errors import HandlerError, KafkaIntegrationError
+from .message import Message
 
-if TYPE_CHECKING:
-    from .message import Message
+MAX_SECONDS = 1e9
 
 
 class Decision(Exception):  # noqa: N818 - steers, is no error
@@ -26,6 +26,11 @@ class Retry(Decision):
     """
 
     def __init__(self, after_seconds: float | None = None) -> None:
+        if after_seconds is not None and not _is_seconds(after_seconds):
+            raise HandlerError(
+                f"Retry was given a {type(after_seconds).__name__} that is no number of seconds: give an int or float "
+                "(of a timedelta its total_seconds()), or nothing"
+            )
         self.after_seconds = after_seconds
         super().__init__(after_seconds)
 
@@ -51,6 +56,12 @@ class BatchError(KafkaIntegrationError):
 
     def __init__(self, failures: Mapping[Message, Exception]) -> None:
         self.failures = dict(failures)
+        for message, failure in self.failures.items():
+            if not isinstance(message, Message) or not isinstance(failure, BaseException):
+                raise HandlerError(
+                    "BatchError takes {message: exception, …}, with the messages that the handler was given, and was "
+                    f"given {{{type(message).__name__}: {type(failure).__name__}}}"
+                )
         super().__init__(f"{len(self.failures)} message(s) of the batch failed")
 
 
@@ -78,3 +89,7 @@ class NoCommit:
 
 NO_COMMIT: Final = NoCommit()
 """Returned by a handler: handled, but to be committed only with a later batch."""
+
+
+def _is_seconds(number: object) -> bool:
+    return isinstance(number, int | float) and -MAX_SECONDS < number < MAX_SECONDS

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ..errors import HandlerError
 from ..message import Message
-from ..outcomes import NO_COMMIT, CommitThrough
+from ..outcomes import NO_COMMIT, BatchError, CommitThrough
 from .ledger import Ledger
 from .partition import Partition
 
@@ -78,12 +78,21 @@ class WholeBatch:
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
         try:
-            # A list of its own: a handler may empty it, and ours says what is finished.
-            result = self._call(list(messages))
+            result = self._result(messages)
             steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
             return Progress(0, _as_exception(error))
         return Progress(len(messages))
+
+    def _result(self, messages: list[Message]) -> Any:
+        try:
+            # A list of its own: a handler may empty it, and ours says what is finished.
+            return self._call(list(messages))
+        except BatchError as error:
+            if error.failures:
+                raise
+            # It names none: all count as handled.
+            return None
 
 
 def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_back: bool) -> bool:
