@@ -16,9 +16,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from ..consuming.redaction import escaped
 from ..models import DeadLetter
 from ..operating import dead_letters
-from ..operating.dead_letter_texts import escaped
 from ..operating.dead_letters import Change, Selection
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin

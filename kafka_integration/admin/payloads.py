@@ -6,8 +6,9 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 
+from ..consuming.redaction import escaped
 from ..headers import load_headers
-from ..operating.dead_letter_texts import escaped, legible
+from ..operating.dead_letter_texts import legible
 
 LINES = "\n\t"
 

@@ -12,6 +12,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import InterfaceError, OperationalError, connections
 
 from ..errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
+from ..outcomes import Decision
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OUTAGE_CLASSES = ("08",)
@@ -103,14 +104,18 @@ def _is_dead(alias: str) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and what a group of them holds; a cycle ends it."""
+    """The error, what led to it and, of a group, its members, each once.
+
+    Not what led to a decision of the handler's own: ``Skip`` where a lock could not be had is to skip.
+    """
     seen: set[int] = set()
-    links: list[BaseException | None] = [error]
-    while links:
-        link = links.pop()
-        if link is not None and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            links.append(link.__cause__)
-            if isinstance(link, BaseExceptionGroup):
-                links.extend(link.exceptions)
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or isinstance(link, Decision) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting.append(link.__cause__ if link.__suppress_context__ else link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            waiting.extend(link.exceptions)

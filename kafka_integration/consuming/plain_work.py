@@ -82,15 +82,12 @@ class PlainWork:
         """The messages that a ``BatchError`` names are left, each on its own; the others count as handled."""
         left = [message for message in chunk.messages if message.offset in failed]
         self._counts.add(handled=len(chunk.messages) - len(left))
+        wait_seconds = self._settling.setback_seconds_of_batch(partition, failed.values())
         chunks: list[Chunk] = []
-        delays: list[float] = []
-        # One outage, however many of them met it.
-        setback = next(filter(is_setback, failed.values()), None)
-        wait_seconds = None if setback is None else self._settling.setback_seconds(partition, setback)
+        delays = [wait_seconds or 0.0]
         for message in left:
             reason = failed[message.offset]
             if wait_seconds is not None and is_setback(reason):
-                delays.append(wait_seconds)
                 chunks.append(Chunk(messages=[message], is_narrowed=True))
                 continue
             verdict = self._settling.decide(message, reason)
@@ -100,8 +97,8 @@ class PlainWork:
             else:
                 chunks.append(Chunk(messages=[message], failure=Failure(message, reason, verdict)))
         chunks[-1] = replace(chunks[-1], through=chunk.through or chunk.messages[-1])
-        # The longest: what has to wait must not be tried before its time, whichever comes first in the partition.
-        return Remainder(chunks, delay_seconds=max(delays, default=0.0))
+        # They keep their order, so the first one waits for the longest delay: none may come before its time.
+        return Remainder(chunks, delay_seconds=max(delays))
 
     def idle(self) -> None:
         """Nothing to do between messages."""

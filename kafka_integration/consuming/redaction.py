@@ -54,7 +54,7 @@ def describe(error: BaseException) -> Description:
 def summarize(error: BaseException) -> str:
     """What a log may say: our own errors whole, of others class and place."""
     if isinstance(error, KafkaIntegrationError):
-        return _text(error)
+        return text_of(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__qualname__}{place}"
@@ -65,13 +65,28 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
+def escaped(text: str, *, keep: str = "") -> str:
+    """Text in which nothing is left that a terminal obeys: control, direction and other invisible characters."""
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def text_of(reason: object) -> str:
+    """What it says of itself, if it can."""
+    try:
+        return str(reason)
+    except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
+        return ""
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, Reject | Skip):
-        return _text(getattr(error, "reason", ""))
+        return text_of(getattr(error, "reason", ""))
     if isinstance(error, Decision):
         return "The handler asked for another attempt, and there were none left."
     if isinstance(error, KafkaIntegrationError):
-        return _text(error)
+        return text_of(error)
     states = (getattr(link, "sqlstate", None) for link, _ in _chain(error))
     state = next((state for state in states if isinstance(state, str)), "")
     return f"SQLSTATE {state}" if state else ""
@@ -122,13 +137,6 @@ def _without_secrets(line: str) -> str:
 def _name(error: BaseException) -> str:
     cls = type(error)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _text(reason: object) -> str:
-    try:
-        return str(reason)
-    except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
-        return ""
 
 
 def _shortened(text: str) -> str:

@@ -18,11 +18,11 @@ from .counts import Counts
 from .deduplication import Deduplicator
 from .invoking import Invoker
 from .ledger import Ledger
-from .outages import is_conflict, is_outage
+from .outages import is_conflict, is_setback
 from .partition import Partition
 from .redaction import describe, summarize
 from .replay_requests import LeaseLostError, ReplayRequest, ReplayRequests
-from .settling import MAX_SETBACKS
+from .settling import MAX_SETBACKS, failures_by_offset
 from .stored_offsets import OffsetStore
 
 logger = logging.getLogger(__name__)
@@ -115,14 +115,15 @@ class Replayer:
         # A ledger that nobody reads: offsets have long moved on.
         progress = self._invoker.run([message], Ledger(message.offset), place)
         if progress.error is not None:
-            raise _HandlerError(progress.error)
+            # A batch handler's word about its only message.
+            raise _HandlerError(failures_by_offset([message], progress.error).get(message.offset, progress.error))
 
     def _note_handled(self, letter: DeadLetter, message: Message) -> None:
         self._requests.settle(letter, DeadLetter.State.HANDLED, attempts=message.attempt, replayed_at=Now())
 
     def _fail(self, letter: DeadLetter, message: Message, error: Exception) -> None:
         setbacks = self._setbacks.get(letter.pk, 0)
-        if setbacks < MAX_SETBACKS and (is_outage(error) or is_conflict(error)):
+        if setbacks < MAX_SETBACKS and is_setback(error):
             self._setbacks[letter.pk] = setbacks + 1
             seconds = 0.1 if is_conflict(error) else min(2.0**setbacks, LONGEST_PAUSE_SECONDS)
             logger.warning(

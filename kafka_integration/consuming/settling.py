@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import traceback
+from collections.abc import Iterable
 from typing import Protocol
 
 from django.dispatch import Signal
@@ -14,8 +14,9 @@ from ..outcomes import BatchError
 from ..signals import message_failed, message_parked, message_skipped
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from .outages import is_conflict, is_outage, refuses_work
+from .outages import is_conflict, is_setback, refuses_work
 from .partition import Chunk, Failure, Partition
+from .redaction import escaped, summarize, text_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ class Settling:
 
     def setback_seconds(self, partition: Partition, error: Exception) -> float | None:
         """How long to wait out an outage or a conflict; None when the failure is the message's own."""
-        conflict = is_conflict(error)
-        if not conflict and not is_outage(error):
+        if not is_setback(error):
             return None
+        conflict = is_conflict(error)
         may_be_to_blame = not isinstance(error, KafkaIntegrationError) and not refuses_work(error)
         if partition.setbacks >= MAX_SETBACKS and may_be_to_blame:
             return None
@@ -60,9 +61,14 @@ class Settling:
             return seconds / 10
         logger.warning(
             "consumer %s: %s waits %.1f s for what its handler needs: %s",
-            self._consumer, partition, seconds, _text(error),
+            self._consumer, partition, seconds, summarize(error),
         )  # fmt: skip
         return seconds
+
+    def setback_seconds_of_batch(self, partition: Partition, reasons: Iterable[Exception]) -> float | None:
+        """The same for a batch of which several failed: together they are one setback."""
+        setback = next(filter(is_setback, reasons), None)
+        return None if setback is None else self.setback_seconds(partition, setback)
 
     def decide(self, message: Message, error: Exception) -> Verdict:
         verdict = self._policy.decide(error, message.attempt)
@@ -71,7 +77,7 @@ class Settling:
             self._tell(message_failed, message, error)
             logger.warning(
                 "consumer %s: attempt %d at %r failed, next in %.1f s: %s",
-                self._consumer, message.attempt, message, verdict.delay_seconds, _text(error),
+                self._consumer, message.attempt, message, verdict.delay_seconds, summarize(error),
             )  # fmt: skip
         return verdict
 
@@ -85,7 +91,7 @@ class Settling:
         message, error, verdict = failure.message, failure.error, failure.verdict
         if isinstance(verdict, Stop):
             raise ConsumerStoppedError(
-                f"consumer {self._consumer} stops at {message!r}, which stays uncommitted: {_text(error)}"
+                f"consumer {self._consumer} stops at {message!r}, which stays uncommitted: {summarize(error)}"
             ) from error
         if isinstance(verdict, Park):
             self._parking.park(partition, message, error)
@@ -95,7 +101,7 @@ class Settling:
         partition.setbacks += 1
         logger.error(
             "consumer %s: %r can't be written as a dead letter, %s waits: %s",
-            self._consumer, failure.message, partition, _text(error),
+            self._consumer, failure.message, partition, summarize(error),
         )  # fmt: skip
         return self._policy.delay_seconds(min(partition.setbacks, 5))
 
@@ -107,12 +113,13 @@ class Settling:
             self._tell(message_parked, message, error)
             logger.error(
                 "consumer %s: %r is a dead letter after %d attempt(s): %s",
-                self._consumer, message, message.attempt, _text(error),
+                self._consumer, message, message.attempt, summarize(error),
             )  # fmt: skip
         elif isinstance(verdict, Drop):
             self._counts.add(skipped=1)
             self._tell(message_skipped, message, error)
-            logger.warning("consumer %s: %r skipped: %s", self._consumer, message, verdict.reason or _text(error))
+            reason = escaped(text_of(verdict.reason)) or summarize(error)
+            logger.warning("consumer %s: %r skipped: %s", self._consumer, message, reason)
 
     def _tell(self, signal: Signal, message: Message, error: Exception) -> None:
         signal.send_robust(sender=Message, consumer=self._consumer, message=message, exception=error)
@@ -137,15 +144,11 @@ def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, E
     """What a ``BatchError`` says of these messages; empty for any other error, or one that names others."""
     if not isinstance(error, BatchError):
         return {}
-    known = {message.offset for message in messages}
-    failed = {message.offset: reason for message, reason in error.failures.items()}
-    return failed if known.issuperset(failed) else {}
+    known = {_place(message) for message in messages}
+    if not known.issuperset(map(_place, error.failures)):
+        return {}
+    return {message.offset: reason for message, reason in error.failures.items()}
 
 
-def _text(error: BaseException) -> str:
-    """What a log may say: our own errors whole; of others class and place, as their text may quote a payload."""
-    if isinstance(error, KafkaIntegrationError):
-        return str(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__qualname__}{place}"
+def _place(message: Message) -> tuple[str, int, int]:
+    return message.topic, message.partition, message.offset

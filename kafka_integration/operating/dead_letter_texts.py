@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
+from ..consuming.redaction import escaped
 from ..headers import load_headers
 from ..models import DeadLetter
 
@@ -84,13 +85,6 @@ def legible(data: bytes | memoryview | None, *, keep: str = "") -> str:
     if text is None:
         return f"{shown.hex(' ')}{rest} (hexadecimal: not UTF-8)"
     return f"{escaped(text, keep=keep)}{rest}" if text else "(empty)"
-
-
-def escaped(text: str, *, keep: str = "") -> str:
-    """Text in which nothing is left that a terminal obeys: control, direction and other invisible characters."""
-    return "".join(
-        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def _decoded(data: bytes, *, is_whole: bool) -> str | None:

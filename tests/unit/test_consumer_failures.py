@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from time import monotonic
 
 import pytest
 
-from kafka_integration import BatchError, Reject, Retry, Skip
+from kafka_integration import BatchError, HandlerError, Reject, Retry, Skip
 from kafka_integration.conf.values import RetryPolicy
 from kafka_integration.consuming.failure import Drop, FailurePolicy, Park, RetryLater, Stop
 from kafka_integration.consuming.settling import ConsumerStoppedError
@@ -243,6 +244,90 @@ def test_a_batch_error_that_stays_stops_at_its_first_message():
 
     assert "@2" in str(loop.fault)
     assert committed() in (None, 0, 2)
+
+
+def test_each_of_a_batch_error_waits_as_long_as_it_asked_for():
+    write(*"ab")
+    began = {}
+
+    def follow(messages):
+        began.update({(message.value, message.attempt): monotonic() for message in messages})
+        if again := {m: Retry(0.5 if m.value == "a" else 0.01) for m in messages if m.attempt == 1}:
+            raise BatchError(again)
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, retry=THREE)
+
+    assert began["a", 2] - began["a", 1] >= 0.5
+
+
+def test_a_batch_error_without_failures_means_that_all_are_handled():
+    write(*"ab")
+    scripted.script.append(lambda messages: (_ for _ in ()).throw(BatchError({})))
+
+    loop = consume(message_handler=BATCH, retry=THREE)
+
+    assert len(scripted.batches) == 1
+    assert committed() == 2
+    assert loop.counts.read().handled == 2
+
+
+def test_a_batch_error_about_other_messages_is_narrowed_down_like_any_failure():
+    write("a", "b")
+    write("a", "b", partition=1)
+    first = []
+
+    def follow(messages):
+        first.extend(messages)
+        if messages[0].partition != first[0].partition:
+            raise BatchError({first[0]: ValueError()})
+
+    scripted.script.append(follow)
+
+    loop = consume(message_handler=BATCH, on_failure="skip")
+
+    assert loop.counts.read().skipped == 2
+    assert loop.counts.read().handled == 2
+
+
+@pytest.mark.parametrize(
+    ("misuse", "said"),
+    [
+        (lambda message: BatchError({message.offset: ValueError()}), "{int: ValueError}"),
+        (lambda message: BatchError({message: "wrong"}), "{Message: str}"),
+        (lambda message: BatchError({message: ValueError}), "{Message: type}"),
+        (lambda message: Retry("5"), "a str that is no number of seconds"),
+        (lambda message: Retry(timedelta(seconds=5)), "a timedelta that is no number of seconds"),
+        (lambda message: Retry(float("nan")), "a float that is no number of seconds"),
+        (lambda message: Retry(float("inf")), "a float that is no number of seconds"),
+    ],
+)
+@pytest.mark.parametrize("handler", ["tests.unit.scripted.handle", BATCH])
+def test_a_decision_that_makes_no_sense_fails_its_message_and_says_so(handler, misuse, said):
+    write("a", "b")
+
+    def follow(argument):
+        for message in argument if isinstance(argument, list) else [argument]:
+            if message.value == "a":
+                raise misuse(message)
+
+    scripted.script.append(follow)
+
+    loop = consume(message_handler=handler, on_failure="stop")
+
+    assert isinstance(loop.fault, ConsumerStoppedError)
+    assert isinstance(loop.fault.__cause__, HandlerError)
+    assert said in str(loop.fault)
+
+
+def test_a_skips_reason_cannot_forge_a_line_of_the_log(caplog):
+    write("a")
+    scripted.script.append(lambda message: (_ for _ in ()).throw(Skip("odd\r\nERROR \x1b[31m")))
+
+    consume()
+
+    assert "skipped: odd\\r\\nERROR \\x1b[31m" in caplog.text
 
 
 def test_the_rule_of_the_nearest_class_decides():

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
-from kafka_integration import NO_COMMIT, Reject, Retry, Skip
+from kafka_integration import NO_COMMIT, BatchError, Reject, Retry, Skip
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.partition import Partition, State
@@ -321,6 +321,24 @@ def test_a_batch_handler_gets_a_batch_of_one(lane):
 
     assert [len(batch) for batch in scripted.batches] == [1]
     assert reread(letter).state == DeadLetter.State.HANDLED
+
+
+@pytest.mark.parametrize("mode", [PLAIN, DATABASE], ids=["kafka", "database"])
+def test_a_batch_error_is_unwrapped(lane, mode):
+    skipped, failed = requested(), requested()
+    lane = lane(message_handler="tests.unit.scripted.Batch", **mode)
+    do(
+        lambda batch: (_ for _ in ()).throw(
+            BatchError({batch[0]: Skip() if len(scripted.batches) == 1 else KeyError()})
+        )
+    )
+
+    lane.replay()
+    lane.replay()
+
+    assert reread(skipped).state == DeadLetter.State.DISCARDED
+    assert reread(failed).state == Parked
+    assert reread(failed).exception == "builtins.KeyError"
 
 
 def test_what_a_handler_says_of_commits_has_no_meaning_here(lane):

@@ -1,0 +1,151 @@
+"""Outages and conflicts, however a handler passes them on: they are waited for, and use no attempt."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError
+
+from kafka_integration import BatchError, Reject, Retry, Skip
+from kafka_integration.models import DeadLetter
+from tests.unit import scripted
+from tests.unit.consumers import committed, consume, write
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
+
+BATCH = "tests.unit.scripted.Batch"
+PARKING = {"on_failure": "dead_letter", "retry": {"attempts": 2, "backoff_seconds": 0.01}}
+STORAGES = pytest.mark.parametrize("storage", ["kafka", "database"])
+
+
+class DriverError(Exception):
+    def __init__(self, sqlstate):
+        self.sqlstate = sqlstate
+
+
+def failing(sqlstate):
+    error = OperationalError("no")
+    error.__cause__ = DriverError(sqlstate)
+    return error
+
+
+def away():
+    """What Django makes of a server that is shut down."""
+    return failing("57P01")
+
+
+def attempts():
+    return {message.attempt for message in scripted.seen}
+
+
+def in_a_group():
+    raise ExceptionGroup("tasks", [ValueError("an own fault"), away()])
+
+
+def while_handled():
+    try:
+        raise away()
+    except OperationalError:
+        raise RuntimeError("the service has failed")  # noqa: B904 - as many write it
+
+
+def on_purpose():
+    try:
+        raise away()
+    except OperationalError as error:
+        raise RuntimeError("the service has failed") from error
+
+
+@pytest.mark.parametrize("fail", [in_a_group, while_handled, on_purpose])
+def test_an_outage_is_recognised_behind_another_exception(fail):
+    write("a")
+    scripted.script.append(lambda message: fail() if len(scripted.seen) <= 3 else None)
+
+    consume(**PARKING)
+
+    assert len(scripted.seen) == 4
+    assert attempts() == {1}
+    assert not DeadLetter.objects.exists()
+
+
+def test_what_hides_its_cause_is_its_own():
+    write("a")
+
+    def follow(message):
+        try:
+            raise away()
+        except OperationalError:
+            raise RuntimeError from None
+
+    scripted.script.append(follow)
+
+    consume(**PARKING)
+
+    assert DeadLetter.objects.get().attempts == 2
+
+
+@STORAGES
+@pytest.mark.parametrize("sqlstate", ["57P01", "40P01"])
+def test_an_outage_that_a_batch_error_names_uses_no_attempt(storage, sqlstate):
+    write(*"abcd")
+
+    def follow(messages):
+        if len(scripted.batches) <= 4:
+            raise BatchError({message: failing(sqlstate) for message in messages})
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, offset_storage=storage, **PARKING)
+
+    assert attempts() == {1}
+    assert not DeadLetter.objects.exists()
+
+
+def test_beside_an_outage_what_failed_by_itself_is_parked():
+    write(*"abc")
+
+    def follow(messages):
+        failed = {m: ValueError() for m in messages if m.value == "b"}
+        failed |= {m: away() for m in messages if m.value == "c" and len(scripted.batches) <= 3}
+        raise BatchError(failed)
+
+    scripted.script.append(follow)
+
+    loop = consume(message_handler=BATCH, **PARKING)
+
+    assert [(letter.offset, letter.attempts) for letter in DeadLetter.objects.all()] == [(1, 2)]
+    assert loop.counts.read().handled == 2
+
+
+@STORAGES
+def test_a_batch_that_always_breaks_its_connection_is_to_blame_in_the_end(storage):
+    write(*"ab")
+
+    def follow(messages):
+        if failed := {message: away() for message in messages if message.value == "a"}:
+            raise BatchError(failed)
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, offset_storage=storage, **PARKING)
+
+    assert DeadLetter.objects.get().offset == 0
+    assert committed() == 2
+
+
+@pytest.mark.parametrize("decision", [Skip("locked"), Reject("locked"), Retry(0.01)])
+def test_what_a_handler_decides_because_of_a_lock_is_done(decision):
+    write("a")
+
+    def follow(message):
+        try:
+            raise failing("55P03")
+        except OperationalError as error:
+            raise decision from error
+
+    scripted.script.append(follow)
+
+    loop = consume(**PARKING)
+
+    counts = loop.counts.read()
+    assert len(scripted.seen) == (2 if isinstance(decision, Retry) else 1)
+    assert (counts.skipped, counts.parked) == ((1, 0) if isinstance(decision, Skip) else (0, 1))
