@@ -147,6 +147,7 @@ class DeadLetter(models.Model):
         permissions = (
             ("replay_deadletter", _("Can replay dead letters")),
             ("discard_deadletter", _("Can discard dead letters")),
+            ("purge_deadletter", _("Can purge settled dead letters")),
             ("view_payload_deadletter", _("Can see keys, values and headers of dead letters")),
         )
 

@@ -56,10 +56,15 @@ class ClampedList(ChangeList):
     """A list whose page numbers are clamped, and whose links stay in their database."""
 
     choice: DatabaseChoice
+    large_fields: Sequence[str] = ("key", "value", "headers")
+    """What a list doesn't show, and a page of it has no memory for."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self._request = request
         super().__init__(request, *args, **kwargs)
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Model]:
+        return super().get_queryset(*args, **kwargs).defer(*self.large_fields)
 
     def get_results(self, request: HttpRequest) -> None:
         paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)

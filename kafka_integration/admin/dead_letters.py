@@ -1,4 +1,4 @@
-"""Dead letters in the admin: to look at, to replay and to discard."""
+"""Dead letters in the admin: to look at, to replay, to discard and to purge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, SimpleListFilter
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import QuerySet
@@ -29,15 +29,22 @@ PAGE = 1000
 OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
     "replay": dead_letters.request_replay,
     "discard": dead_letters.discard,
+    "purge": dead_letters.purge_selected,
 }
+# Purging can't be undone: it has no button, and is for those that somebody selected.
 STATES: dict[str, Sequence[str]] = {"replay": dead_letters.REPLAYABLE, "discard": dead_letters.UNSETTLED}
-LOGGED = {"replay": _("Replay requested."), "discard": _("Discarded.")}
+LOGGED = {
+    "replay": (CHANGE, _("Replay requested.")),
+    "discard": (CHANGE, _("Discarded.")),
+    "purge": (DELETION, _("Purged.")),
+}
 
 databases = DatabaseChoice(dead_letters.databases)
 
 
 class DeadLetterList(ClampedList):
     choice = databases
+    large_fields = ("key", "value", "headers", "reason", "traceback")
 
 
 class DeadLetterDatabaseFilter(DatabaseFilter):
@@ -68,14 +75,14 @@ class StateFilter(SimpleListFilter):
 class DeadLetterAdmin(OperatedAdmin):
     """Who may view them sees where they are from and why; keys, values and headers need a permission of their own."""
 
-    operations = {"replay": _("Replay"), "discard": _("Discard")}
+    operations = {"replay": _("Replay"), "discard": _("Discard"), "purge": _("Purge")}
     databases = databases
     list_class = DeadLetterList
     list_display = ("id", "place", "error", "consumer", "attempts", "state", "failed_at")
     list_filter = (StateFilter, DeadLetterDatabaseFilter, "consumer", "group", "topic", "exception")
     search_fields = ("=id", "topic", "exception")
     ordering = ("-id",)
-    actions = ("replay_selected", "discard_selected")
+    actions = ("replay_selected", "discard_selected", "purge_selected")
 
     def get_fieldsets(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
         payload = self.payload_fields(request)
@@ -113,6 +120,9 @@ class DeadLetterAdmin(OperatedAdmin):
     def has_discard_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "discard")
 
+    def has_purge_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "purge")
+
     @admin.action(description=_("Replay selected dead letters"), permissions=["replay"])
     def replay_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         self._operate_on_selected(request, "replay", letters)
@@ -120,6 +130,10 @@ class DeadLetterAdmin(OperatedAdmin):
     @admin.action(description=_("Discard selected dead letters"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         self._operate_on_selected(request, "discard", letters)
+
+    @admin.action(description=_("Purge selected dead letters that are settled, for good"), permissions=["purge"])
+    def purge_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        self.operate(request, "purge", letters)
 
     def _operate_on_selected(self, request: HttpRequest, name: str, letters: QuerySet[DeadLetter]) -> None:
         if request.POST.get("select_across") == "1":
@@ -130,6 +144,9 @@ class DeadLetterAdmin(OperatedAdmin):
     def offered(self, row: DeadLetter) -> Sequence[str]:
         return [name for name, states in STATES.items() if row.state in states]
 
+    def url_after(self, name: str, row: DeadLetter) -> str:
+        return self._reverse("changelist") if name == "purge" else super().url_after(name, row)
+
     def operate(self, request: HttpRequest, name: str, rows: QuerySet[DeadLetter]) -> None:
         ids = list(rows.order_by("pk").values_list("pk", flat=True))
         pages = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
@@ -138,29 +155,48 @@ class DeadLetterAdmin(OperatedAdmin):
 
     def _operate_on_page(self, request: HttpRequest, name: str, ids: Sequence[int]) -> Change:
         database = databases.of(request)
+        flag, text = LOGGED[name]
         # One transaction, where both are in one database: nothing is done that the log doesn't show.
         with transaction.atomic(using=database):
+            letters = Selection(ids=ids).of(database).only("pk", "topic", "partition", "offset", "group").in_bulk()
             change = OPERATIONS[name](Selection(ids=ids), database)
-            changed = Selection(ids=change.changed_ids).of(database).only("pk", "topic", "partition", "offset", "group")
+            changed = [letters[id] for id in change.changed_ids]
             assert request.user.pk is not None  # nobody anonymous gets this far
-            LogEntry.objects.log_actions(request.user.pk, list(changed), CHANGE, str(LOGGED[name]))
+            LogEntry.objects.log_actions(request.user.pk, changed, flag, str(text))
         return change
 
     def _tell(self, request: HttpRequest, name: str, changed: int, left_alone: int) -> None:
-        if changed and name == "replay":
-            text = ngettext(
-                "%d dead letter will be replayed by a running consumer of its group.",
-                "%d dead letters will be replayed by the running consumers of their groups.",
-                changed,
-            )
-            self.message_user(request, text % changed, messages.SUCCESS)
-        elif changed:
-            text = ngettext("%d dead letter was discarded.", "%d dead letters were discarded.", changed)
-            self.message_user(request, text % changed, messages.SUCCESS)
+        if changed:
+            self.message_user(request, _done(name, changed), messages.SUCCESS)
         if left_alone:
-            text = ngettext(
-                "%d was left alone: it is settled or asked for already, or being replayed just now.",
-                "%d were left alone: they are settled or asked for already, or being replayed just now.",
-                left_alone,
-            )
-            self.message_user(request, text % left_alone, messages.WARNING)
+            self.message_user(request, _left(name, left_alone), messages.WARNING)
+
+
+def _done(name: str, count: int) -> str:
+    if name == "replay":
+        text = ngettext(
+            "%d dead letter will be replayed by a running consumer of its group.",
+            "%d dead letters will be replayed by the running consumers of their groups.",
+            count,
+        )
+    elif name == "purge":
+        text = ngettext("%d dead letter was deleted.", "%d dead letters were deleted.", count)
+    else:
+        text = ngettext("%d dead letter was discarded.", "%d dead letters were discarded.", count)
+    return text % count
+
+
+def _left(name: str, count: int) -> str:
+    if name == "purge":
+        text = ngettext(
+            "%d was left alone: it waits for somebody. Discard it first.",
+            "%d were left alone: they wait for somebody. Discard them first.",
+            count,
+        )
+    else:
+        text = ngettext(
+            "%d was left alone: it is settled or asked for already, or being replayed just now.",
+            "%d were left alone: they are settled or asked for already, or being replayed just now.",
+            count,
+        )
+    return text % count

@@ -53,8 +53,8 @@ class OperatedAdmin(Admin):
         """Carry one out, log it, and tell the user."""
         raise NotImplementedError
 
-    def url_after(self, row: Any) -> str:
-        """Where a button leads to."""
+    def url_after(self, name: str, row: Any) -> str:
+        """Where an operation's button leads to."""
         return self._reverse("change", row.pk)
 
     # What one sees
@@ -160,7 +160,7 @@ class OperatedAdmin(Admin):
             if row is None:
                 raise Http404
             self.operate(request, name, self.get_queryset(request).filter(pk=row.pk))
-            return HttpResponseRedirect(self.databases.url(self.url_after(row), request))
+            return HttpResponseRedirect(self.databases.url(self.url_after(name, row), request))
 
         return view
 

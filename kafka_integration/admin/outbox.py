@@ -107,7 +107,7 @@ class OutboxAdmin(OperatedAdmin):
     def offered(self, row: OutboxMessage) -> Sequence[str]:
         return ["retry", "discard"] if row.refused_at else ["discard"]
 
-    def url_after(self, row: OutboxMessage) -> str:
+    def url_after(self, name: str, row: OutboxMessage) -> str:
         # The row may be gone.
         return self._reverse("changelist")
 

@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 "permissions": (
                     ("replay_deadletter", "Can replay dead letters"),
                     ("discard_deadletter", "Can discard dead letters"),
+                    ("purge_deadletter", "Can purge settled dead letters"),
                     ("view_payload_deadletter", "Can see keys, values and headers of dead letters"),
                 ),
                 "indexes": [

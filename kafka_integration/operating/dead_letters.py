@@ -5,7 +5,8 @@ They live in the database of their consumer, so there may be several tables; an 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -17,12 +18,15 @@ from ..consuming.retention import PAGE, delete_settled
 from ..errors import KafkaIntegrationError
 from ..models import DeadLetter
 
+logger = logging.getLogger(__name__)
+
 MAX_ID = 2**63 - 1
 
 State = DeadLetter.State
 UNSETTLED = (State.PARKED, State.REPLAY)
 # A discarded one can be had back, as long as it has not been purged.
 REPLAYABLE = (State.PARKED, State.DISCARDED)
+SETTLED = (State.HANDLED, State.DISCARDED)
 
 
 class UnknownDeadLetterError(KafkaIntegrationError):
@@ -99,7 +103,11 @@ def discard(selection: Selection, database: str) -> Change:
     """Give them up: they are kept until they are purged. One that is being replayed just now is left alone."""
     is_taken = Q(state=State.REPLAY, leased_until__gt=Now()) & ~Q(lease_holder="")
     may_go = Q(state__in=UNSETTLED) & ~is_taken
-    return _change(selection, database, may_go, state=State.DISCARDED, settled_at=Now())
+    change = _change(selection, database, may_go, state=State.DISCARDED, settled_at=Now())
+    for page in _pages(change.changed_ids, database):
+        for letter in page.only("consumer", "group", "topic", "partition", "offset"):
+            logger.warning("consumer %s: dead letter %d, %s, is discarded", letter.consumer, letter.pk, letter)
+    return change
 
 
 def purge(database: str, older_than_days: float) -> int:
@@ -111,14 +119,31 @@ def purge(database: str, older_than_days: float) -> int:
     return deleted
 
 
+def purge_selected(selection: Selection, database: str) -> Change:
+    """Delete those that are settled, however lately; the others are left alone."""
+    with transaction.atomic(using=database):
+        found, ids = _lock(selection, database, Q(state__in=SETTLED))
+        for page in _pages(ids, database):
+            page.delete()
+    return Change(found=found, changed_ids=ids)
+
+
 def _change(selection: Selection, database: str, may_change: Q, **values: object) -> Change:
     with transaction.atomic(using=database):
-        letters = selection.of(database)
-        found = letters.count()
-        # Locked first: what the admin's log names is what was changed.
-        changing = letters.filter(may_change).order_by("pk").select_for_update()
-        ids = list(changing.values_list("pk", flat=True))
-        for start in range(0, len(ids), PAGE):
-            page = DeadLetter.objects.using(database).filter(pk__in=ids[start : start + PAGE])
+        found, ids = _lock(selection, database, may_change)
+        for page in _pages(ids, database):
             page.update(leased_until=None, lease_holder="", **values)
-    return Change(found=found, changed_ids=tuple(ids))
+    return Change(found=found, changed_ids=ids)
+
+
+def _lock(selection: Selection, database: str, may_change: Q) -> tuple[int, tuple[int, ...]]:
+    """How many there are, and which may be changed: locked, so that what the admin's log names is what was changed."""
+    letters = selection.of(database)
+    found = letters.count()
+    changing = letters.filter(may_change).order_by("pk").select_for_update()
+    return found, tuple(changing.values_list("pk", flat=True))
+
+
+def _pages(ids: tuple[int, ...], database: str) -> Iterator[QuerySet[DeadLetter]]:
+    for start in range(0, len(ids), PAGE):
+        yield DeadLetter.objects.using(database).filter(pk__in=ids[start : start + PAGE])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kafka_integration.models import DeadLetter
@@ -133,17 +135,17 @@ def test_a_large_payload_is_cut_off_and_says_so():
     assert "(1000000 bytes in all)" in page
 
 
-@pytest.mark.parametrize("name", ["replay", "discard"])
+@pytest.mark.parametrize("name", ["replay", "discard", "purge"])
 def test_a_get_does_nothing(name):
     letter = make_letter()
 
-    response = client_of("view", "replay", "discard").get(url_to(name, letter))
+    response = client_of("view", "replay", "discard", "purge").get(url_to(name, letter))
 
     assert response.status_code == 405
     assert states() == [State.PARKED]
 
 
-@pytest.mark.parametrize(("name", "allowed"), [("replay", "discard"), ("discard", "replay")])
+@pytest.mark.parametrize(("name", "allowed"), [("replay", "discard"), ("discard", "replay"), ("purge", "replay")])
 def test_each_needs_its_own_permission(name, allowed):
     letter = make_letter()
     client = client_of("view", allowed)
@@ -181,7 +183,7 @@ def test_strangers_are_sent_to_the_login():
     assert states() == [State.PARKED]
 
 
-@pytest.mark.parametrize("name", ["replay", "discard"])
+@pytest.mark.parametrize("name", ["replay", "discard", "purge"])
 def test_a_post_without_a_csrf_token_is_refused(name):
     letter = make_letter()
     client = client_of("view", "replay", "discard", enforce_csrf_checks=True)
@@ -274,6 +276,47 @@ def test_an_action_on_all_of_a_filter_leaves_discarded_ones_alone():
     assert states().count(State.REPLAY) == 44
     assert states().count(State.DISCARDED) == 11
     assert LogEntry.objects.count() == 44
+
+
+def test_purging_deletes_for_good_what_is_settled_alone_and_leaves_a_log_entry():
+    letters = [make_letter(offset=number, state=state) for number, state in enumerate(State)]
+
+    response = client_of("view", "purge").post(
+        f"{LIST}?state=all",
+        {"action": "purge_selected", "_selected_action": [letter.pk for letter in letters]},
+        follow=True,
+    )
+
+    assert set(states()) == {State.PARKED, State.REPLAY}
+    assert {(entry.object_repr, entry.action_flag) for entry in LogEntry.objects.all()} == {
+        (str(letter), DELETION) for letter in letters if letter.state in (State.HANDLED, State.DISCARDED)
+    }
+    assert "2 dead letters were deleted." in text_of(response)
+    assert "2 were left alone" in text_of(response)
+
+
+def test_purging_has_no_button_but_an_address():
+    letter = make_letter(state=State.DISCARDED)
+    client = client_of("view", "purge")
+
+    page, response = text_of(client.get(page_of(letter))), client.post(url_to("purge", letter))
+
+    assert url_to("purge", letter) not in page
+    assert response.url == LIST
+    assert states() == []
+
+
+def test_a_page_of_the_list_reads_no_payloads():
+    make_letter()
+    client = client_of("view", "view_payload")
+
+    with CaptureQueriesContext(connection) as queries:
+        text_of(client.get(LIST))
+
+    listing = [query["sql"] for query in queries if '."failed_at"' in query["sql"]]
+    assert listing
+    for field in ("key", "value", "headers", "traceback"):
+        assert not [sql for sql in listing if f'."{field}"' in sql]
 
 
 @pytest.mark.parametrize(
