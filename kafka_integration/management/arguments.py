@@ -8,6 +8,9 @@ from django.utils.translation import gettext as _
 
 from kafka_integration.conf.topic_names import topic_name_problem
 
+MOST_DIGITS = 18
+"""As many as a bigint may have."""
+
 
 def read_topic(text: str) -> str:
     if problem := topic_name_problem(text):
@@ -16,6 +19,6 @@ def read_topic(text: str) -> str:
 
 
 def read_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) < 1:
         raise ArgumentTypeError(_("%s is no number of messages: give 1 or more") % text)
     return int(text)

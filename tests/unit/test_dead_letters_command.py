@@ -188,6 +188,16 @@ def test_discard_settles_and_counts():
     assert letter.settled_at is not None
 
 
+def test_what_is_discarded_is_logged_with_its_place(caplog):
+    letter, handled = make_letter(), make_letter(state=State.HANDLED)
+
+    run("discard", letter.pk, handled.pk)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"consumer shop: dead letter {letter.pk}, {letter}, is discarded"
+    ]
+
+
 def test_a_replay_that_was_only_asked_for_can_be_discarded_one_under_way_can_not():
     asked, under_way = make_letter(state=State.REPLAY), make_letter(state=State.REPLAY, is_taken=True)
 
@@ -196,11 +206,11 @@ def test_a_replay_that_was_only_asked_for_can_be_discarded_one_under_way_can_not
 
 
 @pytest.mark.parametrize("action", ["show", "replay", "discard"])
-@pytest.mark.parametrize("id", ["x", "-1", "1.5", "9" * 30, "²", "0"])
+@pytest.mark.parametrize("id", ["x", "-1", "1.5", "9" * 30, "²"])
 def test_a_bad_id_is_an_error_and_changes_nothing(action, id):
     letter = make_letter()
 
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError, match="Error: "):
         run(action, id)
 
     assert state_of(letter) == State.PARKED
@@ -216,6 +226,22 @@ def test_an_unknown_id_is_named_and_nothing_is_changed(action):
 
     assert raised.value.returncode == 1
     assert state_of(letter) == State.PARKED
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("list", "--limit", "-1"), ("list", "--limit", "0"), ("list", "--limit", "9" * 30), ("list", "--state", "lost")],
+)
+def test_what_the_parser_can_tell_is_wrong_usage(arguments):
+    with pytest.raises(CommandError, match="Error: argument"):
+        run(*arguments)
+
+
+def test_a_wrong_state_is_told_the_right_ones():
+    with pytest.raises(CommandError, match=r"parked.*replay.*handled.*discarded.*all") as raised:
+        run("list", "--state", "lost")
+
+    assert "DeadLetter" not in str(raised.value)
 
 
 @pytest.mark.parametrize("action", ["replay", "discard"])

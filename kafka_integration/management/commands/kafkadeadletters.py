@@ -16,8 +16,16 @@ from ...models import DeadLetter
 from ...operating import dead_letters
 from ...operating.dead_letter_texts import as_full_json, as_json, as_line, as_page
 from ...operating.dead_letters import Change, Selection
+from ..arguments import read_count
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
+
+
+def read_id(text: str) -> int:
+    """An argument's type: a dead letter's id."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ArgumentTypeError(f"{text!r} is no id of a dead letter: ids are whole numbers, as list shows them")
+    return int(text)
 
 
 def days(text: str) -> float:
@@ -38,16 +46,16 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|replay|discard|purge")
         listing = self._action(actions, "list", "list those that wait for somebody, the newest first")
         self._add_filters(listing)
-        listing.add_argument("--state", choices=[*DeadLetter.State, "all"], help="those in this state instead")
-        listing.add_argument("--limit", type=int, metavar="N", help="at most the N newest")
+        listing.add_argument("--state", choices=[*DeadLetter.State.values, "all"], help="those in this state instead")
+        listing.add_argument("--limit", type=read_count, metavar="N", help="at most the N newest")
         showing = self._action(actions, "show", "show one with its payload and traceback")
-        showing.add_argument("ids", nargs=1, metavar="ID")
+        showing.add_argument("ids", type=read_id, nargs=1, metavar="ID")
         for name, text in (
             ("replay", "have the running consumers of their groups handle them once more"),
             ("discard", "give them up; they can be had back by replay ID until they are purged"),
         ):
             action = self._action(actions, name, text)
-            action.add_argument("ids", nargs="*", metavar="ID")
+            action.add_argument("ids", type=read_id, nargs="*", metavar="ID")
             self._add_filters(action)
             action.add_argument("--all", action="store_true", help="all that wait for somebody")
         purging = self._action(actions, "purge", "delete those that were handled or discarded long ago")
@@ -163,24 +171,19 @@ def _letters(
 ) -> Iterator[DeadLetter]:
     for database in databases:
         letters = selection.of(database).defer(*without) if without else selection.of(database)
-        yield from (letters if limit is None else letters[: max(0, limit)]).iterator(chunk_size=100)
+        chosen = letters if limit is None else letters[:limit]
+        # Payloads may be large: few of them at once.
+        yield from chosen.iterator(chunk_size=1000 if without else 10)
 
 
 def _selection(options: dict[str, Any], states: Iterable[str] = ()) -> Selection:
     return Selection(
-        ids=_ids(options.get("ids") or []) or None,
+        ids=options.get("ids") or None,
         states=tuple(states),
         consumer=options.get("consumer"),
         group=options.get("group"),
         topic=options.get("topic"),
     )
-
-
-def _ids(texts: list[str]) -> list[int]:
-    bad = [text for text in texts if not (str(text).isascii() and str(text).isdigit() and len(str(text)) < 20)]
-    if bad:
-        raise CommandError(f"{bad[0]!r} is no id of a dead letter: ids are whole numbers, as list shows them.")
-    return [int(text) for text in texts]
 
 
 def _only(databases: list[str]) -> str:
