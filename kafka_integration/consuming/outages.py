@@ -25,12 +25,12 @@ _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
 def is_outage(error: BaseException) -> bool:
     """True if the database or the broker is away: the same work can succeed later, unchanged."""
-    return any(_is_outage_itself(link) for link in _chain(error)) or _lost_its_connection(error)
+    return any(_is_outage_itself(link) for link in links(error)) or _lost_its_connection(error)
 
 
 def is_conflict(error: BaseException) -> bool:
     """True for a deadlock, a serialization failure, a lock that could not be had: run the transaction again."""
-    return any(_is_conflict_itself(link) for link in _chain(error))
+    return any(_is_conflict_itself(link) for link in links(error))
 
 
 def is_setback(error: BaseException) -> bool:
@@ -40,7 +40,7 @@ def is_setback(error: BaseException) -> bool:
 
 def refuses_work(error: BaseException) -> bool:
     """True where the server says that it is starting, full or read-only: however long, no message is to blame."""
-    return any(getattr(link, "sqlstate", None) in _REFUSAL_STATES for link in _chain(error))
+    return any(getattr(link, "sqlstate", None) in _REFUSAL_STATES for link in links(error))
 
 
 def databases_are_back() -> bool:
@@ -74,13 +74,13 @@ def _is_conflict_itself(error: BaseException) -> bool:
 
 def _lost_its_connection(error: BaseException) -> bool:
     """A driver that lost its server often has no code to give."""
-    links = list(_chain(error))
-    if any(isinstance(getattr(link, "sqlstate", None), str) for link in links):
+    chain = list(links(error))
+    if any(isinstance(getattr(link, "sqlstate", None), str) for link in chain):
         return False
     # Whatever the server says has a code. The connection can't be asked: leaving atomic() Django makes a new one.
-    if any(_is_of_the_driver(link) for link in links):
+    if any(_is_of_the_driver(link) for link in chain):
         return True
-    if not any(isinstance(link, OperationalError | InterfaceError) for link in links):
+    if not any(isinstance(link, OperationalError | InterfaceError) for link in chain):
         return False
     return any(_is_dead(alias) for alias in connections)
 
@@ -103,7 +103,7 @@ def _is_dead(alias: str) -> bool:
         return True
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def links(error: BaseException) -> Iterator[BaseException]:
     """The error, what led to it and, of a group, its members, each once.
 
     Not what led to a decision of the handler's own: ``Skip`` where a lock could not be had is to skip.

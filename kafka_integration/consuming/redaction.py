@@ -12,24 +12,27 @@ import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import indent
 from types import TracebackType
 
 from ..errors import KafkaIntegrationError
 from ..outcomes import Decision, Reject, Skip
+from .outages import links
 
 FRAMES_AT_EITHER_END = 20
 MAX_LINKS = 10
+MAX_MEMBERS = 5
+MAX_DEPTH = 2
 MAX_LINE = 300
 MAX_TEXT = 20_000
 
 _CAUSE = "\nThe above exception was the direct cause of the following one:\n\n"
 _CONTEXT = "\nWhile handling the above exception, another one occurred:\n\n"
-_NAMED_SECRET = re.compile(
-    r"""(?ix) ( \b [\w.]* (?: password | passwd | secret | token | jaas | key | credential ) [\w.]*
-    ["']? \s* \]? \s* (?: == | = | : | , ) \s* [rbf]{0,2} )
-    ( \"{3} | '{3} | " | ' ) (?: \\. | (?!\2). )* (?: \2 | $ )"""
+_SECRET_NAME = re.compile(
+    r"(?i)[\w.-]*(?:passw|passphrase|pwd|secret|token|jaas|key|credential|authorization|bearer)[\w.-]*"
 )
-_USERINFO = re.compile(r"//[^/\s@\"']+@")
+_LITERAL = re.compile(r"[\"']|\d{4}")
+_USERINFO = re.compile(r"//[^/\s\"']+@")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,13 +90,13 @@ def _reason(error: BaseException) -> str:
         return "The handler asked for another attempt, and there were none left."
     if isinstance(error, KafkaIntegrationError):
         return text_of(error)
-    states = (getattr(link, "sqlstate", None) for link, _ in _chain(error))
+    states = (getattr(link, "sqlstate", None) for link in links(error))
     state = next((state for state in states if isinstance(state, str)), "")
     return f"SQLSTATE {state}" if state else ""
 
 
-def _parts(error: BaseException) -> Iterator[str]:
-    """The chain of exceptions, the oldest first, as Python prints it."""
+def _parts(error: BaseException, depth: int = 0) -> Iterator[str]:
+    """The chain of exceptions, the oldest first, as Python prints it; of groups their members too."""
     for link, introduction in reversed(_chain(error)):
         yield introduction
         if link.__traceback__ is not None:
@@ -101,7 +104,10 @@ def _parts(error: BaseException) -> Iterator[str]:
             yield from _frames(link.__traceback__)
         yield f"{_name(link)}\n"
         if isinstance(link, BaseExceptionGroup):
-            yield from (f"  of the group: {_name(member)}\n" for member in link.exceptions[:MAX_LINKS])
+            for member in link.exceptions[:MAX_MEMBERS]:
+                yield f"  of the group: {_name(member)}\n"
+                if depth < MAX_DEPTH:
+                    yield from (indent(part, "    ") for part in _parts(member, depth + 1))
 
 
 def _chain(error: BaseException) -> list[tuple[BaseException, str]]:
@@ -131,7 +137,10 @@ def _frames(tb: TracebackType) -> Iterator[str]:
 
 
 def _without_secrets(line: str) -> str:
-    return _USERINFO.sub("//(hidden)@", _NAMED_SECRET.sub(r"\1'(hidden)'", line))
+    """The line up to a secret's name, if there is a literal in what follows: where that ends nobody can say."""
+    line = _USERINFO.sub("//(hidden)@", line)
+    name = _SECRET_NAME.search(line)
+    return line if name is None or not _LITERAL.search(line, name.end()) else f"{line[: name.end()]}(hidden)"
 
 
 def _name(error: BaseException) -> str:

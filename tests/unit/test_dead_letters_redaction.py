@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from django.db import DataError
 
@@ -97,6 +99,28 @@ def test_a_group_names_its_members():
     assert "4111" not in text
 
 
+def test_a_group_says_where_its_members_failed():
+    async def pay():
+        raise ValueError("4111")
+
+    async def handle():
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pay())
+
+    text = describe(caught(lambda: asyncio.run(handle()))).traceback
+
+    assert ", in pay\n" in text
+    assert "4111" not in text.replace('"4111"', "")
+
+
+def test_groups_within_groups_come_to_an_end():
+    group = ExceptionGroup("", [ValueError()])
+    for _ in range(500):
+        group = ExceptionGroup("", [group])
+
+    assert describe(group).traceback.count("of the group") == 3
+
+
 def test_a_recursion_is_cut_in_its_middle():
     def down(depth):
         return down(depth - 1) if depth else 1 / 0
@@ -112,13 +136,23 @@ def test_a_recursion_is_cut_in_its_middle():
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        ('connect(password="hunter2", user="bob")', 'user="bob"'),
-        ("x = {'api_token': 'hunter2', 'n': 1}", "'n': 1"),
-        ('if secret == "hunt\\"er2": fail()', "fail()"),
+        ('connect("db", password="hunter2", user="bob")', 'connect("db", password(hidden)'),
+        ('connect(password=("hunter2"))', "connect("),
+        ('login(password="x" "hunter2")', "login("),
+        ('password = os.environ.get("PW", "hunter2")', "password"),
+        ('token = given if given else "hunter2"', "token"),
+        ("x = {'n': 1, 'api_token': 'hunter2'}", "'n': 1"),
+        ('headers = {"Authorization": "Bearer hunter2"}', "headers"),
+        ('if secret == "hunt\\"er2": fail()', "if secret"),
         ('os.environ["DB_PASSWORD"] = f"hunter2{x}"', "os.environ"),
         ('url = "postgres://bob:hunter2@db/shop"', "@db/shop"),
+        ('url = "postgres://bob:p@hunter2@db/shop"', "@db/shop"),
+        ('get(f"https://shop/orders?api_key=hunter2&page={page}")', "https://shop/orders"),
         ('config["sasl.jaas.config"] = "hunter2', "config"),
-        ("key='''hunter2'''", "key="),
+        ("key='''hunter2'''", "key"),
+        ('pwd = "hunter2"', "pwd"),
+        ('password": "hunter2", # in the middle of a longer literal', "password"),
+        ("order = Order.objects.get(key=message.key)", "(key=message.key)"),
     ],
 )
 def test_secrets_in_the_code_are_hidden(line, kept, monkeypatch):
@@ -156,6 +190,7 @@ def test_of_a_database_error_its_code_is_kept():
     error.__cause__ = DriverError()
 
     assert describe(error).reason == "SQLSTATE 22003"
+    assert describe(ExceptionGroup("tasks", [KeyError(), error])).reason == "SQLSTATE 22003"
 
 
 def test_what_postgresql_refuses_is_written_out():
