@@ -178,11 +178,7 @@ class Message:
     @property
     def timestamp(self) -> datetime | None:
         """``ts`` as an aware datetime; None where absent or beyond what a datetime can hold."""
-        ms = self.ts
-        try:
-            return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
-        except OverflowError:
-            return None
+        return None if self.ts is None else moment_of(self.ts)
 
     def header(self, name: str) -> bytes | None:
         """The value of the last header of that name (Kafka's ``lastHeader``), None if there is none."""
@@ -227,6 +223,14 @@ class Message:
             ts=self.ts,
             ts_type=self.ts_type,
         )
+
+
+def moment_of(ms: int) -> datetime | None:
+    """Milliseconds since 1970 (UTC) as an aware datetime; None beyond what a datetime can hold."""
+    try:
+        return _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return None
 
 
 def _legible_headers(raw: RawMessage) -> Headers:

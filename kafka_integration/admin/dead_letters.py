@@ -12,11 +12,14 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import localize
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..consuming.redaction import escaped
+from ..message import moment_of
 from ..models import DeadLetter
 from ..operating import dead_letters
 from ..operating.dead_letters import Change, Selection
@@ -78,7 +81,7 @@ class DeadLetterAdmin(OperatedAdmin):
     operations = {"replay": _("Replay"), "discard": _("Discard"), "purge": _("Purge")}
     databases = databases
     list_class = DeadLetterList
-    list_display = ("id", "place", "error", "consumer", "attempts", "state", "failed_at")
+    list_display = ("id", "place", "error", "failed_at", "state", "consumer", "attempts")
     list_filter = (StateFilter, DeadLetterDatabaseFilter, "consumer", "group", "topic", "exception")
     search_fields = ("=id", "topic", "exception")
     ordering = ("-id",)
@@ -87,9 +90,12 @@ class DeadLetterAdmin(OperatedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
         payload = self.payload_fields(request)
         return (
+            (
+                _("Failure"),
+                {"fields": ("state", "exception", "why", "trace", "consumer", "group", "attempts", "failed_at")},
+            ),
             (_("Message"), {"fields": ("place", "topic_id", "timestamp", *payload)}),
-            (_("Failure"), {"fields": ("consumer", "group", "attempts", "failed_at", "exception", "why", "trace")}),
-            (_("Since then"), {"fields": ("state", "replayed_at", "settled_at", "leased_until", "lease_holder")}),
+            (_("Since then"), {"fields": ("replayed_at", "settled_at", "leased_until", "lease_holder")}),
         )
 
     @admin.display(description=_("message"), ordering="topic")
@@ -99,11 +105,21 @@ class DeadLetterAdmin(OperatedAdmin):
     @admin.display(description=_("exception"), ordering="exception")
     def error(self, letter: DeadLetter) -> str:
         # The class alone: the list is wide enough.
-        return format_html('<span title="{}">{}</span>', letter.exception, letter.exception.rpartition(".")[2])
+        return format_html(
+            '<span class="kafka-name" title="{}">{}</span>', letter.exception, letter.exception.rpartition(".")[2]
+        )
 
     @admin.display(description=_("timestamp"))
     def timestamp(self, letter: DeadLetter) -> str:
-        return "" if letter.timestamp_ms is None else f"{letter.timestamp_ms} ms ({letter.timestamp_type})"
+        if letter.timestamp_ms is None:
+            return ""
+        exact = f"{letter.timestamp_ms} ms ({letter.timestamp_type})"
+        moment = moment_of(letter.timestamp_ms)
+        try:
+            return exact if moment is None else f"{localize(localtime(moment))}, {exact}"
+        except OverflowError:
+            # In UTC a datetime can hold it, and hours further on not.
+            return exact
 
     @admin.display(description=_("reason"))
     def why(self, letter: DeadLetter) -> str:
@@ -182,7 +198,11 @@ def _done(name: str, count: int) -> str:
     elif name == "purge":
         text = ngettext("%d dead letter was deleted.", "%d dead letters were deleted.", count)
     else:
-        text = ngettext("%d dead letter was discarded.", "%d dead letters were discarded.", count)
+        text = ngettext(
+            "%d dead letter was discarded. Until it is purged, a replay brings it back.",
+            "%d dead letters were discarded. Until they are purged, a replay brings them back.",
+            count,
+        )
     return text % count
 
 

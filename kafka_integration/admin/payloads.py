@@ -5,22 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
 
 from ..consuming.redaction import escaped
 from ..headers import load_headers
-from ..operating.dead_letter_texts import legible
+from ..operating.dead_letter_texts import SHOWN_BYTES, legible
 
 LINES = "\n\t"
 
 
 def payload_block(data: bytes | memoryview | None) -> str:
-    """Bytes as a block of text."""
-    return format_html('<pre class="kafka-block">{}</pre>', legible(data, keep=LINES))
+    """Bytes as a block of text, which says first if it isn't the whole."""
+    block = format_html('<pre class="kafka-block">{}</pre>', legible(data, keep=LINES))
+    if data is None or len(data) <= SHOWN_BYTES:
+        return block
+    note = _("The first %(shown)d of %(all)d bytes:") % {"shown": SHOWN_BYTES, "all": len(data)}
+    return format_html('<div class="kafka-note">{}</div>{}', note, block)
 
 
 def headers_table(dumped: Any) -> str:
     """Headers in their order, as ``headers.dump_headers`` wrote them."""
-    rows = [(escaped(name), legible(value)) for name, value in load_headers(dumped)]
+    rows = [(escaped(name) or "(empty)", legible(value)) for name, value in load_headers(dumped)]
     if not rows:
         return "-"
     cells = format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows)

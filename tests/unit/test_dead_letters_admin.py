@@ -94,6 +94,21 @@ def test_a_letter_shows_where_it_is_from_and_why_it_failed():
         assert text in page
 
 
+@pytest.mark.parametrize(
+    ("ms", "shown"),
+    [
+        (1_700_000_000_000, "Nov. 15, 2023, 7:13 a.m., 1700000000000 ms (create)"),
+        (253_402_300_799_000, ">253402300799000 ms (create)"),
+        (2**63 - 1, ">9223372036854775807 ms (create)"),
+    ],
+)
+def test_a_timestamp_is_shown_as_people_read_it_and_as_it_is(ms, shown, settings):
+    settings.TIME_ZONE = "Asia/Tokyo"
+    letter = make_letter(timestamp_ms=ms)
+
+    assert shown in text_of(client_of("view").get(page_of(letter)))
+
+
 def test_payloads_need_a_permission_of_their_own():
     letter = make_letter(key=b"key-of-ann", value=b"card 4111", headers=[("user", b"ann@home")])
 
@@ -133,6 +148,7 @@ def test_a_large_payload_is_cut_off_and_says_so():
 
     assert len(page) < 100_000
     assert "(1000000 bytes in all)" in page
+    assert "The first 10000 of 1000000 bytes:" in page
 
 
 @pytest.mark.parametrize("name", ["replay", "discard", "purge"])
