@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -61,6 +62,9 @@ class ClampedList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self._request = request
+        # PostgreSQL can't compare anything to it, and Django only looks after it in the search.
+        if any("\0" in value for _name, values in request.GET.lists() for value in values):
+            raise IncorrectLookupParameters
         super().__init__(request, *args, **kwargs)
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Model]:

@@ -85,6 +85,13 @@ def test_the_last_page_is_shown_for_any_number_beyond_it():
     assert f"@{letters[-1].offset}" not in page
 
 
+@pytest.mark.parametrize("name", ["topic", "state", "database"])
+def test_a_filter_with_a_nul_is_as_wrong_as_one_that_there_is_not(name):
+    response = client_of("view").get(LIST, {name: "a\0b"})
+
+    assert (response.status_code, response.url) == (302, f"{LIST}?e=1")
+
+
 def test_a_letter_shows_where_it_is_from_and_why_it_failed():
     letter = make_letter(reason="out of stock", traceback="File shop.py, line 3", exception="shop.NoStock")
 
