@@ -16,7 +16,7 @@ from ..outcomes import Decision
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OUTAGE_CLASSES = ("08",)
-_OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "25006"})
+_OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25006"})
 # The server is there and says itself that it takes no work: no message can have caused that.
 _REFUSAL_STATES = frozenset({"57P03", "53300", "25006"})
 _CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})

@@ -6,6 +6,8 @@ import pytest
 from django.db import OperationalError
 
 from kafka_integration import BatchError, Reject, Retry, Skip
+from kafka_integration.consuming.outages import is_conflict, is_outage
+from kafka_integration.consuming.settling import is_setback
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
@@ -35,6 +37,23 @@ def away():
 
 def attempts():
     return {message.attempt for message in scripted.seen}
+
+
+@pytest.mark.parametrize("sqlstate", ["08006", "57P01", "57P02", "57P03", "57P05", "53300", "25006"])
+def test_the_codes_of_an_outage(sqlstate):
+    assert is_outage(failing(sqlstate))
+    assert not is_conflict(failing(sqlstate))
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
+def test_the_codes_of_a_conflict(sqlstate):
+    assert is_conflict(failing(sqlstate))
+    assert not is_outage(failing(sqlstate))
+
+
+@pytest.mark.parametrize("sqlstate", ["22003", "23505", "54001", "57014", "25P02", "25P03"])
+def test_codes_that_are_the_messages_own(sqlstate):
+    assert not is_setback(failing(sqlstate))
 
 
 def in_a_group():
