@@ -105,7 +105,7 @@ def discard(selection: Selection, database: str) -> Change:
     may_go = Q(state__in=UNSETTLED) & ~is_taken
     change = _change(selection, database, may_go, state=State.DISCARDED, settled_at=Now())
     for page in _pages(change.changed_ids, database):
-        for letter in page.only("consumer", "group", "topic", "partition", "offset"):
+        for letter in page.order_by("pk").only("consumer", "group", "topic", "partition", "offset"):
             logger.warning("consumer %s: dead letter %d, %s, is discarded", letter.consumer, letter.pk, letter)
     return change
 

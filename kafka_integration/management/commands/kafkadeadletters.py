@@ -17,6 +17,7 @@ from ...operating import dead_letters
 from ...operating.dead_letter_texts import as_full_json, as_json, as_line, as_page
 from ...operating.dead_letters import Change, Selection
 from ..arguments import read_count
+from ..pipes import leave_pipe
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
 
@@ -80,6 +81,8 @@ class Command(BaseCommand):
         try:
             databases = self._databases(options["database"])
             getattr(self, f"_{options['action']}")(databases, options)
+        except BrokenPipeError:
+            leave_pipe()
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentTypeError
 from datetime import datetime
@@ -17,6 +16,7 @@ from kafka_integration.client.reader import Start
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerError
 from kafka_integration.management.arguments import read_count, read_topic
+from kafka_integration.management.pipes import leave_pipe
 from kafka_integration.operating.tailing import tail
 
 
@@ -54,8 +54,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             return
         except BrokenPipeError:
-            # The reader of the pipe has seen enough; without this, Python complains at its exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            leave_pipe()
         except BrokerError as error:
             raise CommandError(str(error)) from error
 
