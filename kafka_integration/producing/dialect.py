@@ -22,6 +22,8 @@ class Dialect:
     none_of_numbers: str
     none_of_texts: str
     age_seconds: str
+    of_unknown_number: str
+    """The held keys, of which no old statistics make the planner believe that there is only one."""
     numbers: Callable[[Iterable[int]], str]
     """A list of numbers as the one parameter that ``any_of`` and ``none_of_numbers`` take."""
     texts: Callable[[Iterable[str]], Any]
@@ -47,6 +49,10 @@ _DIALECTS = {
         none_of_numbers="{} <> ALL(%s::bigint[])",
         none_of_texts="{} <> ALL(%s::text[])",
         age_seconds="extract(epoch FROM clock_timestamp() - {})",
+        of_unknown_number=(
+            "SELECT unnest(array_agg(topic)) AS topic, unnest(array_agg(key)) AS key, "
+            "unnest(array_agg(since)) AS since FROM ({}) held"
+        ),
         # Written by hand: the driver's own writing of a long list takes longer than the query.
         numbers=lambda items: "{" + ",".join(map(str, items)) + "}",
         texts=list,
@@ -59,6 +65,7 @@ _DIALECTS = {
         none_of_numbers="{} NOT IN (SELECT value FROM json_each(%s))",
         none_of_texts="{} NOT IN (SELECT value FROM json_each(%s))",
         age_seconds="(julianday('now') - julianday({})) * 86400.0",
+        of_unknown_number="{}",
         numbers=lambda items: "[" + ",".join(map(str, items)) + "]",
         texts=lambda items: json.dumps(list(items)),
     ),

@@ -41,6 +41,7 @@ class Outbox:
         names = {"outbox": quote(OutboxMessage._meta.db_table), "lease": quote(RelayLease._meta.db_table)}
         self._page = _PAGE.format(
             **names,
+            held=self._dialect.of_unknown_number.format(_HELD.format(**names)),
             not_in_flight=self._dialect.none_of_numbers.format("m.id"),
             not_waiting=self._dialect.none_of_texts.format("m.topic"),
         )
@@ -94,19 +95,33 @@ def _row(
 # json.loads looks for white space around, which neither database leaves there.
 _read_json = json.JSONDecoder().raw_decode
 # Lengths are known without reading a value: a page of large rows costs no more memory than one of small ones.
+#
+# What is held is asked for by sets that are made once for the whole page, so that thousands of refused keys cost little
+# more than one: a join would compare each row with each of them, as only that keeps the order of ids for LIMIT. The
+# second set, of the rows that come before the refused one of their key, is made only if there are held rows at all.
 _PAGE = """
+WITH held AS MATERIALIZED ({held})
 SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
     SELECT m.*, sum(octets) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - octets AS octets_before FROM (
         SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms,
                coalesce(length(m.key), 0) + coalesce(length(m.value), 0) AS octets
         FROM {outbox} m
-        WHERE m.refused_at IS NULL AND {not_in_flight} AND {not_waiting} AND NOT EXISTS (
-            SELECT 1 FROM {outbox} r
-            WHERE r.refused_at IS NOT NULL AND r.topic = m.topic AND r.key = m.key AND r.id < m.id
+        WHERE m.refused_at IS NULL AND {not_in_flight} AND {not_waiting} AND (
+            m.key IS NULL
+            OR (m.topic, m.key) NOT IN (SELECT topic, key FROM held)
+            OR m.id IN (
+                SELECT e.id FROM {outbox} e CROSS JOIN held
+                WHERE e.id < (SELECT max(since) FROM held)
+                AND held.topic = e.topic AND held.key = e.key AND e.id < held.since
+            )
         )
         ORDER BY m.id LIMIT %s
     ) m
 ) p WHERE octets_before < %s ORDER BY id
+"""
+_HELD = """
+    SELECT topic, key, min(id) AS since FROM {outbox} WHERE refused_at IS NOT NULL AND key IS NOT NULL
+    GROUP BY topic, key
 """
 _FENCED = "EXISTS (SELECT 1 FROM {lease} WHERE name = %s AND epoch = %s)"
 _DELETE = "DELETE FROM {outbox} WHERE {these} AND " + _FENCED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -74,6 +76,47 @@ def test_an_empty_key_is_a_key() -> None:
     add(key=b"")
 
     assert ids() == []
+
+
+def test_of_several_refused_rows_of_a_key_the_first_one_holds_it() -> None:
+    earlier = add(key=b"k")
+    add(key=b"k", refused=True)
+    add(key=b"k")
+    add(key=b"k", refused=True)
+    add(key=b"k")
+    before_the_other = add(key=b"other")
+    add(key=b"other", refused=True)
+
+    assert ids() == [earlier, before_the_other]
+
+
+@pytest.mark.slow
+def test_a_thousand_refused_keys_make_no_look_slow() -> None:
+    keys = [b"key-%d" % number for number in range(1000)]
+    add_many([(key, True) for key in keys[:1]] + [(keys[0], False)] * 5000)
+    one_key = quickest_look()
+    OutboxMessage.objects.all().delete()
+    add_many([(key, True) for key in keys] + [(key, False) for key in keys] * 5)
+    free = add(key=b"free")
+
+    assert quickest_look() < 20 * one_key
+    assert ids() == [free]
+
+
+def add_many(rows: list[tuple[bytes, bool]]) -> None:
+    now = timezone.now()
+    OutboxMessage.objects.bulk_create(
+        OutboxMessage(topic="t", key=key, value=b"v", refused_at=now if refused else None) for key, refused in rows
+    )
+
+
+def quickest_look() -> float:
+    def look() -> float:
+        began = perf_counter()
+        read()
+        return perf_counter() - began
+
+    return min(look() for _ in range(5))
 
 
 def test_a_page_is_bounded_by_bytes_but_never_empty() -> None:
