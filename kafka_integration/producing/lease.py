@@ -38,7 +38,6 @@ class Lease:
         self.epoch: int | None = None
         self._clock = clock
         self._valid_until = self._look_again_at = float("-inf")
-        self._row_exists = False
         dialect = dialect_of(alias)
         table = connections[alias].ops.quote_name(RelayLease._meta.db_table)
         parts = {"lease": table, "now": dialect.now, "later": dialect.now_plus_seconds}
@@ -78,10 +77,10 @@ class Lease:
         return renewed
 
     def _take(self, now: float) -> bool:
-        if not self._row_exists:
-            self._execute("create", [LEASE_NAME])
-            self._row_exists = True
         epoch = self._execute("take", [self.holder, self.seconds, LEASE_NAME])
+        # There is no row before the first relay, nor after a flush; what has been there once may be gone again.
+        if epoch is None and self._execute("create", [LEASE_NAME]) is not None:
+            epoch = self._execute("take", [self.holder, self.seconds, LEASE_NAME])
         self._look_again_at = now + min(1.0, self.seconds / RENEWALS_PER_LEASE)
         if epoch is not None:
             self.epoch = epoch

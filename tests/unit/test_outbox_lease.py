@@ -134,6 +134,18 @@ def test_a_release_by_one_that_was_replaced_changes_nothing() -> None:
     assert RelayLease.objects.get().expires_at > timezone.now()
 
 
+def test_a_lease_whose_row_was_deleted_is_taken_anew() -> None:
+    clock = Clock()
+    first = lease("first", clock)
+    first.hold()
+
+    RelayLease.objects.all().delete()
+    clock.now += 4
+
+    assert first.hold()
+    assert RelayLease.objects.get().holder == "first"
+
+
 def test_a_fenced_relay_deletes_nothing() -> None:
     row = OutboxMessage.objects.create(topic="t")
     first = lease("first")
