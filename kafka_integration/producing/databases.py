@@ -9,7 +9,9 @@ from ..conf.values import Settings
 from ..models import OutboxMessage
 
 VENDORS = frozenset({"postgresql", "sqlite"})
-_PLACE = ("ENGINE", "HOST", "PORT", "NAME")
+# A service, a search path in OPTIONS, or the user's own schema may lead to other tables. Two relays of one outbox do no
+# harm, as one of them stands by; none would.
+_PLACE = ("ENGINE", "HOST", "PORT", "NAME", "USER", "OPTIONS")
 
 
 def find_outboxes(settings: Settings) -> list[str]:

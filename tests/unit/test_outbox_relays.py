@@ -41,9 +41,9 @@ def databases(settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def database(name: str, vendor: str = "postgresql") -> Any:
+def database(name: str, vendor: str = "postgresql", **keys: Any) -> Any:
     class Connection:
-        settings_dict = {"ENGINE": vendor, "HOST": "db", "NAME": name}
+        settings_dict = {"ENGINE": vendor, "HOST": "db", "NAME": name, **keys}
 
     Connection.vendor = vendor  # type: ignore[attr-defined]  # as Django's wrappers have it
     return Connection()
@@ -59,6 +59,17 @@ def test_a_database_with_two_aliases_is_relayed_once(databases: dict[str, Any]) 
     databases.update(default=database("a"), again=database("a"))
 
     assert find_outboxes(get_settings()) == ["default"]
+
+
+def test_databases_that_only_their_options_or_users_tell_apart_are_all_relayed(databases: dict[str, Any]) -> None:
+    databases.update(
+        default=database("", OPTIONS={"service": "a"}),
+        other=database("", OPTIONS={"service": "b"}),
+        tenant=database("", OPTIONS={"service": "b", "options": "-c search_path=tenant"}),
+        own=database("", OPTIONS={"service": "b"}, USER="own"),
+    )
+
+    assert find_outboxes(get_settings()) == ["default", "other", "tenant", "own"]
 
 
 def test_an_alias_that_is_there_to_listen_is_not_relayed(databases: dict[str, Any], settings: Any) -> None:
