@@ -62,6 +62,9 @@ class Destinations:
         if topic is None or topic.fresh_until < self._clock():
             topic = self._look_up(row.topic, pipeline)
         if row.partition is not None:
+            if row.partition >= topic.partitions:
+                # Perhaps one that was added: the client knows it only if it is asked anew, and would refuse it for good.
+                self._look_up(row.topic, pipeline)
             return row.partition
         if self._partitioner is None:
             return ANY_PARTITION
