@@ -30,11 +30,12 @@ class TopicSizes:
     def ask(self, topic: str) -> int:
         """The topic's number of partitions, 0 if there is no such topic; ``BrokerError`` if that can't be told."""
         if monotonic() >= self._fresh_until:
-            self._sizes = self._read()
+            self._sizes = self.read()
             self._fresh_until = monotonic() + FRESH_SECONDS
         return self._sizes.get(topic, 0)
 
-    def _read(self) -> dict[str, int]:
+    def read(self) -> dict[str, int]:
+        """The number of partitions of each topic, now; ``BrokerError`` if that can't be told."""
         if self._connection.transport == "memory":
             return {name: len(topic.partitions) for name, topic in memory_broker().topics.items()}
         if self._admin is None:

@@ -13,6 +13,7 @@ from ..client.consumer import ConsumerClient, Coordinates
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError
 from ..signals import partitions_assigned, partitions_revoked
+from .beginnings import Beginnings
 from .claiming import LOOK_SECONDS, Claiming
 from .commits import Commits
 from .lanes import Lanes
@@ -37,6 +38,7 @@ class Assignment:
         self._commits = commits
         self._claiming = claiming
         self._needs_ends = needs_ends
+        self._beginnings = Beginnings(settings)
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
         self._look_at = monotonic() + LOOK_SECONDS
@@ -109,8 +111,10 @@ class Assignment:
 
     def start(self, client: ConsumerClient) -> None:
         """Bring each starting partition a step further; call it every turn."""
-        starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
         now = monotonic()
+        if now >= self._ask_at:
+            self._look_what_there_is()
+        starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
         for partition in starting:
             if partition.goes_on:
                 partition.start = partition.ledger.finished
@@ -157,6 +161,13 @@ class Assignment:
             else:
                 self._claim(partition, start, is_reset=True)
 
+    def _look_what_there_is(self) -> None:
+        """At the first turn: what is there from then on is new."""
+        try:
+            self._beginnings.look()
+        except BrokerError:
+            self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+
     def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
         began_at, asked = monotonic(), None
         try:
@@ -180,7 +191,7 @@ class Assignment:
         if self._needs_ends or start is None:
             first, end = client.ends(partition.key, ASK_TIMEOUT_SECONDS)
             if start is None:
-                start = first if self._settings.start_with_earliest_message else end
+                start = self._beginnings.choose(partition, first, end)
             # Beyond the end is out of range, not caught up.
             partition.end_at_start = end if start <= end else None
         if self._claiming is None:

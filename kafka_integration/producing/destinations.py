@@ -63,7 +63,7 @@ class Destinations:
             topic = self._look_up(row.topic, pipeline)
         if row.partition is not None:
             if row.partition >= topic.partitions:
-                # Perhaps one that was added: the client knows it only if it is asked anew, and would refuse it for good.
+                # Perhaps one that was added: the client knows it only when asked anew, and would refuse it for good.
                 self._look_up(row.topic, pipeline)
             return row.partition
         if self._partitioner is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kafka_integration.client import consumer as client_consumer
+from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.topic_sizes import TopicSizes
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
-from tests.unit.consumers import consume, running, write
+from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -58,3 +60,37 @@ def test_every_place_is_a_number_and_nothing_is_sought(calls, earliest):
     # Logical offsets (the end, the beginning, the stored one) are negative.
     assert all(offset >= 0 for _, offset in calls)
     assert [message.value for message in scripted.seen] == (["a", "b"] if earliest else [])
+
+
+def test_what_is_added_while_it_runs_begins_at_its_first_message():
+    memory_broker().create_topic(TOPIC, 1)
+    write("before")
+    with running(start_with_earliest_message=False, topics=[TOPIC, "later"]):
+        wait_for(lambda: committed() == 1)
+        write("after")
+
+        memory_broker().create_topic("later", 2)
+        write("first", topic="later", partition=1)
+
+        wait_for(lambda: len(scripted.seen) == 2)
+    assert {message.value for message in scripted.seen} == {"after", "first"}
+
+
+def test_where_sizes_can_not_be_asked_for_it_waits_to_know_what_is_new(monkeypatch):
+    write("before")
+    answers = [BrokerError("away", retriable=True)] * 2
+    read = TopicSizes.read
+
+    def read_later(sizes):
+        if answers:
+            raise answers.pop()
+        return read(sizes)
+
+    monkeypatch.setattr(TopicSizes, "read", read_later)
+    monkeypatch.setattr("kafka_integration.consuming.assignment.ASK_AGAIN_SECONDS", 0.01)
+
+    consume(start_with_earliest_message=False)
+
+    assert answers == []
+    assert committed() == 1
+    assert scripted.seen == []
