@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from tests.faults.effects import Effect
 from tests.faults.load import Acknowledged
@@ -78,14 +77,17 @@ def find_disordered(effects: Iterable[Effect], identity: Identity = placed) -> l
 
 
 def find_overlapping(effects: Iterable[Effect]) -> list[str]:
-    """O: keys that were handled in two places at once."""
+    """O: keys that were handled in two places at once, be it in two threads of one worker."""
     by_key: dict[str | None, list[Effect]] = defaultdict(list)
     for effect in effects:
         by_key[effect.key].append(effect)
     found = []
     for key, own in by_key.items():
         own.sort(key=lambda effect: effect.began)
-        for earlier, later in pairwise(own):
-            if later.began < earlier.ended and later.worker != earlier.worker:
-                found.append(f"{key}: {later.seq} began while {earlier.seq} was being handled")
+        last = own[0]
+        for effect in own[1:]:
+            # The messages of one call of a batch handler began together.
+            if effect.began < last.ended and (effect.worker, effect.began) != (last.worker, last.began):
+                found.append(f"{key}: {effect.seq} began while {last.seq} was being handled")
+            last = max(last, effect, key=lambda each: each.ended)
     return found
