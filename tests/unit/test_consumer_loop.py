@@ -78,7 +78,8 @@ def test_a_broker_that_is_not_there_is_waited_for_with_one_line(monkeypatch, cap
     ]
 
 
-def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handlers_hands(monkeypatch):
+@pytest.mark.parametrize(("attempts", "seen"), [(1, "abcdef"), (2, "abbcdef")], ids=["is handled", "fails once"])
+def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handlers_hands(monkeypatch, attempts, seen):
     write(*"abcdef")
     fetch = ConsumerClient.fetch
     in_handler, goes_on, failed = threading.Event(), threading.Event(), threading.Event()
@@ -94,16 +95,18 @@ def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handl
         if message.value == "b":
             in_handler.set()
             assert goes_on.wait(5)
+            if len(scripted.seen) < attempts + 1:
+                raise ValueError
 
     monkeypatch.setattr(ConsumerClient, "fetch", fail_once)
     scripted.script.append(hold)
 
-    with running(batch_size=3):
+    with running(batch_size=3, retry={"attempts": 3, "backoff_seconds": 0.01}):
         assert failed.wait(5)
         goes_on.set()
         wait_for(lambda: committed() == 6, message=lambda: f"committed {committed()}, handled {values()}")
 
-    assert values() == list("abcdef")
+    assert values() == list(seen)
 
 
 def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport):
@@ -178,3 +181,40 @@ def test_after_a_stop_no_further_message_is_begun(monkeypatch):
 
     assert values() == [str(number) for number in range(8)]
     assert committed() == 8
+
+
+def test_what_is_in_a_handlers_hands_is_finished_and_committed_before_its_partition_goes(memory_transport):
+    write(*"abc")
+    other = MemoryConsumer(memory_transport, {"group.id": "group"})
+
+    def let_another_join(message):
+        if message.value == "a":
+            other.subscribe(["events"])
+            wait_for(lambda: len(loop._assignment) == 0)
+
+    scripted.script.append(let_another_join)
+    with running(batch_size=1) as loop:
+        wait_for(lambda: committed() == 1)
+        assert len(loop._assignment) == 0
+        other.close()
+        wait_for(lambda: committed() == 3)
+
+    assert values() == list("abc")
+
+
+def test_of_what_was_lost_nothing_is_committed(monkeypatch):
+    write(*"ab")
+    fetch = ConsumerClient.fetch
+    loops = []
+
+    def lose(client, limit, timeout):
+        if loops and values() == ["a", "b"]:
+            loops[0].lost([partition.key for partition in loops[0]._assignment])
+        return fetch(client, limit, timeout)
+
+    monkeypatch.setattr(ConsumerClient, "fetch", lose)
+    with running(offset_commit_interval_seconds=60) as loop:
+        loops.append(loop)
+        wait_for(lambda: values() == ["a", "b"] and len(loop._assignment) == 0)
+
+    assert committed() is None

@@ -305,6 +305,28 @@ def test_no_commit_is_refused_where_the_transaction_saves_the_offset(settings):
     assert stored() == 0
 
 
+def test_what_is_stored_already_is_refused_though_the_claim_is_still_good(settings):
+    scripted.script.append(write_effect)
+    worker = Worker(settings)
+    worker.handle("a", "b")
+
+    again = worker.handle("again", first=1)
+
+    assert again.reclaim
+    assert effects() == ["0:a", "1:b"]
+    assert stored() == 2
+
+
+def test_a_reset_by_a_worker_that_lost_its_partition_changes_nothing(settings):
+    old = Worker(settings)
+    old.handle("a", "b")
+    Worker(settings)
+
+    old.store.reset(old.partition, 0)
+
+    assert stored() == 2
+
+
 def test_a_claim_returns_what_the_last_owner_saved(settings):
     first = Worker(settings)
     first.handle("a", "b")
