@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .endpoints import Endpoints, parse_endpoints
-from .problems import Kind
+from .problems import Kind, kind_of
 from .readers import boolean
 from .reserved import reserved_reason
 from .section import Section
@@ -65,10 +65,14 @@ def read_level(section: Section, above: Level) -> Level:
 def _with_config(config: Section | None, level: Level) -> Level:
     if config is None:
         return level
-    for name, value in config.values.items():
-        if reason := reserved_reason(name, value):
+    entries: Mapping[Any, Any] = config.values
+    for name, value in entries.items():
+        if not isinstance(name, str):
+            problem = f"{config.path_of(name)} is no property: its name is {kind_of(name)}, not a str."
+            config.problems.add(Kind.PROPERTY, problem)
+        elif reason := reserved_reason(name, value):
             config.add(name, Kind.RESERVED_PROPERTY, f"can't be set: {reason}")
-    given = {name: value for name, value in config.values.items() if isinstance(name, str)}
+    given = {name: value for name, value in entries.items() if isinstance(name, str)}
     paths = {name: config.path_of(name) for name in given}
     return replace(
         level,

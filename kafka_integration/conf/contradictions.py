@@ -157,7 +157,7 @@ def _look_at_security(level: Level, problems: Problems) -> None:
     if connection.transport != "kafka":
         return
     if connection.sasl is not None and connection.sasl.mechanism == OAUTHBEARER:
-        _look_at_token_source(level, problems)
+        _look_at_token_source(connection.sasl.path, level, problems)
     protocol = str(level.config.get("security.protocol", _protocol(connection.tls, connection.sasl))).lower()
     for name in level.config:
         needed = "sasl_" if name.startswith("sasl.") else "ssl" if name.startswith("ssl.") else ""
@@ -178,13 +178,13 @@ def _look_at_security(level: Level, problems: Problems) -> None:
                 )
 
 
-def _look_at_token_source(level: Level, problems: Problems) -> None:
+def _look_at_token_source(path: str, level: Level, problems: Problems) -> None:
     if "oauth_cb" in level.config or "enable.sasl.oauthbearer.unsecure.jwt" in level.config:
         return
     if not any(name.startswith("sasl.oauthbearer.") for name in level.config):
         problems.add(
             Kind.SECURITY,
-            '"sasl" with the mechanism "oauthbearer" needs to know where tokens come from: give "config": '
+            f'{path} with the mechanism "oauthbearer" needs to know where tokens come from: give "config": '
             '{"sasl.oauthbearer.token.endpoint.url": "https://…"}, or {"oauth_cb": "path.to.function"}.',
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def parse_endpoints(value: Any, path: str, problems: Problems) -> Endpoints | No
         try:
             server, wants_tls = _server(entry)
         except _Bad as bad:
-            problems.add(Kind.ENDPOINTS, f"{place} {bad}.")
+            problems.add(Kind.ENDPOINTS, f"{place} {bad}.".replace("?.", "?"))
         else:
             servers.append(server)
             if wants_tls is not None:
@@ -101,8 +102,12 @@ def _split(address: str, entry: str) -> tuple[str, Any]:
     host, separator, port = address.rpartition(":")
     if address.startswith("[") and not host.endswith("]"):
         host, separator = address, ""
+    if not address:
+        raise _Bad(f'is {shown(entry)}, without a host: write something like "{entry}localhost:9092"')
     if not separator:
-        raise _Bad(f'is {shown(entry)}, without a port: write "{address}:9092"')
+        close = difflib.get_close_matches(address.lower(), ("embedded", "memory"), n=1, cutoff=0.8)
+        instead = f'; or did you mean "{close[0]}"?' if close else ""
+        raise _Bad(f'is {shown(entry)}, without a port: write "{address}:9092"{instead}')
     if ":" in host and not host.startswith("["):
         raise _Bad(f'is {shown(entry)}: an IPv6 address stands in brackets, like "[::1]:9092"')
     return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else port

@@ -12,7 +12,7 @@ from .endpoints import Endpoints, parse_endpoints
 from .problems import Kind, Problem, Problems, kind_of, shown
 from .readers import Invalid, Reader, boolean, path_or_pem
 from .section import Section, sentence
-from .values import Connection, Sasl, Tls
+from .values import Connection, FrozenMapping, Sasl, Tls
 
 TLS_KEYS: dict[str, Reader[Any]] = {
     "ca": path_or_pem,
@@ -30,7 +30,8 @@ MECHANISMS = {
 }
 KEY_PASSWORD = "ssl.key.password"
 OAUTHBEARER = MECHANISMS["oauthbearer"]
-HEROKU_VARIABLES = ("KAFKA_URL", "KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY", "KAFKA_TRUSTED_CERT")
+HEROKU_CERTIFICATES = {"cert": "KAFKA_CLIENT_CERT", "key": "KAFKA_CLIENT_CERT_KEY", "ca": "KAFKA_TRUSTED_CERT"}
+HEROKU_VARIABLES = ("KAFKA_URL", *HEROKU_CERTIFICATES.values())
 
 _LIKE_MECHANISM = re.compile(r"(plain|scram|oauth|gssapi|kerberos|digest|cram|md5|sha|aws|external)\b|scram", re.I)
 _PEM_BEGIN = "-----BEGIN "
@@ -52,7 +53,8 @@ def parse_tls(value: Any, path: str, problems: Problems) -> Tls | None:
     for one, other in (("cert", "key"), ("key", "cert")):
         if one in given and other not in given:
             problems.add(Kind.SECURITY, f'{path} has "{one}" but no "{other}": a client certificate needs both.')
-    return Tls(**{key: item for key, item in read.items() if item is not None})
+    places = FrozenMapping({key: section.path_of(key) for key in _PEM_LABEL})
+    return Tls(places=places, **{key: item for key, item in read.items() if item is not None})
 
 
 def _read_secret(section: Section, key: str, value: Any) -> Any:
@@ -112,7 +114,7 @@ def parse_sasl(value: Any, path: str, problems: Problems) -> Sasl | None:
     login, password = credentials.get("login"), credentials.get("password")
     if mechanism is None:
         return None
-    return Sasl(mechanism=mechanism, login=login, password=password)
+    return Sasl(mechanism=mechanism, login=login, password=password, path=path)
 
 
 def _mechanism(section: Section) -> str | None:
@@ -155,18 +157,15 @@ def read_heroku_environment(path: str, problems: Problems) -> tuple[Endpoints | 
             "attach the Kafka add-on, or set it False.",
         )
         return None, None
-    for name, label in zip(HEROKU_VARIABLES[1:], ("CERTIFICATE", "PRIVATE KEY", "CERTIFICATE"), strict=True):
-        if not is_pem(found[name]) or (problem := pem_problem(found[name], label)):
-            problem = problem if is_pem(found[name]) else "is no PEM text"
-            problems.add(Kind.SECURITY, f"The environment variable {name} {sentence(problem)}")
+    places = {key: f"The environment variable {name}" for key, name in HEROKU_CERTIFICATES.items()}
+    pems = {key: found[name] for key, name in HEROKU_CERTIFICATES.items()}
+    for key, pem in pems.items():
+        problem = pem_problem(pem, _PEM_LABEL[key]) if is_pem(pem) else "is no PEM text"
+        if problem:
+            problems.add(Kind.SECURITY, f"{places[key]} {sentence(problem)}")
     endpoints = parse_endpoints(found["KAFKA_URL"], "The environment variable KAFKA_URL", problems)
-    tls = Tls(
-        ca=found["KAFKA_TRUSTED_CERT"],
-        cert=found["KAFKA_CLIENT_CERT"],
-        key=found["KAFKA_CLIENT_CERT_KEY"],
-        # Heroku's brokers have certificates of its own authority that don't name their hosts.
-        verify_hostname=False,
-    )
+    # Heroku's brokers have certificates of its own authority that don't name their hosts.
+    tls = Tls(ca=pems["ca"], cert=pems["cert"], key=pems["key"], verify_hostname=False, places=FrozenMapping(places))
     return endpoints, tls
 
 
@@ -175,47 +174,49 @@ def read_problems(connection: Connection) -> list[str]:
     tls = connection.tls
     if tls is None:
         return []
-    found = [problem for name in _PEM_LABEL if (problem := _unreadable(name, getattr(tls, name)))]
+    found = [problem for name in _PEM_LABEL if (problem := _unreadable(tls, name))]
     if found:
         return found
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls.ca is not None and (problem := _refused_ca(context, tls.ca)):
+    if tls.ca is not None and (problem := _refused_ca(context, tls)):
         found.append(problem)
     if tls.cert is not None and tls.key is not None and not (is_pem(tls.cert) or is_pem(tls.key)):
         try:
             context.load_cert_chain(tls.cert, tls.key, password=lambda: str(connection.config.get(KEY_PASSWORD, "")))
         except (ssl.SSLError, ValueError) as error:
             found.append(
-                f'"ssl": the certificate {tls.cert} and its key {tls.key} can\'t be used together '
+                f"{tls.place('cert')} is {tls.cert}, which can't be used together with the key {tls.key} "
                 f'({_reason(error)}): give the key of this certificate, and its password as "{KEY_PASSWORD}".'
             )
     return found
 
 
-def _unreadable(name: str, value: str | None) -> str | None:
+def _unreadable(tls: Tls, name: str) -> str | None:
+    value = getattr(tls, name)
     if value is None or is_pem(value):
         return None
     try:
         with open(value, "rb") as file:
             content = file.read()
     except IsADirectoryError:
-        return None if name == "ca" else f'"ssl": "{name}" is {value}, a directory: give the path of a file.'
+        return None if name == "ca" else f"{tls.place(name)} is {value}, a directory: give the path of a file."
     except OSError as error:
-        return f'"ssl": "{name}" is {value}, which can\'t be read: {error.strerror}.'
+        return f"{tls.place(name)} is {value}, which can't be read: {error.strerror}."
     if f"{_PEM_LABEL[name]}-----".encode() not in content:
-        return f'"ssl": "{name}" is {value}, which holds no {_PEM_LABEL[name]} in PEM form.'
+        return f"{tls.place(name)} is {value}, which holds no {_PEM_LABEL[name]} in PEM form."
     return None
 
 
-def _refused_ca(context: ssl.SSLContext, ca: str) -> str | None:
+def _refused_ca(context: ssl.SSLContext, tls: Tls) -> str | None:
+    ca = str(tls.ca)
     try:
         if is_pem(ca):
             context.load_verify_locations(cadata=ca)
         else:
             context.load_verify_locations(**{"capath" if os.path.isdir(ca) else "cafile": ca})
     except (ssl.SSLError, ValueError) as error:
-        place = "the PEM text" if is_pem(ca) else ca
-        return f'"ssl": "ca" is {place}, which holds no usable certificate ({_reason(error)}).'
+        text = "PEM text" if is_pem(ca) else ca
+        return f"{tls.place('ca')} is {text}, which holds no usable certificate ({_reason(error)})."
     return None
 
 

@@ -44,6 +44,7 @@ class Tls:
     """TLS of a connection; ``ca``, ``cert`` and ``key`` are file paths or PEM text.
 
     ``verify`` False trusts any certificate; ``verify_hostname`` False only one that was issued to another name.
+    ``places`` says where the three were given, for messages.
     """
 
     ca: str | None = None
@@ -51,15 +52,24 @@ class Tls:
     key: str | None = field(default=None, repr=False)
     verify: bool = True
     verify_hostname: bool = True
+    places: Mapping[str, str] = field(default=EMPTY, repr=False, compare=False)
+
+    def place(self, name: str) -> str:
+        """Where ``name`` was given, as a message names it."""
+        return self.places.get(name, f'KAFKA["ssl"]["{name}"]')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sasl:
-    """SASL credentials; ``mechanism`` is Kafka's name ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")."""
+    """SASL credentials; ``mechanism`` is Kafka's name ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER").
+
+    ``path`` says where they were given, for messages.
+    """
 
     mechanism: str
     login: str | None = None
     password: str | None = field(default=None, repr=False)
+    path: str = field(default='KAFKA["sasl"]', repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,7 @@ def test_everything_wrong_is_reported_at_once(settings: Any) -> None:
         ({"endpoints": ["h:1"], "sasl": {}}, "E009"),
         (with_consumer(config={"nope": 1}), "E010"),
         (with_consumer(config={"enable.auto.commit": True}), "E011"),
+        (with_consumer(config={5: True}), "E010"),
         (with_consumer(message_handler=f"{HERE}.WithoutHandle"), "E012"),
         (with_consumer(key_deserializer=f"{HERE}.nope"), "E013"),
         (with_consumer(database="nowhere"), "E014"),
@@ -226,7 +227,7 @@ class TestDeployment:
         assert report(settings, kafka) == []
         ((identity, message),) = report(settings, kafka, deployment=True)
         assert identity == "kafka_integration.E015"
-        assert message == '"ssl": "ca" is /nowhere/ca.pem, which can\'t be read: No such file or directory.'
+        assert message == 'KAFKA["ssl"]["ca"] is /nowhere/ca.pem, which can\'t be read: No such file or directory.'
 
     def test_a_connection_that_trusts_anyone_is_a_warning(self, settings: Any) -> None:
         found = report(settings, {"endpoints": ["h:1"], "ssl": {"verify": False}}, deployment=True)
@@ -252,7 +253,7 @@ def test_manage_py_check_fails_and_names_the_path(settings: Any) -> None:
 def test_runconsumer_reads_certificates_before_it_starts_anything(settings: Any) -> None:
     settings.KAFKA = with_consumer(ssl={"ca": "/nowhere/ca.pem"})
 
-    with pytest.raises(CommandError, match=r'"ssl": "ca" is /nowhere/ca.pem, which can\'t be read'):
+    with pytest.raises(CommandError, match=r'\["audit"\]\["ssl"\]\["ca"\] is /nowhere/ca.pem, which can\'t be read'):
         call_command("runconsumer", "audit")
 
 

@@ -77,6 +77,14 @@ BAD = {
     "None": (None, 'KAFKA["endpoints"] is None'),
     "a number": (9092, 'KAFKA["endpoints"] is an int'),
     "no port": (["kafka"], 'KAFKA["endpoints"][0] is "kafka", without a port: write "kafka:9092".'),
+    "no broker but nearly one of ours": (
+        "Embedded",
+        'KAFKA["endpoints"] is "Embedded", without a port: write "Embedded:9092"; or did you mean "embedded"?',
+    ),
+    "no host": (
+        "kafka://",
+        'KAFKA["endpoints"] is "kafka://", without a host: write something like "kafka://localhost:9092".',
+    ),
     "no port in a URL": ("kafka://kafka", 'KAFKA["endpoints"] is "kafka://kafka", without a port: write "kafka:9092".'),
     "a port that is text": (["kafka:abc"], 'KAFKA["endpoints"][0] has port "abc": a port is a number from 1 to 65535.'),
     "port 0": (["kafka:0"], "has port 0"),

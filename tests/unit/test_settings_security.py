@@ -133,7 +133,10 @@ def test_oauthbearer_gets_its_token_from_an_endpoint_or_a_function(settings: Any
 
     assert problems_with(settings, sasl=sasl, config={"oauth_cb": "shop.tokens.fetch"}) == []
     assert problems_with(settings, sasl=sasl, config={"sasl.oauthbearer.token.endpoint.url": "https://x"}) == []
-    assert '"oauthbearer" needs to know where tokens come from' in problems_with(settings, sasl=sasl)[0]
+    assert (
+        'KAFKA["sasl"] with the mechanism "oauthbearer" needs to know where tokens come from'
+        in problems_with(settings, sasl=sasl)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,7 +270,7 @@ class TestFiles:
         path = tmp_path / "ca.pem"
 
         assert self.problems(ca=str(path)) == [
-            f'"ssl": "ca" is {path}, which can\'t be read: No such file or directory.'
+            f'KAFKA["ssl"]["ca"] is {path}, which can\'t be read: No such file or directory.'
         ]
 
     def test_a_file_of_something_else_is_a_problem_without_its_content(self, tmp_path: Path) -> None:
@@ -277,16 +280,33 @@ class TestFiles:
         problems = self.problems(cert=str(path), key=str(path))
 
         assert problems == [
-            f'"ssl": "cert" is {path}, which holds no CERTIFICATE in PEM form.',
-            f'"ssl": "key" is {path}, which holds no PRIVATE KEY in PEM form.',
+            f'KAFKA["ssl"]["cert"] is {path}, which holds no CERTIFICATE in PEM form.',
+            f'KAFKA["ssl"]["key"] is {path}, which holds no PRIVATE KEY in PEM form.',
         ]
 
     def test_a_broken_certificate_is_a_problem(self, tmp_path: Path) -> None:
         path = tmp_path / "ca.pem"
         path.write_text(CERTIFICATE)
 
-        assert self.problems(ca=str(path))[0].startswith(f'"ssl": "ca" is {path}, which holds no usable certificate')
-        assert self.problems(ca=CERTIFICATE)[0].startswith('"ssl": "ca" is the PEM text, which holds no usable')
+        (in_file,), (in_text,) = self.problems(ca=str(path)), self.problems(ca=CERTIFICATE)
+        assert in_file.startswith(f'KAFKA["ssl"]["ca"] is {path}, which holds no usable certificate')
+        assert in_text.startswith('KAFKA["ssl"]["ca"] is PEM text, which holds no usable certificate')
+
+    def test_the_place_is_that_of_the_level_or_the_variable_it_came_from(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in TestHeroku.ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        settings.KAFKA = {
+            "heroku_kafka_env": True,
+            "producer": {"endpoints": ["h1:9092"], "ssl": {"ca": "/nowhere/ca.pem"}},
+        }
+        found = get_settings()
+
+        (of_producer,), (of_heroku,) = read_problems(found.producer.connection), read_problems(found.connection)
+
+        assert of_producer.startswith('KAFKA["producer"]["ssl"]["ca"] is /nowhere/ca.pem')
+        assert of_heroku.startswith("The environment variable KAFKA_TRUSTED_CERT is PEM text, which holds no usable")
 
     def test_a_connection_without_tls_reads_nothing(self) -> None:
         assert read_problems(Connection(servers=("h1:9092",))) == []
