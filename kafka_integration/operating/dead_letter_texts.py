@@ -6,6 +6,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext
+
 from ..consuming.redaction import escaped
 from ..headers import load_headers
 from ..models import DeadLetter
@@ -77,14 +79,14 @@ def as_page(letter: DeadLetter) -> Iterator[str]:
 def legible(data: bytes | memoryview | None, *, keep: str = "") -> str:
     """Bytes as text without control characters (but those to ``keep``), in hexadecimal where they are not UTF-8."""
     if data is None:
-        return "(null)"
+        return gettext("(null)")
     whole = bytes(data)
     shown = whole[:SHOWN_BYTES]
     text = _decoded(shown, is_whole=len(shown) == len(whole))
-    rest = f" … ({len(whole)} bytes in all)" if len(whole) > len(shown) else ""
+    rest = " … " + gettext("(%d bytes in all)") % len(whole) if len(whole) > len(shown) else ""
     if text is None:
-        return f"{shown.hex(' ')}{rest} (hexadecimal: not UTF-8)"
-    return f"{escaped(text, keep=keep)}{rest}" if text else "(empty)"
+        return f"{shown.hex(' ')}{rest} {gettext('(hexadecimal: not UTF-8)')}"
+    return f"{escaped(text, keep=keep)}{rest}" if text else gettext("(empty)")
 
 
 def _decoded(data: bytes, *, is_whole: bool) -> str | None:

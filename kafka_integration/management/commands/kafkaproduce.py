@@ -7,8 +7,6 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from kafka_integration.errors import KafkaIntegrationError
 from kafka_integration.management.arguments import read_topic
@@ -18,13 +16,13 @@ from kafka_integration.producing.produce import produce_sync
 
 
 class Command(BaseCommand):
-    help = _("Sends a message to a topic; without a value, each line of the standard input.")
+    help = "Sends a message to a topic; without a value, each line of the standard input."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("topic", type=read_topic)
-        parser.add_argument("value", nargs="?", help=_("the message; without it, lines are read until they end"))
-        parser.add_argument("--key", help=_("decides about the partition: the same key, the same partition"))
+        parser.add_argument("value", nargs="?", help="the message; without it, lines are read until they end")
+        parser.add_argument("--key", help="decides about the partition: the same key, the same partition")
         parser.add_argument(
             "--header",
             dest="headers",
@@ -32,7 +30,7 @@ class Command(BaseCommand):
             type=read_header,
             default=[],
             metavar="NAME=VALUE",
-            help=_("a header; may be given several times"),
+            help="a header; may be given several times",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,16 +48,13 @@ class Command(BaseCommand):
 
     def _send_lines(self, topic: str, key: str | None, headers: list[tuple[str, str]]) -> None:
         if sys.stdin.isatty():
-            self.stderr.write(_("Each line is a message to %s. Ctrl-D ends.") % topic)
+            self.stderr.write(f"Each line is a message to {topic}. Ctrl-D ends.")
         count = send_lines(topic, getattr(sys.stdin, "buffer", sys.stdin), key=key, headers=headers)
-        self.stdout.write(
-            ngettext("%(count)d message sent to %(topic)s", "%(count)d messages sent to %(topic)s", count)
-            % {"count": count, "topic": topic}
-        )
+        self.stdout.write(f"{count} message{'' if count == 1 else 's'} sent to {topic}")
 
 
 def read_header(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise ArgumentTypeError(_("%s is no header: write NAME=VALUE") % text)
+        raise ArgumentTypeError(f"{text} is no header: write NAME=VALUE")
     return name, value

@@ -6,7 +6,6 @@ import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.translation import gettext as _
 
 from kafka_integration.client.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
 from kafka_integration.conf import get_settings
@@ -15,7 +14,7 @@ STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Command(BaseCommand):
-    help = _("Runs the embedded broker that consumers and producers with the endpoints “embedded” find by themselves.")
+    help = "Runs the embedded broker that consumers and producers with the endpoints “embedded” find by themselves."
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Blocked first: librdkafka's threads inherit the mask, so that only sigwait() receives them.
@@ -28,13 +27,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-        self.stdout.write(_("The embedded broker has stopped; its messages are gone."))
+        self.stdout.write("The embedded broker has stopped; its messages are gone.")
 
     def _greet(self, servers: str) -> None:
         self.stdout.write(
-            _(
-                "The embedded broker listens on {servers}. Stop it with Ctrl-C.\n"
-                "It keeps everything in memory: about the last 5 MB of each partition, and nothing once it stops."
-            ).format(servers=servers)
+            f"The embedded broker listens on {servers}. Stop it with Ctrl-C.\n"
+            "It keeps everything in memory: about the last 5 MB of each partition, and nothing once it stops."
         )
         self.stdout.flush()
