@@ -5,6 +5,7 @@ Everything here belongs to the loop's thread, and the callbacks run in it, insid
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -112,6 +113,17 @@ class ConsumerClient:
             if found is not None and isinstance(refused := self._translated(found), AccessDeniedError):
                 raise refused
         self.committed([(topic, 0) for topic in topics[:1]], timeout)
+
+    def has_topics(self, timeout: float) -> bool:
+        """Whether there is any topic of the subscription; ``BrokerError`` if that can't be told."""
+        try:
+            # All topics: a request for one would make it, where the broker creates topics on first use.
+            known = self._consumer.list_topics(timeout=timeout).topics
+        except KafkaException as error:
+            raise self._translated(error) from error
+        names = [topic for topic in self._settings.topics if not topic.startswith("^")]
+        patterns = [re.compile(topic) for topic in self._settings.topics if topic.startswith("^")]
+        return any(name in names or any(pattern.match(name) for pattern in patterns) for name in known)
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
         """The group's committed offsets; None where there is none."""

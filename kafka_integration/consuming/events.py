@@ -34,6 +34,11 @@ class Events:
         self._ask_at = 0.0
         self.resets = 0
 
+    @property
+    def were_refusals(self) -> bool:
+        """Whether the subscription was refused just now, which is not the same as being given nothing."""
+        return self._subscription.was_refused_lately
+
     def handle(self, event: Event) -> None:
         partition = None if event.coordinates is None else self._assignment.get(event.coordinates)
         if event.code == END_REACHED:

@@ -133,9 +133,9 @@ class ConsumerLoop:
                 # After the last message that was asked for, what follows was not taken: its end isn't ours.
                 if self._left != 0 or event.code != END_REACHED:
                     self._events.handle(event)
-        if self._assignment.untold_since is not None and self._membership.is_left_out(self._assignment.untold_since):
-            self._assignment.take_over([])
         self._events.look_after()
+        if self._is_left_out():
+            self._assignment.take_over([])
         self._assignment.look_at_topics(client)
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)
@@ -217,6 +217,10 @@ class ConsumerLoop:
         decoding = self._decoding
         messages = [Message(raw, decoding) for raw in raws]
         self._lanes.of(partition).put(partition, messages, payload_bytes(raws))
+
+    def _is_left_out(self) -> bool:
+        since = self._assignment.untold_since
+        return since is not None and not self._events.were_refusals and self._membership.is_left_out(since)
 
     def _is_done(self) -> bool:
         if self._stop.is_set():

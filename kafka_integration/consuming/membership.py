@@ -5,10 +5,13 @@ from __future__ import annotations
 from time import monotonic
 
 from ..client.consumer import ConsumerClient
+from ..errors import BrokerError
 
 LEFT_OUT_SECONDS = 10.0
 """Twice the heartbeat interval at which a broker asks members to give partitions away."""
 LOOK_SECONDS = 1.0
+ASK_TIMEOUT_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 5.0
 
 
 class Membership:
@@ -18,14 +21,26 @@ class Membership:
         self._client = client
         self._in_touch_since = monotonic()
         self._look_at = 0.0
+        self._ask_at = 0.0
 
     def is_left_out(self, since: float) -> bool:
         """True once the group, with a broker in reach, has had time enough to give us a partition."""
+        now = monotonic()
         if self._client.log.trouble is not None:
-            self._in_touch_since = monotonic()
-        # A classic group says so: an empty assignment.
-        is_silent = self._client.is_told_of_additions_only
-        return is_silent and monotonic() - max(since, self._in_touch_since) >= LEFT_OUT_SECONDS
+            self._in_touch_since = now
+        if now - max(since, self._in_touch_since) < LEFT_OUT_SECONDS:
+            return False
+        # A classic group says so, by an empty assignment; but without any topic a member doesn't even ask it.
+        return self._client.is_told_of_additions_only or self._has_no_topics(now)
+
+    def _has_no_topics(self, now: float) -> bool:
+        if now < self._ask_at:
+            return False
+        self._ask_at = now + ASK_AGAIN_SECONDS
+        try:
+            return not self._client.has_topics(ASK_TIMEOUT_SECONDS)
+        except BrokerError:
+            return False
 
     def has_lost_its_broker(self) -> bool:
         """True where an embedded broker was started in place of the one we joined, which is gone for good."""

@@ -43,6 +43,10 @@ class Subscription:
         self._try_at: float | None = None
         self._refused_at = 0.0
 
+    @property
+    def was_refused_lately(self) -> bool:
+        return self._refusals > 0 and monotonic() - self._refused_at <= FORGIVEN_SECONDS
+
     def refuse(self, event: Event) -> None:
         if event.error.fatal:
             raise event.error
@@ -89,7 +93,7 @@ class Subscription:
         return None if partition is None or partition.has_reached_end else partition.ledger.taken
 
     def _count(self, error: BrokerError) -> None:
-        if monotonic() - self._refused_at > FORGIVEN_SECONDS:
+        if not self.was_refused_lately:
             self._refusals = 0
         self._refusals += 1
         retries = self._settings.subscriber_retries

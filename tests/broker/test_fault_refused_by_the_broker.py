@@ -28,6 +28,7 @@ from tests.services.presence import require
 
 BOB = {"mechanism": "scram_sha_512", "login": "bob", "password": "bob-secret"}
 ALICE = {"mechanism": "plain", "login": "alice", "password": "alice-secret"}
+QUICK = {"subscriber_retries": 1, "subscriber_retry_delay_ms": 500}
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +46,11 @@ def secured_scenario(secured, scenario_on, start_kafka):
     return scenario
 
 
-def enter(scenario, cluster, listener: str, **keys):
+def enter(scenario, cluster, listener: str, *arguments: str, consumer=QUICK, **keys):
     """A worker that comes through a listener with these keys of its settings."""
     keys = {"ssl": {"ca": str(cluster.files.ca)}, "sasl": BOB, **keys}
     scenario.kafka |= {"endpoints": cluster.bootstrap_of(listener).split(","), **keys}
-    return scenario.worker(subscriber_retries=1, subscriber_retry_delay_ms=500)
+    return scenario.worker(*arguments, **consumer)
 
 
 @pytest.mark.parametrize(
@@ -88,13 +89,7 @@ def test_a_wrong_host_name(secured_scenario, secured):
 @pytest.mark.parametrize("missing", ["topic", "group"])
 def test_a_missing_acl_ends_the_process_after_its_retries(secured_scenario, secured, missing):
     scenario = secured_scenario
-    kind, name = (ResourceType.GROUP, scenario.group) if missing == "topic" else (ResourceType.TOPIC, scenario.topic)
-    granted = AclBinding(
-        kind, name, ResourcePatternType.LITERAL, "User:alice", "*", AclOperation.READ, AclPermissionType.ALLOW
-    )
-    admin = AdminClient({"bootstrap.servers": secured.bootstrap})
-    for future in admin.create_acls([granted]).values():
-        future.result(20)
+    grant_all_but(missing, scenario, secured)
 
     worker = enter(scenario, secured, "SASL_TLS", sasl=ALICE)
 
@@ -102,6 +97,29 @@ def test_a_missing_acl_ends_the_process_after_its_retries(secured_scenario, secu
     expected = "an ACL on the topic is missing" if missing == "topic" else "an ACL on the consumer group is missing"
     assert expected in worker.output()
     assert "alice-secret" not in worker.output()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_missing_acl_is_not_taken_for_nothing_left_to_do(secured_scenario, secured, protocol):
+    grant_all_but("topic", secured_scenario, secured)
+    patient = {"subscriber_retries": 3, "subscriber_retry_delay_ms": 5000, "group_protocol": protocol}
+    patient |= {"config": {}} if protocol == "consumer" else {}
+
+    worker = enter(secured_scenario, secured, "SASL_TLS", "--until-caught-up", sasl=ALICE, consumer=patient)
+
+    assert worker.wait(60) == 1
+    assert "an ACL on the topic is missing" in worker.output()
+
+
+def grant_all_but(missing: str, scenario, cluster) -> None:
+    kind, name = (ResourceType.GROUP, scenario.group) if missing == "topic" else (ResourceType.TOPIC, scenario.topic)
+    granted = AclBinding(
+        kind, name, ResourcePatternType.LITERAL, "User:alice", "*", AclOperation.READ, AclPermissionType.ALLOW
+    )
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    for future in admin.create_acls([granted]).values():
+        future.result(20)
 
 
 def assert_said_and_waited_for(worker, pattern: str, secret: str = "bob-secret") -> None:

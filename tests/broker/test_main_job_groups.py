@@ -120,6 +120,15 @@ def test_a_member_left_without_partitions_is_caught_up(jobs, kcat, create_topic,
     assert owner.terminate() == 0
 
 
+@pytest.mark.parametrize("protocol", ["range", "consumer"])
+@pytest.mark.parametrize("topic", ["nobody-made-this-topic", "^nobody-made-.*"])
+def test_until_caught_up_ends_where_there_is_no_topic_yet(jobs, topic, protocol):
+    run = jobs.run(topic, "--until-caught-up", **PROTOCOLS[protocol])
+
+    assert run.wait(40) == 0, run.tail()
+    assert "assigned nothing" in run.output()
+
+
 def test_until_caught_up_ends_with_what_was_there_at_its_start(jobs, kcat, create_topic):
     topic = create_topic(partitions=1)
     send(kcat, topic, "v", 100)
