@@ -16,7 +16,9 @@ from django.test import override_settings
 from kafka_integration.client.embedded import EmbeddedBroker
 from kafka_integration.client.producer_registry import producers
 from kafka_integration.client.reader import TopicReader
+from kafka_integration.errors import BrokerError, ProduceTimeoutError
 from kafka_integration.operating.tailing import shown
+from kafka_integration.producing.delivery import Delivery
 from kafka_integration.testing.embedding import EmbeddedKafka
 from tests.processes import start_manage
 from tests.waiting import wait_for
@@ -102,9 +104,9 @@ def test_a_value_given_empty_is_a_value(topic: str, kafka: EmbeddedKafka) -> Non
         (["kafkatail", "ü"], "letters"),
         (["kafkatail", "t", "--from", "yesterday"], "neither"),
         (["kafkatail", "t", "--from", "2026-13-01"], "no time"),
-        (["kafkatail", "t", "--max-messages", "0"], "1 or more"),
-        (["kafkatail", "t", "--max-messages", "-1"], "1 or more"),
-        (["kafkatail", "t", "--max-messages", "x"], "1 or more"),
+        (["kafkatail", "t", "--max-messages", "0"], "whole number from 1"),
+        (["kafkatail", "t", "--max-messages", "-1"], "whole number from 1"),
+        (["kafkatail", "t", "--max-messages", "x"], "whole number from 1"),
     ],
 )
 def test_wrong_arguments_are_wrong_usage(arguments: list[str], said: str) -> None:
@@ -122,6 +124,16 @@ def test_wrong_usage_exits_with_2_and_a_failure_with_1(tmp_path: Any) -> None:
     assert "Kaffe" not in refused.output()
     wrong.close()
     refused.close()
+
+
+def test_a_topic_that_is_not_there_is_not_taken_for_a_key(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(delivery: Delivery, timeout: float | None = None) -> Any:
+        raise ProduceTimeoutError("not confirmed") from BrokerError("no such topic", code="UNKNOWN_TOPIC_OR_PART")
+
+    monkeypatch.setattr(Delivery, "result", time_out)
+
+    with pytest.raises(CommandError, match="^not confirmed$"):
+        run("kafkaproduce", topic, "x")
 
 
 def test_tail_shows_what_is_there_and_stops_where_told(topic: str, kafka: EmbeddedKafka) -> None:

@@ -12,7 +12,9 @@ from kafka_integration.errors import KafkaIntegrationError
 from kafka_integration.management.arguments import read_topic
 from kafka_integration.producing.console import send_lines
 from kafka_integration.producing.outlet import default_outlet
-from kafka_integration.producing.produce import produce_sync
+from kafka_integration.producing.produce import produce
+
+TIMEOUT_SECONDS = 10.0
 
 
 class Command(BaseCommand):
@@ -36,12 +38,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         topic, value, key, headers = (options[name] for name in ("topic", "value", "key", "headers"))
         try:
-            # Here a missing key is no sign of a mistaken call.
+            # Here a missing key is no sign of a mistaken call; so it isn't produce_sync below, either.
             default_outlet().check_topic(topic, key="")
             if value is None:
                 self._send_lines(topic, key, headers)
             else:
-                sent = produce_sync(topic, value, key=key, headers=headers)
+                sent = produce(topic, value, key=key, headers=headers).result(TIMEOUT_SECONDS)
                 self.stdout.write(f"{sent.topic}[{sent.partition}]@{sent.offset}")
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
