@@ -60,7 +60,8 @@ def summarize(error: BaseException) -> str:
         return text_of(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__qualname__}{place}"
+    # A handler may have made the class for what a message says.
+    return f"{escaped(type(error).__qualname__)}{place}"
 
 
 def storable(text: str) -> str:

@@ -203,19 +203,20 @@ def test_in_the_database_the_dead_letter_and_the_offset_are_one_transaction(monk
     assert StoredOffset.objects.get(partition=0).next_offset == 1
 
 
-def test_text_that_postgresql_refuses_is_kept_from_it():
+def test_text_that_postgresql_and_terminals_refuse_is_kept_from_them(caplog):
     class Odd(Exception):  # noqa: N818 - its name is the point
         pass
 
-    Odd.__qualname__ = "Odd\0\ud800"
+    Odd.__qualname__ = "Odd\0\ud800\n"
     write("a", "b")
     scripted.script.append(lambda message: (_ for _ in ()).throw(Odd() if message.value == "a" else Reject("\0\udfff")))
 
     park()
 
     a, b = DeadLetter.objects.order_by("offset")
-    assert a.exception.endswith("Odd\\x00\\ud800")
+    assert a.exception.endswith("Odd\\x00\\ud800\n")
     assert b.reason == "\\x00\\udfff"
+    assert "Odd\\x00\\ud800\\n at " in caplog.text
 
 
 @STORAGES
