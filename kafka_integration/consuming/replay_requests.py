@@ -55,9 +55,12 @@ class ReplayRequests:
 
     def find(self, places: Iterable[Place], limit: int) -> list[ReplayRequest]:
         """The oldest requests for these partitions."""
-        here = Q()
+        partitions: dict[str, list[int]] = {}
         for topic, partition in places:
-            here |= Q(topic=topic, partition=partition)
+            partitions.setdefault(topic, []).append(partition)
+        here = Q()
+        for topic in partitions:
+            here |= Q(topic=topic, partition__in=partitions[topic])
         if not here:
             return []
         rows = self._free().filter(here).order_by("id").values_list("id", "topic", "partition")[:limit]

@@ -13,6 +13,7 @@ from kafka_integration import NO_COMMIT, BatchError, Reject, Retry, Skip
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.replay_requests import ReplayRequests
 from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.models import DeadLetter, HandledMessage
 from tests.dead_letters import make_letter
@@ -382,6 +383,15 @@ def test_more_than_a_page_is_found_without_a_pause(lane):
         count += 1
 
     assert count >= 100
+
+
+def test_requests_of_a_topic_with_more_partitions_than_an_expression_may_be_deep_are_found(lane):
+    letters = [requested(topic="gone", partition=number) for number in (0, 1100)]
+    requests = ReplayRequests(database="default", group="group", others=())
+
+    found = requests.find([("gone", number) for number in range(1101)], 10)
+
+    assert [request.id for request in found] == [letter.pk for letter in letters]
 
 
 def test_while_there_is_nothing_the_database_is_asked_once_a_second_for_all_lanes(
