@@ -178,7 +178,8 @@ class Message:
     @property
     def timestamp(self) -> datetime | None:
         """``ts`` as an aware datetime; None where absent or beyond what a datetime can hold."""
-        return None if self.ts is None else moment_of(self.ts)
+        ms = self.ts
+        return None if ms is None else moment_of(ms)
 
     def header(self, name: str) -> bytes | None:
         """The value of the last header of that name (Kafka's ``lastHeader``), None if there is none."""
