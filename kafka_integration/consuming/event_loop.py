@@ -9,6 +9,8 @@ import threading
 
 from asgiref.sync import SyncToAsync
 
+from .redaction import summarize
+
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 1.0
@@ -48,8 +50,8 @@ class LaneEventLoop:
             while not self._is_closing:
                 try:
                     self._loop.run_forever()
-                except BaseException:  # SystemExit in a task leaves run_forever too, and a lane waits for us
-                    logger.exception("a task that a handler left behind failed")
+                except BaseException as error:  # noqa: BLE001 - SystemExit in a task too, and a lane waits for us
+                    logger.error("a task that a handler left behind failed: %s", summarize(error))
             self._end_tasks()
         finally:
             self._loop.close()
