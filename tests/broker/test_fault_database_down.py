@@ -38,6 +38,32 @@ def test_restarts_and_kills_under_load(scenario_on_breakable_postgres, breakable
     assert_as_if_nothing_had_been(scenario, worker, offset_storage)
 
 
+@pytest.mark.parametrize("offset_storage", ["kafka", pytest.param("database", marks=pytest.mark.faults)])
+def test_restarts_beneath_a_handler_that_collects_failures(
+    scenario_on_breakable_postgres, breakable_postgres, offset_storage
+):
+    scenario = scenario_on_breakable_postgres
+    scenario.consumer |= {
+        "offset_storage": offset_storage,
+        "message_handler": "tests.workload.handlers.Collecting",
+        "retry": {"attempts": 1},
+    }
+    scenario.load.sent(1500)
+    worker = scenario.worker(env=SLOWLY)
+    for number in range(3):
+        scenario.wait_handled(60, count=200 + 300 * number)
+        breakable_postgres.restart("fast")
+
+    scenario.wait_handled(60)
+
+    assert worker.running
+    assert scenario.effects.dead_letters() == 0
+    scenario.assert_nothing_lost()
+    if offset_storage == "database":
+        scenario.assert_nothing_twice()
+        scenario.assert_in_order()
+
+
 @pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
 def test_a_database_that_takes_no_writes(scenario_on_breakable_postgres, breakable_postgres, offset_storage):
     scenario = scenario_on_breakable_postgres

@@ -18,9 +18,9 @@ from threading import Event
 from time import monotonic_ns
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
-from kafka_integration import Message
+from kafka_integration import BatchError, Message
 from tests.workload.models import Effect
 
 HANDLER_SECONDS = float(os.environ.get("HANDLER_SECONDS", "0"))
@@ -50,6 +50,21 @@ class Batch:
             pause(obey(message, orders))
             effects.append(effect_of(message, orders, began))
         Effect.objects.bulk_create(effects)
+
+
+class Collecting:
+    """Goes on after a failure, and says in the end what failed."""
+
+    def handle_messages(self, messages: list[Message]) -> None:
+        failures: dict[Message, Exception] = {}
+        for message in messages:
+            try:
+                with transaction.atomic():
+                    each(message)
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                failures[message] = error
+        if failures:
+            raise BatchError(failures)
 
 
 def nothing(message: Message) -> None:
