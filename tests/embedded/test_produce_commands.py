@@ -132,7 +132,7 @@ def test_a_topic_that_is_not_there_is_not_taken_for_a_key(topic: str, monkeypatc
 
     monkeypatch.setattr(Delivery, "result", time_out)
 
-    with pytest.raises(CommandError, match="^not confirmed$"):
+    with pytest.raises(CommandError, match=r"^not confirmed$"):
         run("kafkaproduce", topic, "x")
 
 
