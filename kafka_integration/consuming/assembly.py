@@ -22,7 +22,7 @@ from .failure import FailurePolicy
 from .handlers import Handler, load_handler
 from .housekeeping import Housekeeping
 from .invoking import EachMessage, Invoker, WholeBatch
-from .lane import Lane, Work
+from .lane import Lane
 from .plain_work import PlainWork
 from .replay_requests import ReplayRequests
 from .replaying import Replayer
@@ -31,6 +31,7 @@ from .retention import Retention
 from .settling import Settling
 from .stored_offsets import OffsetStore
 from .transactional_work import TransactionalWork
+from .work import Work
 
 S = TypeVar("S", bound=Settling)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db import close_old_connections, connections, reset_queries
 
 from .event_loop import LaneEventLoop
-from .lane import Remainder, Work
 from .partition import Chunk, Partition
 from .retention import Retention
+from .work import Remainder, Work
 
 
 class Housekeeping:

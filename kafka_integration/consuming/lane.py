@@ -5,38 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
 
 from ..message import Message
 from .errands import Errand, Errands
 from .garbage import Garbage
 from .partition import Chunk, Partition, State
+from .work import Remainder, Work
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Remainder:
-    """What a turn of work leaves: chunks to go back to the head, after ``delay_seconds``."""
-
-    chunks: list[Chunk] = field(default_factory=list)
-    delay_seconds: float = 0.0
-    reclaim: bool = False
-    """The partition has to be claimed again before anything of it is handled."""
-
-
-class Work(Protocol):
-    """What a lane does; all of it runs in the lane's thread."""
-
-    def handle(self, partition: Partition, chunk: Chunk) -> Remainder: ...
-
-    def idle(self) -> None:
-        """Called when the lane has had nothing to do for a moment, and between chunks at most once a second."""
-
-    def close(self) -> None:
-        """The lane's last call: give back what belongs to its thread."""
 
 
 class Lane:

@@ -8,10 +8,10 @@ from ..message import Message
 from .counts import Counts
 from .failure import RetryLater
 from .invoking import Invoker
-from .lane import Remainder
 from .outages import databases_are_back, is_setback
 from .partition import Chunk, Failure, Partition
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
+from .work import Remainder
 
 
 class PlainWork:

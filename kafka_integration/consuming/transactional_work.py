@@ -13,12 +13,12 @@ from .counts import Counts
 from .deduplication import Deduplicator
 from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
-from .lane import Remainder
 from .ledger import Ledger
 from .outages import databases_are_back, is_conflict, is_outage, is_setback
 from .partition import Chunk, Failure, Partition
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .stored_offsets import OffsetStore
+from .work import Remainder
 
 
 class _RollBack(Exception):  # noqa: N818 - carries what happened out of the transaction

@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from kafka_integration.consuming.lane import Lane, Remainder
+from kafka_integration.consuming.lane import Lane
 from kafka_integration.consuming.lanes import Lanes, TooManyStuckHandlersError
 from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.work import Remainder
 from tests.waiting import wait_for
 
 

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from kafka_integration.consuming.lane import Lane, Remainder
+from kafka_integration.consuming.lane import Lane
 from kafka_integration.consuming.lanes import MAX_ABANDONED, Lanes
 from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.work import Remainder
 from tests.waiting import wait_for
 
 

@@ -9,9 +9,10 @@ import pytest
 from django.db import OperationalError
 
 from kafka_integration.consuming.errands import Errand
-from kafka_integration.consuming.lane import Lane, Remainder
+from kafka_integration.consuming.lane import Lane
 from kafka_integration.consuming.lanes import Lanes
 from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.work import Remainder
 from kafka_integration.models import DeadLetter
 from kafka_integration.operating.dead_letters import Selection, request_replay
 from tests.unit import scripted
