@@ -111,9 +111,9 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
             ledger.commit_through(min(result.message.offset, last.offset) + 1)
             ledger.last_finished = last
         return True
-    if result is not None and (inspect.isawaitable(result) or inspect.isgenerator(result)):
-        if hasattr(result, "close"):
-            result.close()  # else Python warns, some time later, that nobody awaited it
+    # Not whatever can be awaited: a task or a delivery goes on by itself.
+    if inspect.iscoroutine(result) or inspect.isgenerator(result):
+        result.close()  # else Python warns, some time later, that nobody awaited it
         raise HandlerError(
             f"{path} returned a {type(result).__name__}, and nothing of it has run: declare the handler itself "
             f'"async def" (a decorator may hide that it is), or let it do its work before it returns'
