@@ -20,11 +20,10 @@ LOCK_TIMEOUT_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim returns: where to go on, and the epoch and the topic's id to save with."""
+    """What a claim returns: where to go on, and the epoch to save with."""
 
     next_offset: int
     epoch: int
-    topic_id: str
 
 
 class OffsetStore:
@@ -52,7 +51,7 @@ class OffsetStore:
         with transaction.atomic(using=self.database), connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            topic_id, fallback = self._identify(topic, topic_id, partition, fallback)
+            fallback = self._fallback(topic, topic_id, partition, fallback)
             cursor.execute(
                 f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
                 'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) '
@@ -60,7 +59,7 @@ class OffsetStore:
                 [self._group, topic, topic_id, partition, fallback, timezone.now()],
             )
             next_offset, epoch = cursor.fetchone()
-        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id)
+        return Claim(next_offset=next_offset, epoch=epoch)
 
     def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
@@ -96,17 +95,15 @@ class OffsetStore:
             if cursor.rowcount != 1:
                 raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
 
-    def _identify(self, topic: str, topic_id: str, partition: int, fallback: int) -> tuple[str, int]:
-        """The id to store under, and where to begin if there is no row of it."""
+    def _fallback(self, topic: str, topic_id: str, partition: int, fallback: int) -> int:
+        """Where to begin if there is no row of this id."""
         rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
-        known = list(rows.order_by("-updated_at").values_list("topic_id", flat=True))
-        if not known or topic_id in known:
-            return topic_id, fallback
-        if not topic_id:
-            # While brokers are upgraded, one may know ids and the next one not.
-            return known[0], fallback
-        if known == [""]:
+        known = set(rows.values_list("topic_id", flat=True))
+        if not topic_id or not known or topic_id in known:
+            return fallback
+        if known == {""}:
+            # Stored while the brokers had no ids: the topic is the same.
             rows.update(topic_id=topic_id)
-            return topic_id, fallback
+            return fallback
         # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
-        return topic_id, 0
+        return 0

@@ -186,7 +186,6 @@ def _store(settings: ConsumerSettings, place: Partition, offset: int | None) -> 
         return None
     store = OffsetStore(database=settings.database, group=settings.consumer_group)
     claim = store.claim(topic=place.topic, topic_id="", partition=place.number, fallback=offset or 0)
-    place.identify(claim.topic_id)
     place.epoch = claim.epoch
     if offset is None:
         place.start = claim.next_offset

@@ -112,7 +112,7 @@ def test_offsets_in_the_database_count_instead_of_kafkas(read, settings):
     write("x", partition=1)
     memory_broker().commit("group", TOPIC, 0, 1)
     memory_broker().commit("group", TOPIC, 1, 1)
-    StoredOffset.objects.create(group="group", topic=TOPIC, partition=0, next_offset=3)
+    StoredOffset.objects.create(group="group", topic=TOPIC, topic_id="memory", partition=0, next_offset=3)
     StoredOffset.objects.create(group="group", topic=TOPIC, topic_id="deleted", partition=0, next_offset=99)
     StoredOffset.objects.create(group="other", topic=TOPIC, partition=1, next_offset=0)
 
