@@ -4,6 +4,9 @@ import json
 
 import environ
 
+from tests.faults.clock import shift_clock
+
+shift_clock()
 env = environ.Env()
 
 SECRET_KEY = "of no use to anyone"

@@ -4,10 +4,14 @@ import json
 
 import environ
 
+from tests.faults.clock import shift_clock
+
+shift_clock()
 env = environ.Env()
 
 SECRET_KEY = "of no use to anyone"
 USE_TZ = True
+TIME_ZONE = "UTC"
 INSTALLED_APPS = ["kafka_integration", "tests.workload"]
 DATABASES = {
     "default": {
