@@ -6,7 +6,7 @@ Nothing here speaks to Kafka: ``runrelay`` does, after the commit.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ from ..models import OutboxMessage
 from ..serialization import serialize_key, serialize_value
 from .attendance import note_published
 from .calls import check_partition, check_size, check_topic, read_timestamp
+from .dialect import dialect_of
 from .notifications import notify_on_commit
 
 logger = logging.getLogger("kafka_integration.producing")
@@ -45,7 +46,8 @@ def publish(
 
     ``using`` names the database whose transaction that is; outside of one the message is its own. It carries
     CloudEvents headers, of which ``ce_id`` lets a consumer recognise a repeat; headers of the same names in
-    ``headers`` win. Raises InvalidMessageError for what Kafka could not take.
+    ``headers`` win. Raises InvalidMessageError for what Kafka could not take, and Django's NotSupportedError for a
+    database that is neither PostgreSQL nor SQLite.
     """
     alias = using or router.db_for_write(OutboxMessage)
     if using is None:
@@ -53,8 +55,7 @@ def publish(
     message = build_message(
         topic, value, key=key, headers=headers, partition=partition, timestamp=timestamp, event_type=str(topic)
     )
-    message.save(using=alias, force_insert=True)
-    announce(alias)
+    write([message], alias)
     return _event_id(message)
 
 
@@ -86,6 +87,16 @@ def build_message(
         partition=partition,
         timestamp_ms=None if timestamp is None else read_timestamp(topic, timestamp),
     )
+
+
+def write(messages: Sequence[OutboxMessage], alias: str) -> None:
+    """Put rows into a database's outbox; refuses a database that no relay could take them from."""
+    dialect_of(alias)
+    if len(messages) == 1:
+        messages[0].save(using=alias, force_insert=True)
+    else:
+        OutboxMessage.objects.using(alias).bulk_create(messages)
+    announce(alias)
 
 
 def announce(alias: str) -> None:

@@ -16,7 +16,7 @@ from ..errors import InvalidMessageError
 from ..models import OutboxMessage
 from .fresh_rows import is_complete, load_missing, source_of
 from .publications import ATTRIBUTE, EVENTS, Publication, declare, hand_on, is_abstract, publications_of
-from .publish import announce, build_message
+from .publish import build_message, write
 
 M = TypeVar("M", bound=Model)
 
@@ -62,8 +62,7 @@ def publish_instances(instances: Iterable[Model], event: str = "updated", *, usi
                 if alias not in entered:
                     entered.add(alias)
                     transactions.enter_context(transaction.atomic(using=alias, savepoint=False))
-                OutboxMessage.objects.using(alias).bulk_create(messages)
-                announce(alias)
+                write(messages, alias)
                 count += len(messages)
     return count
 
@@ -159,8 +158,7 @@ def _save_atomically(model: type[Model]) -> None:
 
 
 def _write(publication: Publication, source: Model, event: str, using: str) -> None:
-    _message(publication, source, event).save(using=using, force_insert=True)
-    announce(using)
+    write([_message(publication, source, event)], using)
 
 
 def _message(publication: Publication, source: Model, event: str) -> OutboxMessage:

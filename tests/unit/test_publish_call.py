@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import NotSupportedError, connection, transaction
 
 from kafka_integration import InvalidMessageError, publish
 from kafka_integration.headers import load_headers
@@ -140,6 +140,15 @@ def test_the_configured_serializers_write_it(settings: Any) -> None:
     publish("orders", "text")
 
     assert bytes(only_row().value) == b'"text"'
+
+
+def test_a_database_that_no_relay_reads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "vendor", "mysql")
+
+    with pytest.raises(NotSupportedError, match="is mysql: the outbox is relayed from PostgreSQL and SQLite"):
+        publish("orders", "1")
+
+    assert not OutboxMessage.objects.exists()
 
 
 def test_a_row_goes_with_its_savepoint() -> None:
