@@ -216,7 +216,14 @@ class Courier:
 
     def _send(self, row: OutboxRow, pipeline: Pipeline) -> None:
         partition = self._destinations.partition_for(row, pipeline)
-        pipeline.send(row.id, row.topic, row.value, row.key, row.headers, partition, row.timestamp_ms or 0)
+        try:
+            headers = row.load_headers()
+            pipeline.send(row.id, row.topic, row.value, row.key, headers, partition, row.timestamp_ms or 0)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # Others may write to the table. What can't ever be sent must not end the relay, and with it every key.
+            raise InvalidMessageError(
+                f"topic {row.topic}: the row is none that publish() writes ({type(error).__name__}). Discard it."
+            ) from error
 
     def _interrupt(self, pipeline: Pipeline, error: BrokerError) -> None:
         if error.retriable:

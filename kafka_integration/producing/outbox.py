@@ -22,13 +22,15 @@ class OutboxRow(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    dumped_headers: Any
+    """As the driver gave them: perhaps as text, and perhaps none that ``publish`` wrote."""
     partition: int | None
     timestamp_ms: int | None
 
-    @property
-    def size(self) -> int:
-        return len(self.key or b"") + len(self.value or b"")
+    def load_headers(self) -> Headers:
+        """Its headers; raises some error or other for what ``publish`` did not write."""
+        dumped = self.dumped_headers
+        return load_headers(_read_json(dumped)[0] if isinstance(dumped, str) else dumped)
 
 
 class Outbox:
@@ -85,11 +87,10 @@ class Outbox:
 def _row(
     row_id: int, topic: str, key: Any, value: Any, headers: Any, partition: int | None, timestamp_ms: int | None
 ) -> OutboxRow:
-    # A driver may hand out a memoryview, or JSON that it has already read.
+    # A driver may hand out a memoryview.
     key = key if key is None or type(key) is bytes else bytes(key)
     value = value if value is None or type(value) is bytes else bytes(value)
-    dumped = _read_json(headers)[0] if isinstance(headers, str) else headers
-    return OutboxRow(row_id, topic, key, value, load_headers(dumped), partition, timestamp_ms)
+    return OutboxRow(row_id, topic, key, value, headers, partition, timestamp_ms)
 
 
 # json.loads looks for white space around, which neither database leaves there.

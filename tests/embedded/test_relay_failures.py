@@ -53,6 +53,22 @@ def test_a_refused_message_says_when_and_why(embedded_broker: EmbeddedBroker, se
     assert "x" * 20 not in row.refusal
 
 
+@pytest.mark.parametrize("headers", [{"ce_id": "x"}, [["name"]], [["name", {"hex": "00"}]], "text", 5])
+def test_a_row_that_publish_did_not_write_is_refused_and_stops_no_other(
+    embedded_broker: EmbeddedBroker, headers: Any
+) -> None:
+    topic = new_topic()
+    OutboxMessage.objects.create(topic=topic, key=b"a", value=b"1", headers=headers)
+    publish(topic, "2", key="a")
+    publish(topic, "3", key="b")
+
+    relay_all_but_held(Relay("default", get_settings()), 2)
+
+    assert outbox() == [(topic, b"1"), (topic, b"2")]
+    assert values(read_topic(embedded_broker.servers, topic, 1)) == [b"3"]
+    assert "publish()" in OutboxMessage.objects.get(value=b"1").refusal
+
+
 def test_messages_without_a_key_are_no_lane(embedded_broker: EmbeddedBroker, settings: Any) -> None:
     topic = new_topic()
     publish(topic, "x" * 2000)
