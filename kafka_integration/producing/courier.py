@@ -152,12 +152,12 @@ class Courier:
         room = self._page_size * PAGES_IN_FLIGHT - len(pipeline)
         if room < self._page_size or pipeline.in_flight_bytes >= MAX_BYTES_IN_FLIGHT:
             return False
-        rows = self._look(pipeline)
+        rows = self._look(pipeline, room)
         self._send_in_order(rows, pipeline)
         return bool(rows)
 
     def _send_carefully(self, pipeline: Pipeline, until: int) -> bool:
-        rows = self._look(pipeline)
+        rows = self._look(pipeline, self._page_size)
         if not rows or rows[0].id > until:
             self._careful_until = None
             self._pipeline = None
@@ -177,12 +177,15 @@ class Courier:
             self._judge(pipeline.take_failures())
         return True
 
-    def _look(self, pipeline: Pipeline) -> list[OutboxRow]:
-        # A topic that takes nothing (no leader, too few replicas) must not fill the pipeline for all.
+    def _look(self, pipeline: Pipeline, room: int) -> list[OutboxRow]:
+        # A topic that takes nothing (no leader, too few replicas) must not fill the pipeline for all: it gets no more
+        # from half of it on, and leaves a page's room. Up to there a look takes what it can: past many held rows it is
+        # dear, for one page as for three.
         share = self._page_size * PAGES_IN_FLIGHT // 2
         crowded = {topic for topic, count in pipeline.in_flight_per_topic.items() if count >= share}
+        most = max((count for count in pipeline.in_flight_per_topic.values() if count < share), default=0)
         rows = self._outbox.read(
-            self._page_size,
+            min(room, self._page_size * (PAGES_IN_FLIGHT - 1) - most),
             max_bytes=MAX_PAGE_BYTES,
             without_ids=pipeline.unfinished_ids,
             without_topics=self._destinations.waiting() | crowded,

@@ -1,4 +1,4 @@
-"""Which databases ``runrelay`` relays, and how it ends."""
+"""Which databases ``runrelay`` relays, how much it takes at a time, and how it ends."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from kafka_integration import publish
 from kafka_integration.conf import get_settings
+from kafka_integration.models import OutboxMessage
 from kafka_integration.operating import relays
 from kafka_integration.producing.databases import find_outboxes
+from kafka_integration.producing.relay import Relay
 
 
 class NoOutbox:
@@ -90,6 +93,21 @@ def test_a_router_keeps_a_database_out(databases: dict[str, Any], settings: Any)
     settings.DATABASE_ROUTERS = [NoOutbox("other")]
 
     assert find_outboxes(get_settings()) == ["default"]
+
+
+@pytest.mark.django_db
+def test_one_look_takes_three_pages_and_leaves_room_for_other_topics(settings: Any) -> None:
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"batch_size": 10}}
+    for number in range(45):
+        publish("t", number, key="k")
+    relay = Relay("default", get_settings())
+
+    relay.turn()
+    relay.turn()
+    left = OutboxMessage.objects.count()
+    relay.finish()
+
+    assert left == 15
 
 
 def test_runrelay_says_so_where_nothing_can_be_relayed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
