@@ -21,7 +21,7 @@ from ..headers import Headers
 from .failures import translate
 from .logs import ClientLog
 from .partition_counts import PartitionCounts
-from .properties import producer_properties
+from .properties import Properties, producer_properties
 
 if TYPE_CHECKING:
     from .memory import MemoryProducer
@@ -240,10 +240,10 @@ def open_producer(
     if settings.connection.transport == "memory":
         from .memory import MemoryProducer, memory_broker
 
-        properties = {**settings.connection.config, **overrides}
+        properties = Properties({**settings.connection.config, **overrides})
         raw = ImmediateProducer(MemoryProducer(memory_broker(), properties))
         return Producer(raw, log=ClientLog(name, properties), name=name, polls=False)
-    properties = {**producer_properties(settings), **overrides}
+    properties = Properties({**producer_properties(settings), **overrides})
     log = ClientLog(name, properties)
     try:
         client = confluent_kafka.Producer({**properties, **log.options()})

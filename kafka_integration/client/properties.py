@@ -32,47 +32,60 @@ COMMON = {
 }
 
 
-def consumer_properties(consumer: ConsumerSettings) -> dict[str, Any]:
+class Properties(dict[str, Any]):
+    """Properties of a client, whose repr has their names only: debug pages and error trackers show local variables."""
+
+    def __repr__(self) -> str:
+        return f"<Properties {', '.join(sorted(self))}>"
+
+
+def consumer_properties(consumer: ConsumerSettings) -> Properties:
     """Return the properties of the librdkafka consumer that runs ``consumer``."""
     embedded = consumer.connection.transport == "embedded"
-    properties: dict[str, Any] = {
-        **_connection_properties(consumer.connection),
-        "client.id": consumer.name,
-        "group.id": consumer.consumer_group,
-        "group.protocol": consumer.group_protocol,
-        "auto.offset.reset": RESET_POLICIES[consumer.offset_reset_policy],
-        "isolation.level": "read_committed",
-        "fetch.queue.backoff.ms": 10,
-        "queued.min.messages": consumer.prefetch_count or DEFAULT_QUEUED_MESSAGES,
-        "queued.max.messages.kbytes": _kbytes(consumer.prefetch_bytes) or DEFAULT_QUEUED_KBYTES,
-        "allow.auto.create.topics": embedded or consumer.allow_topic_auto_creation,
-        # The mock cluster answers a fetch that finds nothing when its time is over, not when something arrives.
-        **({"fetch.wait.max.ms": EMBEDDED_FETCH_WAIT_MS} if embedded else {}),
-        **_fetch_properties(consumer),
-    }
+    properties = Properties(
+        {
+            **_connection_properties(consumer.connection),
+            "client.id": consumer.name,
+            "group.id": consumer.consumer_group,
+            "group.protocol": consumer.group_protocol,
+            "auto.offset.reset": RESET_POLICIES[consumer.offset_reset_policy],
+            "isolation.level": "read_committed",
+            "fetch.queue.backoff.ms": 10,
+            "queued.min.messages": consumer.prefetch_count or DEFAULT_QUEUED_MESSAGES,
+            "queued.max.messages.kbytes": _kbytes(consumer.prefetch_bytes) or DEFAULT_QUEUED_KBYTES,
+            "allow.auto.create.topics": embedded or consumer.allow_topic_auto_creation,
+            # The mock cluster answers a fetch that finds nothing when its time is over, not when something arrives.
+            **({"fetch.wait.max.ms": EMBEDDED_FETCH_WAIT_MS} if embedded else {}),
+            **_fetch_properties(consumer),
+        }
+    )
     properties = _overridden(properties, _config(consumer.connection, without=property_names.PRODUCER))
     if embedded:
         # The mock cluster's classic groups never let a second member in.
         properties["group.protocol"] = "consumer"
-        properties = {name: properties[name] for name in properties if name not in CLASSIC_GROUP_PROPERTIES}
+        for name in CLASSIC_GROUP_PROPERTIES:
+            properties.pop(name, None)
     # The ledger decides what is committed: these stay as they are, whatever "config" says.
-    return {**properties, "enable.auto.commit": False, "enable.auto.offset.store": False, "enable.partition.eof": True}
+    ours = {"enable.auto.commit": False, "enable.auto.offset.store": False, "enable.partition.eof": True}
+    return Properties({**properties, **ours})
 
 
-def producer_properties(producer: ProducerSettings) -> dict[str, Any]:
+def producer_properties(producer: ProducerSettings) -> Properties:
     """Return the properties of the librdkafka producer."""
     embedded = producer.connection.transport == "embedded"
     config = _config(producer.connection, without=property_names.CONSUMER)
-    properties: dict[str, Any] = {
-        **_connection_properties(producer.connection),
-        "acks": producer.required_acks,
-        "compression.type": producer.compression,
-        "linger.ms": producer.linger_ms,
-        "max.in.flight.requests.per.connection": REQUESTS_IN_FLIGHT,
-        # For md5 and a function of the project the producer gives the partition itself.
-        "partitioner": "random" if producer.partition_strategy == "random" else "murmur2_random",
-        "allow.auto.create.topics": embedded or producer.allow_topic_auto_creation,
-    }
+    properties = Properties(
+        {
+            **_connection_properties(producer.connection),
+            "acks": producer.required_acks,
+            "compression.type": producer.compression,
+            "linger.ms": producer.linger_ms,
+            "max.in.flight.requests.per.connection": REQUESTS_IN_FLIGHT,
+            # For md5 and a function of the project the producer gives the partition itself.
+            "partitioner": "random" if producer.partition_strategy == "random" else "murmur2_random",
+            "allow.auto.create.topics": embedded or producer.allow_topic_auto_creation,
+        }
+    )
     if producer.client_name:
         properties["client.id"] = producer.client_name
     if producer.max_retries is not None:
@@ -89,14 +102,14 @@ def producer_properties(producer: ProducerSettings) -> dict[str, Any]:
     return properties
 
 
-def admin_properties(connection: Connection) -> dict[str, Any]:
+def admin_properties(connection: Connection) -> Properties:
     """Return the properties of an admin client."""
     config = _config(connection, without=property_names.CONSUMER | property_names.PRODUCER)
     return _overridden(_connection_properties(connection), config)
 
 
-def _connection_properties(connection: Connection) -> dict[str, Any]:
-    properties: dict[str, Any] = {"bootstrap.servers": _servers(connection), **COMMON}
+def _connection_properties(connection: Connection) -> Properties:
+    properties = Properties({"bootstrap.servers": _servers(connection), **COMMON})
     if connection.tls is not None:
         properties.update(_tls_properties(connection.tls))
     if connection.sasl is not None:
@@ -158,20 +171,20 @@ def _kbytes(size: int | None) -> int | None:
     return None if size is None else -(-size // 1024)
 
 
-def _config(connection: Connection, *, without: frozenset[str]) -> dict[str, Any]:
+def _config(connection: Connection, *, without: frozenset[str]) -> Properties:
     """Return the raw properties that suit the client: those at the top are for all of them."""
-    config = {name: value for name, value in connection.config.items() if name not in without}
+    config = Properties({name: value for name, value in connection.config.items() if name not in without})
     callback = config.get("oauth_cb")
     if isinstance(callback, str):
         config["oauth_cb"] = import_string(callback)
     return config
 
 
-def _overridden(properties: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def _overridden(properties: dict[str, Any], config: dict[str, Any]) -> Properties:
     """Return ``config`` over ``properties``, where a property and its alias are one."""
     given = {property_names.ALIASES.get(name, name): value for name, value in config.items()}
     kept = {name: value for name, value in properties.items() if property_names.ALIASES.get(name, name) not in given}
-    return {**kept, **config}
+    return Properties({**kept, **config})
 
 
 def _can_be_idempotent(properties: dict[str, Any]) -> bool:

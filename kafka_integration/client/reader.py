@@ -12,7 +12,7 @@ from ..conf.values import Connection
 from .failures import is_retriable, translate
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
-from .properties import admin_properties
+from .properties import Properties, admin_properties
 
 Start = Literal["earliest", "latest"] | datetime
 
@@ -75,7 +75,7 @@ class TopicReader:
         if connection.transport == "memory":
             self._log = ClientLog("kafkatail", properties)
             return MemoryConsumer(memory_broker(), properties)
-        properties = {**admin_properties(connection), **properties}
+        properties = Properties({**admin_properties(connection), **properties})
         self._log = ClientLog("kafkatail", properties)
         try:
             return Consumer({**properties, **self._log.options()})

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException, Producer
+from django.test import RequestFactory
+from django.views.debug import technical_500_response
 
 from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
 from kafka_integration.client.property_problems import consumer_problem, producer_problem, property_problem
+from kafka_integration.client.reader import TopicReader
 from kafka_integration.conf import get_settings
-from kafka_integration.errors import ConfigurationError
+from kafka_integration.errors import BrokerError, ConfigurationError
+from kafka_integration.producing.produce import produce_sync
 from tests.services.certificates import CertificateAuthority
 from tests.unit.kafka_settings import CONSUMER, read_consumer, read_producer
 
@@ -345,3 +350,29 @@ print(len(os.listdir("/proc/self/task")))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def produce_one() -> None:
+    produce_sync("t", "v", timeout=1)
+
+
+def read_one() -> None:
+    TopicReader(get_settings().connection, "t", "earliest")
+
+
+@pytest.mark.parametrize("use", [produce_one, read_one])
+def test_a_debug_page_shows_no_secrets(use: Callable[[], None], settings: Any, rf: RequestFactory) -> None:
+    settings.KAFKA = {
+        "endpoints": ["127.0.0.1:1"],
+        "ssl": {"ca": "/nowhere/ca.pem"},
+        "sasl": {"mechanism": "plain", "login": "ann", "password": SECRET},
+        "config": {"ssl.key.password": SECRET},
+    }
+
+    with pytest.raises(BrokerError) as raised:
+        use()
+
+    page = technical_500_response(rf.get("/"), raised.type, raised.value, raised.value.__traceback__)
+    shown = page.content.decode()
+    assert "&lt;Properties" in shown
+    assert SECRET not in shown
