@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -13,8 +14,13 @@ from ..conf.values import ConsumerSettings
 from ..consuming.handlers import load_handler
 from ..errors import HandlerError
 
+ONE_ARGUMENT = ("data",)
 CONSUMER_FUNCTIONS = ("key_deserializer", "value_deserializer")
-PRODUCER_FUNCTIONS = ("partition_strategy", "key_serializer", "value_serializer")
+PRODUCER_FUNCTIONS = {
+    "partition_strategy": ("topic", "partitions", "key", "value"),
+    "key_serializer": ONE_ARGUMENT,
+    "value_serializer": ONE_ARGUMENT,
+}
 
 
 def find_import_problems(found: Examined) -> list[Problem]:
@@ -30,9 +36,10 @@ def find_import_problems(found: Examined) -> list[Problem]:
             problems += _function_problems(getattr(consumer, key), section.path_of(key))
         for path in consumer.failure_rules:
             problems += _exception_problems(path, f'{section.path_of("failure_rules")}["{path}"]')
-    for key in PRODUCER_FUNCTIONS:
+    for key, arguments in PRODUCER_FUNCTIONS.items():
         if found.producer is not None:
-            problems += _function_problems(getattr(found.settings.producer, key), found.producer.path_of(key))
+            path = found.producer.path_of(key)
+            problems += _function_problems(getattr(found.settings.producer, key), path, arguments)
     for raw in found.raw_properties:
         if raw.name == "oauth_cb" and not callable(raw.value):
             problems += _function_problems(raw.value, raw.path)
@@ -56,15 +63,30 @@ def _handler_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem
         )
 
 
-def _function_problems(name: Any, path: str) -> Iterator[Problem]:
+def _function_problems(name: Any, path: str, arguments: Sequence[str] = ONE_ARGUMENT) -> Iterator[Problem]:
     """Yield why ``name``, where it is a dotted path, leads to no function."""
     if not isinstance(name, str) or "." not in name:
         return
     function, reason = _import(name)
     if reason is None and not callable(function):
         reason = f"it is {type(function).__name__}, no function"
+    if reason is None and not _takes(function, arguments):
+        count = f"{len(arguments)} argument{'' if len(arguments) == 1 else 's'}"
+        reason = f"it can't be called with {count} ({', '.join(arguments)})"
     if reason is not None:
         yield Problem(kind=Kind.IMPORT, text=f'{path} is "{name}": {reason}; give the path of a function.')
+
+
+def _takes(function: Callable[..., Any], arguments: Sequence[str]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True  # a builtin says nothing of its arguments
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _exception_problems(name: str, path: str) -> Iterator[Problem]:
