@@ -5,7 +5,10 @@ The whole transaction is run again, on a budget of its own: no attempt is used, 
 
 from __future__ import annotations
 
+import psycopg
 import pytest
+
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("transaction", ["message", "batch"])
@@ -19,6 +22,9 @@ def test_handlers_that_deadlock_are_run_again(new_scenario, transaction):
     worker = scenario.worker()
 
     scenario.wait_handled()
+    # PostgreSQL counts a session's deadlocks at its end, if not before.
+    assert worker.terminate() == 0
+    wait_for(lambda: deadlocks_in(scenario.database_url), 10, "a deadlock: the transactions never met")
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
     scenario.assert_in_order()
@@ -40,3 +46,10 @@ def test_a_transaction_that_cannot_be_serialized_is_run_again(new_scenario, tmp_
     scenario.assert_nothing_twice()
     scenario.assert_in_order()
     assert {effect.attempt for effect in scenario.effects.read()} == {1}
+
+
+def deadlocks_in(database_url: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -33,7 +33,9 @@ def test_with_offsets_in_the_database_each_record_takes_effect_once(scenario, ha
     assert not commits.too_high
 
 
-def test_with_offsets_in_kafka_no_record_is_lost_and_only_uncommitted_ones_are_repeated(scenario):
+@pytest.mark.parametrize("handler", ["each", pytest.param("Batch", marks=pytest.mark.faults)])
+def test_with_offsets_in_kafka_no_record_is_lost_and_only_uncommitted_ones_are_repeated(scenario, handler):
+    scenario.consumer |= {"message_handler": f"tests.workload.handlers.{handler}", "batch_size": 100}
     scenario.load.sent(RECORDS)
     with scenario.watch_commits() as commits:
         first = scenario.worker(env=SLOWLY)
@@ -49,4 +51,5 @@ def test_with_offsets_in_kafka_no_record_is_lost_and_only_uncommitted_ones_are_r
     scenario.assert_nothing_lost()
     scenario.assert_in_order()
     assert scenario.repeated() <= uncommitted
+    assert commits.samples
     assert not commits.too_high

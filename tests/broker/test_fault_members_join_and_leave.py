@@ -14,6 +14,7 @@ import pytest
 
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.faults.watching import elapse
+from tests.waiting import wait_for
 
 SLOWLY = {"HANDLER_SECONDS": "0.005"}
 
@@ -42,17 +43,22 @@ def test_a_member_that_joins_in_mid_batch_takes_its_share(scenario, protocol):
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_with_offsets_in_kafka_a_handover_between_healthy_members_repeats_nothing(scenario, protocol):
     scenario.consumer |= consumer_of(protocol)
-    scenario.load.sent(1000)
-    first = scenario.worker(env=SLOWLY)
-    scenario.wait_handled(count=100)
+    with scenario.watch_commits() as commits:
+        with scenario.load.flowing(100):
+            first = scenario.worker(env=SLOWLY)
+            scenario.wait_handled(count=100)
 
-    second = scenario.worker(env=SLOWLY)
-    second.wait_for_output(f"assigned {scenario.topic}", 40)
-    scenario.wait_handled()
+            second = scenario.worker(env=SLOWLY)
+            second.wait_for_output(f"assigned {scenario.topic}", 40)
+            first.wait_for_output("revoked", 20)
+            wait_for(lambda: second.pid in {effect.worker for effect in scenario.effects.read()}, 20, second.tail)
+        scenario.wait_handled()
 
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
     scenario.assert_in_order()
+    scenario.assert_no_key_in_two_places()
+    assert not commits.too_high
     assert first.terminate() == 0
     assert second.terminate() == 0
 
@@ -79,6 +85,7 @@ def test_members_that_come_and_go_every_two_seconds_lose_nothing(scenario, proto
 
     scenario.assert_nothing_lost()
     scenario.assert_in_order()
+    assert len({effect.worker for effect in scenario.effects.read()}) > 5
     assert commits.samples > 20
     assert not commits.too_high
     if offset_storage == "database":
