@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 
 from ..client.producer_registry import producers
 from ..client.property_names import ALIASES
 from ..conf import get_settings
 from ..conf.values import Connection, ConsumerSettings, FrozenMapping, ProducerSettings
+from ..errors import ProduceTimeoutError
 from ..headers import Headers
 from ..message import Message
 from ..producing.outlet import Outlet
@@ -21,6 +23,7 @@ from .partition import Partition
 from .redaction import describe
 
 TIMEOUT_SECONDS = 5.0
+STOP_IS_SEEN_SECONDS = 0.2
 LARGEST_MESSAGE_BYTES = 1_000_000_000
 ID_NAMESPACE = uuid.UUID("6b1ff4a5-6a2c-4c5e-9a34-0d7c5e6f2a11")
 
@@ -35,14 +38,18 @@ class DeadLetterTopic:
         self._topic = topic
 
     def produce(self, partition: Partition, message: Message, error: Exception) -> None:
-        """Returns once the copy is acknowledged; raises ``ProduceError`` otherwise."""
+        """Returns once the copy is acknowledged; raises ``ProduceError`` otherwise, soon if the partition has to go."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         settings = _producer_settings(self._consumer)
         headers = [*message.headers, *self._headers(partition, message, error)]
         delivery = Outlet(settings, producers.get(settings)).send(
             self._topic, message.value_bytes, message.key_bytes, headers, None, None, TIMEOUT_SECONDS
         )
-        delivery.result(max(0.0, deadline - time.monotonic()))
+        # The next owner of the partition writes it too: nobody waits for this one.
+        while not (delivery.done() or partition.stopping) and time.monotonic() < deadline:
+            with suppress(ProduceTimeoutError):
+                delivery.result(STOP_IS_SEEN_SECONDS)
+        delivery.result(0)
 
     def _headers(self, partition: Partition, message: Message, error: Exception) -> Headers:
         """Where the message came from and why it is here. Last, so that they win over forged ones of the same name."""

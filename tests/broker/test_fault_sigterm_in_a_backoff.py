@@ -7,6 +7,7 @@ worker gets it.
 from __future__ import annotations
 
 import signal
+import uuid
 from time import monotonic
 
 import psycopg
@@ -49,10 +50,33 @@ def test_a_dead_letter_that_cannot_be_written_holds_the_offset(new_scenario, off
     assert scenario.effects.dead_letters() == 1
 
 
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+def test_a_copy_that_its_topic_does_not_take_holds_the_offset(new_scenario, create_topic, kcat, offset_storage):
+    scenario = new_scenario(partitions=1)
+    copies = f"copies-{uuid.uuid4().hex[:8]}"
+    scenario.consumer |= {"offset_storage": offset_storage, "retry": {"attempts": 1}, "dead_letter_topic": copies}
+    worker = scenario.ready_worker()
+    scenario.load.sent(1, fail=100)
+    scenario.load.sent(3)
+    worker.wait_for_output("can't be written as a dead letter", 40)
+
+    # Five of them are the producer's own, which at the exit of a process tries to send what is queued.
+    assert stops_within(worker, seconds=8)
+
+    assert scenario.committed.read().get(0, 0) == 0
+    assert scenario.effects.count() == scenario.effects.dead_letters() == 0
+    create_topic(copies, partitions=1)
+    scenario.worker()
+    scenario.wait_committed()
+    assert scenario.effects.dead_letters() == 1
+    assert scenario.effects.count() == 3
+    assert [record.partition for record in kcat.consume(copies)] == [0]
+
+
 def stops_within(worker, seconds: float) -> bool:
     asked_at = monotonic()
     worker.signal(signal.SIGTERM)
-    return worker.wait(timeout=10) == 0 and monotonic() - asked_at < seconds
+    return worker.wait(timeout=20) == 0 and monotonic() - asked_at < seconds
 
 
 def rename(scenario, table: str, name: str) -> None:

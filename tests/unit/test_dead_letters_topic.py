@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from time import monotonic
+from types import SimpleNamespace
+
 import pytest
+from confluent_kafka import Message as RawMessage
 from django.test import override_settings
 
-from kafka_integration import Reject
+from kafka_integration import Message, Reject
 from kafka_integration.client.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import dead_letter_topic
 from kafka_integration.consuming.dead_letter_topic import DeadLetterTopic, _producer_settings
 from kafka_integration.consuming.dead_letters import DeadLetters
+from kafka_integration.consuming.partition import Partition
 from kafka_integration.errors import ProduceTimeoutError
+from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, consumer_settings, write
@@ -54,6 +60,26 @@ def test_a_copy_has_key_value_and_headers_and_says_where_it_is_from(storage):
         "kafka_integration_attempts": b"1",
     }
     assert len(identity) == 36
+
+
+def test_a_partition_that_has_to_go_does_not_wait_for_a_copy_that_nobody_acknowledges(monkeypatch):
+    def never(timeout):
+        raise ProduceTimeoutError("no answer")
+
+    pending = SimpleNamespace(done=lambda: False, result=never)
+    monkeypatch.setattr(dead_letter_topic.Outlet, "send", lambda *arguments: pending)
+    raw = RawMessage(topic="events", partition=0, offset=0, key=None, value=b"a", headers=None, timestamp=(1, 5))
+    message = Message(raw, Decoding(key=bytes.decode, value=bytes.decode))
+
+    with override_settings(KAFKA=consumer_settings(dead_letter_topic="events.dead")):
+        topic = DeadLetterTopic(get_settings().consumers["c"], "events.dead")
+        partition = Partition("events", 0)
+        partition.stopping = True
+        began_at = monotonic()
+        with pytest.raises(ProduceTimeoutError):
+            topic.produce(partition, message, ValueError())
+
+    assert monotonic() - began_at < dead_letter_topic.TIMEOUT_SECONDS / 2
 
 
 def test_a_tombstone_without_a_key_stays_one():
