@@ -220,3 +220,33 @@ def test_of_what_was_lost_nothing_is_committed(monkeypatch):
         wait_for(lambda: values() == ["a", "b"] and len(loop._assignment) == 0)
 
     assert committed() is None
+
+
+def test_after_a_stop_nothing_of_another_partition_is_begun_either():
+    write("0", partition=0)
+    write("1", partition=1)
+
+    def stop_once_both_are_held(message):
+        wait_for(lambda: sum(partition.held for partition in loop._assignment) == 2)
+        loop.stop()
+
+    scripted.script.append(stop_once_both_are_held)
+    with running() as loop:
+        wait_for(lambda: loop.phase is Phase.STOPPED)
+
+    assert len(scripted.seen) == 1
+
+
+def test_a_stop_waits_longer_for_a_handler_than_a_rebalance_would():
+    write("a")
+    began = threading.Event()
+
+    def outlive_the_drain(message):
+        began.set()
+        threading.Event().wait(1)
+
+    scripted.script.append(outlive_the_drain)
+    with running(rebalance_drain_seconds=0.1):
+        assert began.wait(5)
+
+    assert committed() == 1
