@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.bad_messages import GOOD, HEADERS
+from tests.faults.watching import resident_mib
 from tests.waiting import wait_for
 
 BAD = [
@@ -33,6 +34,7 @@ BAD = [
     ("bigint", b"5", None, ""),  # a scalar has no "n": NULL, which is no failure
     ("timestamp", b"2026-13-45", "DataError", "22008"),
 ]
+ROUNDS = 100
 
 
 def send(scenario, *records):
@@ -79,6 +81,31 @@ def test_each_is_parked_whole_and_the_next_is_handled(scenario, options):
         assert value[:50].decode(errors="replace") not in traceback
     assert scenario.effects.offsets()[0] >= {2 * index + 1 for index in range(len(BAD))}
     assert "waits" not in worker.output(), "a bad message was taken for an outage"
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("options", [{}, {"offset_storage": "database"}], ids=str)
+def test_however_many_there_are_memory_stays_flat(scenario, options):
+    scenario.consumer |= {
+        "message_handler": "tests.workload.statements.execute",
+        "key_deserializer": "bytes",
+        "retry": {"attempts": 1},
+        **options,
+    }
+    bad = [(value, b"key", [("as", kind.encode())]) for kind, value, exception, _ in BAD if exception]
+    worker = scenario.worker()
+    # As many at first, so that what is fetched ahead is no growth.
+    send(scenario, *bad * ROUNDS)
+    wait_for(lambda: scenario.effects.dead_letters() == ROUNDS * len(bad), 100, worker.tail, interval=1)
+    before = resident_mib(worker.pid)
+
+    send(scenario, *bad * ROUNDS)
+    wait_for(lambda: scenario.effects.dead_letters() == 2 * ROUNDS * len(bad), 100, worker.tail, interval=1)
+
+    grown = resident_mib(worker.pid) - before
+    print(f"{ROUNDS * len(bad)} bad messages, {grown:.1f} MiB more")
+    assert grown < 20
 
 
 @pytest.mark.parametrize("storage", ["kafka", "database"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.scenario import SESSION, consumer_of
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -39,7 +40,5 @@ def test_a_member_with_another_assignor_is_refused(scenario):
 
 
 def wait_for_an_end(*processes):
-    from tests.waiting import wait_for
-
     ended = wait_for(lambda: [each for each in processes if not each.running], 40, "one of the two ends")
     return ended[0]

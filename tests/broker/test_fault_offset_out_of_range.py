@@ -16,7 +16,7 @@ from tests.faults.watching import elapse
 from tests.waiting import wait_for
 
 
-@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+@pytest.mark.parametrize("offset_storage", ["kafka", pytest.param("database", marks=pytest.mark.faults)])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_records_deleted_past_the_committed_offset_are_left_out_and_counted(new_scenario, protocol, offset_storage):
     scenario = new_scenario(partitions=2)

@@ -57,6 +57,18 @@ def test_each_test_that_is_named_exists(page):
         assert not name or f"def {name}(" in file.read_text(), f"{path}::{name}"
 
 
+def test_each_scenario_stands_under_what_it_shows():
+    scenarios = {
+        file.name
+        for kind in ("fault", "outbox", "dead_letters")
+        for file in (PROJECT / "tests" / "broker").glob(f"test_{kind}_*.py")
+    }
+    named = {target.rpartition("/")[2] for target in links_of(PROJECT / "docs" / "guarantees.md")}
+
+    assert scenarios
+    assert scenarios - named == set()
+
+
 def test_each_page_is_reached_from_the_readme():
     reached = {PROJECT / "README.md"}
     for page in (to_visit := [PROJECT / "README.md"]):
