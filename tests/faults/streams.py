@@ -68,8 +68,11 @@ class Stream:
         dead = self._scenario.effects.dead_letters()
         retried = [effect for effect in effects if effect.attempt > 1]
         early = self._commits.too_high if self._commits else []
+        is_seen = bool(self.load.acknowledged) and (self._commits is None or self._commits.samples > 0)
+        unseen = [] if is_seen else ["nothing was sent, or no commit was looked at"]
         ended = [end for crew in self._crews for end in crew.ended_by_themselves]
-        faults: list[Any] = [found.lost, found.disordered, early, ended, [f"{dead} dead letters"] * bool(dead), retried]
+        faults: list[Any] = [found.lost, found.disordered, early, ended, unseen, retried]
+        faults.append([f"{dead} dead letters"] * bool(dead))
         if self._is_exact:
             faults += [list(found.repeated), found.overlapping]
         numbers = map(len, (self.load.acknowledged, found.lost, found.repeated, found.disordered, found.overlapping))
