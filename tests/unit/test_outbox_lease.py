@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -85,6 +87,24 @@ def test_a_frozen_holder_knows_that_it_may_have_lost_it() -> None:
 
     clock.now += 11
 
+    assert not first.is_valid
+
+
+def test_it_is_counted_from_before_the_database_was_asked() -> None:
+    clock = Clock()
+    first = lease("first", clock)
+
+    def take_three_seconds(execute: Any, *arguments: Any) -> Any:
+        clock.now += 3
+        return execute(*arguments)
+
+    asked_at = clock.now
+    with connection.execute_wrapper(take_three_seconds):
+        first.hold()
+    was_valid = first.is_valid
+    clock.now = asked_at + 10
+
+    assert was_valid
     assert not first.is_valid
 
 
