@@ -104,9 +104,9 @@ def test_a_value_given_empty_is_a_value(topic: str, kafka: EmbeddedKafka) -> Non
         (["kafkatail", "ü"], "letters"),
         (["kafkatail", "t", "--from", "yesterday"], "neither"),
         (["kafkatail", "t", "--from", "2026-13-01"], "no time"),
-        (["kafkatail", "t", "--max-messages", "0"], "whole number from 1"),
-        (["kafkatail", "t", "--max-messages", "-1"], "whole number from 1"),
-        (["kafkatail", "t", "--max-messages", "x"], "whole number from 1"),
+        (["kafkatail", "t", "--max-messages", "0"], "no number of messages"),
+        (["kafkatail", "t", "--max-messages", "-1"], "no number of messages"),
+        (["kafkatail", "t", "--max-messages", "x"], "no number of messages"),
     ],
 )
 def test_wrong_arguments_are_wrong_usage(arguments: list[str], said: str) -> None:
