@@ -45,7 +45,7 @@ bench: $(READY) ## benchmarks, side by side with the raw client
 	$(BIN)/python -m benchmarks
 
 faults: $(READY) ## every scenario of the fault suite
-	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker -q -p tests.faults.table $(PYTEST_OPTIONS)
+	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
 soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the same SEED=…
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,7 @@ STORY_WIDTH = 78
 
 @dataclass
 class Scenario:
-    """One file: its story's first sentence, and how its tests ended."""
+    """One file: its story, and how its tests ended."""
 
     story: str
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -23,17 +26,26 @@ class Scenario:
 class Table:
     """Counts along."""
 
-    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+    def __init__(self, reporter: pytest.TerminalReporter, root: Path) -> None:
         self._reporter = reporter
+        self._root = root
         self._scenarios: dict[str, Scenario] = {}
         self._total = 0
         self._done = 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._total = len(session.items)
-        for item in session.items:
-            story = " ".join((getattr(item.getparent(pytest.Module), "obj", None).__doc__ or "").split())
-            self._scenarios.setdefault(item.nodeid.partition("::")[0], Scenario(story))
+        self._expect([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
+        """With workers side by side each of them collects the same tests, and this process none."""
+        self._expect(list(ids))
+
+    def _expect(self, ids: list[str]) -> None:
+        self._total = len(ids)
+        for file in {nodeid.partition("::")[0] for nodeid in ids}:
+            story = ast.get_docstring(ast.parse((self._root / file).read_text())) or ""
+            self._scenarios.setdefault(file, Scenario(" ".join(story.split())))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         file, _, name = report.nodeid.partition("::")
@@ -68,4 +80,4 @@ class Table:
 def pytest_configure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        config.pluginmanager.register(Table(reporter), "scenarios-table")
+        config.pluginmanager.register(Table(reporter, config.rootpath), "scenarios-table")
