@@ -18,11 +18,11 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ..consuming.redaction import escaped
 from ..message import moment_of
 from ..models import DeadLetter
 from ..operating import dead_letters
 from ..operating.dead_letters import Change, Selection
+from ..summaries import escaped
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin
 from .payloads import LINES

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
-from ..consuming.redaction import escaped
 from ..headers import load_headers
 from ..operating.dead_letter_texts import SHOWN_BYTES, legible
+from ..summaries import escaped
 
 LINES = "\n\t"
 

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException
 from ..conf.values import EMPTY, ProducerSettings
 from ..errors import BrokerError
 from ..headers import Headers
+from ..summaries import summarize
 from .failures import translate
 from .logs import ClientLog
 from .partition_counts import PartitionCounts
@@ -204,9 +205,8 @@ class Producer:
         while not self._closing:
             try:
                 self._serve(self._raw.poll, POLL_SECONDS)
-            except Exception:
-                # Without this thread nothing would ever be delivered again.
-                logger.exception("%s: a delivery callback raised", self._name)
+            except Exception as error:  # noqa: BLE001 - without this thread nothing would ever be delivered again
+                logger.error("%s: a delivery callback raised %s", self._name, summarize(error))
 
     def _serve(self, call: Callable[[float], int], timeout: float) -> int:
         try:

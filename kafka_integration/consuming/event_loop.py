@@ -9,7 +9,7 @@ import threading
 
 from asgiref.sync import SyncToAsync
 
-from .redaction import summarize
+from ..summaries import summarize
 
 logger = logging.getLogger(__name__)
 

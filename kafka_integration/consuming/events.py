@@ -80,7 +80,8 @@ class Events:
         position, name = partition.ledger.taken or 0, self._settings.name
         first, end = self._client.ends(partition.key, ASK_TIMEOUT_SECONDS)
         if first <= position <= end:
-            # That was said of a position before this one.
+            # That was said of a position before this one. Should it be said again, then not at once.
+            self._ask_at = monotonic() + ASK_AGAIN_SECONDS
             self._out_of_range.discard(partition)
             self._assignment.go_on(self._client, partition)
             return

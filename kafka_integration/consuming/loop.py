@@ -124,6 +124,7 @@ class ConsumerLoop:
             # What the client had in its hands is lost to it, not to us.
             self._events.say(error)
             self._assignment.rewind(client)
+            self._stop.wait(BUSY_POLL_SECONDS)
             raws = []
         if raws:
             raws, events = client.events_of(raws)

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from ..errors import KafkaIntegrationError
 from ..outcomes import Decision, Reject, Skip
+from ..summaries import text_of
 from .outages import links
 
 FRAMES_AT_EITHER_END = 20
@@ -54,34 +55,9 @@ def describe(error: BaseException) -> Description:
     )
 
 
-def summarize(error: BaseException) -> str:
-    """What a log may say: our own errors whole, of others class and place."""
-    if isinstance(error, KafkaIntegrationError):
-        return text_of(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    # A handler may have made the class for what a message says.
-    return f"{escaped(type(error).__qualname__)}{place}"
-
-
 def storable(text: str) -> str:
     """The text without what PostgreSQL or UTF-8 refuse: U+0000 and lone surrogates are written out."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-def escaped(text: str, *, keep: str = "") -> str:
-    """Text in which nothing is left that a terminal obeys: control, direction and other invisible characters."""
-    return "".join(
-        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text
-    )
-
-
-def text_of(reason: object) -> str:
-    """What it says of itself, if it can."""
-    try:
-        return str(reason)
-    except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
-        return ""
 
 
 def _reason(error: BaseException) -> str:

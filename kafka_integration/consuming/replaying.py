@@ -14,13 +14,14 @@ from ..headers import load_headers
 from ..message import Decoding, KeptRecord, Message
 from ..models import DeadLetter
 from ..outcomes import Skip
+from ..summaries import summarize
 from .counts import Counts
 from .deduplication import Deduplicator
 from .invoking import Invoker
 from .ledger import Ledger
 from .outages import is_conflict, is_setback
 from .partition import Partition
-from .redaction import describe, summarize
+from .redaction import describe
 from .replay_requests import LeaseLostError, ReplayRequest, ReplayRequests
 from .settling import MAX_SETBACKS, failures_by_offset
 from .stored_offsets import OffsetStore

@@ -14,9 +14,9 @@ from django.db import Error as DatabaseLayerError
 
 from ..client.topic_sizes import TopicSizes
 from ..errors import BrokerError
+from ..summaries import summarize
 from .errands import Errand
 from .partition import Partition, State
-from .redaction import summarize
 from .replay_requests import Place, ReplayRequest, ReplayRequests
 from .replaying import Replayer
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from ..conf.values import ConsumerSettings, Settings
 from ..models import DeadLetter, HandledMessage
-from .redaction import summarize
+from ..summaries import summarize
 
 logger = logging.getLogger(__name__)
 

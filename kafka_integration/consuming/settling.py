@@ -12,11 +12,11 @@ from ..errors import KafkaIntegrationError
 from ..message import Message
 from ..outcomes import BatchError
 from ..signals import message_failed, message_parked, message_skipped
+from ..summaries import escaped, summarize, text_of
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from .outages import is_conflict, is_setback, refuses_work
 from .partition import Chunk, Failure, Partition
-from .redaction import escaped, summarize, text_of
 
 logger = logging.getLogger(__name__)
 

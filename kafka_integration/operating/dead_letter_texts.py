@@ -8,9 +8,9 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from ..consuming.redaction import escaped
 from ..headers import load_headers
 from ..models import DeadLetter
+from ..summaries import escaped
 
 SHOWN_BYTES = 10_000
 

@@ -15,8 +15,9 @@ from typing import NoReturn
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
-from ..consuming.redaction import describe, summarize
+from ..consuming.redaction import describe
 from ..errors import KafkaIntegrationError
+from ..summaries import summarize
 from .stopping import FORCED, StopRequest
 
 logger = logging.getLogger(__name__)

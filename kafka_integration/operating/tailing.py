@@ -7,8 +7,8 @@ from contextlib import closing
 
 from ..client.reader import Start, TopicReader
 from ..conf.values import Connection
-from ..consuming.redaction import escaped
 from ..message import RawMessage
+from ..summaries import escaped
 
 
 def tail(

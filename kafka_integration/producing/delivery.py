@@ -20,6 +20,7 @@ from ..errors import (
     ProduceError,
     ProduceTimeoutError,
 )
+from ..summaries import summarize
 
 if TYPE_CHECKING:
     from ..client.failures import ClientError
@@ -165,8 +166,8 @@ class Delivery:
     def _call_back(self, callback: Callable[[Delivery], object]) -> None:
         try:
             callback(self)
-        except Exception:
-            logger.exception("A callback for a message to %s raised", self._topic)
+        except Exception as error:  # noqa: BLE001 - user code
+            logger.error("A callback for a message to %s raised %s", self._topic, summarize(error))
 
     def _failure(self, error: ClientError) -> ProduceError:
         cause = translate(error, place=f"topic {self._topic}")

@@ -109,13 +109,16 @@ def test_a_delivery_tells_when_it_is_done(topic: str) -> None:
     assert late == [delivery]
 
 
-def test_a_callback_that_raises_is_logged_and_stops_nothing(topic: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_raises_is_logged_without_its_text_and_stops_nothing(
+    topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
     delivery = produce(topic, "x")
-    delivery.add_done_callback(lambda _: 1 / 0)
+    delivery.add_done_callback(lambda _: {}["4111"])
 
     assert delivery.result(10)
     assert produce_sync(topic, "y")
-    wait_for(lambda: "ZeroDivisionError" in caplog.text)
+    wait_for(lambda: "KeyError at " in caplog.text)
+    assert "4111" not in caplog.text
 
 
 def test_a_callback_may_produce_and_wait_even_with_a_full_queue(topic: str, shared_broker: EmbeddedBroker) -> None:
