@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,15 +29,23 @@ def missing_for_kafka() -> str | None:
 
 def fetch_jars() -> Path:
     """The folder of the jars, complete and of the version that the pom names."""
-    if not _complete():
-        shutil.rmtree(LIBS, ignore_errors=True)
-        LIBS.mkdir(parents=True)
-        command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), _COPY, f"-DoutputDirectory={LIBS}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode:
-            raise RuntimeError(f"Maven could not fetch them: {(done.stdout + done.stderr).strip()[:500]}")
-        _stamp().write_text(POM.read_text())
+    LIBS.parent.mkdir(exist_ok=True)
+    # Test processes side by side need them at the same moment: one fetches, the others wait.
+    with (LIBS.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _complete():
+            _fetch()
     return LIBS
+
+
+def _fetch() -> None:
+    shutil.rmtree(LIBS, ignore_errors=True)
+    LIBS.mkdir()
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), _COPY, f"-DoutputDirectory={LIBS}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"Maven could not fetch them: {(done.stdout + done.stderr).strip()[:500]}")
+    _stamp().write_text(POM.read_text())
 
 
 def _complete() -> bool:
