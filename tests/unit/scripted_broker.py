@@ -63,6 +63,11 @@ class ScriptedProducer:
         if acknowledge:
             self._answers += [(sent, None) for sent in batch]
 
+    def fail(self, error: KafkaError) -> None:
+        """The client gives up all that is queued, as when a topic is gone: that it doesn't take for a gap."""
+        self._answers += [(sent, error) for sent in self.queue]
+        self.queue = []
+
     # --- The client's methods
 
     def produce(

@@ -1,0 +1,135 @@
+"""What one turn of a relay still does when something ends in the middle of it: its lease, its time, a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+from django.db import connection
+from django.db.models import F
+
+from kafka_integration import publish
+from kafka_integration.conf import get_settings
+from kafka_integration.models import OutboxMessage, RelayLease
+from kafka_integration.producing.relay import Relay
+from tests.unit.scripted_broker import POISON, ScriptedBroker, ScriptedProducer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("project_alone")]
+
+LEASE_SECONDS = 10
+
+
+class Relaying:
+    """A relay on a scripted broker, with a clock that goes only when told."""
+
+    def __init__(self, broker: ScriptedBroker) -> None:
+        self.broker = broker
+        self.now = 0.0
+        self.relay = Relay("default", get_settings(), clock=lambda: self.now)
+
+    @property
+    def producer(self) -> ScriptedProducer:
+        """The one that was opened last."""
+        return self.broker.producers[-1]
+
+    def turn(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.relay.turn()
+
+    def lose_the_lease(self) -> None:
+        self.now += LEASE_SECONDS + 1
+
+    def arrived(self) -> list[bytes | None]:
+        return [sent.value for sent in self.broker.log]
+
+
+@pytest.fixture
+def relaying(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Relaying:
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"lease_seconds": LEASE_SECONDS, "batch_size": 4}}
+    broker = ScriptedBroker()
+    monkeypatch.setattr("kafka_integration.client.pipeline.MemoryProducer", broker.connect)
+    return Relaying(broker)
+
+
+def publish_all(*values: bytes) -> None:
+    for value in values:
+        publish("t", value, key="k")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda relaying: relaying.lose_the_lease(), lambda relaying: relaying.relay.stop()],
+    ids=["its lease runs out", "it is stopped"],
+)
+def test_nothing_more_is_sent_when_the_end_comes_while_rows_are_removed(
+    relaying: Relaying, end: Callable[[Relaying], None]
+) -> None:
+    publish_all(b"1")
+    relaying.turn()
+    relaying.producer.write(1)
+    publish_all(b"2")
+
+    def end_meanwhile(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("DELETE"):
+            end(relaying)
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(end_meanwhile):
+        relaying.turn()
+
+    assert relaying.arrived() == [b"1"]
+    assert relaying.producer.queue == []
+
+
+def test_a_relay_that_is_stopped_while_it_sends_one_by_one_sends_no_further(
+    relaying: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(b"1", b"2", POISON)
+    relaying.turn()
+    relaying.producer.write(3)
+    write = ScriptedProducer.write
+
+    def stop_at_the_first(producer: ScriptedProducer, count: int) -> None:
+        write(producer, count)
+        if relaying.broker.log:
+            relaying.relay.stop()
+
+    monkeypatch.setattr(ScriptedProducer, "write", stop_at_the_first)
+    relaying.turn(4)
+
+    assert relaying.arrived() == [b"1"]
+
+
+def test_a_lease_that_was_lost_and_taken_again_between_two_turns_begins_anew(relaying: Relaying) -> None:
+    publish_all(b"1")
+    relaying.turn()
+    before = relaying.producer
+    # Another one was active meanwhile, and has let go.
+    RelayLease.objects.update(epoch=F("epoch") + 1, expires_at=None)
+    relaying.lose_the_lease()
+
+    relaying.turn()
+    relaying.producer.write(1)
+    relaying.turn()
+
+    assert relaying.producer is not before
+    assert before.queue == []
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_message_that_the_client_gives_up_by_itself_is_not_overtaken(relaying: Relaying) -> None:
+    publish_all(b"1", b"2")
+    relaying.turn()
+    before = relaying.producer
+    before.fail(KafkaError(KafkaError.BROKER_NOT_AVAILABLE))
+    publish_all(b"3")
+
+    for _ in range(3):
+        relaying.now += 1
+        relaying.turn()
+    relaying.producer.write(3)
+
+    assert relaying.producer is not before
+    assert relaying.arrived() == [b"1", b"2", b"3"]
