@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException, Producer
 from django.test import RequestFactory
 from django.views.debug import technical_500_response
 
+from kafka_integration.client.pipeline import Pipeline
 from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
 from kafka_integration.client.property_problems import consumer_problem, producer_problem, property_problem
 from kafka_integration.client.reader import TopicReader
@@ -148,6 +149,26 @@ def test_a_producer_is_idempotent_unless_acks_or_retries_forbid_it(
 ) -> None:
     assert producer_properties(read_producer(settings, **keys))["enable.idempotence"] is idempotent
     assert producer_problem(get_settings().producer) is None
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_the_relays_producer_is_safe_whatever_the_settings_say(
+    careful: bool, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daring = {"message.timeout.ms": 5_000, "max.in.flight": 5, "retries": 2, "enable.idempotence": False}
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr("kafka_integration.client.pipeline.Producer", opened.append)
+
+    Pipeline(read_producer(settings, required_acks=1, config=daring), name="relay", careful=careful)
+
+    (properties,) = opened
+    assert properties["request.required.acks"] == -1
+    assert properties["enable.idempotence"] is True
+    assert properties["enable.gapless.guarantee"] is not careful
+    assert properties["max.in.flight.requests.per.connection"] == 1
+    assert properties["message.send.max.retries"] == 2**31 - 1
+    assert properties["message.timeout.ms"] == 0
+    assert not {"acks", "max.in.flight", "retries"} & properties.keys(), "an alias could win over ours"
 
 
 def test_each_client_gets_the_raw_properties_that_are_for_it(settings: Any) -> None:
