@@ -260,14 +260,15 @@ def test_an_exit_ends_the_consumer_but_not_at_each_start(lane, mode, error):
 
 
 @MODES
-def test_an_outage_uses_no_attempt_and_is_waited_out(lane, mode):
+@pytest.mark.parametrize("state", ["57P01", "40P01"], ids=["an outage", "a conflict"])
+def test_a_setback_uses_no_attempt_and_is_waited_out(lane, mode, state):
     letter = requested(attempts=5)
 
-    class ServerDown(Exception):  # noqa: N818 - a driver's
-        sqlstate = "57P01"
+    class DriverError(Exception):
+        sqlstate = state
 
     def fail(_):
-        raise OperationalError from ServerDown()
+        raise OperationalError from DriverError()
 
     do(fail)
     lane = lane(**mode)
@@ -452,6 +453,19 @@ def test_two_lanes_that_found_the_same_handle_it_once(lane, settings):
         errand.run()
 
     assert len(scripted.seen) == 1
+
+
+@MODES
+def test_what_is_in_a_handlers_hands_is_not_taken_by_another_lane_that_found_it_too(lane, mode):
+    letter = requested()
+    # With offsets in the database the later one owns the partition.
+    other, slow = (lane(**mode).next() for _ in range(2))
+    do(lambda message: other.run() if len(scripted.seen) == 1 else None)
+
+    slow.run()
+
+    assert len(scripted.seen) == 1
+    assert reread(letter).state == DeadLetter.State.HANDLED
 
 
 def test_what_was_discarded_after_it_was_found_is_not_replayed(lane):
