@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Message as RawMessage
 from django.contrib.auth.models import Group, Permission
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, Message, Retry
 from kafka_integration.conf import get_settings
@@ -18,7 +18,7 @@ from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter, StoredOffset
 from tests.unit import scripted
-from tests.unit.consumers import TOPIC, consumer_settings
+from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, write
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 
@@ -185,6 +185,23 @@ def test_a_swallowed_database_error_fails_the_message(settings, options):
     assert worker.counts.read().skipped == 1
 
 
+def test_a_swallowed_database_error_fails_the_message_where_kafka_keeps_the_offsets_too():
+    write("a", "b", "c")
+
+    def follow(message):
+        write_effect(message)
+        if message.value == "b":
+            swallow_a_database_error()
+
+    scripted.script.append(follow)
+
+    loop = consume(deduplicate=True, on_failure="skip")
+
+    assert effects() == ["0:a", "2:c"]
+    assert loop.counts.read().skipped == 1
+    assert committed() == 3
+
+
 def swallow_a_database_error():
     try:
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
@@ -293,6 +310,24 @@ def test_after_a_commit_in_doubt_nothing_is_done_before_the_next_claim(settings,
 
     assert remainder.reclaim
     assert [each.value for each in scripted.seen] == ["a", "b"]
+
+
+def test_a_dead_letter_whose_commit_is_in_doubt_waits_for_the_next_claim(settings, monkeypatch):
+    worker = Worker(settings, on_failure="dead_letter")
+    scripted.script.append(lambda message: 1 / 0)
+
+    class ServerDown(Exception):  # noqa: N818 - a driver's
+        sqlstate = "57P01"
+
+    def lose_the_answer(*arguments, **options):
+        raise OperationalError from ServerDown()
+
+    monkeypatch.setattr(OffsetStore, "save", lose_the_answer)
+
+    remainder = worker.handle("a")
+
+    assert remainder.reclaim
+    assert not DeadLetter.objects.exists()
 
 
 def test_no_commit_is_refused_where_the_transaction_saves_the_offset(settings):
