@@ -18,6 +18,7 @@ class Gates:
 
     def __init__(self):
         self.handled = []
+        self.remainder = Remainder()
         self._gates = {}
 
     def of(self, partition):
@@ -30,7 +31,7 @@ class Gates:
     def handle(self, partition, chunk):
         self.of(partition).wait(10)
         self.handled += [(threading.current_thread().name, message) for message in chunk.messages]
-        return Remainder()
+        return self.remainder
 
     def idle(self): ...
 
@@ -132,3 +133,18 @@ def test_handlers_that_never_return_are_given_up_a_limited_number_of_times(start
 
     with pytest.raises(TooManyStuckHandlersError, match="8 handlers"):
         threads.lanes.abandon(threads.partitions[8])
+
+
+def test_of_a_partition_that_has_to_be_claimed_again_nothing_waits_any_longer(start_lanes):
+    threads = start_lanes(lanes=1, partitions=1)
+    (partition,) = threads.partitions
+    threads.work.remainder = Remainder(reclaim=True)
+    threads.begin(partition, "a", "b")
+
+    threads.work.of(partition).set()
+    wait_for(lambda: not partition.is_busy)
+
+    assert partition.state is State.STARTING
+    assert not partition.waiting
+    assert partition.held == 0
+    assert [message for _, message in threads.work.handled] == ["a"]
