@@ -222,6 +222,25 @@ def test_of_what_was_lost_nothing_is_committed(monkeypatch):
     assert committed() is None
 
 
+def test_of_what_was_lost_no_further_message_is_begun(monkeypatch):
+    write(*"abc")
+    fetch = ConsumerClient.fetch
+    lost = threading.Event()
+
+    def lose(client, limit, timeout):
+        if values() == ["a"] and not lost.is_set():
+            client._listener.lost([("events", 0)])
+            lost.set()
+        return fetch(client, limit, timeout)
+
+    monkeypatch.setattr(ConsumerClient, "fetch", lose)
+    scripted.script.append(lambda message: lost.wait(5))
+    with running():
+        wait_for(lost.is_set)
+
+    assert values() == ["a"]
+
+
 def test_after_a_stop_nothing_of_another_partition_is_begun_either():
     write("0", partition=0)
     write("1", partition=1)
@@ -250,3 +269,85 @@ def test_a_stop_waits_longer_for_a_handler_than_a_rebalance_would():
         assert began.wait(5)
 
     assert committed() == 1
+
+
+def test_where_offsets_go_back_nothing_is_handled_again_and_the_partition_begins_anew(monkeypatch):
+    write(*"abc")
+    fetch, place = ConsumerClient.fetch, ConsumerClient.place
+    fetched, again, placed = [], [], []
+
+    def fetch_again(client, limit, timeout):
+        if committed() == 3 and not again:
+            again.extend(fetched)
+            return again
+        raws = fetch(client, limit, timeout)
+        fetched.extend(raw for raw in raws if raw.error() is None)
+        return raws
+
+    def note_place(client, starts, flowing):
+        placed.append(dict(starts))
+        return place(client, starts, flowing)
+
+    monkeypatch.setattr(ConsumerClient, "fetch", fetch_again)
+    monkeypatch.setattr(ConsumerClient, "place", note_place)
+    with running():
+        wait_for(lambda: {("events", 0): 3} in placed, message=lambda: f"begun at {placed}")
+        write("d")
+        wait_for(lambda: committed() == 4)
+
+    assert values() == list("abcd")
+
+
+def test_what_comes_before_a_partition_has_begun_is_dropped_and_not_counted(monkeypatch):
+    write(*"abc")
+    consume(consumer_group="another")
+    later = scripted.seen.pop().raw
+    scripted.reset()
+    fetch = ConsumerClient.fetch
+    early = []
+
+    def fetch_early(client, limit, timeout):
+        raws = fetch(client, limit, timeout)
+        if client._listener._assignment.is_starting and not early:
+            early.append(later)
+            return [later]
+        return raws
+
+    monkeypatch.setattr(ConsumerClient, "fetch", fetch_early)
+
+    consume(max_messages=2)
+
+    assert early
+    assert values() == ["a", "b"]
+    assert committed() == 2
+
+
+def test_the_answer_to_the_last_commit_is_waited_for_while_polling_goes_on(monkeypatch, caplog):
+    write("a")
+    fetch, commit = ConsumerClient.fetch, ConsumerClient.commit
+    unanswered = []
+
+    def answer_at_a_poll(client, limit, timeout):
+        if client._listener.phase is Phase.DRAINING and unanswered:
+            commit(client, unanswered.pop(), wait=True)
+        return fetch(client, limit, timeout)
+
+    monkeypatch.setattr(ConsumerClient, "commit", lambda client, offsets, *, wait: unanswered.append(offsets))
+    monkeypatch.setattr(ConsumerClient, "fetch", answer_at_a_poll)
+    with running(offset_commit_interval_seconds=60):
+        wait_for(lambda: values() == ["a"])
+
+    assert committed() == 1
+    assert "not confirmed" not in caplog.text
+
+
+def test_a_last_commit_that_nobody_answers_keeps_it_from_leaving_only_for_a_while(monkeypatch, caplog):
+    write("a")
+    waits = []
+    monkeypatch.setattr("kafka_integration.consuming.loop.LAST_COMMIT_SECONDS", 0.1)
+    monkeypatch.setattr(ConsumerClient, "commit", lambda client, offsets, *, wait: waits.append(wait))
+    with running(offset_commit_interval_seconds=60):
+        wait_for(lambda: values() == ["a"])
+
+    assert waits == [False]
+    assert "the last commit was not confirmed" in caplog.text
