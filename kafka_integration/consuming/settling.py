@@ -59,10 +59,12 @@ class Settling:
         seconds = self._policy.delay_seconds(min(partition.setbacks, 5))
         if conflict:
             return seconds / 10
-        logger.warning(
-            "consumer %s: %s waits %.1f s for what its handler needs: %s",
-            self._consumer, partition, seconds, summarize(error),
-        )  # fmt: skip
+        # The first, the second, the fourth: an outage of hours is no line for each look.
+        if partition.setbacks.bit_count() == 1:
+            logger.warning(
+                "consumer %s: %s waits %.1f s for what its handler needs: %s",
+                self._consumer, partition, seconds, summarize(error),
+            )  # fmt: skip
         return seconds
 
     def setback_seconds_of_batch(self, partition: Partition, reasons: Iterable[Exception]) -> float | None:

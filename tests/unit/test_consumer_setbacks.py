@@ -102,6 +102,22 @@ def test_what_hides_its_cause_is_its_own():
     assert DeadLetter.objects.get().attempts == 2
 
 
+def test_a_long_outage_is_a_line_less_and_less_often(caplog):
+    write("a")
+
+    def starting_up(message):
+        if len(scripted.seen) <= 20:
+            raise failing("57P03")
+
+    scripted.script.append(starting_up)
+
+    consume(**PARKING)
+
+    assert attempts() == {1}
+    # The first, the second, the fourth, the eighth and the sixteenth.
+    assert caplog.text.count("for what its handler needs") == 5
+
+
 @STORAGES
 @pytest.mark.parametrize("sqlstate", ["57P01", "40P01"])
 def test_an_outage_that_a_batch_error_names_uses_no_attempt(storage, sqlstate):
