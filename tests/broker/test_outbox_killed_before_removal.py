@@ -9,25 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-import psycopg
-
-from tests.publishing.scenario import OUTBOX, PublishingScenario
+from tests.publishing.scenario import PublishingScenario
 
 ROWS = 700
 
 
 def test_what_was_acknowledged_but_not_removed_appears_again_under_the_same_id(publishing: PublishingScenario) -> None:
     publishing.insert("x", key="k", count=ROWS)
-    with psycopg.connect(publishing.database_url) as blocker:
-        blocker.execute(f"LOCK TABLE {OUTBOX} IN SHARE MODE")
-        relay = publishing.active_relay()
-        before = publishing.wait_arrived(100)
-        relay.kill()
-        # Its session outlives it, and would still remove the rows once the lock is gone.
-        publishing.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+    before = publishing.relay_killed_before_removal()
 
     publishing.active_relay()
     publishing.wait_empty()

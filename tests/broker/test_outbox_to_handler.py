@@ -6,11 +6,10 @@ each by it: everything that was committed has one effect, in order, and nothing 
 
 from __future__ import annotations
 
-import psycopg
 import pytest
 
 from tests.faults.scenario import Scenario
-from tests.publishing.scenario import OUTBOX, PublishingScenario
+from tests.publishing.scenario import PublishingScenario
 
 
 @pytest.mark.parametrize("offset_storage", ["kafka", pytest.param("database", marks=pytest.mark.faults)])
@@ -21,17 +20,7 @@ def test_each_event_has_one_effect_though_it_is_sent_twice(
     writers = publishing.writers("--writers=8", "--transactions=40", "--delay-ms=5")
     assert writers.wait(60) == 0, writers.tail()
     worker = scenario.worker(offset_storage=offset_storage, deduplicate=True)
-    with psycopg.connect(publishing.database_url) as blocker:
-        blocker.execute(f"LOCK TABLE {OUTBOX} IN SHARE MODE".encode())
-        relay = publishing.active_relay()
-        publishing.wait_arrived(100)
-        relay.kill()
-        # Its session outlives it, and would still remove the rows once the lock is gone.
-        publishing.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-
+    publishing.relay_killed_before_removal()
     publishing.active_relay()
     publishing.wait_empty()
 

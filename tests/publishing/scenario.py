@@ -64,6 +64,20 @@ class PublishingScenario:
         relay.wait_for_output("standing by", 30)
         return relay
 
+    def relay_killed_before_removal(self, sent: int = 100) -> list[Arrived]:
+        """A relay sends at least so many rows, and is killed before it can remove one; what had arrived by then."""
+        with psycopg.connect(self.database_url) as blocker:
+            blocker.execute(f"LOCK TABLE {OUTBOX} IN SHARE MODE".encode())
+            relay = self.active_relay()
+            arrived = self.wait_arrived(sent)
+            relay.kill()
+            # Its session outlives it, and would still remove the rows once the lock is gone.
+            self.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        return arrived
+
     def writers(self, *arguments: str) -> ChildProcess:
         """Publishers under load; ``publishload`` knows the arguments."""
         return self._start("publishload", self.topic, *arguments, kafka=self.kafka)
