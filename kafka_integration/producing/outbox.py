@@ -98,8 +98,9 @@ _read_json = json.JSONDecoder().raw_decode
 # Lengths are known without reading a value: a page of large rows costs no more memory than one of small ones.
 #
 # What is held is asked for by sets that are made once for the whole page, so that thousands of refused keys cost little
-# more than one: a join would compare each row with each of them, as only that keeps the order of ids for LIMIT. The
-# second set, of the rows that come before the refused one of their key, is made only if there are held rows at all.
+# more than one. Neither is made by a join, nor left to be turned into one (hence IS TRUE): a planner that last saw this
+# table empty, as it mostly is, would compare each row with each refused key. The second set, of the rows that come
+# before the refused one of their key, is made only if there are held rows at all.
 _PAGE = """
 WITH held AS MATERIALIZED ({held})
 SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
@@ -111,9 +112,13 @@ SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
             m.key IS NULL
             OR (m.topic, m.key) NOT IN (SELECT topic, key FROM held)
             OR m.id IN (
-                SELECT e.id FROM {outbox} e CROSS JOIN held
-                WHERE e.id < (SELECT max(since) FROM held)
-                AND held.topic = e.topic AND held.key = e.key AND e.id < held.since
+                SELECT id FROM (
+                    SELECT e.id, min(CASE WHEN e.refused_at IS NOT NULL THEN e.id END)
+                        OVER (PARTITION BY e.topic, e.key) AS since
+                    FROM {outbox} e
+                    WHERE e.id <= (SELECT max(since) FROM held)
+                    AND ((e.topic, e.key) IN (SELECT topic, key FROM held)) IS TRUE
+                ) of_held_keys WHERE id < since
             )
         )
         ORDER BY m.id LIMIT %s
