@@ -15,6 +15,7 @@ class Tally:
     parked: int = 0
     skipped: int = 0
     repeated: int = 0
+    failed_hooks: int = 0
 
 
 class Counts:
@@ -24,7 +25,16 @@ class Counts:
         self._lock = threading.Lock()
         self._tally = Tally()
 
-    def add(self, *, handled: int = 0, failed: int = 0, parked: int = 0, skipped: int = 0, repeated: int = 0) -> None:
+    def add(
+        self,
+        *,
+        handled: int = 0,
+        failed: int = 0,
+        parked: int = 0,
+        skipped: int = 0,
+        repeated: int = 0,
+        failed_hooks: int = 0,
+    ) -> None:
         with self._lock:
             now = self._tally
             self._tally = replace(
@@ -34,6 +44,7 @@ class Counts:
                 parked=now.parked + parked,
                 skipped=now.skipped + skipped,
                 repeated=now.repeated + repeated,
+                failed_hooks=now.failed_hooks + failed_hooks,
             )
 
     def read(self) -> Tally:

@@ -6,7 +6,6 @@ import logging
 from contextlib import suppress
 
 from django.db import Error as DatabaseLayerError
-from django.db import transaction
 from django.db.models.functions import Now
 
 from ..errors import FencedError
@@ -20,6 +19,7 @@ from .deduplication import Deduplicator
 from .invoking import Invoker
 from .ledger import Ledger
 from .outages import is_conflict, is_setback
+from .own_transaction import OwnTransaction, tell_of_failed_hook
 from .partition import Partition
 from .redaction import describe
 from .replay_requests import LeaseLostError, ReplayRequest, ReplayRequests
@@ -77,7 +77,7 @@ class Replayer:
             return False
         message = self._message(letter)
         try:
-            self._handle(letter, message, partition)
+            hook_error = self._handle(letter, message, partition)
         except LeaseLostError as error:
             logger.warning("consumer %s: %s", self._consumer, error)
         except FencedError:
@@ -95,14 +95,20 @@ class Replayer:
         else:
             self._setbacks.pop(letter.pk, None)
             logger.info("consumer %s: dead letter %d, %r, is handled by its replay", self._consumer, letter.pk, message)
+            if hook_error is not None:
+                tell_of_failed_hook(
+                    hook_error, consumer=self._consumer, counts=self._counts, what=f"the replay of {message!r}"
+                )
         return False
 
-    def _handle(self, letter: DeadLetter, message: Message, partition: Partition | None) -> None:
+    def _handle(self, letter: DeadLetter, message: Message, partition: Partition | None) -> BaseException | None:
+        """Handle it and settle the dead letter; what a hook raised after both were committed."""
         if self._database is None:
             self._run(message, partition)
             self._note_handled(letter, message)
-            return
-        with transaction.atomic(using=self._database):
+            return None
+        own = OwnTransaction(self._database)
+        with own:
             if self._deduplicator is not None:
                 # A repeat that comes later is one; this is handled in any case, because somebody asked for it.
                 self._deduplicator.remember(message, letter.topic_id)
@@ -110,6 +116,7 @@ class Replayer:
             self._note_handled(letter, message)
             if self._store is not None and partition is not None:
                 self._store.confirm(partition)
+        return own.hook_error
 
     def _run(self, message: Message, partition: Partition | None) -> None:
         place = partition or Partition(message.topic, message.partition)

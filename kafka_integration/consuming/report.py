@@ -16,7 +16,13 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 30.0
 STUCK_SECONDS = 60.0
-WORDS = {"failed": "failed attempts", "parked": "dead letters", "skipped": "skipped", "repeated": "repeats left out"}
+WORDS = {
+    "failed": "failed attempts",
+    "parked": "dead letters",
+    "skipped": "skipped",
+    "repeated": "repeats left out",
+    "failed_hooks": "failed on_commit hooks",
+}
 
 
 class Report:

@@ -16,6 +16,7 @@ from ..summaries import escaped, summarize, text_of
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from .outages import is_conflict, is_setback, refuses_work
+from .own_transaction import tell_of_failed_hook
 from .partition import Chunk, Failure, Partition
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,11 @@ class Settling:
             self._tell(message_skipped, message, error)
             reason = escaped(text_of(verdict.reason)) or summarize(error)
             logger.warning("consumer %s: %r skipped: %s", self._consumer, message, reason)
+
+    def note_failed_hook(self, handled: list[Message], error: BaseException) -> None:
+        """Count and log what an ``on_commit`` hook of these messages raised; raises what ends the process."""
+        what = repr(handled[0]) if len(handled) == 1 else f"what {handled[0]!r} to {handled[-1]!r} did"
+        tell_of_failed_hook(error, consumer=self._consumer, counts=self._counts, what=what)
 
     def _tell(self, signal: Signal, message: Message, error: Exception) -> None:
         signal.send_robust(sender=Message, consumer=self._consumer, message=message, exception=error)

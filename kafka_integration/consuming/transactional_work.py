@@ -15,6 +15,7 @@ from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
 from .ledger import Ledger
 from .outages import databases_are_back, is_conflict, is_outage, is_setback
+from .own_transaction import OwnTransaction
 from .partition import Chunk, Failure, Partition
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .stored_offsets import OffsetStore
@@ -79,10 +80,11 @@ class TransactionalWork:
     def _run(self, partition: Partition, chunk: Chunk, unit: list[Message]) -> Remainder:
         """Handle the first messages of the chunk in one transaction."""
         endings: list[Failure] = []
+        own = OwnTransaction(self._database)
         try:
             if self._deduplicator is not None:
                 self._deduplicator.identify(partition)
-            with transaction.atomic(using=self._database):
+            with own:
                 progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
                 done = progress.done
                 if progress.error is not None:
@@ -101,7 +103,10 @@ class TransactionalWork:
         for ending in endings:
             self._settling.note_end(ending)
         self._counts.add(handled=done - len(endings))
-        return self._finish(partition, chunk, done)
+        remainder = self._finish(partition, chunk, done)
+        if own.hook_error is not None:
+            self._settling.note_failed_hook(unit[:done], own.hook_error)
+        return remainder
 
     def _endings(self, unit: list[Message], error: Exception) -> list[Failure]:
         """What ends the failures of a batch whose other effects are kept; ``_RollBack`` unless all of them are final.

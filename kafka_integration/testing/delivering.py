@@ -40,7 +40,7 @@ class Outcome:
     ``status`` is "handled"; "failed": it is to be tried again, in ``retry_in_seconds``; "rejected": a dead letter
     because the handler raised ``Reject``; "dead_letter": one because its attempts are used up; "skipped";
     "stopped": the consumer would stop there; or "repeated": ``deduplicate`` recognised it. ``exception`` is what
-    the handler, or decoding for it, raised.
+    the handler, or decoding for it, raised; of a "handled" one, what an ``on_commit`` hook raised after the COMMIT.
     """
 
     status: Status
@@ -126,6 +126,10 @@ class _NotingSettling(Settling):
         self.exception = error
         self.verdict = super().decide(message, error)
         return self.verdict
+
+    def note_failed_hook(self, handled: list[Message], error: BaseException) -> None:
+        self.exception = error if isinstance(error, Exception) else None
+        super().note_failed_hook(handled, error)
 
     def parking_failed(self, partition: Partition, failure: Any, error: Exception) -> float:
         self.exception = error

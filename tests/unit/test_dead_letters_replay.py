@@ -191,6 +191,43 @@ def test_effects_and_the_new_state_are_one_transaction(lane, mode):
 
 
 @TRANSACTIONAL
+@pytest.mark.parametrize("error", [ValueError(), OperationalError()], ids=["a failure", "the database's"])
+def test_a_replay_whose_hook_fails_is_handled(lane, mode, error, caplog):
+    letter = requested()
+
+    def follow(_):
+        Group.objects.create(name="effect")
+        transaction.on_commit(lambda: (_ for _ in ()).throw(error))
+
+    do(follow)
+
+    needs_claim = lane(**mode).replay()
+
+    assert reread(letter).state == DeadLetter.State.HANDLED
+    assert traces() == 1
+    assert not needs_claim
+    assert "one of its on_commit hooks failed" in caplog.text
+    assert "is not noted" not in caplog.text
+
+
+@TRANSACTIONAL
+def test_a_hook_of_a_replay_that_ends_the_process_does_so_with_its_effects_committed(lane, mode):
+    letter = requested()
+
+    def follow(_):
+        Group.objects.create(name="effect")
+        transaction.on_commit(lambda: (_ for _ in ()).throw(SystemExit()))
+
+    do(follow)
+
+    with pytest.raises(SystemExit):
+        lane(**mode).replay()
+
+    assert reread(letter).state == DeadLetter.State.HANDLED
+    assert traces() == 1
+
+
+@TRANSACTIONAL
 def test_a_swallowed_database_error_fails_the_replay(lane, mode):
     letter = requested()
 

@@ -360,8 +360,35 @@ def test_on_commit_callbacks_wait_for_the_commit(consumer, django_capture_on_com
     assert len(callbacks) == 1
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [{"offset_storage": "database"}, {"deduplicate": True}], ids=str)
+def test_no_callback_is_added_to_the_handlers_own(consumer, options, django_capture_on_commit_callbacks):
+    consumer("later", **options)
+
+    with django_capture_on_commit_callbacks() as callbacks:
+        deliver("it", "v")
+
+    assert len(callbacks) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("options", [{"offset_storage": "database"}, {"deduplicate": True}], ids=str)
+def test_what_a_callback_raises_after_the_commit_is_said_of_a_message_that_is_handled(consumer, options):
+    consumer("save_group_and_fail_later", **options)
+
+    outcome = deliver("it", {"name": "a"})
+
+    assert (outcome.status, type(outcome.exception)) == ("handled", ValueError)
+    assert Group.objects.get().name == "a"
+
+
 def later(message):
     transaction.on_commit(lambda: None)
+
+
+def save_group_and_fail_later(message):
+    save_group(message)
+    transaction.on_commit(lambda: (_ for _ in ()).throw(ValueError("too late")))
 
 
 def test_an_unknown_consumer_is_named_with_the_known_ones(consumer):
