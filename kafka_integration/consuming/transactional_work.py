@@ -161,6 +161,9 @@ class TransactionalWork:
         try:
             self._settling.prepare(partition, failure)
             with transaction.atomic(using=self._database):
+                if self._deduplicator is not None:
+                    # It has come to its end: from here on only its dead letter may take effect, and once.
+                    self._deduplicator.remember(failure.message, partition.topic_id)
                 self._settling.carry_out(partition, failure)
                 self._save(partition, failure.message, failure.message)
         except ConsumerStoppedError:

@@ -30,14 +30,15 @@ class Worker:
     """One member of the group, with the partition it claimed."""
 
     def __init__(self, settings, **options):
-        settings.KAFKA = consumer_settings(offset_storage="database", **options)
+        settings.KAFKA = consumer_settings(**{"offset_storage": "database", **options})
         consumer = get_settings().consumers["c"]
         self.store = OffsetStore(database="default", group="group") if consumer.offset_storage == "database" else None
         self.counts = Counts()
         self.work = make_work(consumer, self.counts, self.store)
         self.partition = Partition(TOPIC, 0)
         self.partition.state = State.ACTIVE
-        self.claim()
+        if self.store is not None:
+            self.claim()
 
     def claim(self, topic_id=""):
         claim = self.store.claim(topic=TOPIC, topic_id=topic_id, partition=0, fallback=0)
@@ -408,6 +409,22 @@ def test_a_repeat_takes_effect_once(settings):
 
     assert effects() == ["0:a"]
     assert stored() == 2
+    assert worker.counts.read().repeated == 1
+
+
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+def test_a_repeat_of_a_dead_letter_is_left_to_its_replay(settings, offset_storage):
+    """The relay sent it again, or the offset was not committed: two effects if both were handled in the end."""
+    headers = [("ce_source", b"shop"), ("ce_id", b"1")]
+    options = {"deduplicate": True, "retry": {"attempts": 1}, "on_failure": "dead_letter"}
+    worker = Worker(settings, offset_storage=offset_storage, **options)
+    scripted.script.append(lambda each: 1 / 0 if each.offset == 0 else write_effect(each))
+
+    for offset in (0, 1):
+        worker.work.handle(worker.partition, Chunk(messages=[message("a", offset, headers)]))
+
+    assert effects() == []
+    assert DeadLetter.objects.get().offset == 0
     assert worker.counts.read().repeated == 1
 
 
