@@ -1,9 +1,10 @@
 """Random faults under load: `python -m tests.soak --minutes 10`, which is `make soak MINUTES=10`.
 
 Groups of workers read while workers, relays, broker and database are killed, frozen, restarted and joined by others,
-one seed giving one sequence of faults. Three groups read what is sent to Kafka; the fourth what transactions publish,
-through the outbox. At the end everything is healed, what is left is handled, and the oracles judge: the exit status is
-1 if anything was lost, happened twice where it must not, or happened out of order.
+one seed giving one sequence of faults. Some groups fail at some of what they read, and an operator has their dead
+letters replayed; one reads what transactions publish, through the outbox. At the end everything is healed, what is left
+is handled, and the oracles judge: the exit status is 1 if anything was lost, happened twice where it must not, happened
+out of order, or was not the dead letter that it had to be.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from typing import Any
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.faults.blows import Blows
+from tests.faults.failing_load import FailingLoad
+from tests.faults.load import Load
 from tests.faults.scenario import Scenario
-from tests.faults.streams import COLUMNS, direct, whole_way
+from tests.faults.streams import COLUMNS, direct, failing, whole_way
 from tests.processes import ChildProcess, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING
 from tests.publishing.scenario import PublishingScenario
@@ -45,6 +48,16 @@ DIRECT: list[dict[str, Any]] = [
         "offset_storage": "kafka",
         "protocol": "cooperative-sticky",
         "message_handler": "tests.workload.handlers.Batch",
+    },
+]
+FAILING: list[dict[str, Any]] = [
+    {"offset_storage": "database", "protocol": "cooperative-sticky", "message_handler": "tests.workload.handlers.each"},
+    {
+        "offset_storage": "kafka",
+        "protocol": "range",
+        "message_handler": "tests.workload.handlers.Collecting",
+        "deduplicate": True,
+        "batch_size": 50,
     },
 ]
 # Under the `consumer` protocol the broker says when a dead member is missed.
@@ -69,6 +82,8 @@ class Soak:
             migration = self._start_manage("migrate", "--run-syncdb", env={**settings, "DATABASE_URL": self._url})
             assert migration.wait(120) == 0, "the tables could not be made"
         self._streams = [direct(self._scenario(), size=options.workers, **consumer) for consumer in DIRECT]
+        self._failing = [failing(self._scenario(FailingLoad), size=options.workers, **consumer) for consumer in FAILING]
+        self._streams += self._failing
         scenario = self._scenario()
         publishing = PublishingScenario(
             bootstrap=scenario.bootstrap,
@@ -86,6 +101,7 @@ class Soak:
             relays=next(stream.relays for stream in self._streams if stream.relays),
             kafka=self._kafka,
             postgres=self._postgres,
+            press_replay=[stream.press_replay for stream in self._failing],
             tell=self._tell,
         )
         with ExitStack() as watches:
@@ -131,12 +147,16 @@ class Soak:
         )
         return is_well
 
-    def _scenario(self) -> Scenario:
+    def _scenario(self, load: type[Load] = Load) -> Scenario:
         topic = f"soak-{uuid.uuid4().hex[:8]}"
         admin = AdminClient({"bootstrap.servers": self._kafka.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic(topic, 4)])[topic].result(30)
         scenario = Scenario(
-            bootstrap=self._kafka.bootstrap, topic=topic, database_url=self._url, start_manage=self._start_manage
+            bootstrap=self._kafka.bootstrap,
+            topic=topic,
+            database_url=self._url,
+            start_manage=self._start_manage,
+            load=load,
         )
         self._stack.callback(scenario.close)
         return scenario
@@ -172,7 +192,8 @@ def main() -> int:
     if missing := missing_for_kafka() or missing_for_postgres():
         print(f"No soak: {missing}", file=sys.stderr)
         return 1
-    print(f"soak: seed {options.seed}, {options.minutes:g} minutes, 4 groups of {options.workers} workers, 2 relays")
+    crews = f"2 relays, {len(DIRECT) + len(FAILING) + 1} groups of {options.workers} workers"
+    print(f"soak: seed {options.seed}, {options.minutes:g} minutes, {crews}")
     with ExitStack() as stack:
         return 0 if Soak(options, stack).run() else 1
 

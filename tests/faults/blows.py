@@ -27,11 +27,12 @@ WEIGHTS = {
     "database restarted": 2,
     "database frozen": 2,
     "database read-only": 1,
+    "operator replays": 8,
 }
 
 
 class Blows:
-    """Strikes workers, broker and database; ``count`` says what was struck how often."""
+    """Strikes workers, broker and database, and presses Replay; ``count`` says what was struck how often."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Blows:
         relays: Crew,
         kafka: KafkaCluster,
         postgres: PostgresServer,
+        press_replay: Sequence[Callable[[], None]],
         tell: Callable[[str], None],
     ) -> None:
         self.count: Counter[str] = Counter()
@@ -49,6 +51,7 @@ class Blows:
         self._relays = relays
         self._kafka = kafka
         self._postgres = postgres
+        self._press_replay = press_replay
         self._tell = tell
 
     def strike(self) -> None:
@@ -63,9 +66,12 @@ class Blows:
         self.count[name] += 1
         target = f" of {crew.name}" if victim in ("worker", "member") else ""
         self._tell(f"{name}{target}" + (f" for {seconds:.0f} s" if deed in ("frozen", "read-only") else ""))
-        {"broker": self._to_broker, "database": self._to_database}.get(victim, self._to_member)(
-            deed, crew, index, seconds, alone
-        )
+        if victim == "operator":
+            self._chance.choice(self._press_replay)()
+        else:
+            {"broker": self._to_broker, "database": self._to_database}.get(victim, self._to_member)(
+                deed, crew, index, seconds, alone
+            )
         crew.fill()
 
     def _to_member(self, deed: str, crew: Crew, index: int, seconds: float, alone: bool) -> None:

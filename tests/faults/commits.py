@@ -1,4 +1,4 @@
-"""Oracle C: a committed offset is never above the lowest record without an effect."""
+"""Oracle C: a committed offset is never above the lowest record that has no effect and is no dead letter."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class CommitWatch:
 
     def _sample(self) -> None:
         records = self._records()
-        # In this order: an effect only ever comes before the commit that covers it.
+        # In this order: an effect or a dead letter only ever comes before the commit that covers it.
         committed = self._committed.read(timeout=2)
-        handled = self._effects.offsets()
+        handled, parked = self._effects.offsets(), self._effects.dead_letter_offsets()
         for partition, offset in records:
             bound = committed.get(partition, 0)
-            if offset < bound and offset not in handled.get(partition, ()):
+            if offset < bound and offset not in handled.get(partition, ()) and offset not in parked.get(partition, ()):
                 self.too_high.append(f"[{partition}] is committed to {bound}, {offset} has no effect")
         self.samples += 1

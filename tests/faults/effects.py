@@ -41,16 +41,24 @@ class Effects:
 
     def offsets(self) -> dict[int, set[int]]:
         """The offsets that have had an effect, of each partition."""
+        return self._offsets_in("workload_effect")
+
+    def dead_letter_offsets(self) -> dict[int, set[int]]:
+        """The offsets of what is or was a dead letter, of each partition."""
+        return self._offsets_in("kafka_integration_deadletter")
+
+    def dead_letters(self, *, unsettled: bool = False) -> int:
+        """How many there are, or how many wait for somebody."""
+        query = "SELECT count(*) FROM kafka_integration_deadletter WHERE topic = %s"
+        if unsettled:
+            query += " AND settled_at IS NULL"
+        return int(self._rows(query, self._topic)[0][0])
+
+    def _offsets_in(self, table: str) -> dict[int, set[int]]:
         found: dict[int, set[int]] = {}
-        for partition, offset in self._rows(
-            'SELECT partition, "offset" FROM workload_effect WHERE topic = %s', self._topic
-        ):
+        for partition, offset in self._rows(f'SELECT partition, "offset" FROM {table} WHERE topic = %s', self._topic):
             found.setdefault(partition, set()).add(offset)
         return found
-
-    def dead_letters(self) -> int:
-        query = "SELECT count(*) FROM kafka_integration_deadletter WHERE topic = %s"
-        return int(self._rows(query, self._topic)[0][0])
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
         with psycopg.connect(self._url, connect_timeout=5) as connection:

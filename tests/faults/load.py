@@ -60,10 +60,16 @@ class Load:
         for _ in range(count):
             chosen = key or self._next_key()
             self._sent[chosen] += 1
-            value = json.dumps({"seq": self._sent[chosen], **orders})
-            note = self._noting(chosen, self._sent[chosen])
+            seq = self._sent[chosen]
+            failures = {"fail": fail} if (fail := self.failures_of(chosen, seq)) else {}
+            value = json.dumps({"seq": seq, **failures, **orders})
+            note = self._noting(chosen, seq)
             self._producer.produce(self.topic, value.encode(), chosen.encode(), on_delivery=note, **place)
             self._producer.poll(0)
+
+    def failures_of(self, key: str, seq: int) -> int:
+        """How many attempts at this record its handler is told to fail."""
+        return 0
 
     def wait_for_partitions(self, number: int) -> None:
         """Until the producer knows so many partitions of its topic."""

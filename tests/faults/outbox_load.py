@@ -20,6 +20,10 @@ class OutboxLoad:
         self.acknowledged: list[Acknowledged] = []
         self._publishing = publishing
 
+    def failures_of(self, key: str, seq: int) -> int:
+        """Its handler fails at none."""
+        return 0
+
     @contextmanager
     def flowing(self, per_second: float) -> Iterator[None]:
         """Transactions all the time that the block takes."""

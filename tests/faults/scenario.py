@@ -31,14 +31,20 @@ class Scenario:
     """Starts workers on one topic of one cluster, and one database, and knows what they were given."""
 
     def __init__(
-        self, *, bootstrap: str, topic: str, database_url: str, start_manage: Callable[..., ChildProcess]
+        self,
+        *,
+        bootstrap: str,
+        topic: str,
+        database_url: str,
+        start_manage: Callable[..., ChildProcess],
+        load: type[Load] = Load,
     ) -> None:
         self.bootstrap = bootstrap
         self.topic = topic
         self.group = f"group-{uuid.uuid4().hex[:8]}"
         self.database_url = database_url
         self.effects = Effects(database_url, topic)
-        self.load = Load(bootstrap, topic)
+        self.load = load(bootstrap, topic)
         self.committed = CommittedOffsets(bootstrap, self.group, topic)
         self.consumer: dict[str, Any] = {
             "topics": [topic],
@@ -79,6 +85,10 @@ class Scenario:
                 **(env or {}),
             },
         )
+
+    def replay_all(self) -> ChildProcess:
+        """An operator's `kafkadeadletters replay --all`."""
+        return self.command("kafkadeadletters", "replay", "--all", consumers={"workload": self.consumer})
 
     def watch_commits(self) -> CommitWatch:
         return CommitWatch(self.committed, self.effects, self._places)

@@ -9,13 +9,15 @@ from typing import Any
 
 from tests.faults.commits import CommitWatch
 from tests.faults.crew import Crew
+from tests.faults.failing_load import ATTEMPTS
 from tests.faults.load import Load
 from tests.faults.oracles import Identity, judge, numbered, placed
 from tests.faults.outbox_load import OutboxLoad
 from tests.faults.scenario import Scenario, consumer_of
 from tests.publishing.scenario import PublishingScenario
+from tests.waiting import wait_for
 
-COLUMNS = ("group", "messages", "lost", "twice", "disorder", "2 places", "early commits", "dead", "attempts", "ended")
+COLUMNS = ("group", "messages", "lost", "twice", "disorder", "2 places", "early commits", "dead", "wasted", "ended")
 
 
 class Stream:
@@ -53,9 +55,20 @@ class Stream:
         for crew in self._crews:
             crew.fill()
 
+    def press_replay(self) -> None:
+        """An operator has the dead letters replayed that there are just now; whether he reaches the database or not."""
+        self._scenario.replay_all()
+
     def wait_handled(self) -> None:
-        """``AssertionError`` if some of what was acknowledged has no effect after all."""
-        self._scenario.wait_handled(180, count=len(self.load.acknowledged))
+        """``AssertionError`` if some of what was acknowledged has no effect after all, be it by a replay."""
+        wanted = len(self.load.acknowledged)
+
+        def enough() -> bool:
+            if self._scenario.effects.dead_letters(unsettled=True):
+                self._scenario.replay_all().wait(60)
+            return self._scenario.effects.count() >= wanted
+
+        wait_for(enough, 180, lambda: f"{wanted} effects (there are {self._scenario.effects.count()})", interval=1)
 
     def dismiss(self) -> None:
         for crew in self._crews:
@@ -66,28 +79,45 @@ class Stream:
         effects = self._scenario.effects.read()
         found = judge(self.load.acknowledged, effects, self._identity)
         dead = self._scenario.effects.dead_letters()
-        retried = [effect for effect in effects if effect.attempt > 1]
+        failures = [self.load.failures_of(record.key, record.seq) for record in self.load.acknowledged]
+        wanted = sum(count >= ATTEMPTS for count in failures)
+        unsettled = self._scenario.effects.dead_letters(unsettled=True)
+        wasted = [each for each in effects if each.attempt != 1 + self.load.failures_of(each.key or "", each.seq)]
         early = self._commits.too_high if self._commits else []
         is_seen = bool(self.load.acknowledged) and (self._commits is None or self._commits.samples > 0)
         unseen = [] if is_seen else ["nothing was sent, or no commit was looked at"]
         ended = [end for crew in self._crews for end in crew.ended_by_themselves]
-        faults: list[Any] = [found.lost, found.disordered, early, ended, unseen, retried]
-        faults.append([f"{dead} dead letters"] * bool(dead))
+        faults: list[Any] = [found.lost, found.disordered, early, ended, unseen, wasted]
+        faults.append([f"{dead} dead letters instead of {wanted}"] * (dead != wanted))
+        faults.append([f"{unsettled} dead letters are left"] * bool(unsettled))
         if self._is_exact:
             faults += [list(found.repeated), found.overlapping]
         numbers = map(len, (self.load.acknowledged, found.lost, found.repeated, found.disordered, found.overlapping))
         seen = str(len(early)) if self._commits else "-"
-        row = (self.name, *map(str, numbers), seen, str(dead), str(len(retried)), str(len(ended)))
+        row = (self.name, *map(str, numbers), seen, str(dead), str(len(wasted)), str(len(ended)))
         return row, [f"{self.name}: {fault}" for fault in itertools.chain(*(each[:3] for each in faults))]
 
 
 def direct(scenario: Scenario, *, size: int, offset_storage: str, protocol: str, **consumer: Any) -> Stream:
     """Records that were sent to Kafka, and a group that reads them under this protocol."""
     scenario.consumer |= {**consumer_of(protocol), "offset_storage": offset_storage, **consumer}
-    named = [str(value).removeprefix("tests.workload.handlers.") for value in consumer.values()]
-    workers = Crew(", ".join([offset_storage, protocol, *named]), scenario.worker, size=size)
-    is_exact = offset_storage == "database"
+    named = [f"{offset_storage}, {protocol}", *map(_worded, consumer.items())]
+    workers = Crew(", ".join(named), scenario.worker, size=size)
+    is_exact = offset_storage == "database" or consumer.get("deduplicate", False)
     return Stream(scenario, load=scenario.load, workers=workers, is_exact=is_exact, identity=placed)
+
+
+def failing(scenario: Scenario, **options: Any) -> Stream:
+    """The same with a ``FailingLoad``, whose dead letters are replayed."""
+    scenario.consumer |= {"retry": {"attempts": ATTEMPTS, "backoff_seconds": 0.1}}
+    stream = direct(scenario, **options)
+    stream.name = stream.workers.name = f"failing: {stream.name}"
+    return stream
+
+
+def _worded(option: tuple[str, Any]) -> str:
+    name, value = option
+    return name if value is True else str(value).removeprefix("tests.workload.handlers.")
 
 
 def whole_way(scenario: Scenario, publishing: PublishingScenario, *, size: int, protocol: str) -> Stream:
