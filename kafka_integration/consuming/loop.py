@@ -9,7 +9,7 @@ from enum import Enum
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from ..client.consumer import END_REACHED, ConsumerClient, Coordinates
+from ..client.consumer import END_REACHED, ConsumerClient, Coordinates, Event
 from ..client.runs import Run, payload_bytes, runs_of
 from ..errors import BrokerError, BrokerUnavailableError
 from ..message import Message
@@ -21,6 +21,7 @@ from .flow import Flow
 from .lanes import Lanes
 from .membership import Membership
 from .partition import Partition, State
+from .quota import Quota
 from .report import Report
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ConsumerLoop:
         self.fault: BaseException | None = None
         self._decoding = parts.decoding
         self._until_caught_up = until_caught_up
-        self._left = max_messages
+        self._quota = Quota(max_messages)
         self._stop = threading.Event()
         self._has_said_waiting = False
         self._flow = Flow(batch_size=settings.batch_size)
@@ -118,6 +119,8 @@ class ConsumerLoop:
     def turn(self) -> None:
         """Fetch once and hand on what came; then look after starts, flow, commits and the log."""
         client = self.client
+        for partition in self._quota.settle(self._assignment):
+            self._assignment.go_on(client, partition)
         try:
             raws = client.fetch(FETCH_SIZE, self._patience())
         except BrokerError as error:
@@ -132,7 +135,7 @@ class ConsumerLoop:
                 self._take(run)
             for event in events:
                 # After the last message that was asked for, what follows was not taken: its end isn't ours.
-                if self._left != 0 or event.code != END_REACHED:
+                if event.code != END_REACHED or not self._leaves_out(event):
                     self._events.handle(event)
         self._events.look_after()
         if self._is_left_out():
@@ -196,7 +199,7 @@ class ConsumerLoop:
     def _patience(self) -> float:
         assignment = self._assignment
         is_waiting = assignment.is_starting or any(p.is_paused for p in assignment) or self._until_caught_up
-        return BUSY_POLL_SECONDS if is_waiting or self._left is not None else POLL_SECONDS
+        return BUSY_POLL_SECONDS if is_waiting or self._quota.is_limited else POLL_SECONDS
 
     def _take(self, run: Run) -> None:
         coordinates, raws = run
@@ -204,20 +207,24 @@ class ConsumerLoop:
         # Revoked in the same call, or fetched from a position that was not ours to begin at.
         if partition is None or partition.state is not State.ACTIVE:
             return
-        if self._left is not None:
-            raws = raws[: self._left]
-            self._left -= len(raws)
-        if not raws:
-            return
         taken = partition.ledger.taken
         if taken is not None and raws[0].offset() < taken:
             self._assignment.restart(self.client, partition)
+            return
+        raws = self._quota.take(partition, raws)
+        if self._quota.leaves_out(partition):
+            # Else all the backlog would be fetched for nothing.
+            self.client.pause([coordinates])
+        if not raws:
             return
         partition.ledger.take(raws[-1].offset() + 1)
         partition.has_reached_end = False
         decoding = self._decoding
         messages = [Message(raw, decoding) for raw in raws]
         self._lanes.of(partition).put(partition, messages, payload_bytes(raws))
+
+    def _leaves_out(self, event: Event) -> bool:
+        return event.coordinates is not None and self._quota.leaves_out(self._assignment.get(event.coordinates))
 
     def _is_left_out(self) -> bool:
         since = self._assignment.untold_since
@@ -226,7 +233,7 @@ class ConsumerLoop:
     def _is_done(self) -> bool:
         if self._stop.is_set():
             return True
-        if self._left == 0 and all(p.ledger.is_idle for p in self._assignment):
+        if self._quota.is_reached:
             return True
         return self._until_caught_up and self._is_caught_up()
 
