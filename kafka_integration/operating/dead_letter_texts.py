@@ -48,12 +48,13 @@ def as_full_json(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def as_line(letter: DeadLetter) -> str:
+def as_line(letter: DeadLetter, *, names_database: bool) -> str:
     """One line of ``list``, without the payload."""
     state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
     return escaped(
         f"{letter.pk}  {letter.failed_at:%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
         f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{state}"
+        + (f"  --database {letter._state.db}" if names_database else "")
     )
 
 

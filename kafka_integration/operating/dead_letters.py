@@ -6,8 +6,10 @@ They live in the database of their consumer, so there may be several tables; an 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -52,7 +54,7 @@ class Selection:
     topic: str | None = None
 
     def of(self, database: str) -> QuerySet[DeadLetter]:
-        """The dead letters in one database, the newest first."""
+        """The dead letters in one database."""
         given = {"consumer": self.consumer, "group": self.group, "topic": self.topic}
         letters = DeadLetter.objects.using(database).filter(**{k: v for k, v in given.items() if v is not None})
         if self.ids is not None:
@@ -80,6 +82,16 @@ def databases() -> list[str]:
     """The aliases that hold dead letters: those of the configured consumers, the usual one first."""
     aliases = {consumer.database for consumer in get_settings().consumers.values()} or {"default"}
     return sorted(aliases, key=lambda alias: (alias != "default", alias))
+
+
+def newest(
+    selection: Selection, databases: Iterable[str], limit: int | None = None, *, without: Collection[str] = ()
+) -> Iterator[DeadLetter]:
+    """The newest dead letters of all these databases, the last to fail first; ``without`` are fields left unread."""
+    found = [selection.of(database).order_by("-failed_at", "-id").defer(*without)[:limit] for database in databases]
+    # Payloads may be large: few of them at once.
+    pages = [letters.iterator(chunk_size=1000 if without else 10) for letters in found]
+    return islice(merge(*pages, key=lambda letter: (letter.failed_at, letter.pk), reverse=True), limit)
 
 
 def require_all(selection: Selection, database: str) -> None:

@@ -10,6 +10,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
@@ -86,6 +87,15 @@ def test_the_list_holds_what_waits_newest_first_unless_told_otherwise():
     assert ids() == [requested.pk, parked.pk]
     assert ids("--state", "handled") == [handled.pk]
     assert ids("--state", "all", "--limit", "2") == [discarded.pk, handled.pk]
+
+
+def test_one_that_failed_anew_is_among_the_newest():
+    now = timezone.now()
+    old, newer = make_letter(failed_at=now - timedelta(days=2)), make_letter(failed_at=now - timedelta(days=1))
+    DeadLetter.objects.filter(pk=old.pk).update(failed_at=now)
+
+    assert [letter["id"] for letter in read("list")] == [old.pk, newer.pk]
+    assert [letter["id"] for letter in read("list", "--limit", "1")] == [old.pk]
 
 
 def test_the_list_is_narrowed_by_consumer_group_and_topic():

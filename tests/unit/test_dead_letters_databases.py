@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
@@ -55,8 +56,12 @@ def client():
 @pytest.fixture
 def twins(other):
     """Two dead letters of one id."""
-    letter = make_letter(topic="near")
-    return letter, make_letter(topic="far", pk=letter.pk, using=other)
+    letter = make_letter(topic="near", failed_at=at(1))
+    return letter, make_letter(topic="far", pk=letter.pk, using=other, failed_at=at(0))
+
+
+def at(minute):
+    return datetime(2026, 1, 1, 12, minute, tzinfo=UTC)
 
 
 def run(*arguments):
@@ -75,6 +80,26 @@ def test_the_list_is_of_all_databases_unless_one_is_named(twins):
 
     assert topics() == ["near", "far"]
     assert topics("--database", "other") == ["far"]
+
+
+def test_the_list_is_of_the_newest_of_all_databases(other):
+    for minute in range(6):
+        make_letter(topic=f"t{minute}", using=other if minute in (1, 2, 5) else "default", failed_at=at(minute))
+
+    def topics(*arguments):
+        return [letter["topic"] for letter in json.loads(run("list", "--json", *arguments))]
+
+    assert topics() == ["t5", "t4", "t3", "t2", "t1", "t0"]
+    assert topics("--limit", "4") == ["t5", "t4", "t3", "t2"]
+    assert topics("--limit", "2", "--database", "default") == ["t4", "t3"]
+
+
+def test_a_line_names_the_database_where_there_are_several(twins):
+    first, second = run("list").splitlines()
+
+    assert first.endswith("--database default")
+    assert second.endswith("--database other")
+    assert "--database" not in run("list", "--database", "other")
 
 
 def test_an_id_asks_for_its_database(twins):

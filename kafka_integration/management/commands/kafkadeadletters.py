@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         listing = self._action(actions, "list", "list those that wait for somebody, the newest first")
         self._add_filters(listing)
         listing.add_argument("--state", choices=[*DeadLetter.State.values, "all"], help="those in this state instead")
-        listing.add_argument("--limit", type=read_count, metavar="N", help="at most the N newest")
+        listing.add_argument("--limit", type=read_count, metavar="N", help="at most the N newest of all databases")
         showing = self._action(actions, "show", "show one with its payload and traceback")
         showing.add_argument("ids", type=read_id, nargs=1, metavar="ID")
         for name, text in (
@@ -95,12 +95,12 @@ class Command(BaseCommand):
         states = () if state == "all" else (state,) if state else dead_letters.UNSETTLED
         selection = _selection(options, states=states)
         if options["json"]:
-            self._write_list(as_json(letter) for letter in _letters(selection, databases, options["limit"]))
+            self._write_list(as_json(letter) for letter in dead_letters.newest(selection, databases, options["limit"]))
             return
         count = 0
-        for letter in _letters(selection, databases, options["limit"], without=LONG_FIELDS):
+        for letter in dead_letters.newest(selection, databases, options["limit"], without=LONG_FIELDS):
             count += 1
-            self.stdout.write(as_line(letter))
+            self.stdout.write(as_line(letter, names_database=len(databases) > 1))
         if not count:
             self.stderr.write("No dead letters.")
 
@@ -167,16 +167,6 @@ class Command(BaseCommand):
             self.stdout.write(before + json.dumps(item), ending="\n")
             before = ","
         self.stdout.write("[]" if before == "[" else "]")
-
-
-def _letters(
-    selection: Selection, databases: list[str], limit: int | None, without: tuple[str, ...] = ()
-) -> Iterator[DeadLetter]:
-    for database in databases:
-        letters = selection.of(database).defer(*without) if without else selection.of(database)
-        chosen = letters if limit is None else letters[:limit]
-        # Payloads may be large: few of them at once.
-        yield from chosen.iterator(chunk_size=1000 if without else 10)
 
 
 def _selection(options: dict[str, Any], states: Iterable[str] = ()) -> Selection:
