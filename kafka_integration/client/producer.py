@@ -8,8 +8,8 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import confluent_kafka
@@ -79,6 +79,8 @@ class Producer:
         self.waiting = threading.Lock()
         self.partition_counts = PartitionCounts(raw, log)
         self._raw = raw
+        self._awaited = 0
+        self._awaiting = threading.Lock()
         self._produce = raw.produce
         self._sends = 0
         self._calls: deque[Callable[[], object]] = deque()
@@ -127,6 +129,23 @@ class Producer:
         while not settled.is_set() and (deadline is None or time.monotonic() < deadline):
             self._serve(self._raw.poll, ROOM_POLL_SECONDS)
         return settled.is_set()
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Around sending what means nothing once nobody waits for it: what is left of it then is dropped.
+
+        For a producer that sends nothing else.
+        """
+        with self._awaiting:
+            self._awaited += 1
+        try:
+            yield
+        finally:
+            with self._awaiting:
+                self._awaited -= 1
+                # Under the lock: whoever begins to wait has not sent yet.
+                if not self._awaited and len(self._raw):
+                    self.purge()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Has ``call`` made when the client's callbacks are over; it must not raise."""

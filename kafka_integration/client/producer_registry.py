@@ -1,4 +1,4 @@
-"""The producers of this process: one for each configuration, made on first use, never shared with a fork.
+"""The producers of this process: one for each configuration and purpose, made on first use, never shared with a fork.
 
 At exit what is still queued gets a few seconds to leave, and what is left then is logged.
 """
@@ -21,26 +21,29 @@ from .producer import Producer, alive_producers, open_producer
 RESET_FLUSH_SECONDS = 1.0
 
 
+Key = tuple[ProducerSettings, str]
+
+
 class ProducerRegistry:
-    """The shared producers of this process, by configuration."""
+    """The shared producers of this process, by configuration and purpose."""
 
     _lock: threading.Lock
-    _producers: dict[ProducerSettings, Producer]
+    _producers: dict[Key, Producer]
     _pid: int
 
     def __init__(self) -> None:
         self._start_afresh()
 
-    def get(self, settings: ProducerSettings) -> Producer:
-        """The producer for ``settings``, made if there is none."""
+    def get(self, settings: ProducerSettings, purpose: str = "producer") -> Producer:
+        """The producer for ``settings``, made if there is none; ``purpose`` is what the log calls it."""
         if self._pid != os.getpid():
             self._start_afresh()
         with self._lock:
-            producer = self._producers.get(settings)
+            producer = self._producers.get((settings, purpose))
             useless = producer if producer is not None and _is_useless(producer, settings) else None
             if producer is None or useless is not None:
                 self._finish_with_multiprocessing()
-                producer = self._producers[settings] = open_producer(settings)
+                producer = self._producers[settings, purpose] = open_producer(settings, name=purpose)
         if useless is not None:
             useless.close(timeout=0)
         return producer
@@ -60,7 +63,7 @@ class ProducerRegistry:
 
     def finish(self) -> None:
         """Gives every producer its seconds to send what is queued; at the end of the process."""
-        for settings, producer in list(self._producers.items()):
+        for (settings, _), producer in list(self._producers.items()):
             producer.finish(settings.shutdown_grace_seconds)
 
     def abandon(self) -> None:

@@ -25,6 +25,7 @@ from .redaction import describe
 TIMEOUT_SECONDS = 5.0
 STOP_IS_SEEN_SECONDS = 0.2
 LARGEST_MESSAGE_BYTES = 1_000_000_000
+PURPOSE = "producer of dead letters"
 ID_NAMESPACE = uuid.UUID("6b1ff4a5-6a2c-4c5e-9a34-0d7c5e6f2a11")
 
 _OURS = frozenset({"request.required.acks", "message.send.max.retries", "enable.idempotence", "message.max.bytes"})
@@ -42,14 +43,17 @@ class DeadLetterTopic:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         settings = _producer_settings(self._consumer)
         headers = [*message.headers, *self._headers(partition, message, error)]
-        delivery = Outlet(settings, producers.get(settings)).send(
-            self._topic, message.value_bytes, message.key_bytes, headers, None, None, TIMEOUT_SECONDS
-        )
-        # The next owner of the partition writes it too: nobody waits for this one.
-        while not (delivery.done() or partition.stopping) and time.monotonic() < deadline:
-            with suppress(ProduceTimeoutError):
-                delivery.result(STOP_IS_SEEN_SECONDS)
-        delivery.result(0)
+        producer = producers.get(settings, PURPOSE)
+        # Given up it is sent anew: else copies would pile up in the queue, and hold up the end of the process.
+        with producer.awaited():
+            delivery = Outlet(settings, producer).send(
+                self._topic, message.value_bytes, message.key_bytes, headers, None, None, TIMEOUT_SECONDS
+            )
+            # The next owner of the partition writes it too: nobody waits for this one.
+            while not (delivery.done() or partition.stopping) and time.monotonic() < deadline:
+                with suppress(ProduceTimeoutError):
+                    delivery.result(STOP_IS_SEEN_SECONDS)
+            delivery.result(0)
 
     def _headers(self, partition: Partition, message: Message, error: Exception) -> Headers:
         """Where the message came from and why it is here. Last, so that they win over forged ones of the same name."""

@@ -60,8 +60,7 @@ def test_a_copy_that_its_topic_does_not_take_holds_the_offset(new_scenario, crea
     scenario.load.sent(3)
     worker.wait_for_output("can't be written as a dead letter", 40)
 
-    # Five of them are the producer's own, which at the exit of a process tries to send what is queued.
-    assert stops_within(worker, seconds=8)
+    assert stops_within(worker, seconds=3)
 
     assert scenario.committed.read().get(0, 0) == 0
     assert scenario.effects.count() == scenario.effects.dead_letters() == 0

@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from kafka_integration import Message, Reject
 from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.producer_registry import producers
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import dead_letter_topic
 from kafka_integration.consuming.dead_letter_topic import DeadLetterTopic, _producer_settings
@@ -30,6 +31,11 @@ STORAGES = pytest.mark.parametrize("storage", ["kafka", "database"])
 def park(**options):
     scripted.script[:] = [lambda message: (_ for _ in ()).throw(Reject("no stock"))]
     return consume(on_failure="dead_letter", dead_letter_topic="events.dead", **options)
+
+
+def a_message():
+    raw = RawMessage(topic="events", partition=0, offset=0, key=None, value=b"a", headers=None, timestamp=(1, 5))
+    return Message(raw, Decoding(key=bytes.decode, value=bytes.decode))
 
 
 def copies():
@@ -68,8 +74,6 @@ def test_a_partition_that_has_to_go_does_not_wait_for_a_copy_that_nobody_acknowl
 
     pending = SimpleNamespace(done=lambda: False, result=never)
     monkeypatch.setattr(dead_letter_topic.Outlet, "send", lambda *arguments: pending)
-    raw = RawMessage(topic="events", partition=0, offset=0, key=None, value=b"a", headers=None, timestamp=(1, 5))
-    message = Message(raw, Decoding(key=bytes.decode, value=bytes.decode))
 
     with override_settings(KAFKA=consumer_settings(dead_letter_topic="events.dead")):
         topic = DeadLetterTopic(get_settings().consumers["c"], "events.dead")
@@ -77,9 +81,62 @@ def test_a_partition_that_has_to_go_does_not_wait_for_a_copy_that_nobody_acknowl
         partition.stopping = True
         began_at = monotonic()
         with pytest.raises(ProduceTimeoutError):
-            topic.produce(partition, message, ValueError())
+            topic.produce(partition, a_message(), ValueError())
 
     assert monotonic() - began_at < dead_letter_topic.TIMEOUT_SECONDS / 2
+
+
+@pytest.fixture
+def nobody_listens(settings):
+    settings.KAFKA = consumer_settings(dead_letter_topic="events.dead") | {"endpoints": ["127.0.0.1:1"]}
+    yield get_settings().consumers["c"]
+    producers.close(timeout=0)
+
+
+def give_up_a_copy(consumer):
+    partition = Partition("events", 0)
+    partition.stopping = True
+    with pytest.raises(ProduceTimeoutError):
+        DeadLetterTopic(consumer, "events.dead").produce(partition, a_message(), ValueError())
+
+
+def test_a_copy_that_was_given_up_does_not_hold_up_the_end_of_the_process(nobody_listens, caplog):
+    give_up_a_copy(nobody_listens)
+    began_at = monotonic()
+
+    producers.finish()
+
+    assert monotonic() - began_at < 2
+    assert "may be lost" not in caplog.text
+
+
+def test_copies_that_were_given_up_do_not_pile_up(nobody_listens):
+    producer = producers.get(_producer_settings(nobody_listens), dead_letter_topic.PURPOSE)
+
+    for _ in range(3):
+        give_up_a_copy(nobody_listens)
+
+    assert producer.flush(1) == 0
+
+
+def test_a_copy_that_is_given_up_takes_no_other_with_it(nobody_listens):
+    producer = producers.get(_producer_settings(nobody_listens), dead_letter_topic.PURPOSE)
+    told = []
+
+    with producer.awaited():
+        producer.send("events.dead", b"b", None, -1, lambda error, _: told.append(error), 0, None, 1)
+        give_up_a_copy(nobody_listens)
+        assert producer.flush(0.2) == 2
+        assert told == []
+
+    assert producer.flush(1) == 0
+    assert [error.name() for error in told] == ["_PURGE_QUEUE"]
+
+
+def test_copies_have_a_producer_of_their_own(nobody_listens):
+    settings = _producer_settings(nobody_listens)
+
+    assert producers.get(settings) is not producers.get(settings, dead_letter_topic.PURPOSE)
 
 
 def test_a_tombstone_without_a_key_stays_one():
