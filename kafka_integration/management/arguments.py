@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-from django.utils.translation import gettext as _
-
 from kafka_integration.conf.topic_names import topic_name_problem
 
 MOST_DIGITS = 18
@@ -20,5 +18,5 @@ def read_topic(text: str) -> str:
 
 def read_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) < 1:
-        raise ArgumentTypeError(_("%s is no number of messages: give 1 or more") % text)
+        raise ArgumentTypeError(f"{text} is no number of messages: give 1 or more")
     return int(text)

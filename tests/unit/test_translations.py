@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 
+import kafka_integration
 from kafka_integration.admin.dead_letters import DeadLetterAdmin
 from kafka_integration.admin.outbox import OutboxAdmin
 from kafka_integration.models import DeadLetter, OutboxMessage
@@ -84,3 +86,10 @@ def test_everything_that_a_page_is_labelled_with_is_translated_when_it_is_shown(
     labels += [each.title for each in page.list_filter if isinstance(each, type)]
 
     assert [label for label in labels if not isinstance(label, Promise)] == []
+
+
+def test_commands_and_checks_are_english():
+    folders = [Path(kafka_integration.__file__).with_name(name) for name in ("management", "checks", "conf")]
+    translated = [file for folder in folders for file in folder.rglob("*.py") if "gettext" in file.read_text()]
+
+    assert translated == []

@@ -10,7 +10,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
-from django.utils.translation import gettext as _
 
 from kafka_integration.client.reader import Start
 from kafka_integration.conf import get_settings
@@ -21,7 +20,7 @@ from kafka_integration.operating.tailing import tail
 
 
 class Command(BaseCommand):
-    help = _("Shows the messages of a topic as they come. It joins no group and commits nothing.")
+    help = "Shows the messages of a topic as they come. It joins no group and commits nothing."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,9 +31,9 @@ class Command(BaseCommand):
             type=read_start,
             default="latest",
             metavar="earliest|latest|TIME",
-            help=_("where to begin: the oldest message, the next one (default), or a time like 2026-01-31T12:30"),
+            help="where to begin: the oldest message, the next one (default), or a time like 2026-01-31T12:30",
         )
-        parser.add_argument("--max-messages", type=read_count, metavar="N", help=_("stop after so many messages"))
+        parser.add_argument("--max-messages", type=read_count, metavar="N", help="stop after so many messages")
 
     def handle(self, *args: Any, **options: Any) -> None:
         topic = options["topic"]
@@ -43,7 +42,7 @@ class Command(BaseCommand):
             topic,
             start=options["start"],
             limit=options["max_messages"],
-            when_absent=lambda: self.stderr.write(_("There is no topic %s yet: waiting for it.") % topic),
+            when_absent=lambda: self.stderr.write(f"There is no topic {topic} yet: waiting for it."),
         )
         try:
             for line in lines:
@@ -66,11 +65,11 @@ def read_start(text: str) -> Start:
         moment = parse_datetime(text)
         day = None if moment else parse_date(text)
     except ValueError as error:
-        raise ArgumentTypeError(_("%s is no time: %s") % (text, error)) from error
+        raise ArgumentTypeError(f"{text} is no time: {error}") from error
     if moment is None and day is not None:
         moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below, in the project's time zone
     if moment is None:
-        raise ArgumentTypeError(_('%s is neither "earliest" nor "latest" nor a time like 2026-01-31T12:30') % text)
+        raise ArgumentTypeError(f'{text} is neither "earliest" nor "latest" nor a time like 2026-01-31T12:30')
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
