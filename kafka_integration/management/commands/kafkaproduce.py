@@ -8,11 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from kafka_integration.errors import KafkaIntegrationError
-from kafka_integration.management.arguments import read_topic
-from kafka_integration.producing.console import send_lines
-from kafka_integration.producing.outlet import default_outlet
-from kafka_integration.producing.produce import produce
+from ...errors import KafkaIntegrationError
+from ...producing.console import send_lines
+from ...producing.outlet import default_outlet
+from ...producing.produce import produce
+from ..arguments import read_topic
 
 TIMEOUT_SECONDS = 10.0
 

@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from kafka_integration.client.reader import Start
-from kafka_integration.conf import get_settings
-from kafka_integration.errors import BrokerError
-from kafka_integration.management.arguments import read_count, read_topic
-from kafka_integration.management.pipes import leave_pipe
-from kafka_integration.operating.tailing import tail
+from ...client.reader import Start
+from ...conf import get_settings
+from ...errors import BrokerError
+from ...operating.tailing import tail
+from ..arguments import read_count, read_topic
+from ..pipes import leave_pipe
 
 
 class Command(BaseCommand):

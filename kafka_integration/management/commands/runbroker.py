@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from kafka_integration.client.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
-from kafka_integration.conf import get_settings
+from ...client.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
+from ...conf import get_settings
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
