@@ -108,7 +108,7 @@ def parse_sasl(value: Any, path: str, problems: Problems) -> Sasl | None:
         problems.add(Kind.SECURITY, f"{path} is empty: use a dict like {example}, or None for no authentication.")
         return None
     mechanism = _mechanism(section)
-    # A token may come from elsewhere; find_missing_token_source looks at that.
+    # A token may come from elsewhere; contradictions.py looks at that.
     keys = [key for key in ("login", "password") if mechanism != OAUTHBEARER or key in section]
     credentials = {key: _credential(section, key) for key in keys}
     login, password = credentials.get("login"), credentials.get("password")
