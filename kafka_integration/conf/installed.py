@@ -41,12 +41,8 @@ def read_apps(problems: Problems) -> Contributions:
 
 def _add(contributions: Contributions, section: Section, label: str) -> None:
     section.refuse_unknown(KEYS, _explain_key)
-    consumers = section.section("consumers", '{"marketing": {…}}')
-    for name in consumers.values if consumers else ():
-        assert consumers is not None
-        consumer = consumers.section(name, '{"topics": […], …}')
-        if consumer is not None:
-            _add_consumer(contributions, str(name), consumer, label)
+    for name, consumer in section.sections("consumers", '{"marketing": {…}}', of='{"topics": […], …}').items():
+        _add_consumer(contributions, name, consumer, label)
     producer = section.section("producer", '{"topics": […]}')
     if producer is not None:
         producer.refuse_unknown(["topics"], lambda key: "an app names its topics only; the rest belongs to the project")

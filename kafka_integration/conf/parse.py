@@ -129,14 +129,9 @@ def _definitions(root: Section, contributions: Contributions) -> dict[str, Defin
 
 
 def _project_sections(root: Section) -> dict[str, Section]:
-    found: dict[str, Section] = {}
-    consumers = root.section("consumers", '{"marketing": {"topics": […], …}}')
-    for name in consumers.values if consumers else ():
-        assert consumers is not None
-        section = consumers.section(name, '{"topics": […], "consumer_group": …, "message_handler": …}')
-        if section is not None:
-            found[str(name)] = section
-    single = root.section("consumer", '{"topics": […], "consumer_group": …, "message_handler": …}')
+    example = '{"topics": […], "consumer_group": …, "message_handler": …}'
+    found = root.sections("consumers", '{"marketing": {"topics": […], …}}', of=example)
+    single = root.section("consumer", example)
     if single is not None and SEED_NAME in found:
         both = f'{root.path_of("consumers")}["{SEED_NAME}"]'
         root.add("consumer", Kind.CONTRADICTION, f"means {both}, which is given too: remove one")

@@ -94,12 +94,13 @@ def parse_outbox(section: Section | None) -> OutboxSettings:
 def parse_topics(section: Section | None) -> Mapping[str, TopicSettings]:
     """Return what the topics should look like."""
     topics: dict[str, TopicSettings] = {}
-    for name in section.values if section else ():
-        assert section is not None
+    if section is None:
+        return topics
+    for name in section.values:
         if problem := topic_name_problem(name):
             section.problems.add(Kind.TOPIC_NAME, f"{section.path_of(name)}: {problem}.")
         topic = section.section(name, '{"partitions": 6, "replication_factor": 3}')
         if topic is not None:
             topic.refuse_unknown(TOPIC_READERS)
             topics[name] = TopicSettings(name=str(name), **topic.read_given(TOPIC_READERS))
-    return FrozenMapping(topics)
+    return topics

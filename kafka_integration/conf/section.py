@@ -74,6 +74,12 @@ class Section:
             return None
         return Section(value, self.path_of(key), self.problems)
 
+    def sections(self, key: str, example: str, *, of: str) -> dict[str, Section]:
+        """Return the dicts in the dict at ``key``, by name; ``of`` is an example of one of them."""
+        outer = self.section(key, example)
+        inner = {} if outer is None else {str(name): outer.section(name, of) for name in outer.values}
+        return {name: section for name, section in inner.items() if section is not None}
+
     def require(self, key: str, remedy: str) -> None:
         if key not in self.values:
             self.problems.add(Kind.MISSING, f"{key_path(self.path, key)} is missing: {sentence(remedy)}")
