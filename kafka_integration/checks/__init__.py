@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from ..conf import Examined, Kind, Problem, examined
+from ..conf.problems import sentence
 from ..conf.security import find_weak_spots, read_problems
 from .imports import find_import_problems
 from .publications import find_publication_problems
@@ -50,7 +51,7 @@ def _find_property_problems(found: Examined) -> list[Problem]:
     from ..client.property_problems import consumer_problem, producer_problem, property_problem
 
     problems = [
-        Problem(kind=Kind.PROPERTY, text=f"{raw.path} {text}.".replace("?.", "?"))
+        Problem(kind=Kind.PROPERTY, text=f"{raw.path} {sentence(text)}")
         for raw in found.raw_properties
         if (text := property_problem(raw.name, raw.value, raw.client))
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from ..conf import Examined, Kind, Problem
-from ..conf.section import sentence
+from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
 from ..consuming.handlers import load_handler
 from ..errors import HandlerError

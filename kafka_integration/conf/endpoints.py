@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .problems import Kind, Problems, kind_of, shown
+from .problems import Kind, Problems, kind_of, sentence, shown
 from .values import Transport
 
 EXAMPLE = '["localhost:9092"], "embedded" or "memory"'
@@ -50,7 +50,7 @@ def parse_endpoints(value: Any, path: str, problems: Problems) -> Endpoints | No
         try:
             server, wants_tls = _server(entry)
         except _Bad as bad:
-            problems.add(Kind.ENDPOINTS, f"{place} {bad}.".replace("?.", "?"))
+            problems.add(Kind.ENDPOINTS, f"{place} {sentence(bad)}")
         else:
             servers.append(server)
             if wants_tls is not None:

@@ -91,3 +91,9 @@ def kind_of(value: object) -> str:
 def key_path(path: str, key: object) -> str:
     """Return the path of ``key`` inside the dict at ``path``: ``KAFKA["consumers"]``."""
     return f"{path}[{shown(key)}]"
+
+
+def sentence(text: object) -> str:
+    """Return the text with a full stop, unless it has an ending of its own."""
+    ended = str(text)
+    return ended if ended.endswith((".", "?", "!")) else f"{ended}."

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from .problems import Kind, Problems, key_path, kind_of, shown
+from .problems import Kind, Problems, key_path, kind_of, sentence, shown
 from .readers import Invalid, Reader
 
 T = TypeVar("T")
@@ -103,8 +103,3 @@ def nearest(key: object, known: list[str]) -> str:
     if close:
         return f'did you mean "{close[0]}"?'
     return f"remove it, or use one of {', '.join(sorted(known))}"
-
-
-def sentence(text: object) -> str:
-    ended = str(text)
-    return ended if ended.endswith((".", "?", "!")) else f"{ended}."

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .endpoints import Endpoints, parse_endpoints
-from .problems import Kind, Problem, Problems, kind_of, shown
+from .problems import Kind, Problem, Problems, kind_of, sentence, shown
 from .readers import Invalid, Reader, boolean, path_or_pem
-from .section import Section, sentence
+from .section import Section
 from .values import Connection, FrozenMapping, Sasl, Tls
 
 TLS_KEYS: dict[str, Reader[Any]] = {
