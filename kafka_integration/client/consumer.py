@@ -5,7 +5,6 @@ Everything here belongs to the loop's thread, and the callbacks run in it, insid
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
+from ..conf.topic_names import cover, names_among
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .embedded import create_embedded_topics, embedded_servers
@@ -104,7 +104,7 @@ class ConsumerClient:
 
     def require_access(self, timeout: float) -> None:
         """``AccessDeniedError`` if an ACL on one of the topics, or on the group, is missing."""
-        topics = [topic for topic in self._settings.topics if not topic.startswith("^")]
+        topics = names_among(self._settings.topics)
         try:
             errors = [self._consumer.list_topics(topic, timeout).topics[topic].error for topic in topics]
         except KafkaException as error:
@@ -121,9 +121,7 @@ class ConsumerClient:
             known = self._consumer.list_topics(timeout=timeout).topics
         except KafkaException as error:
             raise self._translated(error) from error
-        names = [topic for topic in self._settings.topics if not topic.startswith("^")]
-        patterns = [re.compile(topic) for topic in self._settings.topics if topic.startswith("^")]
-        return any(name in names or any(pattern.match(name) for pattern in patterns) for name in known)
+        return any(cover(self._settings.topics, topic) for topic in known)
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
         """The group's committed offsets; None where there is none."""

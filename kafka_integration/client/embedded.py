@@ -25,6 +25,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
+from ..conf.topic_names import names_among
 from ..errors import BrokerUnavailableError, KafkaIntegrationError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def create_embedded_topics(servers: str, topics: Iterable[str], timeout: float =
     Its groups never see a topic that appears after they subscribed, so whoever subscribes asks for them first.
     Patterns name no topic and are left out.
     """
-    names = [name for name in topics if not name.startswith("^")]
+    names = names_among(topics)
     if not names:
         return
     # A producer's metadata request creates what it asks for; the mock cluster has no CreateTopics.
@@ -129,7 +130,7 @@ def configured_topics(configured: Settings) -> list[str]:
         names.update(consumer.topics)
         if consumer.dead_letter_topic:
             names.add(consumer.dead_letter_topic)
-    return sorted(name for name in names if not name.startswith("^"))
+    return sorted(names_among(names))
 
 
 def announcement_path() -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from time import monotonic
 from typing import Any, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from ..conf.topic_names import cover
 from ..conf.values import Connection
 from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .failures import translate
@@ -37,11 +37,11 @@ class GroupOffsets:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
-    def places(self, topics: Iterable[str], *, whole_names: bool) -> list[Place]:
+    def places(self, topics: Collection[str], *, whole_names: bool) -> list[Place]:
         """The partitions of these topics; a ``^pattern`` stands for all that it matches, as a whole or at the start."""
         # Of all topics: a question for one would make it, where the broker makes topics on first use.
         found = self._ask(lambda timeout: self._consumer.list_topics(timeout=timeout)).topics
-        wanted = [topic for topic in found if any(_matches(name, topic, whole_names) for name in topics)]
+        wanted = [topic for topic in found if cover(topics, topic, whole_names=whole_names)]
         return sorted((topic, number) for topic in wanted for number in found[topic].partitions)
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int | None]:
@@ -89,9 +89,3 @@ class GroupOffsets:
 
     def _translated(self, error: KafkaError) -> BrokerError:
         return translate(error, place=self._place, properties=self._properties)
-
-
-def _matches(name: str, topic: str, whole_names: bool) -> bool:
-    if not name.startswith("^"):
-        return name == topic
-    return bool(re.fullmatch(name, topic) if whole_names else re.match(name, topic))

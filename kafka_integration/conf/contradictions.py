@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -12,6 +11,7 @@ from .problems import Kind, Problems, shown
 from .reserved import says_yes
 from .section import Section
 from .security import OAUTHBEARER
+from .topic_names import stands_for
 from .values import ConsumerSettings, ProducerSettings, Settings
 
 MAX_POLL_INTERVAL_MS = 300_000
@@ -43,7 +43,7 @@ def _look_at_dead_letter_topic(consumer: ConsumerSettings, section: Section) -> 
     if dead is None:
         return
     for topic in consumer.topics:
-        if topic == dead or (topic.startswith("^") and re.match(topic, dead)):
+        if stands_for(topic, dead):
             section.add(
                 "dead_letter_topic",
                 Kind.CONTRADICTION,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from .problems import Kind
-from .topic_names import topic_name_problem, topic_pattern_problem
+from .topic_names import is_pattern, topic_name_problem, topic_pattern_problem
 from .values import FrozenMapping
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ def topic_name(value: Any) -> str:
 
 
 def topic_or_pattern(value: Any) -> str:
-    if not isinstance(value, str) or not value.startswith("^"):
+    if not isinstance(value, str) or not is_pattern(value):
         return topic_name(value)
     if problem := topic_pattern_problem(value):
         raise Invalid(problem, kind=Kind.TOPIC_NAME)

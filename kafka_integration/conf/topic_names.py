@@ -1,8 +1,12 @@
-"""Which names Kafka takes for a topic. librdkafka accepts most bad ones locally, so this looks first."""
+"""Which names Kafka takes for a topic, and which topics an entry of ``"topics"`` stands for.
+
+librdkafka accepts most bad names locally, so this looks first.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 LONGEST_NAME = 249
 _BAD_CHARACTER = re.compile(r"[^A-Za-z0-9._-]")
@@ -21,6 +25,28 @@ def topic_name_problem(name: object) -> str | None:
     if _BAD_CHARACTER.search(name):
         return f'a topic name has only letters a-z, digits, ".", "_" and "-"; try "{_repaired(name)}"'
     return None
+
+
+def is_pattern(entry: str) -> bool:
+    """Whether an entry of ``"topics"`` is a regular expression, not a name."""
+    return entry.startswith("^")
+
+
+def names_among(entries: Iterable[str]) -> list[str]:
+    """Return the entries that are names."""
+    return [entry for entry in entries if not is_pattern(entry)]
+
+
+def stands_for(entry: str, topic: str, *, whole_names: bool = False) -> bool:
+    """Whether an entry means this topic. A pattern matches at the start of a name, or ``whole_names`` only."""
+    if not is_pattern(entry):
+        return entry == topic
+    return bool(re.fullmatch(entry, topic) if whole_names else re.match(entry, topic))
+
+
+def cover(entries: Iterable[str], topic: str, *, whole_names: bool = False) -> bool:
+    """Whether one of the entries stands for this topic."""
+    return any(stands_for(entry, topic, whole_names=whole_names) for entry in entries)
 
 
 def topic_pattern_problem(pattern: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from time import monotonic
 from django.db import Error as DatabaseLayerError
 
 from ..client.topic_sizes import TopicSizes
+from ..conf.topic_names import cover
 from ..errors import BrokerError
 from ..summaries import summarize
 from .errands import Errand
@@ -89,7 +89,7 @@ class Ownership:
     def may_have_owner(self, place: Place) -> bool:
         """False if nobody can own it; True too where the broker can't be asked."""
         topic, partition = place
-        if not any(_matches(name, topic) for name in self._topics):
+        if not cover(self._topics, topic):
             return False
         try:
             return partition < self._sizes.ask(topic)
@@ -137,13 +137,3 @@ class LaneReplays:
             self._found.clear()
             self._lookout.fail(error)
             return False
-
-
-def _matches(name: str, topic: str) -> bool:
-    if not name.startswith("^"):
-        return name == topic
-    try:
-        return re.match(name, topic) is not None
-    except re.error:
-        # A pattern that only Kafka's own expressions understand.
-        return True

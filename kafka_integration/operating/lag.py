@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from ..client.group_offsets import GroupOffsets, Place
 from ..client.topic_ids import TopicIds
+from ..conf.topic_names import names_among
 from ..conf.values import Connection, ConsumerSettings, Settings
 from ..errors import ConfigurationError
 from ..models import StoredOffset
@@ -115,4 +116,4 @@ def _topic_ids(connection: Connection, topics: Iterable[str]) -> dict[str, str]:
 
 def _missing(consumer: ConsumerSettings, lags: Iterable[PartitionLag]) -> list[str]:
     present = {lag.topic for lag in lags}
-    return [topic for topic in consumer.topics if not topic.startswith("^") and topic not in present]
+    return [topic for topic in names_among(consumer.topics) if topic not in present]

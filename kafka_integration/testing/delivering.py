@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from confluent_kafka import Message as RawMessage
 from django.db import DatabaseError, connections, transaction
 
 from ..conf import get_settings
+from ..conf.topic_names import cover, is_pattern
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import make_settling, make_work
 from ..consuming.counts import Counts
@@ -209,9 +209,9 @@ def _consumer(name: str) -> ConsumerSettings:
 def _topic(settings: ConsumerSettings, topic: str | None) -> str:
     if topic is None:
         topic = settings.topics[0]
-        if topic.startswith("^"):
+        if is_pattern(topic):
             raise ValueError(f"consumer {settings.name} reads a pattern, {topic}: give topic= a name that it matches.")
-    elif not any(re.match(name, topic) if name.startswith("^") else name == topic for name in settings.topics):
+    elif not cover(settings.topics, topic):
         read = ", ".join(settings.topics)
         raise ValueError(f"consumer {settings.name} doesn't read {topic!r}, only {read}: a message of it never comes.")
     return topic

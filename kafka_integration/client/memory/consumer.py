@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, Message, TopicPartition
 
+from ...conf.topic_names import names_among
 from .broker import MemoryBroker
 from .cursors import RESET_POLICIES, Cursors
 from .metadata import ClusterMetadata, cluster_metadata
@@ -58,7 +59,7 @@ class MemoryConsumer:
     ) -> None:
         self._check_open()
         self._subscription = tuple(topics)
-        self._unknown_topics = {topic for topic in topics if not topic.startswith("^")}
+        self._unknown_topics = set(names_among(topics))
         self._callbacks = {"assign": on_assign, "revoke": on_revoke, "lost": on_lost or on_revoke}
         self._broker.join(self._group, self._member_id, self._subscription)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from ...conf.topic_names import cover
 from .places import Place
 
 
@@ -58,12 +58,8 @@ class MemoryGroup:
     def _share_out(self, partition_counts: Mapping[str, int]) -> dict[str, list[Place]]:
         shares: dict[str, list[Place]] = {member: [] for member in self._subscriptions}
         for topic, count in sorted(partition_counts.items()):
-            members = sorted(m for m, wanted in self._subscriptions.items() if _wants(wanted, topic))
+            members = sorted(m for m, wanted in self._subscriptions.items() if cover(wanted, topic))
             for index, member in enumerate(members):
                 first, end = index * count // len(members), (index + 1) * count // len(members)
                 shares[member].extend((topic, partition) for partition in range(first, end))
         return shares
-
-
-def _wants(subscription: Sequence[str], topic: str) -> bool:
-    return any(re.match(name, topic) if name.startswith("^") else name == topic for name in subscription)
