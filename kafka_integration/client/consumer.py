@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -25,8 +24,6 @@ from .properties import consumer_properties
 
 Coordinates = tuple[str, int]
 
-END_REACHED = "_PARTITION_EOF"
-OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
 _NOT_NOW = frozenset({KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._TIMED_OUT})
 
 
@@ -37,16 +34,6 @@ class Listener(Protocol):
     def revoked(self, partitions: list[Coordinates]) -> None: ...
     def lost(self, partitions: list[Coordinates]) -> None: ...
     def committed(self, offsets: dict[Coordinates, int], error: BrokerError | None) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that came in place of a message: an end of a partition, or an error."""
-
-    code: str
-    coordinates: Coordinates | None
-    offset: int | None
-    error: BrokerError
 
 
 class ConsumerClient:
@@ -274,21 +261,6 @@ class ConsumerClient:
 
     def _translated(self, error: KafkaError | KafkaException) -> BrokerError:
         return translate(error, place=f"consumer {self._settings.name}", properties=self._properties)
-
-    def events_of(self, raws: list[RawMessage]) -> tuple[list[RawMessage], list[Event]]:
-        """Messages and events of a fetch, apart."""
-        if not any(map(RawMessage.error, raws)):
-            return raws, []
-        events = [self._event(raw) for raw in raws if raw.error() is not None]
-        return [raw for raw in raws if raw.error() is None], events
-
-    def _event(self, raw: RawMessage) -> Event:
-        error = raw.error()
-        assert error is not None
-        topic, partition = raw.topic(), raw.partition()
-        coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
-        place = f"consumer {self._settings.name}, topic {topic}" if topic else f"consumer {self._settings.name}"
-        return Event(error.name(), coordinates, raw.offset(), translate(error, place=place))
 
 
 class _Nobody:

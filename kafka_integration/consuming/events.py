@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
-from ..client.consumer import END_REACHED, OUT_OF_RANGE, ConsumerClient, Event
+from ..client.consumer import ConsumerClient
+from ..client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError, KafkaIntegrationError
 from .assignment import ASK_AGAIN_SECONDS, ASK_TIMEOUT_SECONDS, Assignment

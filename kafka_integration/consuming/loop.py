@@ -9,8 +9,8 @@ from enum import Enum
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from ..client.consumer import END_REACHED, ConsumerClient, Coordinates, Event
-from ..client.runs import Run, payload_bytes, runs_of
+from ..client.consumer import ConsumerClient, Coordinates
+from ..client.fetched import END_REACHED, Event, Run, events_apart, payload_bytes, runs_of
 from ..errors import BrokerError, BrokerUnavailableError
 from ..message import Message
 from ..signals import offsets_committed
@@ -130,7 +130,7 @@ class ConsumerLoop:
             self._stop.wait(BUSY_POLL_SECONDS)
             raws = []
         if raws:
-            raws, events = client.events_of(raws)
+            raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
             for run in runs_of(raws):
                 self._take(run)
             for event in events:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
-from ..client.consumer import ConsumerClient, Event
+from ..client.consumer import ConsumerClient
+from ..client.fetched import Event
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from .assignment import Assignment

@@ -1,0 +1,61 @@
+"""What a fetch brought: events, and the messages of each partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from confluent_kafka import Message as RawMessage
+
+from ..errors import BrokerError
+from .failures import translate
+
+END_REACHED = "_PARTITION_EOF"
+OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
+
+Run = tuple[tuple[str, int], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that came in place of a message: an end of a partition, or an error."""
+
+    code: str
+    coordinates: tuple[str, int] | None
+    offset: int | None
+    error: BrokerError
+
+
+def events_apart(raws: list[RawMessage], *, place: str) -> tuple[list[RawMessage], list[Event]]:
+    """The messages and the events of a fetch; ``place`` says whose it is, as errors name it."""
+    if not any(map(RawMessage.error, raws)):
+        return raws, []
+    events = [_event(raw, place) for raw in raws if raw.error() is not None]
+    return [raw for raw in raws if raw.error() is None], events
+
+
+def runs_of(raws: list[RawMessage]) -> list[Run]:
+    """The messages of each partition, in order; a fetch brings them in long runs, so that is where this is quick."""
+    runs: dict[Any, list[RawMessage]] = {}
+    topics = set(map(RawMessage.topic, raws))
+    by_topic = {topic: raws if len(topics) == 1 else [r for r in raws if r.topic() == topic] for topic in topics}
+    for topic, found in by_topic.items():
+        for partition, group in groupby(found, key=RawMessage.partition):
+            runs.setdefault((topic, partition), []).extend(group)
+    return list(runs.items())
+
+
+def payload_bytes(raws: list[RawMessage]) -> int:
+    """How much memory the values and keys of these messages hold."""
+    return sum(map(len, raws)) + sum(map(len, filter(None, map(RawMessage.key, raws))))
+
+
+def _event(raw: RawMessage, place: str) -> Event:
+    error = raw.error()
+    assert error is not None
+    topic, partition = raw.topic(), raw.partition()
+    coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
+    if topic:
+        place = f"{place}, topic {topic}"
+    return Event(error.name(), coordinates, raw.offset(), translate(error, place=place))
