@@ -15,8 +15,8 @@ from confluent_kafka import Message as RawMessage
 
 from ..conf.topic_names import cover, names_among
 from ..conf.values import ConsumerSettings
-from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
-from .embedded import create_embedded_topics, embedded_servers
+from ..errors import AccessDeniedError, BrokerError
+from .embedded import create_embedded_topics, has_moved_from
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
@@ -201,12 +201,9 @@ class ConsumerClient:
         return not thread.is_alive()
 
     def has_other_servers(self) -> bool:
-        """True if the endpoints lead elsewhere now: an embedded broker has another port each time it starts."""
-        if self._settings.connection.transport != "embedded":
-            return False
-        with suppress(BrokerUnavailableError):
-            return embedded_servers() != str(self._properties["bootstrap.servers"])
-        return False
+        """True if the endpoints lead elsewhere now."""
+        is_embedded = self._settings.connection.transport == "embedded"
+        return is_embedded and has_moved_from(self._properties["bootstrap.servers"])
 
     def _close(self) -> None:
         with suppress(KafkaException, RuntimeError):

@@ -56,6 +56,13 @@ def embedded_servers() -> str:
     return announcement.servers
 
 
+def has_moved_from(servers: str) -> bool:
+    """True if an embedded broker runs elsewhere: it has another port, and nothing of before, each time it starts."""
+    with suppress(BrokerUnavailableError):
+        return embedded_servers() != servers
+    return False
+
+
 def wait_for_embedded_servers(timeout: float) -> str:
     """The address of the embedded broker, as soon as it runs; raises like ``embedded_servers`` after ``timeout``."""
     deadline = time.monotonic() + timeout

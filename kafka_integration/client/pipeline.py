@@ -18,7 +18,7 @@ from ..conf.values import ProducerSettings
 from ..errors import BrokerError
 from ..headers import Headers
 from . import property_names
-from .embedded import embedded_servers
+from .embedded import has_moved_from
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
@@ -87,12 +87,9 @@ class Pipeline:
     @property
     def is_stranded(self) -> bool:
         """Whether its broker can't come back: the embedded one listens elsewhere after each start."""
-        if self._settings.connection.transport != "embedded" or self.log.unreachable is None:
-            return False
-        try:
-            return bool(embedded_servers() != self._properties["bootstrap.servers"])
-        except BrokerError:
-            return False
+        is_embedded = self._settings.connection.transport == "embedded"
+        is_cut_off = is_embedded and self.log.unreachable is not None
+        return is_cut_off and has_moved_from(self._properties["bootstrap.servers"])
 
     @property
     def unfinished_ids(self) -> list[int]:
