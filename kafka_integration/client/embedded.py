@@ -13,7 +13,6 @@ import os
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -61,18 +60,6 @@ def has_moved_from(servers: str) -> bool:
     with suppress(BrokerUnavailableError):
         return embedded_servers() != servers
     return False
-
-
-def wait_for_embedded_servers(timeout: float) -> str:
-    """The address of the embedded broker, as soon as it runs; raises like ``embedded_servers`` after ``timeout``."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return embedded_servers()
-        except BrokerUnavailableError:
-            if time.monotonic() >= deadline:
-                raise
-        time.sleep(0.05)
 
 
 def create_embedded_topics(servers: str, topics: Iterable[str], timeout: float = 10.0) -> None:

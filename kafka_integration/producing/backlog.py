@@ -66,11 +66,6 @@ def find_backlog(alias: str) -> Backlog:
     )
 
 
-def oldest_unrelayed(using: str) -> float | None:
-    """The age in seconds of the oldest message that should have left, None if there is none."""
-    return find_backlog(using).oldest_seconds
-
-
 def warn_if_unattended(alias: str) -> bool:
     """Log one clear warning if messages age and no relay runs; True if so."""
     backlog = find_backlog(alias)

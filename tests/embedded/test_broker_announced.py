@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,9 +23,9 @@ from kafka_integration.client.embedded import (
     announcement_path,
     create_embedded_topics,
     embedded_servers,
-    wait_for_embedded_servers,
 )
 from kafka_integration.errors import BrokerUnavailableError
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +36,12 @@ def own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.delenv(SERVERS_VARIABLE, raising=False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def is_announced() -> bool:
+    with suppress(BrokerUnavailableError):
+        return bool(embedded_servers())
+    return False
 
 
 @contextmanager
@@ -49,7 +55,7 @@ def runbroker() -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     try:
-        wait_for_embedded_servers(timeout=30)
+        wait_for(is_announced, 30, "the broker is announced")
         yield process
     finally:
         process.kill()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from kafka_integration.headers import dump_headers
 from kafka_integration.models import OutboxMessage, RelayLease
-from kafka_integration.producing.backlog import find_backlog, oldest_unrelayed, warn_if_unattended
+from kafka_integration.producing.backlog import find_backlog, warn_if_unattended
 from kafka_integration.producing.lease import Lease
 from kafka_integration.producing.outbox import Outbox, OutboxRow
 
@@ -180,7 +180,7 @@ def test_an_empty_outbox_says_so() -> None:
 
     assert backlog.is_empty
     assert str(backlog) == "The outbox is empty."
-    assert oldest_unrelayed("default") is None
+    assert backlog.oldest_seconds is None
 
 
 def test_the_oldest_row_that_was_not_refused_has_the_age() -> None:
