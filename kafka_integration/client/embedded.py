@@ -18,17 +18,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
 from ..conf.topic_names import names_among
+from ..conf.values import Settings
 from ..errors import BrokerUnavailableError, KafkaIntegrationError
-
-if TYPE_CHECKING:
-    from ..conf.values import Settings
 
 SERVERS_VARIABLE = "KAFKA_EMBEDDED_SERVERS"
 NOT_RUNNING = "The embedded broker isn't running: start it in another terminal with: manage.py runbroker"

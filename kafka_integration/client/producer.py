@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
@@ -21,11 +21,9 @@ from ..headers import Headers
 from ..summaries import summarize
 from .failures import translate
 from .logs import ClientLog
+from .memory import MemoryProducer, memory_broker
 from .partition_counts import PartitionCounts
 from .properties import Properties, producer_properties
-
-if TYPE_CHECKING:
-    from .memory import MemoryProducer
 
 logger = logging.getLogger("kafka_integration.client")
 
@@ -257,8 +255,6 @@ def open_producer(
 ) -> Producer:
     """A producer of one's own, to be closed by whoever asked; ``overrides`` are librdkafka's properties."""
     if settings.connection.transport == "memory":
-        from .memory import MemoryProducer, memory_broker
-
         properties = Properties({**settings.connection.config, **overrides})
         raw = ImmediateProducer(MemoryProducer(memory_broker(), properties))
         return Producer(raw, log=ClientLog(name, properties), name=name, polls=False)

@@ -16,6 +16,7 @@ from django.core.signals import setting_changed
 
 from ..conf import get_settings
 from ..conf.values import ProducerSettings
+from .embedded import embedded_servers
 from .producer import Producer, alive_producers, open_producer
 
 RESET_FLUSH_SECONDS = 1.0
@@ -89,8 +90,6 @@ def _is_useless(producer: Producer, settings: ProducerSettings) -> bool:
         return True
     if settings.connection.transport != "embedded" or producer.log.unreachable is None:
         return False
-    from .embedded import embedded_servers
-
     return producer.servers != embedded_servers()
 
 

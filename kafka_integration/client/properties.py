@@ -11,6 +11,7 @@ from ..conf.security import OAUTHBEARER, is_pem
 from ..conf.values import Connection, ConsumerSettings, ProducerSettings, Sasl, Tls
 from ..errors import ConfigurationError
 from . import property_names
+from .embedded import embedded_servers
 
 DEFAULT_QUEUED_MESSAGES = 20_000
 DEFAULT_QUEUED_KBYTES = 16_384
@@ -120,8 +121,6 @@ def _connection_properties(connection: Connection) -> Properties:
 
 def _servers(connection: Connection) -> str:
     if connection.transport == "embedded":
-        from .embedded import embedded_servers
-
         return embedded_servers()
     if connection.transport == "memory":
         return "memory"

@@ -293,7 +293,7 @@ def test_a_function_for_tokens_is_imported(settings: Any) -> None:
 def test_the_embedded_broker_is_found_and_its_groups_use_the_consumer_protocol(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kafka_integration.client.embedded.embedded_servers", lambda: "127.0.0.1:5555")
+    monkeypatch.setattr("kafka_integration.client.properties.embedded_servers", lambda: "127.0.0.1:5555")
     settings.KAFKA = {
         "endpoints": "embedded",
         "config": {"session.timeout.ms": 30_000, "partition.assignment.strategy": "range"},
