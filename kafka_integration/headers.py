@@ -9,6 +9,8 @@ from typing import Any
 from .errors import InvalidMessageError
 
 Headers = list[tuple[str, bytes | None]]
+GivenHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]]
+"""As callers may give them; ``normalize_headers`` makes ``Headers`` of them."""
 
 
 def normalize_headers(headers: Mapping[str, Any] | Iterable[Any] | None) -> Headers:

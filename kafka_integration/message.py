@@ -10,9 +10,9 @@ from operator import methodcaller
 from typing import Any, Literal, Protocol
 
 from .errors import DecodeError
+from .headers import Headers
 from .serialization import decode_json
 
-Headers = list[tuple[str, bytes | None]]
 TimestampType = Literal["create", "append"]
 
 ILLEGIBLE_NAME = "\N{REPLACEMENT CHARACTER}"

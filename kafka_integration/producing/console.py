@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from ..headers import GivenHeaders
 from .delivery import Delivery
-from .outlet import Headers
 from .produce import produce
 
 # Enough to fill the client's batches, few enough for any memory.
@@ -14,7 +14,7 @@ UNCONFIRMED_LINES = 10_000
 CONFIRMATION_SECONDS = 30.0
 
 
-def send_lines(topic: str, lines: Iterable[bytes | str], *, key: str | None = None, headers: Headers = ()) -> int:
+def send_lines(topic: str, lines: Iterable[bytes | str], *, key: str | None = None, headers: GivenHeaders = ()) -> int:
     """Sends each line, without its end, and returns how many were confirmed; raises ProduceError at the first loss.
 
     Ctrl-C ends the lines like their end: what was read is still confirmed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +19,11 @@ from ..errors import (
     DeliveryUnavailableError,
     InvalidMessageError,
 )
-from ..headers import normalize_headers
+from ..headers import GivenHeaders, normalize_headers
 from ..serialization import serialize_key, serialize_value
 from .calls import check_partition, check_topic, read_timestamp, too_large
 from .delivery import Delivery
 from .partitioners import load_partitioner
-
-Headers = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]]
 
 ANY_PARTITION = -1
 REMEMBERED_TOPICS = 10_000
@@ -72,7 +69,7 @@ class Outlet:
         topic: str,
         value: Any,
         key: Any,
-        headers: Headers | None,
+        headers: GivenHeaders | None,
         partition: int | None,
         timestamp: datetime | int | None,
         timeout: float,

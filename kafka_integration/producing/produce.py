@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import BatchProduceError, InvalidMessageError, ProduceError, ProduceTimeoutError
+from ..headers import GivenHeaders
 from .delivery import Delivery, RecordMetadata
-from .outlet import KAFFE_HINT, Headers, Outlet, default_outlet
+from .outlet import KAFFE_HINT, Outlet, default_outlet
 
 __all__ = ["Delivery", "RecordMetadata", "produce", "produce_batch", "produce_sync"]
 
@@ -25,7 +26,7 @@ def produce(
     value: Any,
     *,
     key: Any = None,
-    headers: Headers | None = None,
+    headers: GivenHeaders | None = None,
     partition: int | None = None,
     timestamp: datetime | int | None = None,
 ) -> Delivery:
@@ -43,7 +44,7 @@ def produce_sync(
     value: Any,
     *,
     key: Any = None,
-    headers: Headers | None = None,
+    headers: GivenHeaders | None = None,
     partition: int | None = None,
     timestamp: datetime | int | None = None,
     timeout: float = 10,

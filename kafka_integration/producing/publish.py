@@ -6,7 +6,7 @@ Nothing here speaks to Kafka: ``runrelay`` does, after the commit.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -17,7 +17,7 @@ from django.db import connections, router
 from ..conf import get_settings
 from ..conf.values import Settings
 from ..errors import InvalidMessageError
-from ..headers import Headers, dump_headers, normalize_headers
+from ..headers import GivenHeaders, Headers, dump_headers, normalize_headers
 from ..models import OutboxMessage
 from ..serialization import serialize_key, serialize_value
 from .attendance import note_published
@@ -26,8 +26,6 @@ from .dialect import dialect_of
 from .notifications import notify_on_commit
 
 logger = logging.getLogger("kafka_integration.producing")
-
-GivenHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]]
 
 SPEC_VERSION = b"1.0"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from ..consuming.handlers import Handler, load_handler
 from ..consuming.partition import Chunk, Partition
 from ..consuming.settling import ConsumerStoppedError, Settling
 from ..consuming.stored_offsets import OffsetStore
-from ..headers import normalize_headers
+from ..headers import GivenHeaders, normalize_headers
 from ..message import Decoding, Message
 from ..outcomes import Reject
 from ..serialization import load_deserializer, serialize_key, serialize_value
@@ -53,7 +53,7 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
     consumer_name: str,
     value: Any,
     key: Any = None,
-    headers: Mapping[str, Any] | Iterable[Any] | None = None,
+    headers: GivenHeaders | None = None,
     *,
     topic: str | None = None,
     partition: int = 0,

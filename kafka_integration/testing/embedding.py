@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -15,7 +15,7 @@ from confluent_kafka import Message as RawMessage
 from ..client.embedded import SERVERS_VARIABLE, EmbeddedBroker, configured_topics
 from ..client.failures import translate
 from ..conf import get_settings
-from ..headers import normalize_headers
+from ..headers import GivenHeaders, normalize_headers
 from ..message import Decoding, Message
 from ..serialization import load_deserializer, serialize_key, serialize_value
 from .redirecting import redirected
@@ -39,7 +39,7 @@ class EmbeddedKafka:
         topic: str,
         value: Any = None,
         key: Any = None,
-        headers: Mapping[str, Any] | Iterable[Any] | None = None,
+        headers: GivenHeaders | None = None,
         partition: int = -1,
     ) -> None:
         """Sends a message and returns once the broker has it; ``BrokerError`` if it doesn't take it."""

@@ -19,8 +19,6 @@ from .places import failure
 
 PARTITIONS = 4
 
-Headers = Sequence[tuple[str, bytes | None]]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryRecord:

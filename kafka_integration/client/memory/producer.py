@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from ...headers import GivenHeaders
 from .broker import MemoryBroker, MemoryRecord
 from .metadata import ClusterMetadata, cluster_metadata
 
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
-Headers = Mapping[str, bytes | str | None] | Iterable[tuple[str, bytes | str | None]]
 
 
 class MemoryProducer:
@@ -38,7 +38,7 @@ class MemoryProducer:
         callback: DeliveryCallback | None = None,
         on_delivery: DeliveryCallback | None = None,
         timestamp: int = 0,
-        headers: Headers | None = None,
+        headers: GivenHeaders | None = None,
     ) -> None:
         if len(value or b"") + len(key or b"") > self._max_bytes:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "Broker: Message size too large"))
