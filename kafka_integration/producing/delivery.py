@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
-from ..client.failures import translate
+from ..client.failures import ClientError, translate
+from ..client.producer import Producer
 from ..errors import (
     AccessDeniedError,
     BrokerError,
@@ -20,16 +19,11 @@ from ..errors import (
     ProduceError,
     ProduceTimeoutError,
 )
+from ..message import RawMessage, moment_of
 from ..summaries import summarize
-
-if TYPE_CHECKING:
-    from ..client.failures import ClientError
-    from ..client.producer import Producer
-    from ..message import RawMessage
 
 logger = logging.getLogger("kafka_integration.producing")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Given up by the client, yet perhaps written by the broker.
 _UNCERTAIN = frozenset(
     {
@@ -59,9 +53,7 @@ class RecordMetadata:
     @property
     def timestamp(self) -> datetime | None:
         """The time as an aware datetime; None where there is none, or none that Python can express."""
-        with suppress(OverflowError):
-            return None if self.ts is None else _EPOCH + timedelta(milliseconds=self.ts)
-        return None
+        return None if self.ts is None else moment_of(self.ts)
 
 
 class Delivery:
