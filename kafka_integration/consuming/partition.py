@@ -38,7 +38,7 @@ class Chunk:
     is_narrowed: bool = False
     """Part of a batch that failed: not to be merged with others, so that the halves get smaller."""
     through: Message | None = None
-    """The end of the batch these are left over from: finished with them."""
+    """The end of the batch that the chunk's only message is left over from: finished with it."""
     failure: Failure | None = None
     """The first message was handled and failed: it is not handled again, only its verdict carried out."""
 

@@ -141,11 +141,7 @@ def again(message: Message) -> Message:
 def halves(chunk: Chunk) -> list[Chunk]:
     """A failed batch as two smaller ones, which stay apart."""
     middle = len(chunk.messages) // 2
-    first, second = chunk.messages[:middle], chunk.messages[middle:]
-    return [
-        Chunk(messages=first, is_narrowed=True),
-        Chunk(messages=second, is_narrowed=True, through=chunk.through),
-    ]
+    return [Chunk(messages=half, is_narrowed=True) for half in (chunk.messages[:middle], chunk.messages[middle:])]
 
 
 def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, Exception]:
