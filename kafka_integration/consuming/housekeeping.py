@@ -30,10 +30,8 @@ class Housekeeping:
         close_old_connections()
         if self._retention is not None:
             self._retention.keep_if_due()
-        self._work.idle()
 
     def close(self) -> None:
-        self._work.close()
         if self._event_loop is not None:
             self._event_loop.close()
         connections.close_all()

@@ -11,7 +11,7 @@ from ..message import Message
 from .errands import Errand, Errands
 from .garbage import Garbage
 from .partition import Chunk, Partition, State
-from .work import Remainder, Work
+from .work import LaneWork, Remainder
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 class Lane:
     """One thread and the partitions it serves, in turn, each in order.
 
-    ``put``, ``drop``, ``is_idle`` and ``wait_idle`` may be called from any thread. ``fault`` is told of what no
-    handler's failure policy can answer: an exception of the lane's own work, SystemExit, a decision to stop.
+    Its methods may be called from any thread. ``on_fault`` is told of what no handler's failure policy can answer: an
+    exception of the lane's own work, SystemExit, a decision to stop. ``on_room`` is told when fewer messages wait.
     """
 
     IDLE_SECONDS = 0.5
@@ -29,7 +29,7 @@ class Lane:
     def __init__(
         self,
         name: str,
-        work: Work,
+        work: LaneWork,
         *,
         batch_size: int,
         on_fault: Callable[[BaseException], None],

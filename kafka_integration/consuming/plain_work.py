@@ -99,9 +99,3 @@ class PlainWork:
         chunks[-1] = replace(chunks[-1], through=chunk.through or chunk.messages[-1])
         # They keep their order, so the first one waits for the longest delay: none may come before its time.
         return Remainder(chunks, delay_seconds=max(delays))
-
-    def idle(self) -> None:
-        """Nothing to do between messages."""
-
-    def close(self) -> None:
-        """Nothing to give back."""

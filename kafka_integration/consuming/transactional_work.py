@@ -194,9 +194,3 @@ class TransactionalWork:
         else:
             with connections[self._database].cursor() as cursor:
                 cursor.execute("SELECT 1")
-
-    def idle(self) -> None:
-        """Nothing to do between messages."""
-
-    def close(self) -> None:
-        """Nothing to give back."""

@@ -19,12 +19,16 @@ class Remainder:
 
 
 class Work(Protocol):
-    """What a lane does; all of it runs in the lane's thread."""
+    """What becomes of messages; it runs in a lane's thread."""
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder: ...
 
+
+class LaneWork(Work, Protocol):
+    """The same, with what a lane has to do around it."""
+
     def idle(self) -> None:
-        """Called when the lane has had nothing to do for a moment, and between chunks at most once a second."""
+        """Called after each chunk, and each time that the lane has had nothing to do for a moment: quick."""
 
     def close(self) -> None:
         """The lane's last call: give back what belongs to its thread."""

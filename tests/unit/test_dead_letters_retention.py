@@ -128,11 +128,11 @@ def test_a_database_that_is_down_is_asked_again_an_hour_later(keeper, clock, mon
 
 
 def test_a_lane_looks_after_it_between_its_chunks(keeper, transactional_db):
-    class Idle:
-        def idle(self): ...
+    class Work:
+        def handle(self, partition, chunk): ...
 
     remember(1, OLD)
 
-    Housekeeping(Idle(), keeper).idle()
+    Housekeeping(Work(), keeper).idle()
 
     assert not HandledMessage.objects.exists()
