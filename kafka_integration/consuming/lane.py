@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from ..message import Message
@@ -153,22 +154,23 @@ class Lane:
             self._work.close()
 
     def _turn(self) -> bool:
-        call, partition, chunk = self._next()
-        if call is not None:
-            call()
-        elif partition is not None and chunk is not None:
-            try:
-                remainder = self._work.handle(partition, chunk)
-            except BaseException:
-                self._leave(partition)
-                raise
-            self._settle(partition, chunk, remainder)
+        step = self._next()
+        if step is not None:
+            step()
         elif self._is_stopping or self.is_abandoned:
             return False
         self._garbage.collect_if_due()
         self._work.idle()
         self._run_errands()
         return True
+
+    def _handle(self, partition: Partition, chunk: Chunk) -> None:
+        try:
+            remainder = self._work.handle(partition, chunk)
+        except BaseException:
+            self._leave(partition)
+            raise
+        self._settle(partition, chunk, remainder)
 
     def _run_errands(self) -> None:
         """Do what there is besides messages, until some wait or the turn is over."""
@@ -212,20 +214,21 @@ class Lane:
                     errand.partition.state = State.STARTING
             self._condition.notify_all()
 
-    def _next(self) -> tuple[Callable[[], None] | None, Partition | None, Chunk | None]:
+    def _next(self) -> Callable[[], None] | None:
+        """What to do next; None if there was nothing, after having waited for it a moment."""
         with self._condition:
             if self._calls:
-                return self._calls.pop(0), None, None
+                return self._calls.pop(0)
             partition, wait_seconds = self._choose()
             if partition is None and not self._is_stopping:
                 self._condition.wait(wait_seconds)
                 if self._calls:
-                    return self._calls.pop(0), None, None
+                    return self._calls.pop(0)
                 partition, _ = self._choose()
             if partition is None:
-                return None, None, None
+                return None
             partition.is_busy, partition.busy_since = True, monotonic()
-            return None, partition, self._take(partition)
+            return partial(self._handle, partition, self._take(partition))
 
     def _choose(self) -> tuple[Partition | None, float]:
         """The next partition that may go on, in turn, or how long to wait for one."""
