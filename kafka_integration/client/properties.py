@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from ..conf.contradictions import CLASSIC_GROUP_PROPERTIES
 from ..conf.endpoints import EXAMPLE
 from ..conf.security import OAUTHBEARER, is_pem
 from ..conf.values import Connection, ConsumerSettings, ProducerSettings, Sasl, Tls
@@ -23,8 +24,6 @@ REQUESTS_IN_FLIGHT = 1
 # knew, and goes back to the bootstrap servers only after this; five minutes by default.
 BOOTSTRAP_AGAIN_MS = 10_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
-# Under the `consumer` protocol the broker decides these, and librdkafka refuses a client that brings them.
-CLASSIC_GROUP_PROPERTIES = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 COMMON = {
     "socket.keepalive.enable": True,
     "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,

@@ -6,10 +6,12 @@ import difflib
 import math
 import re
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from ..conf.parse import Client
+from ..conf.security import SECURITY_PREFIXES
 from ..conf.values import Connection, ConsumerSettings, FrozenMapping, ProducerSettings
 from .properties import consumer_properties, producer_properties
 from .property_names import COMMON, CONSUMER, PRODUCER
@@ -19,10 +21,7 @@ _NO_SUCH_PROPERTY = "kafka_integration.no.such.property"
 # Chosen after all properties were looked at together, and before anything is started.
 _NO_SUCH_MECHANISM = "KAFKA-INTEGRATION-NO-SUCH"
 _SECRET = re.compile(r"^sasl\.|password|passphrase|secret|token|key|jaas|pem|config|username|userinfo", re.IGNORECASE)
-_SECURITY = ("ssl.", "sasl.", "security.", "oauth_cb", "https.")
 _CALLBACKS = ("oauth_cb",)
-
-Client = Literal["any", "consumer", "producer"]
 
 
 def property_problem(name: str, value: Any, client: Client) -> str | None:
@@ -82,7 +81,7 @@ def _refusal_together(client: Any, properties: dict[str, Any]) -> str | None:
 
 
 def _without_security(connection: Connection) -> Connection:
-    config = {name: value for name, value in connection.config.items() if not name.startswith(_SECURITY)}
+    config = {name: value for name, value in connection.config.items() if not name.startswith(SECURITY_PREFIXES)}
     return Connection(servers=("localhost:9092",), config=FrozenMapping(config))
 
 

@@ -11,13 +11,10 @@ from .problems import Kind, kind_of
 from .readers import boolean
 from .reserved import reserved_reason
 from .section import Section
-from .security import parse_sasl, parse_tls, read_heroku_environment
+from .security import SECURITY_PREFIXES, parse_sasl, parse_tls, read_heroku_environment
 from .values import EMPTY, Connection, FrozenMapping, Sasl, Tls
 
 CONNECTION_KEYS = ("endpoints", "ssl", "sasl", "heroku_kafka_env", "config")
-
-# Properties that lead to, or into, a real cluster: the embedded and the memory broker have neither TLS nor passwords.
-_REAL_CLUSTER_PREFIXES = ("ssl.", "sasl.", "security.", "enable.ssl.", "enable.sasl.", "oauth_cb", "https.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +39,8 @@ class Level:
         """Return the connection that code uses."""
         endpoints = self.endpoints or Endpoints()
         if endpoints.transport != "kafka":
-            config = {key: self.config[key] for key in self.config if not key.startswith(_REAL_CLUSTER_PREFIXES)}
+            # The embedded and the memory broker have neither TLS nor passwords.
+            config = {key: self.config[key] for key in self.config if not key.startswith(SECURITY_PREFIXES)}
             return Connection(transport=endpoints.transport, config=FrozenMapping(config))
         tls = self.tls if self.tls_given else self.endpoints_tls
         return Connection(servers=endpoints.servers, tls=tls, sasl=self.sasl, config=self.config)

@@ -18,7 +18,7 @@ MAX_POLL_INTERVAL_MS = 300_000
 SESSION_TIMEOUT_MS = 45_000
 MESSAGE_TIMEOUT_MS = 300_000
 IDEMPOTENT_MAX_IN_FLIGHT = 5
-# Under the `consumer` protocol the broker decides these.
+# Under the `consumer` protocol the broker decides these, and librdkafka refuses a client that brings them.
 CLASSIC_GROUP_PROPERTIES = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 

@@ -29,6 +29,8 @@ MECHANISMS = {
     "oauthbearer": "OAUTHBEARER",
 }
 KEY_PASSWORD = "ssl.key.password"
+SECURITY_PREFIXES = ("ssl.", "sasl.", "security.", "enable.ssl.", "enable.sasl.", "oauth_cb", "https.")
+"""How librdkafka's properties of TLS and SASL begin."""
 OAUTHBEARER = MECHANISMS["oauthbearer"]
 HEROKU_CERTIFICATES = {"cert": "KAFKA_CLIENT_CERT", "key": "KAFKA_CLIENT_CERT_KEY", "ca": "KAFKA_TRUSTED_CERT"}
 HEROKU_VARIABLES = ("KAFKA_URL", *HEROKU_CERTIFICATES.values())
