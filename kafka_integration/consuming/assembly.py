@@ -69,9 +69,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
     if settings.offset_storage == "database":
         store = OffsetStore(database=settings.database, group=settings.consumer_group)
         claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
-    decoding = Decoding(
-        key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
-    )
+    decoding = decoding_of(settings)
     handler = load_handler(settings.message_handler)
     settling = make_settling(settings, counts, Settling, topic_ids)
     return Parts(
@@ -83,6 +81,13 @@ def assemble(settings: ConsumerSettings) -> Parts:
         claiming=claiming,
         make_errands=_replays(settings, counts, store, handler, decoding),
         retention=Retention(settings, get_settings()),
+    )
+
+
+def decoding_of(settings: ConsumerSettings) -> Decoding:
+    """How the consumer's keys and values are read."""
+    return Decoding(
+        key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
     )
 
 

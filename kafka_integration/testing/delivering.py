@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections, transaction
 from ..conf import get_settings
 from ..conf.topic_names import cover, is_pattern
 from ..conf.values import ConsumerSettings
-from ..consuming.assembly import make_settling, make_work
+from ..consuming.assembly import decoding_of, make_settling, make_work
 from ..consuming.counts import Counts
 from ..consuming.failure import Drop, Park, RetryLater, Verdict
 from ..consuming.handlers import Handler, load_handler
@@ -25,9 +25,9 @@ from ..consuming.partition import Chunk, Partition
 from ..consuming.settling import ConsumerStoppedError, Settling
 from ..consuming.stored_offsets import OffsetStore
 from ..headers import GivenHeaders, normalize_headers
-from ..message import Decoding, Message
+from ..message import Message
 from ..outcomes import Reject
-from ..serialization import load_deserializer, serialize_key, serialize_value
+from ..serialization import serialize_key, serialize_value
 from .redirecting import producer_transport, producing_in_memory
 
 Status = Literal["handled", "failed", "rejected", "dead_letter", "skipped", "stopped", "repeated"]
@@ -78,11 +78,8 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
         headers=[*normalize_headers(headers)] or None,
         timestamp=(TIMESTAMP_CREATE_TIME, int((timestamp or datetime.now(UTC)).timestamp() * 1000)),
     )
-    decoding = Decoding(
-        key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
-    )
     with _copies_of_dead_letters_in_memory(settings):
-        return _run(settings, store, place, Message(raw, decoding, attempt))
+        return _run(settings, store, place, Message(raw, decoding_of(settings), attempt))
 
 
 def _run(settings: ConsumerSettings, store: OffsetStore | None, place: Partition, message: Message) -> Outcome:
