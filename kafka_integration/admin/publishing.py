@@ -85,9 +85,9 @@ class PublishAdminMixin(Admin):
         with transaction.atomic(using=using):
             rows = list(queryset)
             for start in range(0, len(rows), ROWS_AT_ONCE):
-                messages = [m for row in rows[start : start + ROWS_AT_ONCE] for m in self._messages(row)]
-                OutboxMessage.objects.using(using).bulk_create(messages)
-                count += len(messages)
+                page = [message for row in rows[start : start + ROWS_AT_ONCE] for message in self._messages(row)]
+                OutboxMessage.objects.using(using).bulk_create(page)
+                count += len(page)
             topics = ", ".join(dict.fromkeys(publication.topic for publication in self._publications()))
             text = str(_("Published to Kafka, topic %s.")) % topics
             LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, text)  # type: ignore[arg-type]  # signed in
@@ -95,14 +95,17 @@ class PublishAdminMixin(Admin):
         return count
 
     def _messages(self, row: Model) -> Iterable[OutboxMessage]:
-        own_value = type(self).get_publish_value is not PublishAdminMixin.get_publish_value
         for publication in self._publications():
             yield build_message(
                 publication.topic,
-                self.get_publish_value(row) if own_value else publication.value_of(row),
+                self.get_publish_value(row) if self._has_own_value else publication.value_of(row),
                 key=publication.key_of(row),
                 event_type=publication.event_type(self.publish_event),
             )
+
+    @property
+    def _has_own_value(self) -> bool:
+        return type(self).get_publish_value is not PublishAdminMixin.get_publish_value
 
     def _publications(self) -> list[Publication]:
         """What is published of a row: as this class says, else as the model does."""
@@ -124,13 +127,12 @@ class PublishAdminMixin(Admin):
 
     def _find_problems(self) -> Iterable[str]:
         name = type(self).__name__
-        own_value = type(self).get_publish_value is not PublishAdminMixin.get_publish_value
         declared = publications_of(self.model)
         if self.publish_topic is None and not declared:
             yield f"{name} publishes nowhere: set publish_topic, or decorate {self.model.__name__} with @publishes."
         elif self.publish_topic is not None and (problem := topic_name_problem(self.publish_topic)):
             yield f"{name}.publish_topic: {problem}."
-        if self.publish_topic is not None and not (self.publish_fields or own_value or declared):
+        if self.publish_topic is not None and not (self.publish_fields or self._has_own_value or declared):
             yield f'{name} publishes nothing: set publish_fields (or "{ALL_FIELDS}"), or define get_publish_value(obj).'
         if self.publish_event not in EVENTS:
             yield f"{name}.publish_event is {self.publish_event!r}: use one of {EVENTS}."
