@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -62,7 +63,7 @@ def _import(path: str) -> Any:
         return import_string(path)
     except ImportError as error:
         try:
-            return __import__(path, fromlist=["handle_message"])
+            return import_module(path)
         except ModuleNotFoundError as missing:
             # The path itself is missing, or something that it imports: the developer needs to know which.
             if missing.name and not (path == missing.name or path.startswith(f"{missing.name}.")):
