@@ -22,9 +22,11 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from kafka_integration.operating.columns import aligned
 from tests.faults.blows import Blows
 from tests.faults.failing_load import FailingLoad
 from tests.faults.load import Load
+from tests.faults.scenario import SETTINGS as WORKLOAD
 from tests.faults.scenario import Scenario
 from tests.faults.streams import COLUMNS, direct, failing, whole_way
 from tests.processes import ChildProcess, start_manage
@@ -34,7 +36,6 @@ from tests.services.kafka import KafkaCluster
 from tests.services.kafka_jars import missing_for_kafka
 from tests.services.postgres import PostgresServer, missing_for_postgres
 
-WORKLOAD = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
 DIRECT: list[dict[str, Any]] = [
     {"offset_storage": "database", "protocol": "range", "message_handler": "tests.workload.handlers.each"},
     {
@@ -139,7 +140,7 @@ class Soak:
         judgements = [stream.judge() for stream in self._streams]
         for fault in itertools.chain(*(faults for _, faults in judgements)):
             print(fault)
-        print_table([COLUMNS, *(row for row, _ in judgements)])
+        print("\n".join(aligned([COLUMNS, *(row for row, _ in judgements)], right=range(1, len(COLUMNS)))))
         is_well = not any(faults for _, faults in judgements)
         print(
             f"seed {self._options.seed}: "
@@ -173,13 +174,6 @@ class Soak:
     def _tell(self, text: str) -> None:
         sent = sum(len(stream.load.acknowledged) for stream in self._streams)
         print(f"{time.monotonic() - self._began:6.0f} s  {sent:7} acknowledged  {text}", flush=True)
-
-
-def print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *numbers in rows:
-        cells = [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
-        print("  ".join([name.ljust(widths[0]), *cells]))
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.broker.jobs import Jobs, ReloadingSite
 from tests.faults.scenario import PROTOCOLS, Scenario
+from tests.faults.scenario import SETTINGS as WORKLOAD_SETTINGS
 from tests.processes import is_running, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING_SETTINGS
 from tests.publishing.scenario import PublishingScenario
@@ -19,8 +20,6 @@ from tests.services.kafka import KafkaCluster
 from tests.services.kafka_jars import missing_for_kafka
 from tests.services.postgres import PostgresServer, missing_for_postgres
 from tests.services.presence import require
-
-WORKLOAD = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -162,7 +161,7 @@ def migrate_publishing(url: str, tmp_path_factory: pytest.TempPathFactory) -> No
 
 def migrate_workload(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make the workload's tables, and those of the app, in a database."""
-    _migrate(url, WORKLOAD, tmp_path_factory)
+    _migrate(url, WORKLOAD_SETTINGS, tmp_path_factory)
 
 
 def _migrate(url: str, settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:

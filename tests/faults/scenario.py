@@ -17,6 +17,7 @@ from tests.waiting import wait_for
 
 # So that a dead member is missed after seconds, as the tests' brokers allow.
 SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.workload.settings"}
 PROTOCOLS = ("range", "cooperative-sticky", "consumer")
 
 
@@ -79,7 +80,7 @@ class Scenario:
         return self._start_manage(
             *arguments,
             env={
-                "DJANGO_SETTINGS_MODULE": "tests.workload.settings",
+                **SETTINGS,
                 "DATABASE_URL": self.database_url,
                 "WORKLOAD_KAFKA": json.dumps(kafka),
                 **(env or {}),
