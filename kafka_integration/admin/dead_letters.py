@@ -112,7 +112,7 @@ class DeadLetterAdmin(OperatedAdmin):
     @admin.display(description=_("timestamp"))
     def timestamp(self, letter: DeadLetter) -> str:
         if letter.timestamp_ms is None:
-            return ""
+            return "-"
         exact = f"{letter.timestamp_ms} ms ({letter.timestamp_type})"
         moment = moment_of(letter.timestamp_ms)
         try:
@@ -123,12 +123,12 @@ class DeadLetterAdmin(OperatedAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, letter: DeadLetter) -> str:
-        return escaped(letter.reason, keep=LINES)
+        return escaped(letter.reason, keep=LINES) or "-"
 
     @admin.display(description=_("traceback"))
     def trace(self, letter: DeadLetter) -> str:
         text = escaped(letter.traceback, keep=LINES)
-        return format_html('<pre class="kafka-block">{}</pre>', text) if text else ""
+        return format_html('<pre class="kafka-block">{}</pre>', text) if text else "-"
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "replay")

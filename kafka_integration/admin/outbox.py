@@ -46,6 +46,10 @@ class OutboxDatabaseFilter(DatabaseFilter):
 class RefusedFilter(admin.EmptyFieldListFilter):
     """Those that were refused, or those that wait for the relay."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("state")
+
     def choices(self, changelist: Any) -> Any:
         everything, empty, filled = super().choices(changelist)
         yield everything
@@ -92,8 +96,7 @@ class OutboxAdmin(OperatedAdmin):
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data is not None:
             backlog = find_backlog(databases.of(request))
-            since = timezone.now() - timedelta(seconds=backlog.oldest_seconds or 0)
-            response.context_data |= {"backlog": backlog, "oldest": timesince(since)}
+            response.context_data |= {"backlog": backlog, "oldest": _age(backlog.oldest_seconds or 0)}
         return response
 
     @admin.action(description=_("Retry selected outbox messages"), permissions=["retry"])
@@ -136,3 +139,8 @@ class OutboxAdmin(OperatedAdmin):
         if left_alone:
             text = ngettext("%d was not refused.", "%d were not refused.", left_alone)
             self.message_user(request, text % left_alone, messages.WARNING)
+
+
+def _age(seconds: float) -> Any:
+    # timesince() would say "0 minutes".
+    return timesince(timezone.now() - timedelta(seconds=seconds)) if seconds >= 60 else _("less than a minute")

@@ -88,6 +88,16 @@ def test_the_list_says_how_long_the_oldest_waits_and_that_nobody_relays(client: 
     assert "errornote" in text
 
 
+def test_the_list_says_so_where_nothing_has_waited_for_a_minute(client: Client) -> None:
+    sign_in(client, "view_outboxmessage")
+    add(refused=False)
+
+    text = client.get(LIST).content.decode()
+
+    assert "The oldest message has waited for less than a minute." in text
+    assert "By state" in text
+
+
 def test_the_list_names_the_relay_that_runs(client: Client) -> None:
     sign_in(client, "view_outboxmessage")
     Lease("default", seconds=60, holder="host:1").hold()
