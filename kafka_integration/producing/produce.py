@@ -33,8 +33,9 @@ def produce(
     """Sends a message in the background; ``.result(timeout)`` of what it returns waits for Kafka's confirmation.
 
     str and bytes go as they are, None is a tombstone, anything else is JSON. A failed delivery that nobody waits
-    for is logged. ``timestamp`` is an aware datetime or milliseconds since 1970. Raises InvalidMessageError for
-    what Kafka could not take.
+    for is logged. ``timestamp`` is an aware datetime or milliseconds since 1970. Any thread may call it, and a forked
+    child too. Raises InvalidMessageError for what Kafka could not take, and another ProduceError for what can't be
+    queued: the queue stays full for ten seconds, or the embedded broker isn't running.
     """
     return default_outlet().send(topic, value, key, headers, partition, timestamp, QUEUE_SECONDS)
 
@@ -51,8 +52,9 @@ def produce_sync(
 ) -> RecordMetadata:
     """Sends a message and returns where it went, once Kafka has confirmed it.
 
-    Raises ProduceError if it was not delivered. After ``timeout`` seconds that is a ProduceTimeoutError, whose
-    ``may_still_arrive`` is True: the outcome is unknown, and producing it again may make a duplicate.
+    The arguments are those of ``produce``. Raises ProduceError if it was not delivered. After ``timeout`` seconds that
+    is a ProduceTimeoutError, whose ``may_still_arrive`` is True: the outcome is unknown, and producing it again may
+    make a duplicate.
     """
     deadline = time.monotonic() + timeout
     delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
@@ -71,7 +73,7 @@ def produce_batch(
 
     A message is a ``(key, value)`` pair or a dict with ``value`` and perhaps ``key``, ``headers``, ``partition``,
     ``timestamp``. A batch is not atomic: BatchProduceError's ``failed`` says by index which were not delivered,
-    all others were.
+    or not confirmed within ``timeout`` seconds; all others were.
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidMessageError(

@@ -33,6 +33,7 @@ def publishes(
     carries the same fields. ``on`` chooses among "created", "updated" and "deleted"; ``key`` is the field whose
     value keeps events in order. Proxies and multi-table children publish as their model does. Fixtures
     (``raw=True``) don't, and what sends no signals (``bulk_create``, ``update``) needs ``publish_instances``.
+    Raises ConfigurationError, when the class is made, for a topic, fields or events that can't be.
     """
 
     def decorate(model: type[M]) -> type[M]:
@@ -49,7 +50,8 @@ def publish_instances(instances: Iterable[Model], event: str = "updated", *, usi
     """Publish rows of models with ``@publishes``, whatever their ``on`` says; returns the number of messages.
 
     For what sends no signals: ``bulk_create``, ``QuerySet.update``, cascades of the database. Call it in the same
-    ``atomic`` block as those. ``using`` names the database; by default it is that of each instance.
+    ``atomic`` block as those. ``using`` names the database; by default it is that of each instance. Raises
+    InvalidMessageError for an instance without ``@publishes`` or primary key: then none is published.
     """
     if event not in EVENTS:
         raise InvalidMessageError(f"The event is {event!r:.80}: give one of {EVENTS}.")

@@ -65,6 +65,8 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
 
     Value and key are written as ``produce`` writes them, and read by the consumer's deserializers. It makes one
     attempt, number ``attempt``, and never sleeps. Each call is another message unless ``offset`` says otherwise.
+    What the handler raises is in the outcome; LookupError and ValueError are for a consumer that the settings don't
+    have, or a ``topic`` that it doesn't read.
     """
     settings = _consumer(consumer_name)
     place = Partition(_topic(settings, topic), partition)
