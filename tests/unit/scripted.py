@@ -22,6 +22,17 @@ def follow(argument: Any) -> Any:
     return script[0](argument) if script else None
 
 
+def fail_on(*values: Any, error: type[Exception] = ValueError) -> None:
+    """The handler fails at these values, each time."""
+
+    def fail(argument: Any) -> None:
+        for message in argument if isinstance(argument, list) else [argument]:
+            if message.value in values:
+                raise error(f"no {message.value}")
+
+    script.append(fail)
+
+
 def handle(message: Message) -> Any:
     seen.append(message)
     return follow(message)

@@ -14,23 +14,13 @@ from kafka_integration.consuming.settling import ConsumerStoppedError
 from kafka_integration.errors import BrokerUnavailableError
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
+from tests.unit.scripted import fail_on
 
 BATCH = "tests.unit.scripted.Batch"
 THREE = {"attempts": 3, "backoff_seconds": 0.01, "max_backoff_seconds": 0.02}
 
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
-
-
-def fail_on(*values, error=ValueError):
-    """The handler fails at these values, each time."""
-
-    def follow(argument):
-        for message in argument if isinstance(argument, list) else [argument]:
-            if message.value in values:
-                raise error(f"no {message.value}")
-
-    scripted.script.append(follow)
 
 
 def attempts():

@@ -17,6 +17,7 @@ from kafka_integration.models import DeadLetter, StoredOffset
 from tests.bad_messages import GOOD
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
+from tests.unit.scripted import fail_on
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 
@@ -27,15 +28,6 @@ BYTES = {"key_deserializer": "bytes", "value_deserializer": "bytes"}
 
 def park(**options):
     return consume(**{"on_failure": "dead_letter", **options})
-
-
-def fail_on(*values, error=ValueError):
-    def follow(argument):
-        for message in argument if isinstance(argument, list) else [argument]:
-            if message.value in values:
-                raise error(f"no {message.value}")
-
-    scripted.script.append(follow)
 
 
 def fail_always(message):
