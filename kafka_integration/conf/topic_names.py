@@ -38,7 +38,7 @@ def names_among(entries: Iterable[str]) -> list[str]:
 
 
 def stands_for(entry: str, topic: str, *, whole_names: bool = False) -> bool:
-    """Whether an entry means this topic. A pattern matches at the start of a name, or ``whole_names`` only."""
+    """Whether an entry means this topic. A pattern has to match the start of a name, with ``whole_names`` all of it."""
     if not is_pattern(entry):
         return entry == topic
     return bool(re.fullmatch(entry, topic) if whole_names else re.match(entry, topic))

@@ -1,4 +1,4 @@
-"""confluent-kafka's ``Consumer`` on the memory broker, as far as this package calls it."""
+"""confluent-kafka's ``Consumer`` on the memory broker: what this package calls of it, and the usual rest."""
 
 from __future__ import annotations
 
