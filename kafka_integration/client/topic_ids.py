@@ -19,11 +19,16 @@ _UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTE
 
 
 class TopicIds:
-    """Asks the broker for topic ids; any thread may call it. The memory transport's is its name."""
+    """Asks the broker for topic ids; any thread may call it. The memory transport's is its name.
+
+    While brokers from before ids are upgraded, one after the other, it depends on who is asked whether there is an
+    answer. So the last id of a topic stands until there is another one.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._admin: AdminClient | None = None
+        self._told: dict[str, str] = {}
 
     def ask_where_allowed(self, topic: str) -> str:
         """As ``ask``, but ``""`` too where an ACL keeps the id from us."""
@@ -42,9 +47,14 @@ class TopicIds:
             return self._connection.transport
         if self._admin is None:
             self._admin = AdminClient({**admin_properties(self._connection), "log_level": 2})
+        if topic_id := self._ask_broker(self._admin, topic):
+            self._told[topic] = topic_id
+        return self._told.get(topic, "")
+
+    def _ask_broker(self, admin: AdminClient, topic: str) -> str:
         place = f"topic {topic}"
         try:
-            answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_TIMEOUT_SECONDS)
+            answer = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_TIMEOUT_SECONDS)
             description = answer[topic].result(ASK_TIMEOUT_SECONDS + 1)
         except FutureTimeoutError as error:
             raise BrokerUnavailableError(f"{place}: no answer to describe_topics", retriable=True) from error

@@ -73,7 +73,7 @@ class Claiming:
             )  # fmt: skip
             offset, is_reset = 0, False
         claim = self._store.claim(topic=partition.topic, topic_id=topic_id, partition=partition.number, fallback=offset)
-        partition.identify(topic_id)
+        partition.identify(claim.topic_id)
         partition.epoch = claim.epoch
         partition.failed_claims = 0
         if is_reset:

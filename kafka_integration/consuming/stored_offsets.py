@@ -7,6 +7,7 @@ partition hits no row and rolls back.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connections, transaction
 from django.utils import timezone
@@ -20,10 +21,11 @@ LOCK_TIMEOUT_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim returns: where to go on, and the epoch to save with."""
+    """What a claim returns: where to go on, and the epoch and id to save with."""
 
     next_offset: int
     epoch: int
+    topic_id: str
 
 
 class OffsetStore:
@@ -45,21 +47,33 @@ class OffsetStore:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
 
         Reading first and raising after would let the former owner commit in between. Waits for the row's
-        lock, so a transaction in doubt is decided once this returns. ``topic_id`` is ``""`` where the broker has none.
+        lock, so a transaction in doubt is decided once this returns. ``topic_id`` is ``""`` where the broker has none:
+        that says nothing, so the row of the last id is meant. While brokers are upgraded some tell ids and some don't,
+        and a row for each answer would be two owners, of which neither is fenced.
         """
         connection = connections[self.database]
         with transaction.atomic(using=self.database), connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            fallback = self._fallback(topic, topic_id, partition, fallback)
+            known = self._known_ids(topic, partition)
+            named = [known_id for known_id in known if known_id]
+            if not topic_id and named:
+                topic_id = named[-1]
+            unnamed = self._take_unnamed(cursor, topic, partition) if topic_id and "" in known else None
+            if topic_id not in known and named:
+                # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
+                fallback = 0
+            elif unnamed is not None:
+                fallback = unnamed
             cursor.execute(
                 f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
-                'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) '
-                "DO UPDATE SET epoch = o.epoch + 1 RETURNING next_offset, epoch",
-                [self._group, topic, topic_id, partition, fallback, timezone.now()],
+                'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) DO UPDATE SET '
+                "epoch = o.epoch + 1, next_offset = CASE WHEN o.next_offset < %s THEN %s ELSE o.next_offset END "
+                "RETURNING next_offset, epoch",
+                [self._group, topic, topic_id, partition, fallback, timezone.now(), unnamed or 0, unnamed or 0],
             )
             next_offset, epoch = cursor.fetchone()
-        return Claim(next_offset=next_offset, epoch=epoch)
+        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id)
 
     def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
@@ -95,15 +109,17 @@ class OffsetStore:
             if cursor.rowcount != 1:
                 raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
 
-    def _fallback(self, topic: str, topic_id: str, partition: int, fallback: int) -> int:
-        """Where to begin if there is no row of this id."""
+    def _known_ids(self, topic: str, partition: int) -> list[str]:
+        """The ids of which there is a row, that of the newest topic at the end."""
         rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
-        known = set(rows.values_list("topic_id", flat=True))
-        if not topic_id or not known or topic_id in known:
-            return fallback
-        if known == {""}:
-            # Stored while the brokers had no ids: the topic is the same.
-            rows.update(topic_id=topic_id)
-            return fallback
-        # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
-        return 0
+        return list(rows.order_by("pk").values_list("topic_id", flat=True))
+
+    def _take_unnamed(self, cursor: Any, topic: str, partition: int) -> int | None:
+        """What was stored while the brokers told no id; whoever still works under that row is fenced."""
+        cursor.execute(
+            f'DELETE FROM {self._table} WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+            "RETURNING next_offset",
+            [self._group, topic, "", partition],
+        )
+        row = cursor.fetchone()
+        return None if row is None else int(row[0])

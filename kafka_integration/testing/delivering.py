@@ -189,7 +189,7 @@ def _store(settings: ConsumerSettings, place: Partition, offset: int | None) -> 
         return None
     store = OffsetStore(database=settings.database, group=settings.consumer_group)
     claim = store.claim(topic=place.topic, topic_id="", partition=place.number, fallback=offset or 0)
-    place.epoch = claim.epoch
+    place.epoch, place.topic_id = claim.epoch, claim.topic_id
     if offset is None:
         place.start = claim.next_offset
     else:

@@ -1,0 +1,49 @@
+"""Topic ids as brokers tell them, or don't."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Uuid
+
+from kafka_integration.client.topic_ids import TopicIds
+from kafka_integration.conf.values import Connection
+
+NONE = Uuid(0, 0)
+
+
+@pytest.fixture
+def ids():
+    """Topic ids of a cluster whose brokers answer in turn."""
+
+    def of(*answers):
+        turns = iter(answers)
+        topic_ids = TopicIds(Connection(servers=("nowhere:9092",)))
+        topic_ids._admin = SimpleNamespace(describe_topics=lambda topics, request_timeout: {"t": told(next(turns))})
+        return topic_ids
+
+    return of
+
+
+def told(answer):
+    future = Future()
+    if isinstance(answer, KafkaException):
+        future.set_exception(answer)
+    else:
+        future.set_result(SimpleNamespace(topic_id=answer))
+    return future
+
+
+def test_a_broker_without_ids_tells_none(ids):
+    assert ids(NONE).ask("t") == ""
+    assert ids(KafkaException(KafkaError(KafkaError.UNSUPPORTED_VERSION))).ask("t") == ""
+
+
+def test_an_id_stands_while_other_brokers_have_none_yet(ids):
+    old = KafkaException(KafkaError(KafkaError._UNSUPPORTED_FEATURE))
+    first, second = Uuid(1, 2), Uuid(3, 4)
+    topic_ids = ids(NONE, first, NONE, old, second, NONE)
+
+    assert [topic_ids.ask("t") for _ in range(6)] == ["", *[str(first)] * 3, *[str(second)] * 2]
