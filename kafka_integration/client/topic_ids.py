@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from time import monotonic
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
@@ -14,6 +18,7 @@ from .failures import translate
 from .properties import admin_properties
 
 ASK_TIMEOUT_SECONDS = 5.0
+LOOK_SECONDS = 0.2
 _NONE = str(Uuid(0, 0))
 _UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
 
@@ -30,15 +35,18 @@ class TopicIds:
         self._admin: AdminClient | None = None
         self._told: dict[str, str] = {}
 
-    def ask_where_allowed(self, topic: str) -> str:
+    def ask_where_allowed(self, topic: str, is_over: Callable[[], bool]) -> str:
         """As ``ask``, but ``""`` too where an ACL keeps the id from us."""
         try:
-            return self.ask(topic)
+            return self.ask(topic, is_over)
         except AccessDeniedError:
             return ""
 
-    def ask(self, topic: str) -> str:
-        """The topic's id now, ``""`` where the broker has none; ``BrokerError`` where it can't be asked."""
+    def ask(self, topic: str, is_over: Callable[[], bool] = lambda: False) -> str:
+        """The topic's id now, ``""`` where the broker has none; ``BrokerError`` where it can't be asked.
+
+        Once ``is_over`` nobody needs the answer any more, and it is not waited for.
+        """
         if self._connection.transport == "embedded":
             # The next embedded broker begins at offset 0: what was stored about this one must mean nothing to it.
             return f"embedded {embedded_servers()}"
@@ -47,15 +55,15 @@ class TopicIds:
             return self._connection.transport
         if self._admin is None:
             self._admin = AdminClient({**admin_properties(self._connection), "log_level": 2})
-        if topic_id := self._ask_broker(self._admin, topic):
+        if topic_id := self._ask_broker(self._admin, topic, is_over):
             self._told[topic] = topic_id
         return self._told.get(topic, "")
 
-    def _ask_broker(self, admin: AdminClient, topic: str) -> str:
+    def _ask_broker(self, admin: AdminClient, topic: str, is_over: Callable[[], bool]) -> str:
         place = f"topic {topic}"
         try:
             answer = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_TIMEOUT_SECONDS)
-            description = answer[topic].result(ASK_TIMEOUT_SECONDS + 1)
+            description = _wait(answer[topic], is_over)
         except FutureTimeoutError as error:
             raise BrokerUnavailableError(f"{place}: no answer to describe_topics", retriable=True) from error
         except KafkaException as error:
@@ -65,3 +73,13 @@ class TopicIds:
         topic_id = str(description.topic_id)
         # Brokers from before ids give this to every topic.
         return "" if topic_id == _NONE else topic_id
+
+
+def _wait(answer: Future[Any], is_over: Callable[[], bool]) -> Any:
+    deadline = monotonic() + ASK_TIMEOUT_SECONDS + 1
+    while True:
+        try:
+            return answer.result(LOOK_SECONDS)
+        except FutureTimeoutError:
+            if is_over() or monotonic() >= deadline:
+                raise

@@ -46,7 +46,7 @@ class DeadLetters:
         if self._settings.max_dead_letters_per_minute is not None:
             self._check_rate(self._settings.max_dead_letters_per_minute, message)
         if self._topic_ids is not None and not partition.is_identified:
-            partition.identify(self._topic_ids.ask_where_allowed(message.topic))
+            partition.identify(self._topic_ids.ask_where_allowed(message.topic, lambda: partition.stopping))
         if self._topic is not None:
             self._topic.produce(partition, message, error)
 

@@ -35,7 +35,7 @@ class Deduplicator:
         Messages of a topic that was deleted and made anew have the places of others that took effect.
         """
         if not partition.is_identified and self._topic_ids is not None:
-            partition.identify(self._topic_ids.ask_where_allowed(partition.topic))
+            partition.identify(self._topic_ids.ask_where_allowed(partition.topic, lambda: partition.stopping))
         self._topic_id_of[partition.key] = partition.topic_id
 
     def each(self, call: Callable[[Message], Any]) -> Callable[[Message], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from time import monotonic
 from types import SimpleNamespace
 
 import pytest
@@ -10,8 +11,9 @@ from confluent_kafka import KafkaError, KafkaException, Uuid
 
 from kafka_integration.client.topic_ids import TopicIds
 from kafka_integration.conf.values import Connection
+from kafka_integration.errors import BrokerUnavailableError
 
-NONE = Uuid(0, 0)
+NONE, NEVER = Uuid(0, 0), object()
 
 
 @pytest.fixture
@@ -29,6 +31,8 @@ def ids():
 
 def told(answer):
     future = Future()
+    if answer is NEVER:
+        return future
     if isinstance(answer, KafkaException):
         future.set_exception(answer)
     else:
@@ -47,3 +51,13 @@ def test_an_id_stands_while_other_brokers_have_none_yet(ids):
     topic_ids = ids(NONE, first, NONE, old, second, NONE)
 
     assert [topic_ids.ask("t") for _ in range(6)] == ["", *[str(first)] * 3, *[str(second)] * 2]
+
+
+def test_an_answer_that_nobody_needs_any_more_is_not_waited_for(ids):
+    """As on SIGTERM, with the broker down: a dead letter needs the id."""
+    began_at = monotonic()
+
+    with pytest.raises(BrokerUnavailableError):
+        ids(NEVER).ask_where_allowed("t", lambda: True)
+
+    assert monotonic() - began_at < 2

@@ -20,7 +20,7 @@ def topic_ids(monkeypatch):
     """What the broker says when asked for the topic's id, and how often that was."""
     answers = ["old"]
 
-    def ask(ids, topic):
+    def ask(ids, topic, *is_over):
         answers.append(answers[-1])
         return answers[-1]
 
