@@ -13,6 +13,7 @@ from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, Stor
 
 DUMMY = "django.db.backends.dummy"
 OUTBOX = (OutboxMessage, RelayLease)
+OURS = (*OUTBOX, DeadLetter, StoredOffset, HandledMessage)
 
 
 def find_table_problems(found: Examined) -> list[Problem]:
@@ -22,7 +23,7 @@ def find_table_problems(found: Examined) -> list[Problem]:
     for name, consumer in found.settings.consumers.items():
         if consumer.enabled and consumer.database in django_settings.DATABASES:
             problems += _consumer_problems(consumer, found.consumers[name].path_of("database"))
-    return [*problems, *_outbox_problems()]
+    return [*problems, *_outbox_problems(), *_autocommit_problems()]
 
 
 def _consumer_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem]:
@@ -64,6 +65,18 @@ def _outbox_problems() -> Iterator[Problem]:
             text="A database router keeps the outbox out of every database: let allow_migrate() return True for "
             "kafka_integration where something is published.",
         )
+
+
+def _autocommit_problems() -> Iterator[Problem]:
+    # Django's atomic() leaves the COMMIT to whoever turned autocommit off: nobody, for what belongs to us.
+    for alias, database in django_settings.DATABASES.items():
+        if not database.get("AUTOCOMMIT", True) and len(_missing(alias, OURS)) < len(OURS):
+            yield Problem(
+                kind=Kind.DATABASE,
+                text=f'DATABASES["{alias}"]["AUTOCOMMIT"] is False: transaction.atomic() commits nothing there, so '
+                "offsets, dead letters and the outbox would be lost; remove it, or let a database router keep "
+                "kafka_integration out of it.",
+            )
 
 
 def _missing(alias: str, needed: Sequence[type[models.Model]]) -> list[type[models.Model]]:

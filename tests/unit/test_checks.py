@@ -225,6 +225,29 @@ def test_a_router_that_leaves_the_outbox_no_place_is_an_error(tables: list[str],
     assert {identity for identity, _ in found} <= {"kafka_integration.E014", "kafka_integration.E017"}
 
 
+def test_a_database_in_which_nothing_would_be_committed_is_an_error(settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "AUTOCOMMIT", False)
+
+    ((identity, message),) = report(settings, with_consumer())
+
+    assert identity == "kafka_integration.E014"
+    assert message.startswith('DATABASES["default"]["AUTOCOMMIT"] is False: transaction.atomic() commits nothing there')
+
+
+def test_a_database_without_autocommit_that_has_no_table_of_ours_is_none(settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(settings.DATABASES, "legacy", {**settings.DATABASES["default"], "AUTOCOMMIT": False})
+    settings.DATABASE_ROUTERS = [KeepsOutOfLegacy()]
+
+    assert report(settings, with_consumer()) == []
+
+
+class KeepsOutOfLegacy:
+    """A database router that lets nothing of ours into one database."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return False if (db, app_label) == ("legacy", "kafka_integration") else None
+
+
 class TestDeployment:
     def test_a_certificate_that_can_not_be_read_is_an_error_of_a_deployment_only(self, settings: Any) -> None:
         kafka = {"endpoints": ["h:1"], "ssl": {"ca": "/nowhere/ca.pem"}}
