@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Numbers of messages."""
+    """Numbers of messages; ``failed`` counts attempts, ``failed_hooks`` on_commit hooks."""
 
     handled: int = 0
     failed: int = 0
@@ -25,27 +25,11 @@ class Counts:
         self._lock = threading.Lock()
         self._tally = Tally()
 
-    def add(
-        self,
-        *,
-        handled: int = 0,
-        failed: int = 0,
-        parked: int = 0,
-        skipped: int = 0,
-        repeated: int = 0,
-        failed_hooks: int = 0,
-    ) -> None:
+    def add(self, **numbers: int) -> None:
+        """Count so many more, each under the name that ``Tally`` has for it."""
         with self._lock:
             now = self._tally
-            self._tally = replace(
-                now,
-                handled=now.handled + handled,
-                failed=now.failed + failed,
-                parked=now.parked + parked,
-                skipped=now.skipped + skipped,
-                repeated=now.repeated + repeated,
-                failed_hooks=now.failed_hooks + failed_hooks,
-            )
+            self._tally = replace(now, **{name: getattr(now, name) + number for name, number in numbers.items()})
 
     def read(self) -> Tally:
         return self._tally
