@@ -12,7 +12,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from .models import Arrival, Banner, BannerTally, LastAct
-from .trends.models import searches_lately, top_terms
+from .trends.models import LATELY, searches_lately, top_terms
 
 ACTIVE_WITHIN = timedelta(minutes=5)
 SERVICES = ("marketing", "search-trends", "active-users")
@@ -54,6 +54,7 @@ def collect_trends() -> dict[str, Any]:
         "ever": top_terms(6, lately=False),
         "total": searches_lately(),
         "most": max([1, *(row["total"] for row in lately)]),
+        "minutes": LATELY.seconds // 60,
     }
 
 

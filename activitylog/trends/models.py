@@ -39,11 +39,14 @@ def count_search(term: str, at: datetime) -> None:
 
 def top_terms(limit: int, *, lately: bool) -> Sequence[Mapping[str, Any]]:
     """Returns the most searched terms, of the last ten minutes or of all time: [{"term", "total"}, …]."""
-    counts = TermCount.objects.filter(minute__gte=timezone.now() - LATELY) if lately else TermCount.objects.all()
+    counts = _lately() if lately else TermCount.objects.all()
     return list(counts.values("term").annotate(total=Sum("searches")).order_by("-total", "term")[:limit])
 
 
 def searches_lately() -> int:
     """Returns how many searches there were in the last ten minutes."""
-    counts = TermCount.objects.filter(minute__gte=timezone.now() - LATELY)
-    return counts.aggregate(total=Sum("searches"))["total"] or 0
+    return _lately().aggregate(total=Sum("searches"))["total"] or 0
+
+
+def _lately() -> models.QuerySet[TermCount]:
+    return TermCount.objects.filter(minute__gte=timezone.now() - LATELY)
