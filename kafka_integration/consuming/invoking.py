@@ -13,6 +13,7 @@ from ..errors import HandlerError
 from ..message import Message
 from ..outcomes import NO_COMMIT, BatchError, CommitThrough
 from .ledger import Ledger
+from .open_transactions import is_left_open, own_connections
 from .partition import Partition
 
 TURN_SECONDS = 1.0
@@ -46,14 +47,17 @@ class EachMessage:
         self._may_hold_back = may_hold_back
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
-        # The hot path of every consumer: one call, one store and two looks a message.
-        call, clock = self._call, monotonic
+        # The hot path of every consumer: one call, one store and three looks a message.
+        call, clock, opened = self._call, monotonic, own_connections()
         deadline = clock() + TURN_SECONDS
         holds_back = ledger.is_held_back
         done = 0
         try:
             for message in messages:
                 result = call(message)
+                for connection in opened:
+                    if connection.connection is not None and is_left_open(connection):
+                        raise _left_open(self._path, connection.alias)
                 if result is not None or holds_back:
                     holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
                 else:
@@ -79,6 +83,8 @@ class WholeBatch:
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
         try:
             result = self._result(messages)
+            for connection in filter(is_left_open, own_connections()):
+                raise _left_open(self._path, connection.alias)
             steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
             return Progress(0, _as_exception(error))
@@ -121,6 +127,13 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
     ledger.last_finished = last
     ledger.release()
     return False
+
+
+def _left_open(path: str, alias: str) -> HandlerError:
+    return HandlerError(
+        f'{path} returned with a transaction open in database "{alias}": what it wrote there is rolled back; '
+        "commit it, or use transaction.atomic()"
+    )
 
 
 def _as_exception(error: BaseException) -> Exception:

@@ -1,0 +1,127 @@
+"""Handlers that begin a transaction themselves and leave it open: nothing of theirs or ours may be lost with it."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection, transaction
+
+from kafka_integration.conf import get_settings
+from kafka_integration.consuming.assembly import assemble
+from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.models import DeadLetter
+from tests.dead_letters import make_letter
+from tests.unit import scripted
+from tests.unit.consumers import committed, consume, consumer_settings, write
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
+
+SHAPES = pytest.mark.parametrize("handler", ["tests.unit.scripted.handle", "tests.unit.scripted.Batch"])
+
+
+def turn_autocommit_off():
+    transaction.set_autocommit(False)
+
+
+def send_begin():
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+
+
+BEGINNINGS = pytest.mark.parametrize("begin", [turn_autocommit_off, send_begin])
+
+
+def values_of(argument):
+    return [each.value for each in argument] if isinstance(argument, list) else [argument.value]
+
+
+def effects():
+    return list(Group.objects.order_by("id").values_list("name", flat=True))
+
+
+@BEGINNINGS
+@SHAPES
+def test_a_message_whose_effects_were_never_committed_is_not_handled(memory_transport, handler, begin):
+    memory_transport.create_topic("events")
+
+    def follow(argument):
+        if values_of(argument) == ["a"]:
+            begin()
+        for value in values_of(argument):
+            Group.objects.create(name=value)
+
+    scripted.script.append(follow)
+    write("a", "b")
+
+    consume(message_handler=handler, batch_size=1, on_failure="dead_letter")
+
+    (letter,) = DeadLetter.objects.all()
+    assert letter.offset == 0
+    assert letter.reason.startswith(f'{handler} returned with a transaction open in database "default"')
+    assert effects() == ["b"]
+    assert committed() == 2
+
+
+@BEGINNINGS
+@SHAPES
+def test_a_dead_letter_is_not_written_into_the_transaction_that_its_handler_left_open(memory_transport, handler, begin):
+    memory_transport.create_topic("events")
+
+    def follow(argument):
+        if values_of(argument) == ["a"]:
+            begin()
+            Group.objects.create(name="a")
+            raise ValueError
+        Group.objects.create(name="b")
+
+    scripted.script.append(follow)
+    write("a", "b")
+
+    consume(message_handler=handler, batch_size=1, on_failure="dead_letter")
+
+    assert DeadLetter.objects.get().offset == 0
+    assert effects() == ["b"]
+    assert committed() == 2
+
+
+@BEGINNINGS
+def test_a_replay_that_leaves_a_transaction_open_stays_parked(memory_transport, settings, begin):
+    memory_transport.create_topic("events")
+    settings.KAFKA = consumer_settings()
+    partition = Partition("events", 0)
+    partition.state = State.ACTIVE
+    letter = make_letter(consumer="c", group="group", topic="events", state=DeadLetter.State.REPLAY)
+
+    def follow(_):
+        begin()
+        Group.objects.create(name="effect")
+
+    scripted.script.append(follow)
+
+    assemble(get_settings().consumers["c"]).make_errands().next([partition]).run()
+
+    connection.close()
+    letter.refresh_from_db()
+    assert letter.state == DeadLetter.State.PARKED
+    assert letter.exception.endswith("HandlerError")
+    assert effects() == []
+
+
+def test_a_handler_that_ends_its_own_transaction_is_left_alone(memory_transport):
+    memory_transport.create_topic("events")
+
+    def follow(message):
+        transaction.set_autocommit(False)
+        try:
+            Group.objects.create(name=message.value)
+            transaction.commit()
+        finally:
+            transaction.set_autocommit(True)
+
+    scripted.script.append(follow)
+    write("a", "b")
+
+    loop = consume()
+
+    assert loop.counts.read().handled == 2
+    assert effects() == ["a", "b"]
