@@ -36,7 +36,7 @@ class OutboxMessage(models.Model):
         # Few rows are ever refused, and each look for work asks for them.
         indexes = (
             models.Index(
-                fields=("topic", "id"), condition=models.Q(refused_at__isnull=False), name="kafka_integration_refused"
+                fields=("refused_at",), condition=models.Q(refused_at__isnull=False), name="kafka_integration_refusals"
             ),
         )
         permissions = (

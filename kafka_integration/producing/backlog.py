@@ -57,6 +57,7 @@ def find_backlog(alias: str) -> Backlog:
         lease=quote(RelayLease._meta.db_table),
         age=dialect.age_seconds.format("created_at"),
         now=dialect.now,
+        is_refused=dialect.is_refused,
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(query, [LEASE_NAME])
@@ -81,7 +82,7 @@ def warn_if_unattended(alias: str) -> bool:
 
 _QUERY = """
 SELECT
-    (SELECT {age} FROM {outbox} WHERE refused_at IS NULL ORDER BY id LIMIT 1),
-    (SELECT count(*) FROM {outbox} WHERE refused_at IS NOT NULL),
+    (SELECT {age} FROM {outbox} WHERE ({is_refused}) IS NOT TRUE ORDER BY id LIMIT 1),
+    (SELECT count(*) FROM {outbox} WHERE {is_refused}),
     (SELECT holder FROM {lease} WHERE name = %s AND expires_at > {now})
 """

@@ -43,13 +43,14 @@ class Outbox:
         names = {"outbox": quote(OutboxMessage._meta.db_table), "lease": quote(RelayLease._meta.db_table)}
         self._page = _PAGE.format(
             **names,
-            held=self._dialect.of_unknown_number.format(_HELD.format(**names)),
+            held=self._dialect.of_unknown_number.format(_HELD.format(**names, is_refused=self._dialect.is_refused)),
+            is_refused=self._dialect.is_refused,
             not_in_flight=self._dialect.none_of_numbers.format("m.id"),
             not_waiting=self._dialect.none_of_texts.format("m.topic"),
         )
         self._delete = _DELETE.format(**names, these=self._dialect.any_of.format("id"))
         self._refuse = _REFUSE.format(**names, now=self._dialect.now)
-        self._last_id = "SELECT max(id) FROM {outbox}".format(**names)
+        self._last_id = "SELECT id FROM {outbox} ORDER BY id DESC LIMIT 1".format(**names)
 
     def read(
         self, limit: int, *, max_bytes: int, without_ids: Collection[int] = (), without_topics: Collection[str] = ()
@@ -80,8 +81,8 @@ class Outbox:
         """The highest id there is now; 0 in an empty outbox."""
         with connections[self.alias].cursor() as cursor:
             cursor.execute(self._last_id)
-            (found,) = cursor.fetchone()
-            return found or 0
+            found = cursor.fetchone()
+            return found[0] if found else 0
 
 
 def _row(
@@ -108,7 +109,7 @@ SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
         SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms,
                coalesce(length(m.key), 0) + coalesce(length(m.value), 0) AS octets
         FROM {outbox} m
-        WHERE m.refused_at IS NULL AND {not_in_flight} AND {not_waiting} AND (
+        WHERE ({is_refused}) IS NOT TRUE AND {not_in_flight} AND {not_waiting} AND (
             m.key IS NULL
             OR (m.topic, m.key) NOT IN (SELECT topic, key FROM held)
             OR m.id IN (
@@ -126,7 +127,7 @@ SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
 ) p WHERE octets_before < %s ORDER BY id
 """
 _HELD = """
-    SELECT topic, key, min(id) AS since FROM {outbox} WHERE refused_at IS NOT NULL AND key IS NOT NULL
+    SELECT topic, key, min(id) AS since FROM {outbox} WHERE {is_refused} AND key IS NOT NULL
     GROUP BY topic, key
 """
 _FENCED = "EXISTS (SELECT 1 FROM {lease} WHERE name = %s AND epoch = %s)"

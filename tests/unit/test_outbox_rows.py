@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -15,6 +14,7 @@ from kafka_integration.models import OutboxMessage, RelayLease
 from kafka_integration.producing.backlog import find_backlog, warn_if_unattended
 from kafka_integration.producing.lease import Lease
 from kafka_integration.producing.outbox import Outbox, OutboxRow
+from tests.steps import steps_of, take_statistics
 
 pytestmark = pytest.mark.django_db
 
@@ -95,25 +95,37 @@ def test_of_several_refused_rows_of_a_key_the_first_one_holds_it() -> None:
 
 @pytest.mark.slow
 def test_a_thousand_refused_keys_make_no_look_slow() -> None:
-    pretend_the_table_is_known_as_empty()
+    pretend_the_table_was_seen("empty")
     keys = [b"key-%d" % number for number in range(1000)]
     add_many([(keys[0], True)] + [(keys[0], False)] * 5000)
-    steps_for_one_key = steps_of_a_look()
+    steps_for_one_key = steps_of(read)
     OutboxMessage.objects.all().delete()
     add_many([(key, True) for key in keys] + [(key, False) for key in keys] * 5)
     free = add(key=b"free")
 
-    assert steps_of_a_look() < 5 * steps_for_one_key
+    assert steps_of(read) < 5 * steps_for_one_key
     assert ids() == [free]
 
 
-def pretend_the_table_is_known_as_empty() -> None:
-    """As it is mostly, when PostgreSQL takes its statistics: what is planned with them has to do for many rows too."""
-    if connection.vendor == "postgresql":
-        add_many([(b"gone", False)] * 1000)
+@pytest.mark.slow
+@pytest.mark.parametrize("seen", ["empty", "refused"])
+@pytest.mark.parametrize("call", [read, lambda: find_backlog("default")], ids=["read", "find_backlog"])
+def test_a_look_costs_the_same_however_many_rows_are_behind(call: Callable[[], object], seen: str) -> None:
+    pretend_the_table_was_seen(seen)
+    add_many([(b"held", True)] + [(b"held", False), (b"free", False)] * 200)
+    steps = steps_of(call)
+    add_many([(b"free", False)] * 6000)
+
+    assert steps_of(call) < 2 * steps
+
+
+def pretend_the_table_was_seen(how: str) -> None:
+    """When PostgreSQL took its statistics; what is planned with them has to do for what comes after."""
+    add_many([(b"gone", how == "refused")] * 3000)
+    if how == "empty":
         OutboxMessage.objects.all().delete()
-        with connection.cursor() as cursor:
-            cursor.execute(f"ANALYZE {OutboxMessage._meta.db_table}")
+    take_statistics(OutboxMessage)
+    OutboxMessage.objects.all().delete()
 
 
 def add_many(rows: list[tuple[bytes, bool]]) -> None:
@@ -121,39 +133,6 @@ def add_many(rows: list[tuple[bytes, bool]]) -> None:
     OutboxMessage.objects.bulk_create(
         OutboxMessage(topic="t", key=key, value=b"v", refused_at=now if refused else None) for key, refused in rows
     )
-
-
-def steps_of_a_look() -> int:
-    """How much the database does for a look, in its own measure: rows that it touches, or instructions."""
-    if connection.vendor == "sqlite":
-        return count_instructions()
-    plans: list[dict[str, Any]] = []
-
-    def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        with connection.connection.cursor() as cursor:
-            cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, params)
-            plans.extend(found["Plan"] for found in cursor.fetchone()[0])
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        read()
-    return sum(map(rows_touched, plans))
-
-
-def count_instructions() -> int:
-    calls: list[None] = []
-    connection.connection.set_progress_handler(lambda: calls.append(None), every := 100)
-    try:
-        read()
-    finally:
-        connection.connection.set_progress_handler(None, 0)
-    return every * len(calls)
-
-
-def rows_touched(plan: dict[str, Any]) -> int:
-    removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
-    here = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
-    return int(here) + sum(map(rows_touched, plan.get("Plans", ())))
 
 
 def test_a_page_is_bounded_by_bytes_but_never_empty() -> None:
