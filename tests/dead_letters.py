@@ -16,7 +16,23 @@ _offsets = itertools.count(100_000)
 
 def make_letter(*, headers: Any = (), is_taken: bool = False, using: str = "default", **fields: Any) -> DeadLetter:
     """A parked dead letter of consumer "shop", unless told otherwise; ``is_taken``: a worker replays it just now."""
-    values: dict[str, Any] = {
+    values = _values(headers, fields)
+    if is_taken:
+        values |= {"leased_until": Now() + timedelta(minutes=1), "lease_holder": "a worker"}
+    if values.get("state") in (DeadLetter.State.HANDLED, DeadLetter.State.DISCARDED):
+        values.setdefault("settled_at", Now())
+    letter = DeadLetter.objects.using(using).create(**values)
+    letter.refresh_from_db()
+    return letter
+
+
+def make_letters(count: int, **fields: Any) -> None:
+    """Many of them, at once."""
+    DeadLetter.objects.bulk_create(DeadLetter(**_values((), fields)) for _ in range(count))
+
+
+def _values(headers: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    return {
         "consumer": "shop",
         "group": "shop",
         "topic": "orders",
@@ -31,10 +47,3 @@ def make_letter(*, headers: Any = (), is_taken: bool = False, using: str = "defa
         "failed_at": Now(),
         **fields,
     }
-    if is_taken:
-        values |= {"leased_until": Now() + timedelta(minutes=1), "lease_holder": "a worker"}
-    if values.get("state") in (DeadLetter.State.HANDLED, DeadLetter.State.DISCARDED):
-        values.setdefault("settled_at", Now())
-    letter = DeadLetter.objects.using(using).create(**values)
-    letter.refresh_from_db()
-    return letter

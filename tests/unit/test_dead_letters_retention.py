@@ -14,7 +14,8 @@ from kafka_integration.consuming import retention
 from kafka_integration.consuming.housekeeping import Housekeeping
 from kafka_integration.consuming.retention import INTERVAL_SECONDS, Retention
 from kafka_integration.models import DeadLetter, HandledMessage
-from tests.dead_letters import make_letter
+from tests.dead_letters import make_letter, make_letters
+from tests.steps import steps_of, take_statistics
 from tests.unit.consumers import consumer_settings
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_transport")]
@@ -100,6 +101,40 @@ def test_many_are_deleted_a_page_at_a_time(keeper, clock, monkeypatch):
         clock.now += 1
 
     assert counts == [15, 5, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seen", [0, 3000], ids=["empty", "full of old ones"])
+def test_deleting_a_page_of_handled_messages_costs_the_same_however_many_stay(seen):
+    remember(max(seen, 1000), OLD)
+    if not seen:
+        HandledMessage.objects.all().delete()
+    take_statistics(HandledMessage)
+    HandledMessage.objects.all().delete()
+    remember(20, OLD)
+    remember(100, timedelta(days=1))
+    steps = steps_of(lambda: retention.delete_handled("default", 30, 10))
+    remember(4000, timedelta(days=2))
+
+    assert steps_of(lambda: retention.delete_handled("default", 30, 10)) < 2 * steps
+    assert HandledMessage.objects.count() == 4100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seen", [0, 3000], ids=["empty", "full of old ones"])
+def test_deleting_a_page_of_dead_letters_costs_the_same_however_many_stay(seen):
+    make_letters(max(seen, 1000), state="handled", settled_at=timezone.now() - OLD)
+    if not seen:
+        DeadLetter.objects.all().delete()
+    take_statistics(DeadLetter)
+    DeadLetter.objects.all().delete()
+    make_letters(20, state="handled", settled_at=timezone.now() - OLD)
+    make_letters(100, state="handled", settled_at=timezone.now())
+    steps = steps_of(lambda: retention.delete_settled("default", 30, 10))
+    make_letters(4000, state="handled", settled_at=timezone.now())
+
+    assert steps_of(lambda: retention.delete_settled("default", 30, 10)) < 2 * steps
+    assert DeadLetter.objects.count() == 4100
 
 
 def test_without_a_retention_nothing_is_deleted(settings, clock):
