@@ -116,7 +116,7 @@ class DeadLetter(models.Model):
     exception = models.CharField(_("exception"), max_length=255)
     reason = models.TextField(_("reason"), blank=True)
     traceback = models.TextField(_("traceback"), blank=True)
-    state = models.CharField(_("state"), max_length=10, choices=State, default=State.PARKED, db_index=True)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.PARKED)
     failed_at = models.DateTimeField(_("failed at"), db_index=True)
     replayed_at = models.DateTimeField(_("last replayed at"), null=True)
     settled_at = models.DateTimeField(_("settled at"), null=True)
@@ -134,6 +134,11 @@ class DeadLetter(models.Model):
         )
         indexes = (
             models.Index(fields=("group", "failed_at"), name="kafka_integration_dead_rate"),
+            # What waits for somebody, in the order of the lists. An index of all states would be taken for any of the
+            # others by a planner that knows nothing of the table.
+            models.Index(
+                fields=("id",), condition=models.Q(state__in=("parked", "replay")), name="kafka_integration_unsettled"
+            ),
             # Consumers look for requested replays every second, and there are hardly ever any.
             models.Index(
                 fields=("group", "topic", "partition", "id"),

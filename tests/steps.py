@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 
 _EXPLAINED = ("SELECT", "WITH", "UPDATE", "DELETE")
@@ -28,12 +28,11 @@ def _rows_touched(call: Callable[[], object]) -> int:
 
     def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if sql.lstrip().startswith(_EXPLAINED):
-            with connection.connection.cursor() as cursor:
-                # What it does is undone, to be done again by the query itself.
-                cursor.execute("SAVEPOINT explained")
+            with transaction.atomic(), connection.connection.cursor() as cursor:
                 cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, params)
                 plans.extend(found["Plan"] for found in cursor.fetchone()[0])
-                cursor.execute("ROLLBACK TO SAVEPOINT explained")
+                # The query itself does it again.
+                transaction.set_rollback(True)
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explain):

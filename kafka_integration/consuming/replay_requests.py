@@ -21,6 +21,10 @@ LEASE = timedelta(seconds=120)
 
 Place = tuple[str, int]
 
+# That of the index of requests. A query that asks for it is answered from there; otherwise PostgreSQL may walk through
+# the whole table instead, if it was analyzed while most dead letters were to be replayed.
+_ORDER = ("topic", "partition", "id")
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
@@ -45,26 +49,29 @@ class ReplayRequests:
         self._group = group
         self._others = others
 
-    def exist(self) -> bool:
-        """Whether there is anything to do at all."""
-        return self._free().exists()
-
     def places(self, limit: int) -> list[Place]:
-        """The partitions that requests are for."""
-        return list(self._free().order_by().values_list("topic", "partition").distinct()[:limit])
+        """The partitions that requests are for; one small query for each, and one if there are none."""
+        places: list[Place] = []
+        place = self._first(self._free())
+        while place is not None and len(places) < limit:
+            places.append(place)
+            topic, partition = place
+            place = self._first(self._free().filter(topic=topic, partition__gt=partition)) or self._first(
+                self._free().filter(topic__gt=topic)
+            )
+        return places
 
     def find(self, places: Iterable[Place], limit: int) -> list[ReplayRequest]:
-        """The oldest requests for these partitions."""
-        partitions: dict[str, list[int]] = {}
+        """Requests for these partitions, one partition after the other, the oldest of each first."""
+        found: list[ReplayRequest] = []
         for topic, partition in places:
-            partitions.setdefault(topic, []).append(partition)
-        here = Q()
-        for topic in partitions:
-            here |= Q(topic=topic, partition__in=partitions[topic])
-        if not here:
-            return []
-        rows = self._free().filter(here).order_by("id").values_list("id", "topic", "partition")[:limit]
-        return [ReplayRequest(id, (topic, partition)) for id, topic, partition in rows]
+            # A range, not an equality, so that the order can be had from the index of requests alone.
+            here = self._free().filter(topic=topic, partition__range=(partition, partition)).order_by(*_ORDER)
+            ids = here.values_list("id", flat=True)[: limit - len(found)]
+            found += [ReplayRequest(id, (topic, partition)) for id in ids]
+            if len(found) == limit:
+                break
+        return found
 
     def take(self, request: ReplayRequest) -> DeadLetter | None:
         """The dead letter, leased to the caller; None if it was settled or taken meanwhile."""
@@ -84,6 +91,9 @@ class ReplayRequests:
     def postpone(self, letter: DeadLetter, seconds: float) -> None:
         """Give the dead letter back, to be taken again after ``seconds``."""
         self._held(letter).update(leased_until=Now() + timedelta(seconds=seconds), lease_holder="")
+
+    def _first(self, requests: QuerySet[DeadLetter]) -> Place | None:
+        return requests.order_by(*_ORDER).values_list("topic", "partition").first()
 
     def _free(self) -> QuerySet[DeadLetter]:
         return self._letters.filter(

@@ -39,7 +39,7 @@ class Lookout:
         self._lock = threading.Lock()
         self._look_at = self._look_for_orphans_at = 0.0
         self._pause_seconds = LOOK_SECONDS
-        self._sees_any = False
+        self._places: list[Place] = []
         self._orphans: list[Place] = []
 
     def sees_any(self) -> bool:
@@ -49,7 +49,12 @@ class Lookout:
                 self._look()
             finally:
                 self._lock.release()
-        return self._sees_any
+        return bool(self._places)
+
+    @property
+    def places(self) -> list[Place]:
+        """The partitions for which a replay was waiting when last looked."""
+        return self._places
 
     @property
     def orphans(self) -> list[Place]:
@@ -58,7 +63,7 @@ class Lookout:
 
     def fail(self, error: Exception) -> None:
         """The database could not be asked: leave it alone for a while, longer each time."""
-        self._sees_any = False
+        self._places = []
         if self._pause_seconds == LOOK_SECONDS:
             logger.warning("consumer %s: can't look for replays now: %s", self._consumer, summarize(error))
         self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
@@ -68,13 +73,13 @@ class Lookout:
         # First, so that no other lane looks while this one waits for the answer.
         self._look_at = monotonic() + LOOK_SECONDS
         try:
-            self._sees_any = self._requests.exist()
+            self._places = self._requests.places(MOST_PLACES)
             self._pause_seconds = LOOK_SECONDS
-            if not self._sees_any:
+            if not self._places:
                 self._orphans = []
             elif monotonic() >= self._look_for_orphans_at:
                 self._look_for_orphans_at = monotonic() + ORPHANS_LOOK_SECONDS
-                self._orphans = [p for p in self._requests.places(MOST_PLACES) if not self._ownership.may_have_owner(p)]
+                self._orphans = [p for p in self._places if not self._ownership.may_have_owner(p)]
         except Exception as error:  # noqa: BLE001 - whatever it is, messages don't wait for it
             self.fail(error)
 
@@ -113,7 +118,8 @@ class LaneReplays:
             return None
         owned = {p.key: p for p in partitions if p.state is State.ACTIVE and not p.stopping}
         if not self._found and monotonic() >= self._look_at:
-            self._find([*owned, *self._lookout.orphans])
+            orphans = set(self._lookout.orphans)
+            self._find([place for place in self._lookout.places if place in owned or place in orphans])
         while self._found:
             request = self._found.popleft()
             if request.place in owned or request.place in self._lookout.orphans:

@@ -65,9 +65,8 @@ class Retention:
 
 def delete_settled(database: str, days: float, limit: int) -> int:
     """Delete dead letters that were handled or discarded more than so many days ago; how many were deleted."""
-    # Not by the states that are settled: PostgreSQL would fetch all of those by their index.
-    settled = DeadLetter.objects.using(database).exclude(state__in=(DeadLetter.State.PARKED, DeadLetter.State.REPLAY))
-    return _delete_page(settled, "settled_at", days, limit)
+    settled = (DeadLetter.State.HANDLED, DeadLetter.State.DISCARDED)
+    return _delete_page(DeadLetter.objects.using(database).filter(state__in=settled), "settled_at", days, limit)
 
 
 def delete_handled(database: str, days: float, limit: int) -> int:

@@ -16,7 +16,8 @@ from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.consuming.replay_requests import ReplayRequests
 from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.models import DeadLetter, HandledMessage
-from tests.dead_letters import make_letter
+from tests.dead_letters import make_letter, make_letters
+from tests.steps import steps_of, take_statistics
 from tests.unit import scripted
 from tests.unit.consumers import consumer_settings
 
@@ -423,13 +424,38 @@ def test_more_than_a_page_is_found_without_a_pause(lane):
     assert count >= 100
 
 
-def test_requests_of_a_topic_with_more_partitions_than_an_expression_may_be_deep_are_found(lane):
-    letters = [requested(topic="gone", partition=number) for number in (0, 1100)]
+def test_the_oldest_requests_of_each_partition_are_found_and_no_more_than_asked_for():
+    letters = [requested(topic=topic, partition=number) for topic in ("a", "b") for number in (3, 10) for _ in "12"]
+    requested(topic="a", partition=4)
     requests = ReplayRequests(database="default", group="group", others=())
 
-    found = requests.find([("gone", number) for number in range(1101)], 10)
+    assert requests.places(10) == [("a", 3), ("a", 4), ("a", 10), ("b", 3), ("b", 10)]
+    assert requests.places(2) == [("a", 3), ("a", 4)]
+    found = requests.find([("a", 3), ("a", 10), ("c", 1), ("b", 3)], 5)
+    assert [request.id for request in found] == [letter.pk for letter in letters[:5]]
 
-    assert [request.id for request in found] == [letter.pk for letter in letters]
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seen", ["nothing", "requests"])
+@pytest.mark.parametrize("state", ["replay", "handled"])
+def test_looking_for_requests_costs_the_same_however_many_dead_letters_there_are(state, seen):
+    make_letters(3000, group="group", state="replay")
+    if seen == "nothing":
+        DeadLetter.objects.all().delete()
+    take_statistics(DeadLetter)
+    DeadLetter.objects.all().delete()
+    requests = ReplayRequests(database="default", group="group", others=("another",))
+
+    def look():
+        requests.find(requests.places(100), 10)
+
+    for number in range(2):
+        make_letters(20, group="group", state="replay", partition=number)
+    make_letters(100, group="group", state=state)
+    steps = steps_of(look)
+    make_letters(4000, group="group", state=state)
+
+    assert steps_of(look) < 2 * steps
 
 
 def test_while_there_is_nothing_the_database_is_asked_once_a_second_for_all_lanes(
@@ -563,11 +589,11 @@ def test_a_database_that_is_down_disturbs_nothing_and_is_left_alone_for_a_while(
     lane = lane()
     asked = []
 
-    def fail(self):
+    def fail(self, limit):
         asked.append(1)
         raise OperationalError("no route to host 4111")
 
-    monkeypatch.setattr("kafka_integration.consuming.replay_requests.ReplayRequests.exist", fail)
+    monkeypatch.setattr("kafka_integration.consuming.replay_requests.ReplayRequests.places", fail)
 
     assert [lane.next() for _ in range(5)] == [None] * 5
     assert len(asked) == 1
