@@ -54,7 +54,7 @@ class DatabaseFilter(SimpleListFilter):
 
 
 class ClampedList(ChangeList):
-    """A list whose page numbers are clamped, and whose links stay in their database."""
+    """A list that knows its page when there are fewer than asked for, and whose links stay in their database."""
 
     choice: DatabaseChoice
     large_fields: Sequence[str] = ("key", "value", "headers")
@@ -71,9 +71,8 @@ class ClampedList(ChangeList):
         return super().get_queryset(*args, **kwargs).defer(*self.large_fields)
 
     def get_results(self, request: HttpRequest) -> None:
-        paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
-        self.page_num = max(1, min(self.page_num, paginator.num_pages))
         super().get_results(request)
+        self.page_num = self.paginator.validate_number(self.page_num)
 
     def url_for_result(self, result: Model) -> str:
         return self.choice.url(super().url_for_result(result), self._request)

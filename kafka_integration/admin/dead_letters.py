@@ -23,6 +23,7 @@ from ..models import DeadLetter
 from ..operating import dead_letters
 from ..operating.dead_letters import Change, Selection
 from ..summaries import escaped
+from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin
 from .payloads import LINES
@@ -82,7 +83,11 @@ class DeadLetterAdmin(OperatedAdmin):
     databases = databases
     list_class = DeadLetterList
     list_display = ("id", "place", "error", "failed_at", "state", "consumer", "attempts")
-    list_filter = (StateFilter, DeadLetterDatabaseFilter, "consumer", "group", "topic", "exception")
+    list_filter = (
+        StateFilter,
+        DeadLetterDatabaseFilter,
+        *((name, RecentValuesFilter) for name in ("consumer", "group", "topic", "exception")),
+    )
     search_fields = ("=id", "topic", "exception")
     ordering = ("-id",)
     actions = ("replay_selected", "discard_selected", "purge_selected")

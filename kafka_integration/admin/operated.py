@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
+from .bounded import BoundedPaginator
 from .databases import ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
 
@@ -40,6 +41,7 @@ class OperatedAdmin(Admin):
     """True where rows go by themselves: one that was selected and is gone is then no bad request."""
     list_per_page = 50
     show_full_result_count = False
+    paginator = BoundedPaginator
     change_form_template = "admin/kafka_integration/operated.html"
 
     class Media:

@@ -23,6 +23,7 @@ from ..models import OutboxMessage
 from ..producing import refusals
 from ..producing.backlog import find_backlog
 from ..producing.databases import find_outboxes
+from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin
 
@@ -66,7 +67,7 @@ class OutboxAdmin(OperatedAdmin):
     list_class = OutboxList
     rows_may_vanish = True
     list_display = ("id", "state", "topic", "created_at", "reason")
-    list_filter = (("refused_at", RefusedFilter), OutboxDatabaseFilter, "topic")
+    list_filter = (("refused_at", RefusedFilter), OutboxDatabaseFilter, ("topic", RecentValuesFilter))
     ordering = ("id",)
     actions = ("retry_selected", "discard_selected")
     change_list_template = "admin/kafka_integration/outboxmessage/change_list.html"

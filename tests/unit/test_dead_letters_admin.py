@@ -9,10 +9,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from kafka_integration.admin import bounded
 from kafka_integration.models import DeadLetter
-from tests.dead_letters import make_letter
+from tests.dead_letters import make_letter, make_letters
 from tests.factories import UserFactory
+from tests.steps import steps_of, take_statistics
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +86,39 @@ def test_the_last_page_is_shown_for_any_number_beyond_it():
 
     assert f"@{letters[0].offset}" in page
     assert f"@{letters[-1].offset}" not in page
+
+
+@pytest.mark.slow
+def test_a_page_costs_the_same_however_many_dead_letters_there_are(monkeypatch):
+    monkeypatch.setattr(bounded, "MOST_COUNTED", 100)
+    monkeypatch.setattr(bounded, "MOST_LOOKED_AT", 100)
+    take_statistics(DeadLetter)
+    client = client_of("view")
+    make_letters(200)
+    steps = steps_of(lambda: text_of(client.get(LIST)))
+    make_letters(3000)
+    # SQLite can't know that a state it is given later is one of the index's.
+    if connection.vendor == "postgresql":
+        make_letters(3000, state=State.HANDLED, settled_at=timezone.now())
+    pages = []
+
+    assert steps_of(lambda: pages.append(text_of(client.get(LIST)))) < 2 * steps
+    assert "100+ dead letters" in pages[0]
+    assert "?p=2" in pages[0]
+    assert "?p=3" not in pages[0]
+
+
+def test_a_filter_offers_the_values_of_the_newest_rows_and_the_chosen_one(monkeypatch):
+    make_letter(topic="chosen")
+    make_letter(topic="old")
+    make_letter(topic="new")
+    monkeypatch.setattr(bounded, "MOST_LOOKED_AT", 1)
+
+    page = text_of(client_of("view").get(LIST, {"topic": "chosen"}))
+
+    assert "?topic=new" in page
+    assert "?topic=chosen" in page
+    assert "?topic=old" not in page
 
 
 @pytest.mark.parametrize("name", ["topic", "state", "database"])

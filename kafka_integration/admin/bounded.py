@@ -1,0 +1,53 @@
+"""Lists of tables that may be large: what a page counts and offers costs the same however many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin import AllValuesFieldListFilter
+from django.core.paginator import Paginator
+from django.db.models import Field, QuerySet
+from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    RowPaginator = Paginator[Any]
+else:
+    # At run time it can't be subscripted.
+    RowPaginator = Paginator
+
+MOST_COUNTED = 10_000
+MOST_LOOKED_AT = 2_000
+
+
+class AtLeast(int):
+    """A number that is shown as one that there may be more of."""
+
+    def __str__(self) -> str:
+        return f"{int(self)}+"
+
+
+class BoundedPaginator(RowPaginator):
+    """Counts up to ``MOST_COUNTED`` rows, and has pages for so many. Page numbers are clamped."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # the admin's own
+        counted = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+        return counted if counted <= MOST_COUNTED else AtLeast(MOST_COUNTED)
+
+    def validate_number(self, number: Any) -> int:
+        return max(1, min(int(number), self.num_pages))
+
+
+class RecentValuesFilter(AllValuesFieldListFilter):
+    """Offers the values of the newest rows, and the chosen one; any other works too, in the address."""
+
+    def __init__(
+        self, field: Field[Any, Any], request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
+    ) -> None:
+        super().__init__(field, request, params, model, model_admin, field_path)
+        newest = model_admin.get_queryset(request).order_by("-pk").values_list(field.name, flat=True)
+        chosen: Iterable[str] = self.lookup_val or ()
+        self.lookup_choices = sorted({*newest[:MOST_LOOKED_AT], *chosen})  # type: ignore[assignment]  # any iterable
