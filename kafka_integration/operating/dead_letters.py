@@ -6,13 +6,13 @@ They live in the database of their consumer, so there may be several tables; an 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from ..conf import get_settings
@@ -133,27 +133,34 @@ def purge(database: str, older_than_days: float) -> int:
 
 def purge_selected(selection: Selection, database: str) -> Change:
     """Delete those that are settled, however lately; the others are left alone."""
-    with transaction.atomic(using=database):
-        found, ids = _lock(selection, database, Q(state__in=SETTLED))
-        for page in _pages(ids, database):
-            page.delete()
-    return Change(found=found, changed_ids=ids)
+    return _each_page(selection, database, Q(state__in=SETTLED), lambda page: page.delete())
 
 
 def _change(selection: Selection, database: str, may_change: Q, **values: object) -> Change:
-    with transaction.atomic(using=database):
-        found, ids = _lock(selection, database, may_change)
-        for page in _pages(ids, database):
-            page.update(leased_until=None, lease_holder="", **values)
-    return Change(found=found, changed_ids=ids)
+    return _each_page(
+        selection, database, may_change, lambda page: page.update(leased_until=None, lease_holder="", **values)
+    )
 
 
-def _lock(selection: Selection, database: str, may_change: Q) -> tuple[int, tuple[int, ...]]:
-    """How many there are, and which may be changed: locked, so that what the admin's log names is what was changed."""
+def _each_page(
+    selection: Selection, database: str, may_change: Q, change: Callable[[QuerySet[DeadLetter]], object]
+) -> Change:
+    """Change those that may be, a page in a transaction: a consumer that works at one of them waits for no more.
+
+    They are locked first, so that what the admin's log names is what was changed.
+    """
     letters = selection.of(database)
-    found = letters.count()
-    changing = letters.filter(may_change).order_by("pk").select_for_update()
-    return found, tuple(changing.values_list("pk", flat=True))
+    there = letters.order_by().aggregate(found=Count("pk"), last=Max("pk"))
+    # Those that come meanwhile are another's to decide about.
+    changing = letters.filter(may_change, pk__lte=there["last"] or 0).order_by("pk").select_for_update()
+    changed: list[int] = []
+    page = [0] * PAGE
+    while len(page) == PAGE:
+        with transaction.atomic(using=database):
+            page = list(changing.filter(pk__gt=page[-1]).values_list("pk", flat=True)[:PAGE])
+            change(DeadLetter.objects.using(database).filter(pk__in=page))
+        changed += page
+    return Change(found=there["found"], changed_ids=tuple(changed))
 
 
 def _pages(ids: tuple[int, ...], database: str) -> Iterator[QuerySet[DeadLetter]]:

@@ -9,11 +9,14 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from kafka_integration.models import DeadLetter
-from tests.dead_letters import make_letter
+from kafka_integration.operating import dead_letters
+from tests.dead_letters import make_letter, make_letters
 
 pytestmark = pytest.mark.django_db
 
@@ -210,6 +213,19 @@ def test_discard_settles_and_counts():
     letter.refresh_from_db()
     assert letter.state == State.DISCARDED
     assert letter.settled_at is not None
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_many_are_changed_a_page_in_a_transaction(count, monkeypatch, transactional_db):
+    monkeypatch.setattr(dead_letters, "PAGE", 2)
+    make_letters(count)
+    make_letter(state="handled")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert read("replay", "--group", "shop")["changed"] == count
+
+    assert set(DeadLetter.objects.values_list("state", flat=True)) == {"replay", "handled"}
+    assert sum(query["sql"] == "COMMIT" for query in queries) == 3
 
 
 def test_what_is_discarded_is_logged_with_its_place(caplog):
