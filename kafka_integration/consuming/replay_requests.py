@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +12,7 @@ from django.db.models.functions import Now
 
 from ..errors import FencedError
 from ..models import DeadLetter
+from ..producing.lease import name_a_holder
 
 LEASE = timedelta(seconds=120)
 """How long a replay that nothing is heard of stays with whoever took it."""
@@ -76,7 +74,7 @@ class ReplayRequests:
     def take(self, request: ReplayRequest) -> DeadLetter | None:
         """The dead letter, leased to the caller; None if it was settled or taken meanwhile."""
         # Of its own each time: a lane that was given up must not settle what another has taken since.
-        holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        holder = name_a_holder()
         if not self._free().filter(pk=request.id).update(leased_until=Now() + LEASE, lease_holder=holder):
             return None
         return self._letters.filter(pk=request.id, lease_holder=holder).first()

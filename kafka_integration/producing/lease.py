@@ -21,8 +21,8 @@ from .outbox import LEASE_NAME
 RENEWALS_PER_LEASE = 3
 
 
-def name_this_process() -> str:
-    """Who a lease's holder is, for people; unique even if a process id comes again."""
+def name_a_holder() -> str:
+    """A name for who holds a lease, another one at each call; it tells people the host and the process."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
@@ -34,7 +34,7 @@ class Lease:
     ) -> None:
         self.alias = alias
         self.seconds = seconds
-        self.holder = holder or name_this_process()
+        self.holder = holder or name_a_holder()
         self.epoch: int | None = None
         self._clock = clock
         self._valid_until = self._look_again_at = float("-inf")
