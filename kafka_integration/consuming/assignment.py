@@ -140,7 +140,9 @@ class Assignment:
     def rewind(self, client: ConsumerClient) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
         for partition in self:
-            self.go_on(client, partition)
+            # Of the others nothing was fetched, and some know already where to begin.
+            if partition.state is State.ACTIVE:
+                self.go_on(client, partition)
 
     def go_on(self, client: ConsumerClient, partition: Partition) -> None:
         """Begin again where the partition's own ledger ends, once nothing of it is in a handler's hands."""

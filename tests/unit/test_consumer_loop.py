@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.client.memory import MemoryConsumer
+from kafka_integration.client.memory import MemoryConsumer, memory_broker
+from kafka_integration.consuming.assignment import Assignment
 from kafka_integration.consuming.loop import Phase
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 from tests.unit import scripted
@@ -296,6 +297,35 @@ def test_where_offsets_go_back_nothing_is_handled_again_and_the_partition_begins
         wait_for(lambda: committed() == 4)
 
     assert values() == list("abcd")
+
+
+def test_a_failed_fetch_does_not_forget_where_a_partition_was_about_to_begin(monkeypatch):
+    """Out of range, it goes on at its first message; but by then the old position is in the partition again."""
+    write(*"abc")
+    memory_broker().commit("group", "events", 0, 5)
+    fetch, begin = ConsumerClient.fetch, Assignment._begin
+    waited, failed = [], []
+
+    def wait_for_others(assignment, client, starting):
+        if [partition.start for partition in starting] == [0] and not waited:
+            waited.append(True)
+            write(*"defgh")
+        else:
+            begin(assignment, client, starting)
+
+    def fail_then(client, limit, timeout):
+        if waited and not failed:
+            failed.append(True)
+            raise BrokerError("what was fetched is gone", code="_TRANSPORT", retriable=True)
+        return fetch(client, limit, timeout)
+
+    monkeypatch.setattr(Assignment, "_begin", wait_for_others)
+    monkeypatch.setattr(ConsumerClient, "fetch", fail_then)
+    with running():
+        wait_for(lambda: committed() == 8)
+
+    assert failed
+    assert values() == list("abcdefgh")
 
 
 def test_what_comes_before_a_partition_has_begun_is_dropped_and_not_counted(monkeypatch):
