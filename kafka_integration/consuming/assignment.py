@@ -134,8 +134,11 @@ class Assignment:
         if monotonic() >= self._look_at and client.log.trouble is None:  # else the lanes would wait for an answer
             self._look_at = monotonic() + LOOK_SECONDS
             for topic in {p.topic for p in active}:
-                partitions = [p for p in active if p.topic == topic]
-                self._lanes.of(partitions[0]).call(partial(self._claiming.look, partitions))
+                first, *others = [p for p in active if p.topic == topic]
+                # Its lane may be at work for hours.
+                if not first.is_looked_at:
+                    first.is_looked_at = True
+                    self._lanes.of(first).call(partial(self._claiming.look, first, others))
 
     def rewind(self, client: ConsumerClient) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""

@@ -42,13 +42,15 @@ class Claiming:
         finally:
             partition.is_claiming = False
 
-    def look(self, partitions: list[Partition]) -> None:
+    def look(self, first: Partition, others: list[Partition]) -> None:
         """See whether the topic of these partitions is still the one that was claimed; the loop does the rest."""
         try:
-            topic_id = self._topic_ids.ask(partitions[0].topic)
+            topic_id = self._topic_ids.ask(first.topic)
         except BrokerError:
             return  # it is looked at again
-        for partition in partitions:
+        finally:
+            first.is_looked_at = False
+        for partition in (first, *others):
             partition.is_outdated = _is_another(topic_id, partition)
 
     def _put_off(self, partition: Partition, error: Exception) -> None:

@@ -63,6 +63,8 @@ class Partition:
         """Whether ``topic_id`` was asked for since the partition began; some brokers have none."""
         self.is_outdated = False
         """The topic of that id is gone, and another one has its name."""
+        self.is_looked_at = False
+        """A lane is to ask for the topic's id, for this partition and the others of its topic."""
         self.epoch = 0
         self.state = State.STARTING
         self.stopping = False

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from kafka_integration.client.memory import memory_broker
 from kafka_integration.client.memory.broker import MemoryTopic
 from kafka_integration.client.topic_ids import TopicIds
+from kafka_integration.consuming.loop import ConsumerLoop
 from kafka_integration.models import DeadLetter, StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, running, write
@@ -59,6 +62,25 @@ def test_a_new_topic_with_more_messages_than_the_old_one_is_read_from_its_beginn
 
         wait_for(lambda: [message.value for message in scripted.seen] == ["a", "b", "c", "d"])
         wait_for(lambda: StoredOffset.objects.filter(topic_id="new", next_offset=2))
+
+
+def test_looks_do_not_pile_up_behind_a_handler_that_takes_its_time(topic_ids, monkeypatch):
+    monkeypatch.setattr("kafka_integration.consuming.assignment.LOOK_SECONDS", 0.01)
+    write("a")
+    turns, may_return = [], threading.Event()
+    scripted.script.append(lambda message: may_return.wait(10))
+    turn = ConsumerLoop.turn
+    monkeypatch.setattr(ConsumerLoop, "turn", lambda loop: turns.append(loop) or turn(loop))
+    with running(offset_storage="database"):
+        wait_for(lambda: scripted.seen)
+        seen = len(turns)
+        write(*"bcdef", partition=1)  # else a turn takes half a second
+        wait_for(lambda: len(turns) > seen + 5)
+        (lane,) = turns[0]._lanes._lanes
+        waiting = len(lane._calls)
+        may_return.set()
+
+    assert waiting <= 1
 
 
 def test_a_dead_letter_is_kept_beside_the_one_that_was_at_its_place(topic_ids):
