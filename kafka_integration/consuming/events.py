@@ -105,6 +105,8 @@ class Events:
     def say(self, error: BrokerError) -> None:
         """One line for each kind of trouble, again after a minute."""
         now = monotonic()
-        if now - self._said.get(str(error), -REPEAT_SECONDS) >= REPEAT_SECONDS:
+        # Not for ever: some texts hold an offset or a time, and are never the same.
+        self._said = {text: said_at for text, said_at in self._said.items() if now - said_at < REPEAT_SECONDS}
+        if str(error) not in self._said:
             self._said[str(error)] = now
             logger.warning("%s", error)

@@ -8,9 +8,12 @@ import threading
 import pytest
 
 from kafka_integration.client.memory import MemoryConsumer
+from kafka_integration.conf import get_settings
 from kafka_integration.consuming import report
+from kafka_integration.consuming.events import Events
+from kafka_integration.errors import BrokerError
 from tests.unit import scripted
-from tests.unit.consumers import TOPIC, consume, running, write
+from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -146,3 +149,19 @@ def test_a_group_that_keeps_its_member_waiting_is_said(lines, quick, memory_tran
         wait_for(lambda: any("its group has assigned nothing for" in line for line in lines()), message=lines)
         other.close()
         wait_for(lambda: sum("assigned events[0-3]" in line for line in lines()) == 2, message=lines)
+
+
+def test_trouble_is_said_once_a_minute_and_what_was_said_is_not_kept_for_ever(settings, monkeypatch, caplog):
+    settings.KAFKA = consumer_settings()
+    now = [1000.0]
+    monkeypatch.setattr("kafka_integration.consuming.events.monotonic", lambda: now[0])
+    events = Events(get_settings().consumers["c"], None, None)
+
+    for offset in range(100):
+        events.say(BrokerError(f"the checksum at offset {offset} is wrong"))
+        events.say(BrokerError("the same"))
+        now[0] += 10
+
+    assert caplog.text.count("the same") == 17
+    assert caplog.text.count("is wrong") == 100
+    assert len(events._said) < 10
