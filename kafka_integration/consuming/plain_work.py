@@ -10,7 +10,7 @@ from .failure import RetryLater
 from .invoking import Invoker
 from .open_transactions import roll_back_left_open
 from .outages import databases_are_back, is_setback
-from .partition import Chunk, Failure, Partition
+from .partition import Chunk, Failure, Partition, State
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .work import Remainder
 
@@ -66,6 +66,8 @@ class PlainWork:
         return self._end(partition, chunk, Failure(message, error, verdict))
 
     def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
+        if partition.state is State.REVOKED:
+            return Remainder()  # an overrun: whoever owns it now may handle the message well
         try:
             self._settling.prepare(partition, failure)
             self._settling.carry_out(partition, failure)

@@ -17,7 +17,7 @@ from .ledger import Ledger
 from .open_transactions import roll_back_left_open
 from .outages import databases_are_back, is_conflict, is_outage, is_setback
 from .own_transaction import OwnTransaction
-from .partition import Chunk, Failure, Partition
+from .partition import Chunk, Failure, Partition, State
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .stored_offsets import OffsetStore
 from .work import Remainder
@@ -160,6 +160,8 @@ class TransactionalWork:
 
     def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
         """Park or skip the first message, and move the offset, in one transaction."""
+        if partition.state is State.REVOKED:
+            return Remainder()  # an overrun: whoever owns it now may handle the message well
         try:
             self._settling.prepare(partition, failure)
             with transaction.atomic(using=self._database):

@@ -8,11 +8,20 @@ from time import monotonic
 from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import Message as RawMessage
 
+from kafka_integration import Message
+from kafka_integration.conf import get_settings
+from kafka_integration.consuming.assembly import make_work
+from kafka_integration.consuming.counts import Counts, Tally
 from kafka_integration.consuming.lane import Lane
 from kafka_integration.consuming.lanes import MAX_ABANDONED, Lanes
-from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.partition import Chunk, Partition, State
 from kafka_integration.consuming.work import Remainder
+from kafka_integration.message import Decoding
+from kafka_integration.models import DeadLetter
+from tests.unit import scripted
+from tests.unit.consumers import TOPIC, consumer_settings
 from tests.waiting import wait_for
 
 
@@ -97,3 +106,26 @@ def test_those_that_have_returned_in_the_end_do_not_count(lanes, work):
     # The last of the threads may be on its way out.
     wait_for(lambda: sum(thread.name.startswith("lane-") for thread in threading.enumerate()) == 1)
     give_up(lanes)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("on_failure", ["dead_letter", "stop", "skip"])
+@pytest.mark.parametrize("options", [{}, {"deduplicate": True}], ids=str)
+def test_what_fails_in_the_end_is_for_the_new_owner_to_decide(settings, memory_transport, options, on_failure):
+    """It may handle the message well: a dead letter beside that could be replayed."""
+    settings.KAFKA = consumer_settings(on_failure=on_failure, **options)
+    counts, partition = Counts(), Partition(TOPIC, 0)
+    work = make_work(get_settings().consumers["c"], counts, None)
+
+    def overrun(message):
+        partition.state = State.REVOKED
+        raise ValueError
+
+    scripted.script.append(overrun)
+    raw = RawMessage(topic=TOPIC, partition=0, offset=0, key=None, value=b"a", headers=None, timestamp=(1, 5))
+
+    remainder = work.handle(partition, Chunk(messages=[Message(raw, Decoding(key=bytes.decode, value=bytes.decode))]))
+
+    assert remainder == Remainder()
+    assert not DeadLetter.objects.exists()
+    assert counts.read() == Tally()
