@@ -88,7 +88,8 @@ class ReplayRequests:
 
     def postpone(self, letter: DeadLetter, seconds: float) -> None:
         """Give the dead letter back, to be taken again after ``seconds``."""
-        self._held(letter).update(leased_until=Now() + timedelta(seconds=seconds), lease_holder="")
+        until = Now() + timedelta(seconds=seconds) if seconds else None
+        self._held(letter).update(leased_until=until, lease_holder="")
 
     def _first(self, requests: QuerySet[DeadLetter]) -> Place | None:
         return requests.order_by(*_ORDER).values_list("topic", "partition").first()

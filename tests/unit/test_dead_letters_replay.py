@@ -261,6 +261,16 @@ def test_a_worker_that_lost_its_partition_rolls_back_and_claims_again(lane):
     assert lane.next() is not None, "the new owner has to wait for the lease"
 
 
+def test_what_is_given_back_can_be_taken_at_once():
+    """Not a moment of the database's clock later, which on SQLite is a millisecond."""
+    requested()
+    requests = ReplayRequests(database="default", group="group", others=())
+
+    for _ in range(50):
+        (request,) = requests.find([("events", 0)], 1)
+        requests.postpone(requests.take(request), 0)
+
+
 @MODES
 def test_a_skipped_one_is_given_up_and_counted(lane, mode):
     letter = requested()
