@@ -8,7 +8,7 @@ from typing import Protocol
 
 from django.dispatch import Signal
 
-from ..errors import KafkaIntegrationError
+from ..errors import HandlerError, KafkaIntegrationError
 from ..message import Message
 from ..outcomes import BatchError
 from ..signals import message_failed, message_parked, message_skipped
@@ -53,7 +53,8 @@ class Settling:
         if not is_setback(error):
             return None
         conflict = is_conflict(error)
-        may_be_to_blame = not isinstance(error, KafkaIntegrationError) and not refuses_work(error)
+        is_of_handler = isinstance(error, HandlerError) or not isinstance(error, KafkaIntegrationError)
+        may_be_to_blame = is_of_handler and not refuses_work(error)
         if partition.setbacks >= MAX_SETBACKS and may_be_to_blame:
             return None
         partition.setbacks += 1

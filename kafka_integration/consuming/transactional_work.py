@@ -7,7 +7,7 @@ from time import monotonic
 
 from django.db import connections, transaction
 
-from ..errors import FencedError, KafkaIntegrationError
+from ..errors import FencedError, HandlerError, KafkaIntegrationError
 from ..message import Message
 from .counts import Counts
 from .deduplication import Deduplicator
@@ -88,6 +88,8 @@ class TransactionalWork:
             with own:
                 progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
                 done = progress.done
+                if connections[self._database].closed_in_transaction:
+                    raise _RollBack(_closed(progress.error))
                 if progress.error is not None:
                     endings = self._endings(unit, progress.error)
                     done = len(unit)
@@ -198,3 +200,13 @@ class TransactionalWork:
         else:
             with connections[self._database].cursor() as cursor:
                 cursor.execute("SELECT 1")
+
+
+def _closed(error: Exception | None) -> HandlerError:
+    """What a handler did that called ``connection.close()``, whatever it met after or before that."""
+    failure = HandlerError(
+        "the handler closed its database connection, and with it the transaction that its offset is part of: leave "
+        "connections to the consumer, which replaces broken ones"
+    )
+    failure.__cause__ = error
+    return failure

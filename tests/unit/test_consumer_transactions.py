@@ -24,6 +24,9 @@ from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, w
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 
 BATCH = "tests.unit.scripted.Batch"
+NEEDS_A_SERVER = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="Django closes no SQLite database that is in memory, as in these tests"
+)
 TEXT = Decoding(key=bytes.decode, value=bytes.decode)
 
 
@@ -210,6 +213,40 @@ def swallow_a_database_error():
             cursor.execute("SELECT * FROM there_is_no_such_table")
     except DatabaseError:
         pass
+
+
+@NEEDS_A_SERVER
+@pytest.mark.parametrize("options", [*SHAPES, pytest.param({"deduplicate": True}, id="repeats recognised")])
+def test_a_handler_that_closes_its_connection_has_failed_and_is_told_why(settings, options):
+    worker = Worker(settings, on_failure="dead_letter", **options)
+
+    def close(argument):
+        write_effect(argument)
+        connection.close()
+
+    scripted.script.append(close)
+
+    worker.handle("a")
+
+    assert effects() == []
+    assert stored() == 1
+    assert DeadLetter.objects.get().reason.startswith("the handler closed its database connection")
+
+
+@NEEDS_A_SERVER
+def test_a_handler_that_goes_on_after_closing_its_connection_is_told_why_it_waits(settings, caplog):
+    worker = Worker(settings, on_failure="skip")
+
+    def close_and_write(argument):
+        connection.close()
+        write_effect(argument)
+
+    scripted.script.append(close_and_write)
+
+    worker.handle("a")
+
+    # PostgreSQL's driver can't say whether the server is gone: that is waited for, but not for ever.
+    assert "the handler closed its database connection" in caplog.text
 
 
 def test_a_constraint_that_fails_at_commit_is_the_messages_failure(settings):
