@@ -85,6 +85,8 @@ class TransactionalWork:
         try:
             if self._deduplicator is not None:
                 self._deduplicator.identify(partition)
+            # Django names it as the cause of whatever breaks a transaction later: an outage that is long over.
+            connections[self._database].rollback_exc = None  # type: ignore[attr-defined]  # missing in the stubs
             with own:
                 progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
                 done = progress.done

@@ -190,6 +190,18 @@ def test_a_swallowed_database_error_fails_the_message(settings, options):
     assert worker.counts.read().skipped == 1
 
 
+def test_an_outage_that_is_over_is_not_the_cause_of_what_a_handler_swallows(settings):
+    worker = Worker(settings, on_failure="skip")
+    # As it stays there after an outage in the middle of a transaction.
+    connection.rollback_exc = BrokerUnavailableError("long over")
+    scripted.script.append(lambda _: swallow_a_database_error())
+
+    worker.handle("a")
+
+    assert worker.counts.read().skipped == 1
+    assert worker.partition.setbacks == 0
+
+
 def test_a_swallowed_database_error_fails_the_message_where_kafka_keeps_the_offsets_too():
     write("a", "b", "c")
 
