@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from ..headers import load_headers
@@ -29,7 +32,7 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
         "headers": [[name, _text_or_base64(value)] for name, value in load_headers(letter.headers)],
         "attempts": letter.attempts,
         "exception": letter.exception,
-        "at": letter.failed_at.isoformat(),
+        "at": _moment(letter, letter.failed_at),
     }
 
 
@@ -43,9 +46,18 @@ def as_full_json(letter: DeadLetter) -> dict[str, Any]:
         "timestamp_type": letter.timestamp_type,
         "reason": letter.reason,
         "traceback": letter.traceback,
-        "replayed_at": letter.replayed_at and letter.replayed_at.isoformat(),
-        "settled_at": letter.settled_at and letter.settled_at.isoformat(),
+        "replayed_at": _moment(letter, letter.replayed_at),
+        "settled_at": _moment(letter, letter.settled_at),
     }
+
+
+def _moment(letter: DeadLetter, value: datetime | None) -> str | None:
+    """With its offset from UTC, also where the project's times have none (``USE_TZ = False``)."""
+    if value is not None and timezone.is_naive(value):
+        # The database wrote it, and SQLite's clock knows no time zone.
+        in_utc = connections[letter._state.db or DEFAULT_DB_ALIAS].vendor == "sqlite"
+        value = timezone.make_aware(value, UTC if in_utc else None)
+    return None if value is None else value.isoformat()
 
 
 def as_line(letter: DeadLetter, *, names_database: bool) -> str:

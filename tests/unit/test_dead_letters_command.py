@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -56,6 +57,17 @@ def test_the_json_list_has_the_documented_fields():
             "at": letter.failed_at.isoformat(),
         }
     ]
+
+
+def test_times_say_how_far_they_are_from_utc_also_where_the_projects_own_do_not():
+    letter = make_letter()
+
+    with override_settings(USE_TZ=False, TIME_ZONE="Asia/Kolkata"):
+        (listed,) = read("list")
+
+    at = datetime.fromisoformat(listed["at"])
+    assert at.utcoffset() is not None
+    assert at == letter.failed_at
 
 
 def test_bytes_that_are_no_text_come_as_base64_and_say_so():
