@@ -13,7 +13,7 @@ from ..errors import HandlerError
 from ..message import Message
 from ..outcomes import NO_COMMIT, BatchError, CommitThrough
 from .ledger import Ledger
-from .open_transactions import is_left_open, own_connections
+from .open_transactions import Depths, find_depths, is_left_open, roll_back_left_open
 from .partition import Partition
 
 TURN_SECONDS = 1.0
@@ -48,15 +48,15 @@ class EachMessage:
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
         # The hot path of every consumer: one call, one store and three looks a message.
-        call, clock, opened = self._call, monotonic, own_connections()
+        call, clock, before = self._call, monotonic, find_depths()
         deadline = clock() + TURN_SECONDS
         holds_back = ledger.is_held_back
         done = 0
         try:
             for message in messages:
                 result = call(message)
-                for connection in opened:
-                    if connection.connection is not None and is_left_open(connection):
+                for connection, depth in before:
+                    if connection.connection is not None and is_left_open(connection, depth):
                         raise _left_open(self._path, connection.alias)
                 if result is not None or holds_back:
                     holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
@@ -65,8 +65,8 @@ class EachMessage:
                 done += 1
                 if partition.stopping or clock() > deadline:
                     break
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
-            return Progress(done, _as_exception(error))
+        except BaseException as error:  # noqa: BLE001 - user code
+            return Progress(done, _failure(error, before, path=self._path))
         return Progress(done)
 
 
@@ -81,13 +81,15 @@ class WholeBatch:
         self._may_hold_back = may_hold_back
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+        before = find_depths()
         try:
             result = self._result(messages)
-            for connection in filter(is_left_open, own_connections()):
-                raise _left_open(self._path, connection.alias)
+            for connection, depth in before:
+                if is_left_open(connection, depth):
+                    raise _left_open(self._path, connection.alias)
             steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
-            return Progress(0, _as_exception(error))
+        except BaseException as error:  # noqa: BLE001 - user code
+            return Progress(0, _failure(error, before, path=self._path))
         return Progress(len(messages))
 
     def _result(self, messages: list[Message]) -> Any:
@@ -132,13 +134,20 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
 def _left_open(path: str, alias: str) -> HandlerError:
     return HandlerError(
         f'{path} returned with a transaction open in database "{alias}": what it wrote there is rolled back; '
-        "commit it, or use transaction.atomic()"
+        "commit it, or use transaction.atomic() in a with statement or as a decorator"
     )
 
 
-def _as_exception(error: BaseException) -> Exception:
+def _failure(error: BaseException, before: Depths, *, path: str) -> Exception:
+    """What a handler raised, once nothing of it is left open; what ends the process is raised again."""
+    alias = roll_back_left_open(before)
+    if alias is not None and isinstance(error, BatchError):
+        # What the others wrote is rolled back with it: none of them counts as handled.
+        return _left_open(path, alias)
     if isinstance(error, Exception):
         return error
+    if not isinstance(error, asyncio.CancelledError):
+        raise error
     failure = HandlerError("the handler was cancelled")
     failure.__cause__ = error
     return failure

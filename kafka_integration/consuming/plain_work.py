@@ -8,7 +8,6 @@ from ..message import Message
 from .counts import Counts
 from .failure import RetryLater
 from .invoking import Invoker
-from .open_transactions import roll_back_left_open
 from .outages import databases_are_back, is_setback
 from .partition import Chunk, Failure, Partition, State
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
@@ -46,7 +45,6 @@ class PlainWork:
         return Remainder()
 
     def _fail(self, partition: Partition, chunk: Chunk, error: Exception) -> Remainder:
-        roll_back_left_open()
         wait_seconds = self._settling.setback_seconds(partition, error)
         if wait_seconds is not None:
             return Remainder([chunk], delay_seconds=wait_seconds)

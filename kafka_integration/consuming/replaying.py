@@ -18,7 +18,6 @@ from .counts import Counts
 from .deduplication import Deduplicator
 from .invoking import Invoker
 from .ledger import Ledger
-from .open_transactions import roll_back_left_open
 from .outages import is_conflict, is_setback
 from .own_transaction import OwnTransaction, tell_of_failed_hook
 from .partition import Partition
@@ -131,7 +130,6 @@ class Replayer:
         self._requests.settle(letter, DeadLetter.State.HANDLED, attempts=message.attempt, replayed_at=Now())
 
     def _fail(self, letter: DeadLetter, message: Message, error: Exception) -> None:
-        roll_back_left_open()
         setbacks = self._setbacks.get(letter.pk, 0)
         if setbacks < MAX_SETBACKS and is_setback(error):
             self._setbacks[letter.pk] = setbacks + 1

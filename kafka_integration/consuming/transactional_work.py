@@ -14,7 +14,6 @@ from .deduplication import Deduplicator
 from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
 from .ledger import Ledger
-from .open_transactions import roll_back_left_open
 from .outages import databases_are_back, is_conflict, is_outage, is_setback
 from .own_transaction import OwnTransaction
 from .partition import Chunk, Failure, Partition, State
@@ -139,7 +138,6 @@ class TransactionalWork:
     def _fail(
         self, partition: Partition, chunk: Chunk, unit: list[Message], error: Exception, delay_seconds: float = 0.0
     ) -> Remainder:
-        roll_back_left_open()
         if isinstance(error, FencedError):
             return Remainder(reclaim=True)
         wait_seconds = self._settling.setback_seconds(partition, error)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
+from kafka_integration import BatchError
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
+from kafka_integration.consuming.open_transactions import is_left_open
 from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, consumer_settings, write
+from tests.unit.test_consumer_commit_hooks import MODES
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 
@@ -28,7 +33,15 @@ def send_begin():
         cursor.execute("BEGIN")
 
 
-BEGINNINGS = pytest.mark.parametrize("begin", [turn_autocommit_off, send_begin])
+def enter_a_block():
+    _blocks.append(transaction.atomic())
+    _blocks[-1].__enter__()
+
+
+_blocks = []
+"""Those entered; they stay alive, as a block of a generator does that somebody holds."""
+
+BEGINNINGS = pytest.mark.parametrize("begin", [turn_autocommit_off, send_begin, enter_a_block])
 
 
 def values_of(argument):
@@ -84,6 +97,61 @@ def test_a_dead_letter_is_not_written_into_the_transaction_that_its_handler_left
     assert committed() == 2
 
 
+@pytest.mark.parametrize("mode", [*MODES.args[1], pytest.param({}, id="no transaction of ours")])
+@pytest.mark.parametrize("fails_at", ["", "b", "c"])
+def test_what_a_handler_did_in_a_block_that_it_never_left_is_not_taken_for_committed(mode, fails_at):
+    write("a", "b", "c", "d")
+
+    def follow(argument):
+        for value in values_of(argument):
+            if value == "b":
+                enter_a_block()
+            if value in fails_at:
+                raise ValueError
+            Group.objects.create(name=value)
+
+    scripted.script.append(follow)
+
+    loop = consume(on_failure="dead_letter", **mode)
+
+    parked = {"b", *fails_at}
+    assert effects() == [value for value in "abcd" if value not in parked]
+    assert {bytes(letter.value).decode() for letter in DeadLetter.objects.all()} == parked
+    assert loop.counts.read().handled == 4 - len(parked)
+    assert committed() == 4
+
+
+def test_no_message_of_a_batch_counts_as_handled_whose_effects_are_rolled_back():
+    write("a", "b")
+
+    def follow(messages):
+        if len(messages) == 2:
+            enter_a_block()
+            Group.objects.create(name="a")
+            raise BatchError({messages[1]: ValueError()})
+        Group.objects.create(name=messages[0].value)
+
+    scripted.script.append(follow)
+
+    consume(message_handler="tests.unit.scripted.Batch", on_failure="dead_letter")
+
+    assert effects() == ["a", "b"]
+
+
+def test_what_ends_the_process_leaves_nothing_open_either():
+    write("a")
+
+    def follow(_):
+        enter_a_block()
+        raise SystemExit
+
+    scripted.script.append(follow)
+
+    consume()
+
+    assert committed() in (None, 0)
+
+
 @BEGINNINGS
 def test_a_replay_that_leaves_a_transaction_open_stays_parked(memory_transport, settings, begin):
     memory_transport.create_topic("events")
@@ -105,6 +173,25 @@ def test_a_replay_that_leaves_a_transaction_open_stays_parked(memory_transport, 
     assert letter.state == DeadLetter.State.PARKED
     assert letter.exception.endswith("HandlerError")
     assert effects() == []
+
+
+def test_a_connection_that_died_is_no_transaction_left_open():
+    dead = SimpleNamespace(info=SimpleNamespace(transaction_status=4))
+
+    wrapper = SimpleNamespace(connection=dead, in_atomic_block=False, autocommit=True, vendor="postgresql")
+
+    assert not is_left_open(wrapper, 0)
+
+
+def test_a_database_whose_driver_is_not_installed_here_is_nobodys_business(memory_transport, monkeypatch):
+    memory_transport.create_topic("events")
+    elsewhere = {**connections.settings["default"], "ENGINE": "django.db.backends.no_such_driver"}
+    monkeypatch.setitem(connections.settings, "elsewhere", elsewhere)
+    write("a")
+
+    loop = consume()
+
+    assert loop.counts.read().handled == 1
 
 
 def test_a_handler_that_ends_its_own_transaction_is_left_alone(memory_transport):
