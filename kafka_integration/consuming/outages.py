@@ -5,11 +5,12 @@ An outage is waited for and uses no attempt; everything else is the message's ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import Error as DatabaseLayerError
 from django.db import InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
 from ..outcomes import Decision
@@ -44,8 +45,8 @@ def refuses_work(error: BaseException) -> bool:
 
 
 def databases_are_back() -> bool:
-    """True when every database that this thread has used answers again; dead connections are dropped on the way."""
-    for connection in connections.all(initialized_only=True):
+    """True when every database that this thread uses answers again; dead connections are dropped on the way."""
+    for connection in _connections_in_use():
         try:
             connection.close_if_unusable_or_obsolete()
             connection.ensure_connection()
@@ -82,16 +83,20 @@ def _lost_its_connection(error: BaseException) -> bool:
         return True
     if not any(isinstance(link, OperationalError | InterfaceError) for link in chain):
         return False
-    return any(_is_dead(alias) for alias in connections)
+    return any(map(_is_dead, _connections_in_use()))
 
 
 def _is_of_the_driver(link: BaseException) -> bool:
-    wrappers: list[Any] = [connections[alias] for alias in connections]
+    wrappers: Sequence[Any] = connections.all(initialized_only=True)
     return any(isinstance(link, each.Database.OperationalError) for each in wrappers if each.vendor == "postgresql")
 
 
-def _is_dead(alias: str) -> bool:
-    connection = connections[alias]
+def _connections_in_use() -> list[BaseDatabaseWrapper]:
+    """Those that are open or met an error, and no database that has nothing to do with this consumer."""
+    return [c for c in connections.all(initialized_only=True) if c.connection is not None or c.errors_occurred]
+
+
+def _is_dead(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor == "sqlite":
         return False
     try:

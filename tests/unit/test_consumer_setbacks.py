@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, connections
 
 from kafka_integration import BatchError, Reject, Retry, Skip
 from kafka_integration.consuming.outages import is_conflict, is_outage
@@ -184,3 +184,43 @@ def test_what_a_handler_decides_because_of_a_lock_is_done(decision):
     counts = loop.counts.read()
     assert len(scripted.seen) == (2 if isinstance(decision, Retry) else 1)
     assert (counts.skipped, counts.parked) == ((1, 0) if isinstance(decision, Skip) else (0, 1))
+
+
+@pytest.fixture
+def another_database_is_down(monkeypatch):
+    nowhere = {
+        **connections.settings["default"],
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": "127.0.0.1",
+        "PORT": "1",
+        "OPTIONS": {},
+    }
+    monkeypatch.setitem(connections.settings, "another", nowhere)
+
+
+@pytest.mark.usefixtures("another_database_is_down")
+def test_a_database_that_the_handler_does_not_use_is_not_waited_for():
+    write("a")
+    scripted.script.append(fail_once_with(away()))
+
+    consume(**PARKING)
+
+    assert len(scripted.seen) == 2
+
+
+@pytest.mark.usefixtures("another_database_is_down")
+def test_a_database_that_the_handler_does_not_use_excuses_no_failure():
+    write("a")
+    scripted.script.append(lambda message: (_ for _ in ()).throw(InterfaceError("of some other kind")))
+
+    consume(**PARKING)
+
+    assert DeadLetter.objects.get().attempts == 2
+
+
+def fail_once_with(error):
+    def follow(message):
+        if len(scripted.seen) == 1:
+            raise error
+
+    return follow
