@@ -24,6 +24,8 @@ MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 GRACE_AFTER_FAILURE_SECONDS = 2.0
 CAREFUL_WAIT_SECONDS = 1.0
+# Part of the time that may be spent on looking past a crowded topic in vain.
+VAIN_SHARE = 0.1
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -61,6 +63,7 @@ class Courier:
         """How many rows arrived in Kafka and were removed."""
         self._has_looked = False
         self._oldest_found: int | None = None
+        self._look_past_at = float("-inf")
 
     @property
     def in_flight(self) -> int:
@@ -183,6 +186,9 @@ class Courier:
         # dear, for one page as for three.
         share = self._page_size * PAGES_IN_FLIGHT // 2
         crowded = {topic for topic, count in pipeline.in_flight_per_topic.items() if count >= share}
+        began = self._clock()
+        if crowded and began < self._look_past_at:
+            return []
         most = max((count for count in pipeline.in_flight_per_topic.values() if count < share), default=0)
         rows = self._outbox.read(
             min(room, self._page_size * (PAGES_IN_FLIGHT - 1) - most),
@@ -190,6 +196,10 @@ class Courier:
             without_ids=pipeline.unfinished_ids,
             without_topics=self._destinations.waiting() | crowded,
         )
+        if crowded and not rows:
+            # It walked past all rows of the topic, which mostly is just busy: soon it has room, and the next look.
+            now = self._clock()
+            self._look_past_at = now + (now - began) / VAIN_SHARE
         self._has_looked = True
         self._oldest_found = rows[0].id if rows else None
         return rows

@@ -102,6 +102,29 @@ def test_a_relay_that_is_stopped_while_it_sends_one_by_one_sends_no_further(
     assert relaying.arrived() == [b"1"]
 
 
+def test_looking_in_vain_past_a_topic_that_fills_the_pipeline_takes_a_tenth_of_the_time(relaying: Relaying) -> None:
+    publish_all(*(b"%d" % number for number in range(20)))
+    relaying.turn()
+    looks: list[float] = []
+
+    def look_for_a_tenth_of_a_second(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "WITH held" in sql:
+            looks.append(relaying.now)
+            relaying.now += 0.1
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(look_for_a_tenth_of_a_second):
+        while relaying.now < 5:
+            relaying.turn()
+            relaying.now += 0.01
+        assert 4 <= len(looks) <= 5
+        publish("another", b"free")
+        relaying.now += 1
+        relaying.turn()
+
+    assert [sent.value for sent in relaying.producer.queue][12:] == [b"free"]
+
+
 def test_a_lease_that_was_lost_and_taken_again_between_two_turns_begins_anew(relaying: Relaying) -> None:
     publish_all(b"1")
     relaying.turn()
