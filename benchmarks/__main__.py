@@ -12,8 +12,10 @@ import os
 import statistics
 import subprocess
 import sys
+from contextlib import ExitStack
 
 from tests.services.kafka import KafkaCluster
+from tests.services.postgres import PostgresServer, missing_for_postgres
 
 from . import contenders, workload
 
@@ -30,20 +32,37 @@ PRODUCING = {
     "raw-produce": "Producer.produce with a delivery callback",
     "produce": "our produce()",
 }
+RELAYING = {
+    "plain-relay": "SELECT a page, produce, flush, DELETE, COMMIT, in a loop",
+    "relay": "our runrelay",
+}
+CONTENDERS = {**CONSUMING, **PRODUCING, **RELAYING}
 RATIOS = (
     ("message", "raw-poll", 4.0),
     ("batch", "raw-consume", 0.6),
     ("message-json", "raw-poll-json", None),
     ("produce", "raw-produce", None),
+    ("relay", "plain-relay", None),
 )
 
 
 def main() -> int:
     arguments = _arguments()
-    with KafkaCluster(quick_start=False, properties={"num.partitions": workload.PARTITIONS}) as kafka:
-        workload.fill(kafka.bootstrap, arguments.messages)
-        figures = _measure(kafka.bootstrap, arguments)
+    names = arguments.only or [*CONTENDERS]
+    missing = missing_for_postgres()
+    left_out = [name for name in names if missing and name in RELAYING]
+    names = [name for name in names if name not in left_out]
+    with ExitStack() as servers:
+        properties = {"num.partitions": workload.PARTITIONS}
+        kafka = servers.enter_context(KafkaCluster(quick_start=False, properties=properties))
+        workload.fill(kafka.bootstrap, arguments.messages if {*names} & {*CONSUMING} else 0)
+        environment = {"BENCH_SERVERS": kafka.bootstrap}
+        if {*names} & {*RELAYING}:
+            environment["BENCH_DATABASE"] = servers.enter_context(PostgresServer()).create_database("bench")
+        figures = _measure(names, environment, arguments)
     _print(figures, arguments.messages)
+    if left_out:
+        print(f"\nNOT RUN: {', '.join(left_out)}: {missing}", file=sys.stderr)
     return 0
 
 
@@ -51,25 +70,32 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=1_000_000, help="records to read (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (default: %(default)s)")
-    parser.add_argument("--only", nargs="*", choices=[*CONSUMING, *PRODUCING], help="contenders (default: all)")
+    parser.add_argument("--only", nargs="*", choices=[*CONTENDERS], help="contenders (default: all)")
     return parser.parse_args()
 
 
-def _measure(servers: str, arguments: argparse.Namespace) -> dict[str, list[contenders.Figures]]:
-    names = arguments.only or [*CONSUMING, *PRODUCING]
+def _measure(
+    names: list[str], environment: dict[str, str], arguments: argparse.Namespace
+) -> dict[str, list[contenders.Figures]]:
     figures: dict[str, list[contenders.Figures]] = {name: [] for name in names}
     for run in range(arguments.runs):
         for name in names:
-            count = arguments.messages if name in CONSUMING else min(arguments.messages, workload.MOST_PRODUCED)
-            figures[name].append(_run(name, servers, count))
+            count = min(arguments.messages, _most(name))
+            figures[name].append(_run(name, environment, count))
             print(f"run {run + 1}: {name:20} {figures[name][-1]['rate']:>12,.0f} /s", flush=True)
     return figures
 
 
-def _run(name: str, servers: str, messages: int) -> contenders.Figures:
-    command = [sys.executable, "-m", "benchmarks.contenders", name, servers, str(messages)]
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "benchmarks.settings", "BENCH_SERVERS": servers}
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
+def _most(name: str) -> int:
+    if name in RELAYING:
+        return workload.MOST_RELAYED
+    return sys.maxsize if name in CONSUMING else workload.MOST_PRODUCED
+
+
+def _run(name: str, environment: dict[str, str], messages: int) -> contenders.Figures:
+    command = [sys.executable, "-m", "benchmarks.contenders", name, environment["BENCH_SERVERS"], str(messages)]
+    variables = {**os.environ, "DJANGO_SETTINGS_MODULE": "benchmarks.settings", **environment}
+    done = subprocess.run(command, check=False, env=variables, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
     figures: contenders.Figures = json.loads(done.stdout.splitlines()[-1])

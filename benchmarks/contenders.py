@@ -14,7 +14,7 @@ from typing import TypedDict
 import django
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from . import workload
+from . import relaying, workload
 from .handlers import Meter, meter
 
 BATCH = 500
@@ -144,12 +144,14 @@ def main(name: str, servers: str, messages: int) -> None:
         "raw-consume-default": lambda: raw_consume(servers, messages, {}),
         "raw-produce": lambda: raw_produce(servers, messages),
         "produce": lambda: our_produce(messages),
+        "plain-relay": lambda: relaying.plain_loop(servers, messages),
+        "relay": lambda: relaying.our_relay(messages),
     }
     runs.get(name, lambda: ours(name, messages))()
     if meter.count < messages:
         raise SystemExit(f"only {meter.count} of {messages} records")
     used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_microseconds = (used.ru_utime + used.ru_stime) / meter.count * 1e6
+    cpu_microseconds = (used.ru_utime + used.ru_stime - meter.cpu_before) / meter.count * 1e6
     print(json.dumps(Figures(rate=meter.count / meter.seconds(), cpu_us=cpu_microseconds, peak_mib=_peak_mib())))
 
 

@@ -15,6 +15,8 @@ class Meter:
         self.size = 0
         self.began = 0.0
         self.ended = 0.0
+        self.cpu_before = 0.0
+        """What preparations cost."""
 
     def seconds(self) -> float:
         return self.ended - self.began

@@ -2,10 +2,14 @@
 
 import os
 
+import environ
+
+env = environ.Env()
+
 SECRET_KEY = "benchmarks"
 USE_TZ = True
 INSTALLED_APPS = ["kafka_integration"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DATABASES = {"default": env.db_url("BENCH_DATABASE", default="sqlite://:memory:")}
 KAFKA = {
     "endpoints": os.environ.get("BENCH_SERVERS", "127.0.0.1:9092"),
     "consumers": {

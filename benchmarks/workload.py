@@ -10,6 +10,7 @@ PARTITIONS = 4
 VALUE_BYTES = 200
 KEYS = 5000
 MOST_PRODUCED = 300_000
+MOST_RELAYED = 100_000
 
 
 def value(number: int) -> bytes:
