@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ class _Taken:
     """What was taken of a partition under one ledger."""
 
     ledger: Ledger
-    unfinished: deque[int] = field(default_factory=deque)
+    unfinished: deque[list[int]] = field(default_factory=deque)
+    """The offsets of each run that was taken: a whole run is counted at once."""
     leaves_out: bool = False
     """There was no room for all that came: what follows has to be fetched again before it is taken."""
 
@@ -43,7 +45,8 @@ class Quota:
             return raws
         taken = self._taken.setdefault(partition, _Taken(partition.ledger))
         allowed = [] if taken.leaves_out else raws[: self._room]
-        taken.unfinished.extend(raw.offset() for raw in allowed)
+        if allowed:
+            taken.unfinished.append([raw.offset() for raw in allowed])
         taken.leaves_out = len(allowed) < len(raws)
         return allowed
 
@@ -65,9 +68,12 @@ class Quota:
 
     @property
     def _room(self) -> int:
-        return self._left - sum(len(taken.unfinished) for taken in self._taken.values())
+        return self._left - sum(len(run) for taken in self._taken.values() for run in taken.unfinished)
 
     def _count(self, taken: _Taken, finished: int) -> None:
-        while taken.unfinished and taken.unfinished[0] < finished:
-            taken.unfinished.popleft()
-            self._left -= 1
+        runs = taken.unfinished
+        while runs and runs[0][-1] < finished:
+            self._left -= len(runs.popleft())
+        if runs and (count := bisect_left(runs[0], finished)):
+            del runs[0][:count]
+            self._left -= count
