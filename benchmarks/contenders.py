@@ -57,13 +57,13 @@ def raw_consume(servers: str, messages: int, properties: dict[str, int] | None =
     consumer.close()
 
 
-def ours(name: str, messages: int) -> None:
+def ours(name: str) -> None:
     """As ``runconsumer`` runs it."""
     django.setup()
     from kafka_integration.conf import get_settings
     from kafka_integration.operating.runner import RunOptions, StopRequest, run_consumers
 
-    status = run_consumers([get_settings().consumers[name]], RunOptions(max_messages=messages), StopRequest())
+    status = run_consumers([get_settings().consumers[name]], RunOptions(until_caught_up=True), StopRequest())
     if status:
         raise SystemExit(status)
 
@@ -147,7 +147,7 @@ def main(name: str, servers: str, messages: int) -> None:
         "plain-relay": lambda: relaying.plain_loop(servers, messages),
         "relay": lambda: relaying.our_relay(messages),
     }
-    runs.get(name, lambda: ours(name, messages))()
+    runs.get(name, lambda: ours(name))()
     if meter.count < messages:
         raise SystemExit(f"only {meter.count} of {messages} records")
     used = resource.getrusage(resource.RUSAGE_SELF)

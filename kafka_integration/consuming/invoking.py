@@ -13,7 +13,7 @@ from ..errors import HandlerError
 from ..message import Message
 from ..outcomes import NO_COMMIT, BatchError, CommitThrough
 from .ledger import Ledger
-from .open_transactions import Depths, find_depths, is_left_open, roll_back_left_open
+from .open_transactions import HandlerTransactions
 from .partition import Partition
 
 TURN_SECONDS = 1.0
@@ -48,25 +48,25 @@ class EachMessage:
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
         # The hot path of every consumer: one call, one store and three looks a message.
-        call, clock, before = self._call, monotonic, find_depths()
+        call, clock, transactions = self._call, monotonic, HandlerTransactions()
         deadline = clock() + TURN_SECONDS
         holds_back = ledger.is_held_back
         done = 0
         try:
-            for message in messages:
-                result = call(message)
-                for connection, depth in before:
-                    if connection.connection is not None and is_left_open(connection, depth):
-                        raise _left_open(self._path, connection.alias)
-                if result is not None or holds_back:
-                    holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
-                else:
-                    ledger.last_finished = message
-                done += 1
-                if partition.stopping or clock() > deadline:
-                    break
+            with transactions:
+                for message in messages:
+                    result = call(message)
+                    if transactions.were_used:
+                        _refuse_left_open(transactions, path=self._path)
+                    if result is not None or holds_back:
+                        holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
+                    else:
+                        ledger.last_finished = message
+                    done += 1
+                    if partition.stopping or clock() > deadline:
+                        break
         except BaseException as error:  # noqa: BLE001 - user code
-            return Progress(done, _failure(error, before, path=self._path))
+            return Progress(done, _failure(error, transactions, path=self._path))
         return Progress(done)
 
 
@@ -81,15 +81,13 @@ class WholeBatch:
         self._may_hold_back = may_hold_back
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
-        before = find_depths()
+        transactions = HandlerTransactions()
         try:
             result = self._result(messages)
-            for connection, depth in before:
-                if is_left_open(connection, depth):
-                    raise _left_open(self._path, connection.alias)
+            _refuse_left_open(transactions, path=self._path)
             steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
         except BaseException as error:  # noqa: BLE001 - user code
-            return Progress(0, _failure(error, before, path=self._path))
+            return Progress(0, _failure(error, transactions, path=self._path))
         return Progress(len(messages))
 
     def _result(self, messages: list[Message]) -> Any:
@@ -131,6 +129,11 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
     return False
 
 
+def _refuse_left_open(transactions: HandlerTransactions, *, path: str) -> None:
+    if alias := transactions.left_open():
+        raise _left_open(path, alias)
+
+
 def _left_open(path: str, alias: str) -> HandlerError:
     return HandlerError(
         f'{path} returned with a transaction open in database "{alias}": what it wrote there is rolled back; '
@@ -138,9 +141,9 @@ def _left_open(path: str, alias: str) -> HandlerError:
     )
 
 
-def _failure(error: BaseException, before: Depths, *, path: str) -> Exception:
+def _failure(error: BaseException, transactions: HandlerTransactions, *, path: str) -> Exception:
     """What a handler raised, once nothing of it is left open; what ends the process is raised again."""
-    alias = roll_back_left_open(before)
+    alias = transactions.roll_back()
     if alias is not None and isinstance(error, BatchError):
         # What the others wrote is rolled back with it: none of them counts as handled.
         return _left_open(path, alias)
