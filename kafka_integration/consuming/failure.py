@@ -28,8 +28,6 @@ class Park:
 class Drop:
     """Count it as skipped, and go on."""
 
-    reason: str
-
 
 @dataclass(frozen=True, slots=True)
 class Stop:
@@ -63,7 +61,7 @@ class FailurePolicy:
     def decide(self, error: BaseException, attempt: int) -> Verdict:
         """What becomes of a message whose execution number ``attempt`` raised ``error``."""
         if isinstance(error, Skip):
-            return Drop(error.reason)
+            return Drop()
         if isinstance(error, Reject):
             return Park()
         action = self._action(error)
@@ -73,7 +71,7 @@ class FailurePolicy:
                 return RetryLater(self.delay_seconds(attempt) if asked is None else max(0.0, asked))
             action = self._on_failure
         if action == "skip":
-            return Drop(type(error).__name__)
+            return Drop()
         return Stop() if action == "stop" else Park()
 
     def delay_seconds(self, attempt: int) -> float:

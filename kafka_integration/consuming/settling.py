@@ -10,7 +10,7 @@ from django.dispatch import Signal
 
 from ..errors import HandlerError, KafkaIntegrationError
 from ..message import Message
-from ..outcomes import BatchError
+from ..outcomes import BatchError, Reject, Skip
 from ..signals import message_failed, message_parked, message_skipped
 from ..summaries import escaped, summarize, text_of
 from .counts import Counts
@@ -117,13 +117,14 @@ class Settling:
             self._tell(message_parked, message, error)
             logger.error(
                 "consumer %s: %r is a dead letter after %d attempt(s): %s",
-                self._consumer, message, message.attempt, summarize(error),
+                self._consumer, message, message.attempt, _given_reason(error) or summarize(error),
             )  # fmt: skip
         elif isinstance(verdict, Drop):
             self._counts.add(skipped=1)
             self._tell(message_skipped, message, error)
-            reason = escaped(text_of(verdict.reason)) or summarize(error)
-            logger.warning("consumer %s: %r skipped: %s", self._consumer, message, reason)
+            logger.warning(
+                "consumer %s: %r skipped: %s", self._consumer, message, _given_reason(error) or summarize(error)
+            )
 
     def note_failed_hook(self, handled: list[Message], error: BaseException) -> None:
         """Count and log what an ``on_commit`` hook of these messages raised; raises what ends the process."""
@@ -132,6 +133,11 @@ class Settling:
 
     def _tell(self, signal: Signal, message: Message, error: Exception) -> None:
         signal.send_robust(sender=Message, consumer=self._consumer, message=message, exception=error)
+
+
+def _given_reason(error: Exception) -> str:
+    """What the handler says itself of its decision."""
+    return escaped(text_of(error.reason)) if isinstance(error, Reject | Skip) else ""
 
 
 def again(message: Message) -> Message:

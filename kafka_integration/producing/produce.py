@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -56,7 +57,7 @@ def produce_sync(
     is a ProduceTimeoutError, whose ``may_still_arrive`` is True: the outcome is unknown, and producing it again may
     make a duplicate.
     """
-    deadline = time.monotonic() + timeout
+    deadline = _deadline(topic, timeout)
     delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
     try:
         return delivery.result(max(0.0, deadline - time.monotonic()))
@@ -81,13 +82,19 @@ def produce_batch(
         )
     outlet = default_outlet()
     outlet.check_topic(topic, key=messages)
-    deadline = time.monotonic() + timeout
+    deadline = _deadline(topic, timeout)
     outcomes = [_send(outlet, topic, message, deadline) for message in messages]
     results = _wait_for_all(outcomes, deadline)
     failed = {index: result for index, result in enumerate(results) if isinstance(result, ProduceError)}
     if failed:
         raise BatchProduceError(_batch_text(topic, failed, len(results)), failed)
     return [result for result in results if isinstance(result, RecordMetadata)]
+
+
+def _deadline(topic: str, timeout: float) -> float:
+    if not isinstance(timeout, int | float) or not 0 <= timeout <= threading.TIMEOUT_MAX:
+        raise InvalidMessageError(f"topic {topic!r:.80}: timeout is {timeout!r:.80}. Give seconds, 0 or more.")
+    return time.monotonic() + timeout
 
 
 def _send(outlet: Outlet, topic: str, message: Any, deadline: float) -> Delivery | ProduceError:

@@ -311,13 +311,15 @@ def test_a_decision_that_makes_no_sense_fails_its_message_and_says_so(handler, m
     assert said in str(loop.fault)
 
 
-def test_a_skips_reason_cannot_forge_a_line_of_the_log(caplog):
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("decision", "said"), [(Skip, "skipped: "), (Reject, "dead letter after 1 attempt(s): ")])
+def test_a_handlers_reason_is_in_the_log_and_cannot_forge_a_line_of_it(caplog, decision, said):
     write("a")
-    scripted.script.append(lambda message: (_ for _ in ()).throw(Skip("odd\r\nERROR \x1b[31m")))
+    scripted.script.append(lambda message: (_ for _ in ()).throw(decision("odd\r\nERROR \x1b[31m")))
 
-    consume()
+    consume(on_failure="dead_letter")
 
-    assert "skipped: odd\\r\\nERROR \\x1b[31m" in caplog.text
+    assert said + "odd\\r\\nERROR \\x1b[31m" in caplog.text
 
 
 def test_the_rule_of_the_nearest_class_decides():

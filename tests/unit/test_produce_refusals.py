@@ -108,6 +108,13 @@ class Topic(enum.StrEnum):
     ORDERS = "orders"
 
 
+@pytest.mark.parametrize("timeout", [None, "3", -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("send", [produce_sync, produce_batch])
+def test_a_time_out_is_a_number_of_seconds(send: Any, timeout: Any) -> None:
+    with pytest.raises(InvalidMessageError, match=r"topic 'orders': timeout is .*\. Give seconds, 0 or more\."):
+        send("orders", [("k", "v")], timeout=timeout)
+
+
 def test_a_topic_beyond_the_configured_ones_is_refused() -> None:
     with override_settings(KAFKA=with_producer(topics=["orders", "refunds"])):
         produce("orders", "x")
