@@ -24,9 +24,6 @@ from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, w
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 
 BATCH = "tests.unit.scripted.Batch"
-NEEDS_A_SERVER = pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="Django closes no SQLite database that is in memory, as in these tests"
-)
 TEXT = Decoding(key=bytes.decode, value=bytes.decode)
 
 
@@ -227,7 +224,7 @@ def swallow_a_database_error():
         pass
 
 
-@NEEDS_A_SERVER
+@pytest.mark.server_database  # Django closes no SQLite database that is in memory
 @pytest.mark.parametrize("options", [*SHAPES, pytest.param({"deduplicate": True}, id="repeats recognised")])
 def test_a_handler_that_closes_its_connection_has_failed_and_is_told_why(settings, options):
     worker = Worker(settings, on_failure="dead_letter", **options)
@@ -245,7 +242,7 @@ def test_a_handler_that_closes_its_connection_has_failed_and_is_told_why(setting
     assert DeadLetter.objects.get().reason.startswith("the handler closed its database connection")
 
 
-@NEEDS_A_SERVER
+@pytest.mark.server_database  # Django closes no SQLite database that is in memory
 def test_a_handler_that_goes_on_after_closing_its_connection_is_told_why_it_waits(settings, caplog):
     worker = Worker(settings, on_failure="skip")
 
