@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.apps import apps
@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from kafka_integration.client.memory import MemoryBroker, memory_broker
 from tests.unit import scripted
 from tests.unit.consumers import consumer_settings
+from tests.unit.replays import Lane
 
 
 @pytest.fixture
@@ -30,6 +31,13 @@ def memory_transport(project_alone: None, settings: Settings) -> MemoryBroker:
     scripted.reset()
     memory_broker().reset()
     return memory_broker()
+
+
+@pytest.fixture
+def lane(settings: Settings, memory_transport: MemoryBroker) -> Callable[..., Lane]:
+    """Makes a lane that replays, for a consumer with these options."""
+    memory_transport.create_topic("events")
+    return lambda **options: Lane(settings, **options)
 
 
 @pytest.fixture(scope="module")
