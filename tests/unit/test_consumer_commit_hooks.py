@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
-from tests.unit.test_consumer_transactions import BATCH, Worker, effects, stored, write_effect
+from tests.unit.effects import BATCH, Worker, effects, stored, write_effect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 

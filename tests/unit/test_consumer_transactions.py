@@ -3,79 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import Message as RawMessage
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.utils import timezone
 
-from kafka_integration import NO_COMMIT, BatchError, Message, Retry
-from kafka_integration.conf import get_settings
-from kafka_integration.consuming.assembly import make_work
-from kafka_integration.consuming.counts import Counts
-from kafka_integration.consuming.partition import Chunk, Partition, State
+from kafka_integration import NO_COMMIT, BatchError, Retry
+from kafka_integration.consuming.partition import Chunk
 from kafka_integration.consuming.settling import ConsumerStoppedError
 from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.errors import BrokerUnavailableError
-from kafka_integration.message import Decoding
-from kafka_integration.models import DeadLetter, StoredOffset
+from kafka_integration.models import DeadLetter
 from tests.unit import scripted
-from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, write
+from tests.unit.consumers import committed, consume, write
+from tests.unit.effects import BATCH, Worker, effects, message, stored, write_effect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
-
-BATCH = "tests.unit.scripted.Batch"
-TEXT = Decoding(key=bytes.decode, value=bytes.decode)
-
-
-class Worker:
-    """One member of the group, with the partition it claimed."""
-
-    def __init__(self, settings, **options):
-        settings.KAFKA = consumer_settings(**{"offset_storage": "database", **options})
-        consumer = get_settings().consumers["c"]
-        self.store = OffsetStore(database="default", group="group") if consumer.offset_storage == "database" else None
-        self.counts = Counts()
-        self.work = make_work(consumer, self.counts, self.store)
-        self.partition = Partition(TOPIC, 0)
-        self.partition.state = State.ACTIVE
-        if self.store is not None:
-            self.claim()
-
-    def claim(self, topic_id=""):
-        claim = self.store.claim(topic=TOPIC, topic_id=topic_id, partition=0, fallback=0)
-        self.partition.epoch, self.partition.topic_id = claim.epoch, claim.topic_id
-        return claim.next_offset
-
-    def handle(self, *values, first=0):
-        """Work through the messages until nothing of them is left or the partition has to be claimed anew."""
-        chunks = [Chunk(messages=[message(value, offset) for offset, value in enumerate(values, first)])]
-        while chunks:
-            remainder = self.work.handle(self.partition, chunks.pop(0))
-            if remainder.reclaim:
-                return remainder
-            chunks[:0] = remainder.chunks
-        return remainder
-
-
-def message(value, offset=0, headers=None):
-    raw = RawMessage(
-        topic=TOPIC, partition=0, offset=offset, key=b"k", value=value.encode(), headers=headers, timestamp=(1, 5)
-    )
-    return Message(raw, TEXT)
-
-
-def write_effect(argument):
-    for each in argument if isinstance(argument, list) else [argument]:
-        Group.objects.create(name=f"{each.offset}:{each.value}")
-
-
-def effects():
-    return list(Group.objects.order_by("id").values_list("name", flat=True))
-
-
-def stored():
-    return StoredOffset.objects.get().next_offset
-
 
 SHAPES = [
     pytest.param({}, id="a transaction a message"),
@@ -386,125 +327,6 @@ def test_no_commit_is_refused_where_the_transaction_saves_the_offset(settings):
         worker.handle("a")
 
     assert stored() == 0
-
-
-def test_what_is_stored_already_is_refused_though_the_claim_is_still_good(settings):
-    scripted.script.append(write_effect)
-    worker = Worker(settings)
-    worker.handle("a", "b")
-
-    again = worker.handle("again", first=1)
-
-    assert again.reclaim
-    assert effects() == ["0:a", "1:b"]
-    assert stored() == 2
-
-
-def test_a_reset_by_a_worker_that_lost_its_partition_changes_nothing(settings):
-    old = Worker(settings)
-    old.handle("a", "b")
-    Worker(settings)
-
-    old.store.reset(old.partition, 0)
-
-    assert stored() == 2
-
-
-def test_a_claim_returns_what_the_last_owner_saved(settings):
-    first = Worker(settings)
-    first.handle("a", "b")
-
-    second = Worker(settings)
-
-    assert second.claim() == 2
-    assert second.partition.epoch == first.partition.epoch + 2
-
-
-def test_a_topic_made_anew_begins_at_its_beginning(settings):
-    worker = Worker(settings)
-    worker.claim(topic_id="old")
-    worker.handle("a", "b")
-
-    assert worker.store.claim(topic=TOPIC, topic_id="new", partition=0, fallback=2).next_offset == 0
-
-
-def test_an_id_that_brokers_did_not_give_before_changes_nothing(settings):
-    worker = Worker(settings)
-    worker.handle("a", "b")
-
-    assert worker.claim(topic_id="id") == 2
-
-    assert StoredOffset.objects.get().topic_id == "id"
-
-
-def test_a_worker_from_before_the_id_is_fenced(settings):
-    old = Worker(settings)
-    old.store.claim(topic=TOPIC, topic_id="id", partition=0, fallback=0)
-    scripted.script.append(write_effect)
-
-    assert old.handle("a").reclaim
-    assert effects() == []
-
-
-def test_an_id_that_a_broker_does_not_tell_any_more_changes_nothing(settings):
-    """In an upgrade one broker after the other: who is asked next may be one that has none yet."""
-    worker = Worker(settings)
-    worker.claim(topic_id="id")
-    worker.handle("a", "b")
-
-    assert worker.claim(topic_id="") == 2
-
-    assert worker.partition.topic_id == StoredOffset.objects.get().topic_id == "id"
-    worker.handle("c", first=2)
-    assert stored() == 3
-
-
-def test_a_worker_that_was_told_the_id_is_fenced_by_one_that_was_not(settings):
-    scripted.script.append(write_effect)
-    old, new = Worker(settings), Worker(settings)
-    old.claim(topic_id="id")
-    new.claim(topic_id="")
-
-    assert old.handle("a").reclaim
-    new.handle("a")
-
-    assert effects() == ["0:a"]
-
-
-def test_without_an_id_the_newest_topic_of_the_name_is_meant(settings):
-    worker = Worker(settings)
-    worker.claim(topic_id="old")
-    worker.handle("a", "b")
-    worker.claim(topic_id="new")
-    worker.handle("c")
-    # A worker of the old one, which was frozen.
-    StoredOffset.objects.filter(topic_id="old").update(updated_at=timezone.now())
-
-    assert worker.claim(topic_id="") == 1
-    assert worker.partition.topic_id == "new"
-
-
-@pytest.mark.parametrize(("unnamed", "named"), [(5, 3), (3, 5)])
-@pytest.mark.parametrize("told", ["id", ""])
-def test_what_two_workers_stored_under_different_answers_becomes_one(settings, unnamed, named, told):
-    worker = Worker(settings)
-    StoredOffset.objects.update(next_offset=unnamed)
-    other = StoredOffset.objects.create(group="group", topic=TOPIC, topic_id="id", partition=0, next_offset=named)
-    scripted.script.append(write_effect)
-
-    claim = worker.store.claim(topic=TOPIC, topic_id=told, partition=0, fallback=0)
-
-    assert (claim.next_offset, claim.topic_id, claim.epoch) == (5, "id", other.epoch + 1)
-    assert stored() == 5
-    assert worker.handle("a", first=5).reclaim, "who works under no id is fenced"
-
-
-def test_a_topic_made_anew_owes_nothing_to_what_was_stored_under_no_id(settings):
-    worker = Worker(settings)
-    StoredOffset.objects.update(next_offset=7)
-    StoredOffset.objects.create(group="group", topic=TOPIC, topic_id="old", partition=0, next_offset=5)
-
-    assert [worker.claim(topic_id="new") for _ in range(2)] == [0, 0]
 
 
 def test_a_repeat_takes_effect_once(settings):
