@@ -28,6 +28,9 @@ def test_open_files_and_threads_stay_as_they_were(start_kafka, scenario_on, offs
         worker = scenario.ready_worker()
         for _ in range(5):
             cut_under_load(proxy, scenario)
+        # Not before it has claimed its partitions, for which it has a client of its own.
+        scenario.load.flush(60)
+        scenario.wait_handled()
         before = (open_files(worker.pid), threads(worker.pid))
 
         while proxy.accepted < RECONNECTS:
