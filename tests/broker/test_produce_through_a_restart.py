@@ -64,7 +64,7 @@ def test_nothing_is_lost_doubled_or_reordered(
         application = Application()
         wait_for(lambda: application.delivered() > 1000)
         cluster.kill()
-        wait_for(lambda: "can be reached" in caplog.text)
+        wait_for(lambda: "can be reached" in caplog.text, timeout=40)
         waiting = len(application.deliveries)
         wait_for(lambda: len(application.deliveries) > waiting + 1000)
         cluster.restart()
