@@ -167,6 +167,8 @@ class Producer:
         if self._thread.ident is not None:
             self._thread.join()
         with suppress(KafkaException):
+            # What another thread sent meanwhile: with the broker away close() would wait for it without end.
+            self._raw.purge()
             self._raw.close()
         return left
 
