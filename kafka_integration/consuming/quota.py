@@ -56,6 +56,8 @@ class Quota:
 
     def settle(self, owned: Iterable[Partition]) -> list[Partition]:
         """Count what was finished; of those that are ours, the ones with something left out and room for it again."""
+        if not self.is_limited:
+            return []
         still_ours = set(owned)
         for partition, taken in list(self._taken.items()):
             has_begun_again = partition.ledger is not taken.ledger
