@@ -21,6 +21,7 @@ from ..summaries import summarize
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600.0
+SETTLED = (DeadLetter.State.HANDLED, DeadLetter.State.DISCARDED)
 PAGE = 1000
 
 
@@ -65,8 +66,7 @@ class Retention:
 
 def delete_settled(database: str, days: float, limit: int) -> int:
     """Delete dead letters that were handled or discarded more than so many days ago; how many were deleted."""
-    settled = (DeadLetter.State.HANDLED, DeadLetter.State.DISCARDED)
-    return _delete_page(DeadLetter.objects.using(database).filter(state__in=settled), "settled_at", days, limit)
+    return _delete_page(DeadLetter.objects.using(database).filter(state__in=SETTLED), "settled_at", days, limit)
 
 
 def delete_handled(database: str, days: float, limit: int) -> int:

@@ -16,7 +16,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from ..conf import get_settings
-from ..consuming.retention import PAGE, delete_settled
+from ..consuming.retention import PAGE, SETTLED, delete_settled
 from ..errors import KafkaIntegrationError
 from ..models import DeadLetter
 
@@ -28,7 +28,6 @@ State = DeadLetter.State
 UNSETTLED = (State.PARKED, State.REPLAY)
 # A discarded one can be had back, as long as it has not been purged.
 REPLAYABLE = (State.PARKED, State.DISCARDED)
-SETTLED = (State.HANDLED, State.DISCARDED)
 
 
 class UnknownDeadLetterError(KafkaIntegrationError):
