@@ -45,6 +45,7 @@ class Parts:
     decoding: Decoding
     handler: Handler
     work: Work
+    store: OffsetStore | None
     claiming: Claiming | None
     make_errands: Callable[[], Errands]
     retention: Retention
@@ -78,6 +79,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
         decoding=decoding,
         handler=handler,
         work=make_work(settings, counts, store, settling=settling, handler=handler, topic_ids=topic_ids),
+        store=store,
         claiming=claiming,
         make_errands=_replays(settings, counts, store, handler, decoding),
         retention=Retention(settings, get_settings()),

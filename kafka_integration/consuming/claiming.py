@@ -86,7 +86,7 @@ class Claiming:
                 "so a reset made in Kafka has no effect here",
                 self._consumer, committed, partition, claim.next_offset,
             )  # fmt: skip
-        partition.start = offset if is_reset else claim.next_offset
+        partition.stored = partition.start = offset if is_reset else claim.next_offset
 
 
 def _is_another(topic_id: str, partition: Partition) -> bool:

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 
 from ..client.consumer import ConsumerClient, Coordinates
 from ..errors import BrokerError
+from .ends import Ends
 from .partition import Partition
 
 logger = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ STALE_SECONDS = 0.2
 class Commits:
     """Keeps Kafka's committed offsets behind the ledgers; the loop thread's own."""
 
-    def __init__(self, *, consumer: str, interval_seconds: float) -> None:
+    def __init__(self, *, consumer: str, interval_seconds: float, ends: Ends) -> None:
         self._consumer = consumer
+        self._ends = ends
         self._interval_seconds = interval_seconds
         self._next_at = monotonic() + interval_seconds
         self._in_flight: dict[Coordinates, int] = {}
@@ -50,6 +52,7 @@ class Commits:
         """Commit and wait for the answer: there is no next interval, the next owner begins at what this says."""
         if self._has_given_up:
             return
+        self._ends.store_before_leaving(partitions)
         for _ in range(STALE_TRIES):
             refusal = self._commit_and_wait(client, partitions)
             if refusal is None or refusal.code != STALE:
@@ -89,6 +92,9 @@ class Commits:
     def _due(self, partition: Partition, wait: bool) -> int | None:
         ledger = partition.ledger
         offset = ledger.next_offset
+        if offset is not None and partition.stored is not None:
+            # Where the database counts, Kafka follows: beyond it, the offset would look like somebody else's.
+            offset = min(offset, partition.stored)
         done = -1 if ledger.committed is None else ledger.committed
         if not wait:  # else whoever waits would not hear of a refusal
             done = max(done, self._in_flight.get(partition.key, -1))

@@ -16,6 +16,7 @@ from ..message import Message
 from ..signals import offsets_committed
 from .assignment import Assignment
 from .commits import Commits
+from .ends import LEAVE_SECONDS, Ends
 from .events import Events
 from .flow import Flow
 from .lanes import Lanes
@@ -66,7 +67,10 @@ class ConsumerLoop:
         self._has_said_waiting = False
         self._flow = Flow(batch_size=settings.batch_size)
         self._lanes = Lanes(settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._flow.made_room))
-        self._commits = Commits(consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds)
+        self._ends = Ends(consumer=settings.name, store=parts.store, lanes=self._lanes)
+        self._commits = Commits(
+            consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds, ends=self._ends
+        )
         self._assignment = Assignment(
             settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming, needs_ends=until_caught_up
         )
@@ -144,6 +148,7 @@ class ConsumerLoop:
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)
         if self._commits.is_due:
+            self._ends.store(self._assignment)
             self._commits.commit(client, self._assignment)
         self._report.note(client, self._assignment)
 
@@ -272,6 +277,10 @@ class ConsumerLoop:
         self._close()
 
     def _commit_last(self, client: ConsumerClient) -> None:
+        self._ends.store(self._assignment)
+        deadline = monotonic() + LEAVE_SECONDS
+        while not self._ends.is_quiet and monotonic() < deadline:
+            self._keep_polling(client)
         self._commits.commit(client, self._assignment)
         # Not a waiting commit: with the broker down it would keep us for its time-out.
         deadline = monotonic() + LAST_COMMIT_SECONDS

@@ -78,6 +78,9 @@ class Partition:
         """The end of the partition when it was assigned, for ``--until-caught-up``."""
         self.committed: int | None = None
         """What the group had committed when the partition was assigned."""
+        self.stored: int | None = None
+        """What the database holds of it under our claim (written by the lane); None where Kafka keeps the offsets."""
+        self.is_storing_end = False
         self.is_claiming = False
         self.failed_claims = 0
         self.has_reached_end = False

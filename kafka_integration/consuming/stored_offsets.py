@@ -6,6 +6,7 @@ partition hits no row and rolls back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from ..models import StoredOffset
 from .partition import Partition
 
 LOCK_TIMEOUT_MS = 5_000
+PAGE = 100
+"""Rows in one transaction: on SQLite everybody else waits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,7 @@ class OffsetStore:
         """
         connection = connections[self.database]
         with transaction.atomic(using=self.database), connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            self._limit_waiting(cursor)
             known = self._known_ids(topic, partition)
             named = [known_id for known_id in known if known_id]
             if not topic_id and named:
@@ -95,6 +97,34 @@ class OffsetStore:
                     f"{partition} of group {self._group} was claimed by another worker: the work at {first} rolls back"
                 )
 
+    def store_ends(self, ends: Sequence[tuple[Partition, int]]) -> None:
+        """Move the offsets to where the partitions end, everything before that being finished.
+
+        Those that aren't ours any more stay as they are: whoever claimed them finds the end as well.
+        """
+        # In the order of claims, so that no two wait for each other.
+        ordered = sorted(ends, key=lambda end: end[0].key)
+        for first in range(0, len(ordered), PAGE):
+            page = ordered[first : first + PAGE]
+            with transaction.atomic(using=self.database), connections[self.database].cursor() as cursor:
+                self._limit_waiting(cursor)
+                is_moved = [self._store_end(cursor, partition, end) for partition, end in page]
+            for (partition, end), moved in zip(page, is_moved, strict=True):
+                if moved:
+                    partition.stored = end
+
+    def _store_end(self, cursor: Any, partition: Partition, end: int) -> bool:
+        cursor.execute(
+            f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
+            'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+            "AND epoch = %s AND next_offset < %s",
+            [
+                end, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
+                partition.epoch, end,
+            ],
+        )  # fmt: skip
+        return bool(cursor.rowcount == 1)
+
     def confirm(self, partition: Partition) -> None:
         """``FencedError`` if the partition isn't ours any more; otherwise it stays so until the transaction ends."""
         with connections[self.database].cursor() as cursor:
@@ -108,6 +138,11 @@ class OffsetStore:
             )  # fmt: skip
             if cursor.rowcount != 1:
                 raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
+
+    def _limit_waiting(self, cursor: Any) -> None:
+        """Until the transaction ends; SQLite has its ``timeout`` for all locks."""
+        if connections[self.database].vendor == "postgresql":
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
 
     def _known_ids(self, topic: str, partition: int) -> list[str]:
         """The ids of which there is a row, that of the newest topic at the end."""

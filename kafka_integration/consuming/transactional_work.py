@@ -186,7 +186,11 @@ class TransactionalWork:
 
     def _finish(self, partition: Partition, chunk: Chunk, done: int) -> Remainder:
         partition.setbacks = 0
-        partition.ledger.last_finished = chunk.messages[done - 1]
+        last = chunk.messages[done - 1]
+        if self._store is not None:
+            # First: what is finished and not stored would be taken for an end without messages.
+            partition.stored = last.offset + 1
+        partition.ledger.last_finished = last
         rest = chunk.messages[done:]
         return Remainder([replace(chunk, messages=rest, failure=None)] if rest else [])
 
