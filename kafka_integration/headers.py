@@ -35,6 +35,17 @@ def load_headers(dumped: Iterable[Sequence[Any]]) -> Headers:
     return [(name, value.encode() if type(value) is str else _load(value)) for name, value in dumped]
 
 
+def read_headers(dumped: Any) -> Headers | None:
+    """The same of a row that others may have written; None for what ``dump_headers`` never writes."""
+    if not isinstance(dumped, list):
+        return None
+    try:
+        headers = load_headers(dumped)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    return headers if all(isinstance(name, str) for name, _ in headers) else None
+
+
 def _dump(value: bytes) -> str | dict[str, str]:
     try:
         text = value.decode()

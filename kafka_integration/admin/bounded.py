@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import AllValuesFieldListFilter
-from django.core.paginator import Paginator
+from django.core.paginator import PageNotAnInteger, Paginator
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
@@ -38,7 +38,11 @@ class BoundedPaginator(RowPaginator):
         return counted if counted <= MOST_COUNTED else AtLeast(MOST_COUNTED)
 
     def validate_number(self, number: Any) -> int:
-        return max(1, min(int(number), self.num_pages))
+        try:
+            wanted = int(number)
+        except (TypeError, ValueError) as error:
+            raise PageNotAnInteger("a page has a number") from error
+        return max(1, min(wanted, self.num_pages))
 
 
 class RecentValuesFilter(AllValuesFieldListFilter):
@@ -51,3 +55,12 @@ class RecentValuesFilter(AllValuesFieldListFilter):
         newest = model_admin.get_queryset(request).order_by("-pk").values_list(field.name, flat=True)
         chosen: Iterable[str] = self.lookup_val or ()
         self.lookup_choices = sorted({*newest[:MOST_LOOKED_AT], *chosen})  # type: ignore[assignment]  # any iterable
+
+    @staticmethod
+    def parameter_of(field: str) -> str:
+        """What an address asks it with."""
+        return field
+
+    def expected_parameters(self) -> list[str | None]:
+        # Django's takes `…__isnull` as well, which no link of it leads to.
+        return [self.lookup_kwarg]

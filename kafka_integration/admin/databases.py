@@ -9,11 +9,15 @@ from urllib.parse import urlencode
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import BadRequest
+from django.db import connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 DATABASE = "database"
+LONGEST_PARAMETER = 1000
+"""More characters than any link of these pages has in one of its parameters."""
 
 
 class DatabaseChoice:
@@ -21,6 +25,7 @@ class DatabaseChoice:
 
     def __init__(self, known: Callable[[], Sequence[str]]) -> None:
         self.known = known
+        self._with_tables: set[tuple[str, str]] = set()
 
     def of(self, request: HttpRequest) -> str:
         known = self.known()
@@ -30,6 +35,14 @@ class DatabaseChoice:
     def url(self, url: str, request: HttpRequest) -> str:
         """The URL for the same database as the request's; without a word about it where there is only one."""
         return f"{url}?{urlencode({DATABASE: self.of(request)})}" if len(self.known()) > 1 else url
+
+    def has_table(self, request: HttpRequest, model: type[Model]) -> bool:
+        """Whether the database that the request is about was migrated; asked until it was."""
+        connection = connections[self.of(request)]
+        place = (connection.alias, str(connection.settings_dict["NAME"]))
+        if place not in self._with_tables and model._meta.db_table in connection.introspection.table_names():
+            self._with_tables.add(place)
+        return place in self._with_tables
 
 
 class DatabaseFilter(SimpleListFilter):
@@ -54,7 +67,10 @@ class DatabaseFilter(SimpleListFilter):
 
 
 class ClampedList(ChangeList):
-    """A list that knows its page when there are fewer than asked for, and whose links stay in their database."""
+    """A list that knows its page when there are fewer than asked for, and whose links stay in their database.
+
+    What no link of it could ask for is a bad request: a database has its limits too.
+    """
 
     choice: DatabaseChoice
     large_fields: Sequence[str] = ("key", "value", "headers")
@@ -62,9 +78,12 @@ class ClampedList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self._request = request
-        # PostgreSQL can't compare anything to it, and Django only looks after it in the search.
-        if any("\0" in value for _name, values in request.GET.lists() for value in values):
-            raise IncorrectLookupParameters
+        for name, values in request.GET.lists():
+            # PostgreSQL can't compare anything to it, and Django only looks after it in the search.
+            if any("\0" in value for value in values):
+                raise IncorrectLookupParameters
+            if len(values) > 1 or len(values[0]) > LONGEST_PARAMETER:
+                raise BadRequest(f"the parameter {name:.80} is there more than once, or too long")
         super().__init__(request, *args, **kwargs)
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Model]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from .bounded import BoundedPaginator
-from .databases import ClampedList, DatabaseChoice
+from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ else:
     Admin = admin.ModelAdmin
 
 MAX_SELECTED = 1000
+MOST_WORDS = 20
 
 
 class OperatedAdmin(Admin):
@@ -41,6 +42,7 @@ class OperatedAdmin(Admin):
     """True where rows go by themselves: one that was selected and is gone is then no bad request."""
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     change_form_template = "admin/kafka_integration/operated.html"
 
@@ -104,7 +106,21 @@ class OperatedAdmin(Admin):
     # The list
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).using(self.databases.of(request))
+        rows = super().get_queryset(request).using(self.databases.of(request))
+        return rows if self.databases.has_table(request, self.model) else rows.none()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """What a filter offers, and nothing else: how many rows are left is an answer too, payloads included."""
+        offered: Iterable[Any] = self.list_filter
+        return lookup in map(_parameter_of, offered)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        # Each word is a condition for each field, and a database takes only so many.
+        if "\0" in search_term or len(search_term) > LONGEST_PARAMETER or len(search_term.split()) > MOST_WORDS:
+            raise BadRequest(f"a search takes {MOST_WORDS} words, and no NUL characters")
+        return super().get_search_results(request, queryset, search_term)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ClampedList]:
         return self.list_class
@@ -112,6 +128,10 @@ class OperatedAdmin(Admin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST":
             self._check_action(request)
+        if not self.databases.has_table(request, self.model):
+            alias = self.databases.of(request)
+            text = _("Database “%(alias)s” has no table of these: run manage.py migrate --database %(alias)s.")
+            self.message_user(request, text % {"alias": alias}, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def _check_action(self, request: HttpRequest) -> None:
@@ -169,6 +189,14 @@ class OperatedAdmin(Admin):
     def _reverse(self, name: str, *arguments: Any) -> str:
         route = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(route, args=arguments)
+
+
+def _parameter_of(list_filter: Any) -> str:
+    """What an address asks a filter of these pages with."""
+    if isinstance(list_filter, tuple):
+        field, kind = list_filter
+        return str(kind.parameter_of(field))
+    return str(list_filter.parameter_name)
 
 
 def _is_id(text: str) -> bool:

@@ -51,6 +51,10 @@ class RefusedFilter(admin.EmptyFieldListFilter):
         super().__init__(*args, **kwargs)
         self.title = _("state")
 
+    @staticmethod
+    def parameter_of(field: str) -> str:
+        return f"{field}__isempty"
+
     def choices(self, changelist: Any) -> Any:
         everything, empty, filled = super().choices(changelist)
         yield everything
@@ -95,7 +99,8 @@ class OutboxAdmin(OperatedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
-        if isinstance(response, TemplateResponse) and response.context_data is not None:
+        has_backlog = databases.has_table(request, self.model)
+        if has_backlog and isinstance(response, TemplateResponse) and response.context_data is not None:
             backlog = find_backlog(databases.of(request))
             response.context_data |= {"backlog": backlog, "oldest": _age(backlog.oldest_seconds or 0)}
         return response

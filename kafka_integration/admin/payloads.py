@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
-from ..headers import load_headers
+from ..headers import read_headers
 from ..operating.dead_letter_texts import SHOWN_BYTES, legible
 from ..summaries import escaped
 
@@ -24,8 +25,11 @@ def payload_block(data: bytes | memoryview | None) -> str:
 
 
 def headers_table(dumped: Any) -> str:
-    """Headers in their order, as ``headers.dump_headers`` wrote them."""
-    rows = [(escaped(name) or "(empty)", legible(value)) for name, value in load_headers(dumped)]
+    """Headers in their order, as ``headers.dump_headers`` wrote them; what others wrote as it is."""
+    headers = read_headers(dumped)
+    if headers is None:
+        return payload_block(json.dumps(dumped).encode())
+    rows = [(escaped(name) or "(empty)", legible(value)) for name, value in headers]
     if not rows:
         return "-"
     cells = format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows)

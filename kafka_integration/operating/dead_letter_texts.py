@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from ..headers import load_headers
+from ..headers import read_headers
 from ..models import DeadLetter
 from ..summaries import escaped
 
@@ -29,7 +30,7 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
         "offset": letter.offset,
         "key": _text_or_base64(letter.key),
         "value": _text_or_base64(letter.value),
-        "headers": [[name, _text_or_base64(value)] for name, value in load_headers(letter.headers)],
+        "headers": _headers_as_json(letter.headers),
         "attempts": letter.attempts,
         "exception": letter.exception,
         "at": _moment(letter, letter.failed_at),
@@ -81,7 +82,7 @@ def as_page(letter: DeadLetter) -> Iterator[str]:
         "exception": letter.exception,
         "reason": letter.reason or "not kept",
         "key": legible(letter.key),
-        **{f"header {name}": legible(value) for name, value in load_headers(letter.headers)},
+        **_headers_as_facts(letter.headers),
         "value": legible(letter.value),
     }
     for name, fact in facts.items():
@@ -110,6 +111,19 @@ def _decoded(data: bytes, *, is_whole: bool) -> str | None:
         if not is_whole and error.start > len(data) - 4:
             return data[: error.start].decode()
         return None
+
+
+def _headers_as_json(dumped: Any) -> Any:
+    headers = read_headers(dumped)
+    # What others wrote is shown as it is.
+    return dumped if headers is None else [[name, _text_or_base64(value)] for name, value in headers]
+
+
+def _headers_as_facts(dumped: Any) -> dict[str, str]:
+    headers = read_headers(dumped)
+    if headers is None:
+        return {"headers": legible(json.dumps(dumped).encode())}
+    return {f"header {name}": legible(value) for name, value in headers}
 
 
 def _text_or_base64(data: bytes | memoryview | None) -> str | dict[str, str] | None:
