@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -24,7 +25,19 @@ from .properties import consumer_properties
 
 Coordinates = tuple[str, int]
 
+OFFSETS_IN_KAFKA = "kafka_integration: offsets in Kafka"
+"""The metadata of commits where they are all that counts; where the database keeps the offsets it is empty."""
+
 _NOT_NOW = frozenset({KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._TIMED_OUT})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Committed:
+    """What Kafka holds for a partition: ``offset`` is None where that is nothing."""
+
+    offset: int | None
+    counts: bool
+    """Whether a consumer of ours committed it whose offsets are kept in Kafka alone."""
 
 
 class Listener(Protocol):
@@ -42,6 +55,7 @@ class ConsumerClient:
     def __init__(self, settings: ConsumerSettings, listener: Listener) -> None:
         self._settings = settings
         self._listener = listener
+        self._metadata = OFFSETS_IN_KAFKA if settings.offset_storage == "kafka" else ""
         self._properties = {
             **consumer_properties(settings),
             # Where to begin is the loop's decision: a number, logged, never a silent jump.
@@ -112,6 +126,10 @@ class ConsumerClient:
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
         """The group's committed offsets; None where there is none."""
+        return {place: found.offset for place, found in self.last_commits(partitions, timeout).items()}
+
+    def last_commits(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, Committed]:
+        """The group's committed offsets, and whose they are."""
         try:
             answers = self._consumer.committed([TopicPartition(*c) for c in partitions], timeout=timeout)
         except KafkaException as error:
@@ -119,7 +137,12 @@ class ConsumerClient:
         for answer in answers:
             if answer.error is not None:
                 raise self._translated(answer.error)
-        return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+        return {
+            (a.topic, a.partition): Committed(
+                offset=a.offset if a.offset >= 0 else None, counts=a.metadata == OFFSETS_IN_KAFKA
+            )
+            for a in answers
+        }
 
     def ends(self, coordinates: Coordinates, timeout: float) -> tuple[int, int]:
         """The first offset of a partition and the one after its last, asked of the broker."""
@@ -174,7 +197,7 @@ class ConsumerClient:
 
     def commit(self, offsets: Mapping[Coordinates, int], *, wait: bool) -> None:
         """Commit; the listener hears of the outcome, with ``wait`` before this returns. Never raises."""
-        parts = [TopicPartition(*c, offset) for c, offset in offsets.items()]
+        parts = [TopicPartition(*c, offset, self._metadata) for c, offset in offsets.items()]
         try:
             if not wait:
                 self._consumer.commit(offsets=parts, asynchronous=True)

@@ -9,7 +9,7 @@ from time import monotonic
 
 from django.dispatch import Signal
 
-from ..client.consumer import ConsumerClient, Coordinates
+from ..client.consumer import Committed, ConsumerClient, Coordinates
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError
 from ..signals import partitions_assigned, partitions_revoked
@@ -176,7 +176,7 @@ class Assignment:
     def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
         began_at, asked = monotonic(), None
         try:
-            committed = client.committed([p.key for p in partitions], ASK_TIMEOUT_SECONDS)
+            committed = client.last_commits([p.key for p in partitions], ASK_TIMEOUT_SECONDS)
             for asked in partitions:
                 began_at = monotonic()
                 self._find_start(client, asked, committed[asked.key])
@@ -191,8 +191,8 @@ class Assignment:
             if not error.retriable:
                 logger.warning("consumer %s: where to begin is not known yet: %s", self._settings.name, error)
 
-    def _find_start(self, client: ConsumerClient, partition: Partition, committed: int | None) -> None:
-        start = partition.committed = committed
+    def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
+        start = partition.committed = committed.offset
         if self._needs_ends or start is None:
             first, end = client.ends(partition.key, ASK_TIMEOUT_SECONDS)
             if start is None:
@@ -205,7 +205,7 @@ class Assignment:
             self._claim(partition, start, committed=committed)
 
     def _claim(
-        self, partition: Partition, offset: int, *, committed: int | None = None, is_reset: bool = False
+        self, partition: Partition, offset: int, *, committed: Committed | None = None, is_reset: bool = False
     ) -> None:
         assert self._claiming is not None
         partition.is_claiming = True

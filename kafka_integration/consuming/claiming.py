@@ -8,10 +8,11 @@ from time import monotonic
 from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
 
+from ..client.consumer import Committed
 from ..client.topic_ids import TopicIds
 from ..errors import BrokerError
 from .partition import Partition, State
-from .stored_offsets import OffsetStore
+from .stored_offsets import Claim, OffsetStore
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Claiming:
         self._store = store
         self._topic_ids = topic_ids
 
-    def claim(self, partition: Partition, offset: int, *, committed: int | None, is_reset: bool) -> None:
+    def claim(self, partition: Partition, offset: int, *, committed: Committed | None, is_reset: bool) -> None:
         """Find out where to begin: the stored offset, or ``offset`` where there is none or it has to be reset.
 
         What can't be had now is left unclaimed: the loop asks again.
@@ -64,7 +65,7 @@ class Claiming:
                 self._consumer, partition, type(error).__name__,
             )  # fmt: skip
 
-    def _claim(self, partition: Partition, offset: int, committed: int | None, is_reset: bool) -> None:
+    def _claim(self, partition: Partition, offset: int, committed: Committed | None, is_reset: bool) -> None:
         close_old_connections()
         topic_id = self._topic_ids.ask(partition.topic)
         if _is_another(topic_id, partition):
@@ -74,19 +75,38 @@ class Claiming:
                 self._consumer, partition.topic, partition,
             )  # fmt: skip
             offset, is_reset = 0, False
-        claim = self._store.claim(topic=partition.topic, topic_id=topic_id, partition=partition.number, fallback=offset)
+        # In the order of time: what was done with offsets in Kafka came after what the row says, or Kafka would follow.
+        at_least = committed.offset if committed is not None and committed.counts else None
+        claim = self._store.claim(
+            topic=partition.topic,
+            topic_id=topic_id,
+            partition=partition.number,
+            fallback=offset,
+            at_least=at_least or 0,
+        )
         partition.identify(claim.topic_id)
         partition.epoch = claim.epoch
         partition.failed_claims = 0
         if is_reset:
             self._store.reset(partition, offset)
-        elif committed is not None and committed > claim.next_offset:
+        elif committed is not None and committed.offset is not None:
+            self._compare(partition, claim, committed.offset, is_kept_by_kafka=committed.counts)
+        partition.stored = partition.start = offset if is_reset else claim.next_offset
+
+    def _compare(self, partition: Partition, claim: Claim, committed: int, *, is_kept_by_kafka: bool) -> None:
+        """Say what an operator would not expect of the two offsets."""
+        if is_kept_by_kafka and claim.former is not None and claim.former < committed == claim.next_offset:
+            logger.warning(
+                "consumer %s: %s had its offsets in Kafka up to %d, beyond the %d that the database holds: "
+                "it begins at %d",
+                self._consumer, partition, committed, claim.former, committed,
+            )  # fmt: skip
+        elif committed > claim.next_offset or (is_kept_by_kafka and committed < claim.next_offset):
             logger.warning(
                 "consumer %s: Kafka holds offset %d for %s, the database %d: the database counts, "
                 "so a reset made in Kafka has no effect here",
                 self._consumer, committed, partition, claim.next_offset,
             )  # fmt: skip
-        partition.stored = partition.start = offset if is_reset else claim.next_offset
 
 
 def _is_another(topic_id: str, partition: Partition) -> bool:

@@ -29,6 +29,8 @@ class Claim:
     next_offset: int
     epoch: int
     topic_id: str
+    former: int | None = None
+    """What the row held before; None where there was none."""
 
 
 class OffsetStore:
@@ -46,8 +48,10 @@ class OffsetStore:
         )
         rows.filter(epoch=partition.epoch).update(next_offset=offset, updated_at=timezone.now())
 
-    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int) -> Claim:
+    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int, at_least: int = 0) -> Claim:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
+
+        A row that holds less than ``at_least`` is taken there.
 
         Reading first and raising after would let the former owner commit in between. Waits for the row's
         lock, so a transaction in doubt is decided once this returns. ``topic_id`` is ``""`` where the broker has none:
@@ -57,7 +61,7 @@ class OffsetStore:
         connection = connections[self.database]
         with transaction.atomic(using=self.database), connection.cursor() as cursor:
             self._limit_waiting(cursor)
-            known = self._known_ids(topic, partition)
+            known = self._known(topic, partition)
             named = [known_id for known_id in known if known_id]
             if not topic_id and named:
                 topic_id = named[-1]
@@ -65,17 +69,19 @@ class OffsetStore:
             if topic_id not in known and named:
                 # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
                 fallback = 0
+                at_least = 0
             elif unnamed is not None:
-                fallback = unnamed
+                at_least = max(at_least, unnamed)
+                fallback = at_least
             cursor.execute(
                 f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
                 'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) DO UPDATE SET '
                 "epoch = o.epoch + 1, next_offset = CASE WHEN o.next_offset < %s THEN %s ELSE o.next_offset END "
                 "RETURNING next_offset, epoch",
-                [self._group, topic, topic_id, partition, fallback, timezone.now(), unnamed or 0, unnamed or 0],
+                [self._group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
             )
             next_offset, epoch = cursor.fetchone()
-        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id)
+        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
 
     def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
@@ -144,10 +150,10 @@ class OffsetStore:
         if connections[self.database].vendor == "postgresql":
             cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
 
-    def _known_ids(self, topic: str, partition: int) -> list[str]:
-        """The ids of which there is a row, that of the newest topic at the end."""
+    def _known(self, topic: str, partition: int) -> dict[str, int]:
+        """The ids of which there is a row and the offset in it, that of the newest topic at the end."""
         rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
-        return list(rows.order_by("pk").values_list("topic_id", flat=True))
+        return dict(rows.order_by("pk").values_list("topic_id", "next_offset"))
 
     def _take_unnamed(self, cursor: Any, topic: str, partition: int) -> int | None:
         """What was stored while the brokers told no id; whoever still works under that row is fenced."""

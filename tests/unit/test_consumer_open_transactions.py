@@ -212,3 +212,18 @@ def test_a_handler_that_ends_its_own_transaction_is_left_alone(memory_transport)
 
     assert loop.counts.read().handled == 2
     assert effects() == ["a", "b"]
+
+
+@pytest.mark.parametrize("options", [{"offset_storage": "database"}, {"deduplicate": True}])
+def test_a_durable_block_is_refused_where_the_transaction_is_the_consumers(options):
+    write("a")
+
+    def ask_for_a_commit(message):
+        with transaction.atomic(durable=True):
+            pass
+
+    scripted.script.append(ask_for_a_commit)
+
+    consume(on_failure="dead_letter", **options)
+
+    assert DeadLetter.objects.get().exception == "builtins.RuntimeError"

@@ -113,7 +113,8 @@ def test_the_decisions_are_numbered_and_listed():
     listed = re.findall(r"^\| \[(\d{4})\]\(([\w-]+\.md)\)", (DECISIONS / "index.md").read_text(), re.MULTILINE)
 
     assert [path.name for path in records] == [name for _, name in listed]
-    assert [number for number, _ in listed] == [f"{number:04}" for number in range(1, len(records) + 1)]
+    # Whoever works beside others takes numbers beforehand, and may leave some.
+    assert [number for number, _ in listed] == sorted({path.name[:4] for path in records})
     for path in records:
         assert path.read_text().startswith(f"# {path.name[:4]}: "), path.name
 

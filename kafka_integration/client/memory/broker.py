@@ -85,6 +85,7 @@ class MemoryBroker:
         self.changed = threading.Condition(threading.RLock())
         self.topics: dict[str, MemoryTopic] = {}
         self._committed: dict[tuple[str, str, int], int] = {}
+        self._metadata: dict[tuple[str, str, int], str] = {}
         self._groups: dict[str, MemoryGroup] = {}
 
     def reset(self) -> None:
@@ -92,6 +93,7 @@ class MemoryBroker:
         with self.changed:
             self.topics.clear()
             self._committed.clear()
+            self._metadata.clear()
             self._groups.clear()
             self.changed.notify_all()
 
@@ -122,6 +124,7 @@ class MemoryBroker:
         with self.changed:
             self.topics.pop(name, None)
             self._committed = {place: offset for place, offset in self._committed.items() if place[1] != name}
+            self._metadata = {place: text for place, text in self._metadata.items() if place[1] != name}
             self._rebalance_groups()
 
     def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
@@ -184,9 +187,15 @@ class MemoryBroker:
         with self.changed:
             return self._committed.get((group, topic, partition))
 
-    def commit(self, group: str, topic: str, partition: int, offset: int) -> None:
+    def committed_metadata(self, group: str, topic: str, partition: int) -> str:
+        """What came with the group's committed offset."""
+        with self.changed:
+            return self._metadata.get((group, topic, partition), "")
+
+    def commit(self, group: str, topic: str, partition: int, offset: int, metadata: str = "") -> None:
         with self.changed:
             self._committed[group, topic, partition] = offset
+            self._metadata[group, topic, partition] = metadata
 
     def group(self, name: str) -> MemoryGroup:
         with self.changed:

@@ -174,7 +174,8 @@ class MemoryConsumer:
                 raise failure(KafkaError._NO_OFFSET, "Local: No offset stored")
             for partition in wanted:
                 if partition.offset >= 0:
-                    self._broker.commit(self._group, partition.topic, partition.partition, partition.offset)
+                    place = partition.topic, partition.partition
+                    self._broker.commit(self._group, *place, partition.offset, partition.metadata or "")
         if not asynchronous:
             return wanted
         self._unreported_commits.append(wanted)
@@ -182,7 +183,10 @@ class MemoryConsumer:
 
     def committed(self, partitions: Iterable[TopicPartition], timeout: float = -1) -> list[TopicPartition]:
         self._check_open()
-        return [TopicPartition(*place, self._committed(place)) for place in places_of(partitions)]
+        return [
+            TopicPartition(*place, self._committed(place), self._broker.committed_metadata(self._group, *place))
+            for place in places_of(partitions)
+        ]
 
     def position(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
         self._check_open()
