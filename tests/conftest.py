@@ -86,13 +86,13 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def start_postgres() -> Iterator[Callable[[], PostgresServer]]:
-    """Servers of one's own, to kill and to freeze."""
+def start_postgres() -> Iterator[Callable[..., PostgresServer]]:
+    """Servers of one's own, to kill and to freeze; takes `PostgresServer`'s arguments."""
     require(missing_for_postgres())
     servers: list[PostgresServer] = []
 
-    def start() -> PostgresServer:
-        servers.append(PostgresServer())
+    def start(**options: Any) -> PostgresServer:
+        servers.append(PostgresServer(**options))
         return servers[-1].start()
 
     yield start

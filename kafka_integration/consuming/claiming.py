@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from time import monotonic
 
 from django.db import Error as DatabaseLayerError
@@ -44,15 +45,28 @@ class Claiming:
             partition.is_claiming = False
 
     def look(self, first: Partition, others: list[Partition]) -> None:
-        """See whether the topic of these partitions is still the one that was claimed; the loop does the rest."""
+        """See whether the topic of these partitions is still the one that was claimed, and the database still has what
+        was committed to it; the loop does the rest."""
         try:
             topic_id = self._topic_ids.ask(first.topic)
-        except BrokerError:
+            lost = self._lost((first, *others))
+        except (DatabaseLayerError, BrokerError):
+            close_old_connections()
             return  # it is looked at again
         finally:
             first.is_looked_at = False
         for partition in (first, *others):
-            partition.is_outdated = _is_another(topic_id, partition)
+            partition.is_outdated = partition in lost or _is_another(topic_id, partition)
+
+    def _lost(self, partitions: Sequence[Partition]) -> set[Partition]:
+        close_old_connections()
+        lost = set()
+        for topic, topic_id in {(p.topic, p.topic_id) for p in partitions}:
+            # What is stored first, and then the rows: other lanes go on meanwhile.
+            own = {p.number: p for p in partitions if (p.topic, p.topic_id) == (topic, topic_id)}
+            stored = {number: partition.stored or 0 for number, partition in own.items()}
+            lost |= {own[number] for number in self._store.lost_by(topic, topic_id, stored)}
+        return lost
 
     def _put_off(self, partition: Partition, error: Exception) -> None:
         partition.failed_claims += 1
@@ -75,6 +89,9 @@ class Claiming:
                 self._consumer, partition.topic, partition,
             )  # fmt: skip
             offset, is_reset = 0, False
+        elif partition.claimed_at is not None and not is_reset:
+            # Should there be no row any more, then a database that lost it has lost the effects since then, too.
+            offset = partition.claimed_at
         # In the order of time: what was done with offsets in Kafka came after what the row says, or Kafka would follow.
         at_least = committed.offset if committed is not None and committed.counts else None
         claim = self._store.claim(
@@ -84,14 +101,27 @@ class Claiming:
             fallback=offset,
             at_least=at_least or 0,
         )
+        is_another = _is_another(claim.topic_id, partition)
+        known, partition.stored = partition.stored, offset if is_reset else claim.next_offset
         partition.identify(claim.topic_id)
         partition.epoch = claim.epoch
         partition.failed_claims = 0
+        if partition.claimed_at is None or is_another or is_reset:
+            partition.claimed_at = partition.stored
         if is_reset:
             self._store.reset(partition, offset)
+        elif known is not None and claim.next_offset < known and not is_another:
+            self._tell_of_loss(partition, claim, known)
         elif committed is not None and committed.offset is not None:
             self._compare(partition, claim, committed.offset, is_kept_by_kafka=committed.counts)
-        partition.stored = partition.start = offset if is_reset else claim.next_offset
+        partition.start = partition.stored
+
+    def _tell_of_loss(self, partition: Partition, claim: Claim, known: int) -> None:
+        logger.error(
+            "consumer %s: the database lost transactions that it had committed: it holds offset %d of %s, where "
+            "%d had been stored; the messages in between are handled again",
+            self._consumer, claim.next_offset, partition, known,
+        )  # fmt: skip
 
     def _compare(self, partition: Partition, claim: Claim, committed: int, *, is_kept_by_kafka: bool) -> None:
         """Say what an operator would not expect of the two offsets."""

@@ -62,10 +62,12 @@ class Partition:
         self.is_identified = False
         """Whether ``topic_id`` was asked for since the partition began; some brokers have none."""
         self.is_outdated = False
-        """The topic of that id is gone, and another one has its name."""
+        """The topic of that id is gone and another one has its name, or the database lost what it had committed."""
         self.is_looked_at = False
         """A lane is to ask for the topic's id, for this partition and the others of its topic."""
         self.epoch = 0
+        self.claimed_at: int | None = None
+        """Where the first claim of this assignment said to begin."""
         self.state = State.STARTING
         self.stopping = False
         """Read by the lane between messages: nothing further is begun once it is True."""

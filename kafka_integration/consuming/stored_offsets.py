@@ -6,7 +6,7 @@ partition hits no row and rolls back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,21 +86,23 @@ class OffsetStore:
     def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
 
-        The last statement of the transaction that holds the effects of the messages in between.
+        The last statement of the transaction that holds the effects of the messages in between. A row below what was
+        committed before has lost that, as has the database the effects: going on from here would leave them out.
         """
         with connections[self.database].cursor() as cursor:
             cursor.execute(
                 f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
                 'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
-                "AND epoch = %s AND next_offset <= %s",
+                "AND epoch = %s AND next_offset BETWEEN %s AND %s",
                 [
                     next_offset, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
-                    partition.epoch, first,
+                    partition.epoch, partition.stored or 0, first,
                 ],
             )  # fmt: skip
             if cursor.rowcount != 1:
                 raise FencedError(
-                    f"{partition} of group {self._group} was claimed by another worker: the work at {first} rolls back"
+                    f"{partition} of group {self._group} was claimed by another worker, or lost what was stored: "
+                    f"the work at {first} rolls back"
                 )
 
     def store_ends(self, ends: Sequence[tuple[Partition, int]]) -> None:
@@ -123,13 +125,19 @@ class OffsetStore:
         cursor.execute(
             f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
             'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
-            "AND epoch = %s AND next_offset < %s",
+            "AND epoch = %s AND next_offset >= %s AND next_offset < %s",
             [
                 end, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
-                partition.epoch, end,
+                partition.epoch, partition.stored or 0, end,
             ],
         )  # fmt: skip
         return bool(cursor.rowcount == 1)
+
+    def lost_by(self, topic: str, topic_id: str, stored: Mapping[int, int]) -> set[int]:
+        """Which of these partitions, given with what was committed of them, the database now knows less of."""
+        rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, topic_id=topic_id)
+        known = dict(rows.values_list("partition", "next_offset"))
+        return {number for number, offset in stored.items() if known.get(number, -1) < offset}
 
     def confirm(self, partition: Partition) -> None:
         """``FencedError`` if the partition isn't ours any more; otherwise it stays so until the transaction ends."""

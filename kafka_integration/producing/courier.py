@@ -56,6 +56,8 @@ class Courier:
         self._clock = clock
         self._destinations = Destinations(producer.partition_strategy, clock)
         self._pipeline: Pipeline | None = None
+        # Of what is under way, or acknowledged and not removed yet.
+        self._stamps: dict[int, int] = {}
         self._careful_until: int | None = None
         self._paused_until = float("-inf")
         self._pause_seconds = SHORTEST_PAUSE_SECONDS
@@ -118,6 +120,7 @@ class Courier:
                 self._pipeline = Pipeline(self._producer, name=name, careful=self._careful_until is not None)
             except KafkaIntegrationError as error:
                 self._pause(error)
+            self._stamps = {}
         return self._pipeline
 
     def _start_again(self, pipeline: Pipeline) -> None:
@@ -137,8 +140,11 @@ class Courier:
         if not pipeline.acknowledged:
             return False
         # Forgotten only after the database has agreed: if it is away, they are removed when it is back.
-        removed = self._outbox.delete(pipeline.acknowledged, self.epoch)
-        if removed < len(pipeline.take_acknowledged()):
+        removed = self._outbox.delete({row_id: self._stamps[row_id] for row_id in pipeline.acknowledged}, self.epoch)
+        taken = pipeline.take_acknowledged()
+        for row_id in taken:
+            del self._stamps[row_id]
+        if removed < len(taken):
             # Discarded by somebody, or this relay is fenced.
             self._check_lease()
         self.relayed += removed
@@ -216,7 +222,7 @@ class Courier:
                 return False
             except (BrokerError, InvalidMessageError) as error:
                 if isinstance(error, InvalidMessageError) or error.code in REFUSALS:
-                    self._refuse(row.id, error)
+                    self._refuse(row.id, row.stamp, error)
                     if row.key is not None:
                         left_behind.add((row.topic, row.key))
                 elif error.code in TOPIC_PROBLEMS:
@@ -232,6 +238,7 @@ class Courier:
         try:
             headers = row.load_headers()
             pipeline.send(row.id, row.topic, row.value, row.key, headers, partition, row.timestamp_ms or 0)
+            self._stamps[row.id] = row.stamp
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             # Others may write to the table. What can't ever be sent must not end the relay, and with it every key.
             raise InvalidMessageError(
@@ -252,7 +259,8 @@ class Courier:
         refused = [failure for failure in failures if failure.error.code in REFUSALS]
         for _, batch in _by_partition(refused):
             if len(batch) == 1:
-                self._refuse(batch[0].row_id, batch[0].error)
+                failure = batch[0]
+                self._refuse(failure.row_id, self._stamps[failure.row_id], failure.error)
             else:
                 self._be_careful(batch)
         topics = {f.topic: f.error for f in failures if f.error.code in TOPIC_PROBLEMS}
@@ -270,8 +278,8 @@ class Courier:
             "%s This met a batch of %d messages: they are sent one by one, to find which.", batch[0].error, len(batch)
         )
 
-    def _refuse(self, row_id: int, error: KafkaIntegrationError) -> None:
-        if self._outbox.refuse(row_id, str(error), self.epoch):
+    def _refuse(self, row_id: int, stamp: int, error: KafkaIntegrationError) -> None:
+        if self._outbox.refuse(row_id, stamp, str(error), self.epoch):
             logger.error(
                 "Outbox message #%d of %s was refused and holds its key until it is retried or discarded. %s",
                 row_id,

@@ -22,6 +22,8 @@ class Dialect:
     none_of_numbers: str
     none_of_texts: str
     age_seconds: str
+    stamp: str
+    """A time as a whole number, always the same one for the same time."""
     is_refused: str
     """Of rows of the outbox: the few for which an index is used, whatever the statistics."""
     of_unknown_number: str
@@ -52,6 +54,7 @@ _DIALECTS = {
         none_of_numbers="{} NOT IN (SELECT unnest(%s::bigint[]))",
         none_of_texts="{} <> ALL(%s::text[])",
         age_seconds="extract(epoch FROM clock_timestamp() - {})",
+        stamp="(extract(epoch FROM {}) * 1000000)::bigint",
         # Statistics say nothing of a range whose ends are queries: it is guessed to hold few rows. Told that most rows
         # are refused, or nothing of them, the planner would read the whole table for the few, and sort it for the rest.
         is_refused="refused_at BETWEEN (SELECT '-infinity'::timestamptz) AND (SELECT 'infinity'::timestamptz)",
@@ -71,6 +74,7 @@ _DIALECTS = {
         none_of_numbers="{} NOT IN (SELECT value FROM json_each(%s))",
         none_of_texts="{} NOT IN (SELECT value FROM json_each(%s))",
         age_seconds="(julianday('now') - julianday({})) * 86400.0",
+        stamp="CAST(round((julianday({}) - 2440587.5) * 86400000.0) AS INTEGER)",
         is_refused="refused_at IS NOT NULL",
         of_unknown_number="{}",
         numbers=lambda items: "[" + ",".join(map(str, items)) + "]",

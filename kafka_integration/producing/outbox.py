@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -26,6 +26,8 @@ class OutboxRow(NamedTuple):
     """As the driver gave them: perhaps as text, and perhaps none that ``publish`` wrote."""
     partition: int | None
     timestamp_ms: int | None
+    stamp: int
+    """When it was written. A database that lost what it had committed gives out the same ids again, for other rows."""
 
     def load_headers(self) -> Headers:
         """Its headers; raises some error or other for what ``publish`` did not write."""
@@ -41,15 +43,18 @@ class Outbox:
         self._dialect = dialect_of(alias)
         quote = connections[alias].ops.quote_name
         names = {"outbox": quote(OutboxMessage._meta.db_table), "lease": quote(RelayLease._meta.db_table)}
+        stamp = self._dialect.stamp.format("created_at")
         self._page = _PAGE.format(
             **names,
+            stamp=stamp,
             held=self._dialect.of_unknown_number.format(_HELD.format(**names, is_refused=self._dialect.is_refused)),
             is_refused=self._dialect.is_refused,
             not_in_flight=self._dialect.none_of_numbers.format("m.id"),
             not_waiting=self._dialect.none_of_texts.format("m.topic"),
         )
-        self._delete = _DELETE.format(**names, these=self._dialect.any_of.format("id"))
-        self._refuse = _REFUSE.format(**names, now=self._dialect.now)
+        any_of = self._dialect.any_of
+        self._delete = _DELETE.format(**names, these=any_of.format("id"), written_then=any_of.format(stamp))
+        self._refuse = _REFUSE.format(**names, now=self._dialect.now, stamp=stamp)
         self._last_id = "SELECT id FROM {outbox} ORDER BY id DESC LIMIT 1".format(**names)
 
     def read(
@@ -65,16 +70,20 @@ class Outbox:
             cursor.execute(self._page, [*skipped, limit, max_bytes])
             return [_row(*found) for found in cursor.fetchall()]
 
-    def delete(self, ids: Collection[int], epoch: int) -> int:
-        """How many of the rows were removed; fewer than asked for if some were discarded, or the lease was lost."""
+    def delete(self, stamps: Mapping[int, int], epoch: int) -> int:
+        """How many of the rows, given by id with their stamps, were removed.
+
+        Fewer than asked for if some were discarded, or the lease was lost, or the database lost these rows.
+        """
+        numbers = self._dialect.numbers
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(self._delete, [self._dialect.numbers(ids), LEASE_NAME, epoch])
+            cursor.execute(self._delete, [numbers(stamps), numbers(set(stamps.values())), LEASE_NAME, epoch])
             return int(cursor.rowcount)
 
-    def refuse(self, row_id: int, reason: str, epoch: int) -> bool:
+    def refuse(self, row_id: int, stamp: int, reason: str, epoch: int) -> bool:
         """Mark a row as refused, so that it is seen and holds its key; False if it is gone or the lease is."""
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(self._refuse, [reason, row_id, LEASE_NAME, epoch])
+            cursor.execute(self._refuse, [reason, row_id, stamp, LEASE_NAME, epoch])
             return bool(cursor.rowcount)
 
     def last_id(self) -> int:
@@ -86,12 +95,19 @@ class Outbox:
 
 
 def _row(
-    row_id: int, topic: str, key: Any, value: Any, headers: Any, partition: int | None, timestamp_ms: int | None
+    row_id: int,
+    topic: str,
+    key: Any,
+    value: Any,
+    headers: Any,
+    partition: int | None,
+    timestamp_ms: int | None,
+    stamp: int,
 ) -> OutboxRow:
     # A driver may hand out a memoryview.
     key = key if key is None or type(key) is bytes else bytes(key)
     value = value if value is None or type(value) is bytes else bytes(value)
-    return OutboxRow(row_id, topic, key, value, headers, partition, timestamp_ms)
+    return OutboxRow(row_id, topic, key, value, headers, partition, timestamp_ms, stamp)
 
 
 # json.loads looks for white space around, which neither database leaves there.
@@ -104,9 +120,9 @@ _read_json = json.JSONDecoder().raw_decode
 # before the refused one of their key, is made only if there are held rows at all.
 _PAGE = """
 WITH held AS MATERIALIZED ({held})
-SELECT id, topic, key, value, headers, partition, timestamp_ms FROM (
+SELECT id, topic, key, value, headers, partition, timestamp_ms, {stamp} FROM (
     SELECT m.*, sum(octets) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - octets AS octets_before FROM (
-        SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms,
+        SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms, m.created_at,
                coalesce(length(m.key), 0) + coalesce(length(m.value), 0) AS octets
         FROM {outbox} m
         WHERE ({is_refused}) IS NOT TRUE AND {not_in_flight} AND {not_waiting} AND (
@@ -131,5 +147,5 @@ _HELD = """
     GROUP BY topic, key
 """
 _FENCED = "EXISTS (SELECT 1 FROM {lease} WHERE name = %s AND epoch = %s)"
-_DELETE = "DELETE FROM {outbox} WHERE {these} AND " + _FENCED
-_REFUSE = "UPDATE {outbox} SET refused_at = {now}, refusal = %s WHERE id = %s AND " + _FENCED
+_DELETE = "DELETE FROM {outbox} WHERE {these} AND {written_then} AND " + _FENCED
+_REFUSE = "UPDATE {outbox} SET refused_at = {now}, refusal = %s WHERE id = %s AND {stamp} = %s AND " + _FENCED

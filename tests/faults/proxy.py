@@ -64,12 +64,15 @@ class Link:
 
 
 class Proxy:
-    """Listens on ``port`` and forwards to ``target``; ``inspect`` decides about all that clients send."""
+    """Listens on ``port`` and forwards to ``target``; ``inspect`` decides about all that clients send.
+
+    A ``target`` that is changed counts for later connections.
+    """
 
     def __init__(self, target: int, inspect: Callable[[Link, bytes], None] = Link.forward) -> None:
         self.port = free_port()
         self.accepted = 0
-        self._target = target
+        self.target = target
         self._inspect = inspect
         self._links: set[Link] = set()
         self._lock = threading.Lock()
@@ -104,7 +107,7 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+            server = socket.create_connection(("127.0.0.1", self.target), timeout=5)
         except OSError:
             client.close()
             return

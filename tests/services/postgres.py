@@ -39,10 +39,14 @@ def missing_for_postgres() -> str | None:
 
 
 class PostgresServer:
-    """Keeps its port and data over restarts, until `stop()`."""
+    """Keeps its port and data over restarts, until `stop()`.
 
-    def __init__(self, port: int | None = None) -> None:
+    With `primary` it is that server's replica: it follows, asynchronously, until `fall_behind()` or `promote()`.
+    """
+
+    def __init__(self, port: int | None = None, *, primary: PostgresServer | None = None) -> None:
         self.port = port or free_port()
+        self._primary = primary
         self.directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         orphans.adopt("directory", str(self.directory))
         # PostgreSQL refuses to run as root.
@@ -107,6 +111,21 @@ class PostgresServer:
     def thaw(self) -> None:
         self._signal_all(signal.SIGCONT)
 
+    def fall_behind(self) -> None:
+        """A replica first has all that its primary has, and from now on gets nothing more."""
+        assert self._primary is not None, "only a replica can fall behind"
+        ((position,),) = self._primary.execute("SELECT pg_current_wal_lsn()::text")
+        has_it = f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"
+        wait_for(lambda: self.execute(has_it) == [(True,)], 20, f"the replica has replayed {position}")
+        self.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        self.execute("SELECT pg_reload_conf()")
+        no_receiver = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)"
+        wait_for(lambda: self.execute(no_receiver) == [(True,)], 20, "the replica receives nothing any more")
+
+    def promote(self) -> None:
+        """A replica becomes a server like any other, with what it has."""
+        assert self.execute("SELECT pg_promote()") == [(True,)]
+
     def create_database(self, name: str, template: str = "template1") -> str:
         """The URL of a new database, a copy of `template`; one of that name is dropped first."""
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -132,11 +151,22 @@ class PostgresServer:
     def _initialise(self) -> None:
         if self._user:
             shutil.chown(self.directory, self._user, self._user)
-        arguments = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        command = [str(_program("initdb")), f"--pgdata={self.directory / 'data'}", *arguments]
+        if self._primary is None:
+            program = "initdb"
+            arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+        else:
+            program = "pg_basebackup"
+            arguments = [
+                "--host=127.0.0.1",
+                f"--port={self._primary.port}",
+                "--checkpoint=fast",
+                "--write-recovery-conf",
+            ]
+        arguments += [f"--pgdata={self.directory / 'data'}", "--username=postgres", "--no-sync"]
+        command = [str(_program(program)), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.directory, user=self._user)
         if done.returncode:
-            raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
     def _launch(self) -> None:
         settings = {

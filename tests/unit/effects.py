@@ -36,6 +36,7 @@ class Worker:
     def claim(self, topic_id=""):
         claim = self.store.claim(topic=TOPIC, topic_id=topic_id, partition=0, fallback=0)
         self.partition.epoch, self.partition.topic_id = claim.epoch, claim.topic_id
+        self.partition.stored = claim.next_offset
         return claim.next_offset
 
     def handle(self, *values, first=0):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from kafka_integration.models import OutboxMessage, RelayLease
 from kafka_integration.producing.lease import Lease
-from kafka_integration.producing.outbox import Outbox
+from kafka_integration.producing.outbox import Outbox, OutboxRow
 
 pytestmark = pytest.mark.django_db
 
@@ -166,21 +166,27 @@ def test_a_lease_whose_row_was_deleted_is_taken_anew() -> None:
     assert RelayLease.objects.get().holder == "first"
 
 
+def written_row() -> OutboxRow:
+    OutboxMessage.objects.create(topic="t")
+    (row,) = Outbox("default").read(1, max_bytes=1)
+    return row
+
+
 def test_a_fenced_relay_deletes_nothing() -> None:
-    row = OutboxMessage.objects.create(topic="t")
+    row = written_row()
     first = lease("first")
     first.hold()
     RelayLease.objects.update(epoch=F("epoch") + 1)
 
     assert first.epoch is not None
-    assert Outbox("default").delete([row.pk], first.epoch) == 0
+    assert Outbox("default").delete({row.id: row.stamp}, first.epoch) == 0
     assert OutboxMessage.objects.count() == 1
 
 
 def test_a_fenced_relay_refuses_nothing() -> None:
-    row = OutboxMessage.objects.create(topic="t")
+    row = written_row()
 
-    assert not Outbox("default").refuse(row.pk, "too large", epoch=1)
+    assert not Outbox("default").refuse(row.id, row.stamp, "too large", epoch=1)
     assert OutboxMessage.objects.get().refused_at is None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -47,8 +49,22 @@ def test_a_row_comes_as_it_was_written() -> None:
     ).pk
 
     (row,) = read()
-    assert row == OutboxRow(pk, "t", b"\x00", None, row.dumped_headers, 3, 5)
+    assert row == OutboxRow(pk, "t", b"\x00", None, row.dumped_headers, 3, 5, row.stamp)
     assert row.load_headers() == headers
+
+
+def test_a_row_that_has_the_id_of_an_earlier_one_is_not_taken_for_it() -> None:
+    lease, outbox = Lease("default", seconds=10), Outbox("default")
+    lease.hold()
+    pk = add()
+    (earlier,) = read()
+    OutboxMessage.objects.update(created_at=F("created_at") + timedelta(milliseconds=1))
+    assert lease.epoch is not None
+
+    assert not outbox.refuse(pk, earlier.stamp, "too large", lease.epoch)
+    assert outbox.delete({pk: earlier.stamp}, lease.epoch) == 0
+    (later,) = read()
+    assert outbox.delete({pk: later.stamp}, lease.epoch) == 1
 
 
 def test_rows_under_way_and_topics_that_wait_are_left_out() -> None:
