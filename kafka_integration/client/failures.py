@@ -9,9 +9,12 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from ..errors import BrokerError, BrokerUnavailableError
+from ..summaries import summarize
 from .causes import CAUSES, Cause, denied, passing
 from .certificates import certificate_problem, find_address
 
+CLIENT_RAISED = "_CLIENT_RAISED"
+"""The code of what is no answer of Kafka's or librdkafka's: the call itself broke, in whatever wraps the client."""
 ClientError = KafkaError
 """librdkafka's error, for annotations beyond the client's floor."""
 
@@ -79,13 +82,15 @@ _TLS_CAUSES = (
 
 
 def translate(
-    error: KafkaError | KafkaException, *, place: str = "Kafka", properties: Mapping[str, Any] | None = None
+    error: KafkaError | Exception, *, place: str = "Kafka", properties: Mapping[str, Any] | None = None
 ) -> BrokerError:
     """Our error for one of librdkafka's; ``place`` says whose it is (``"topic login"``, ``"consumer marketing"``).
 
     Its ``retriable`` is True where time may heal it: the broker is down, a leader is being elected. With the
     client's ``properties`` a refused certificate is looked at once more, to say what is wrong with it.
     """
+    if not isinstance(error, KafkaError | KafkaException):
+        return _raised(error, place)
     kafka_error = _kafka_error(error)
     if kafka_error is None:
         return BrokerError(f"{place}: {without_secrets(str(error))}")
@@ -100,6 +105,16 @@ def translate(
         code=code,
         retriable=cause.retriable and not fatal,
         fatal=fatal,
+    )
+
+
+def _raised(error: Exception, place: str) -> BrokerError:
+    """For whatever else a call of the client raises: not the fault of any message, and worth another try."""
+    return BrokerError(
+        f"{place}: the Kafka client raised {summarize(error)}, which is no answer of Kafka's. Whatever wraps the "
+        "client (a tracer?) has to be mended or switched off.",
+        code=CLIENT_RAISED,
+        retriable=True,
     )
 
 

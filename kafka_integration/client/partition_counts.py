@@ -74,7 +74,12 @@ class PartitionCounts:
 
     def _count(self, topic: str, timeout: float) -> int:
         # librdkafka reads 0 as for ever.
-        metadata = self._source.list_topics(topic, timeout=max(timeout, 0.001)).topics[topic]
+        try:
+            metadata = self._source.list_topics(topic, timeout=max(timeout, 0.001)).topics[topic]
+        except KafkaException:
+            raise
+        except Exception as error:
+            raise translate(error, place=f"topic {topic}") from error
         if metadata.error is not None:
             raise KafkaException(metadata.error)
         if not metadata.partitions:

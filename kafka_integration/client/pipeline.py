@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, Producer
 
 from ..conf.values import ProducerSettings
 from ..errors import BrokerError
 from ..headers import Headers
 from . import property_names
+from .client_headers import ClientHeaders
 from .embedded import has_moved_from
 from .failures import translate
 from .logs import ClientLog
@@ -111,14 +112,16 @@ class Pipeline:
         try:
             self._producer.produce(
                 topic,
-                value,
-                key,
-                partition,
+                value=value,
+                key=key,
+                partition=partition,
                 on_delivery=partial(self._delivered, row_id, topic, size),
                 timestamp=timestamp_ms,
-                headers=headers,
+                headers=ClientHeaders(headers),
             )
-        except KafkaException as error:
+        except BufferError:
+            raise
+        except Exception as error:
             raise self._translated(error, topic) from error
         self._in_flight[row_id] = size
         self.in_flight_bytes += size
@@ -128,7 +131,7 @@ class Pipeline:
         """Take note of deliveries; waits up to ``timeout`` seconds for the first."""
         try:
             self._producer.poll(timeout)
-        except KafkaException as error:
+        except Exception as error:  # noqa: BLE001 - its fatal error, or one of whatever wraps the client
             # The client raises its fatal error here instead of calling error_cb.
             self.broken = self._translated(error)
 
@@ -146,7 +149,7 @@ class Pipeline:
         """How many partitions a topic has; ``BrokerError`` if it has none, or nobody knows."""
         try:
             metadata = self._producer.list_topics(topic, timeout).topics[topic]
-        except KafkaException as error:
+        except Exception as error:
             raise self._translated(error) from error
         if metadata.error is not None:
             raise self._translated(metadata.error, topic)
@@ -171,9 +174,10 @@ class Pipeline:
         self._producer = None
 
     def _delivered(self, row_id: int, topic: str, size: int, error: KafkaError | None, message: Any) -> None:
-        del self._in_flight[row_id]
-        self.in_flight_bytes -= size
-        self.in_flight_per_topic[topic] -= 1
+        # Not there, if whatever wraps the client raised after it had sent it: then nothing was counted.
+        if self._in_flight.pop(row_id, None) is not None:
+            self.in_flight_bytes -= size
+            self.in_flight_per_topic[topic] -= 1
         if error is None:
             self.acknowledged.append(row_id)
         elif not (self._closing and error.name() in _PURGED):
@@ -183,14 +187,14 @@ class Pipeline:
             self.failures.append(failure)
 
     def _open(self) -> Any:
-        if self._settings.connection.transport == "memory":
-            return MemoryProducer(memory_broker(), self._properties)
         try:
+            if self._settings.connection.transport == "memory":
+                return MemoryProducer(memory_broker(), self._properties)
             return Producer({**self._properties, **self.log.options()})
-        except KafkaException as error:
+        except Exception as error:
             raise self._translated(error) from error
 
-    def _translated(self, error: KafkaError | KafkaException, topic: str | None = None) -> BrokerError:
+    def _translated(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
         return translate(error, place=f"topic {topic}" if topic else self._name, properties=self._properties)
 
 

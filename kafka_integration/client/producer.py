@@ -19,6 +19,7 @@ from ..conf.values import EMPTY, ProducerSettings
 from ..errors import BrokerError
 from ..headers import Headers
 from ..summaries import summarize
+from .client_headers import ClientHeaders
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
@@ -105,16 +106,26 @@ class Producer:
 
         ``partition`` -1 leaves it to the client, ``timestamp_ms`` 0 is now.
         """
-        message = (topic, value, key, partition, on_delivery, None, timestamp_ms, headers)
+        given = None if headers is None else ClientHeaders(headers)
         self._sends += 1
         if self._sends % SENDS_BETWEEN_POLLS == 0:
             # Half the work of leaving all deliveries to the other thread: handing the interpreter over costs more.
             self._serve(self._raw.poll, 0)
         try:
-            self._produce(*message)
+            # By keyword: see ``client_headers``.
+            self._produce(
+                topic,
+                value=value,
+                key=key,
+                partition=partition,
+                on_delivery=on_delivery,
+                timestamp=timestamp_ms,
+                headers=given,
+            )
         except BufferError:
-            self._send_when_there_is_room(message, timeout)
-        except KafkaException as error:
+            message = {"value": value, "key": key, "partition": partition, "timestamp": timestamp_ms, "headers": given}
+            self._send_when_there_is_room(topic, {**message, "on_delivery": on_delivery}, timeout)
+        except Exception as error:
             raise translate(error, place=f"topic {topic}") from error
 
     def wait_for(self, settled: threading.Event, timeout: float | None) -> bool:
@@ -199,18 +210,18 @@ class Producer:
         self.log.retire()
         alive_producers.discard(self)
 
-    def _send_when_there_is_room(self, message: tuple[Any, ...], timeout: float) -> None:
+    def _send_when_there_is_room(self, topic: str, message: dict[str, Any], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while True:
             # Serves deliveries meanwhile, which is what makes room.
             self._serve(self._raw.poll, ROOM_POLL_SECONDS)
             try:
-                return self._produce(*message)
+                return self._produce(topic, **message)
             except BufferError as error:
                 if time.monotonic() >= deadline:
-                    raise self._queue_full(message[0], timeout) from error
-            except KafkaException as error:
-                raise translate(error, place=f"topic {message[0]}") from error
+                    raise self._queue_full(topic, timeout) from error
+            except Exception as error:
+                raise translate(error, place=f"topic {topic}") from error
 
     def _queue_full(self, topic: str, timeout: float) -> BrokerError:
         return BrokerError(
@@ -264,7 +275,7 @@ def open_producer(
     log = ClientLog(name, properties)
     try:
         client = confluent_kafka.Producer({**properties, **log.options()})
-    except KafkaException as error:
+    except Exception as error:
         raise translate(error, place=name) from error
     return Producer(client, log=log, name=name, servers=properties["bootstrap.servers"])
 

@@ -11,10 +11,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
+from ..client.failures import CLIENT_RAISED
 from ..client.pipeline import REFUSALS, TOPIC_PROBLEMS, Failure, Pipeline
 from ..conf.values import ProducerSettings
 from ..errors import BrokerError, InvalidMessageError, KafkaIntegrationError
 from .destinations import Destinations
+from .foreign_rows import check_row, headers_of
 from .outbox import Outbox, OutboxRow
 
 logger = logging.getLogger("kafka_integration.relay")
@@ -140,10 +142,11 @@ class Courier:
         if not pipeline.acknowledged:
             return False
         # Forgotten only after the database has agreed: if it is away, they are removed when it is back.
-        removed = self._outbox.delete({row_id: self._stamps[row_id] for row_id in pipeline.acknowledged}, self.epoch)
+        arrived = {row_id: self._stamps[row_id] for row_id in pipeline.acknowledged if row_id in self._stamps}
+        removed = self._outbox.delete(arrived, self.epoch)
         taken = pipeline.take_acknowledged()
         for row_id in taken:
-            del self._stamps[row_id]
+            self._stamps.pop(row_id, None)
         if removed < len(taken):
             # Discarded by somebody, or this relay is fenced.
             self._check_lease()
@@ -235,18 +238,22 @@ class Courier:
 
     def _send(self, row: OutboxRow, pipeline: Pipeline) -> None:
         partition = self._destinations.partition_for(row, pipeline)
+        headers = headers_of(row)
+        # Before: what wraps the client may have sent it, and raise then.
+        self._stamps[row.id] = row.stamp
         try:
-            headers = row.load_headers()
             pipeline.send(row.id, row.topic, row.value, row.key, headers, partition, row.timestamp_ms or 0)
-            self._stamps[row.id] = row.stamp
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            # Others may write to the table. What can't ever be sent must not end the relay, and with it every key.
-            raise InvalidMessageError(
-                f"topic {row.topic}: the row is none that publish() writes ({type(error).__name__}). Discard it."
-            ) from error
+        except BrokerError as error:
+            if error.code == CLIENT_RAISED:
+                # Others may write to the table: what can't ever be sent must not stop every key.
+                check_row(row, headers)
+            raise
 
     def _interrupt(self, pipeline: Pipeline, error: BrokerError) -> None:
-        if error.retriable:
+        if error.code == CLIENT_RAISED:
+            # What is under way is in order, and this and all behind it is not: it is read again.
+            self._pause(error)
+        elif error.retriable:
             # No broker to ask about a topic: the client's log says so, once.
             self._paused_until = self._clock() + SHORTEST_PAUSE_SECONDS
         else:

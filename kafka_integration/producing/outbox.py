@@ -104,9 +104,9 @@ def _row(
     timestamp_ms: int | None,
     stamp: int,
 ) -> OutboxRow:
-    # A driver may hand out a memoryview.
-    key = key if key is None or type(key) is bytes else bytes(key)
-    value = value if value is None or type(value) is bytes else bytes(value)
+    # A driver may hand out a memoryview, SQLite what others wrote as text, which the client takes too.
+    key = bytes(key) if type(key) is memoryview else key
+    value = bytes(value) if type(value) is memoryview else value
     return OutboxRow(row_id, topic, key, value, headers, partition, timestamp_ms, stamp)
 
 

@@ -57,15 +57,15 @@ class Client(Metadata):
 
     def __init__(self, *answers: int | KafkaError) -> None:
         super().__init__(*(answers or (4,)))
-        self.sent: list[tuple[Any, ...]] = []
+        self.sent: list[dict[str, Any]] = []
         self.closed = False
 
-    def produce(self, *message: Any) -> None:
+    def produce(self, topic: str, **message: Any) -> None:
         self.sent.append(message)
 
     def settle(self, error: KafkaError | None = None) -> None:
         for message in self.sent:
-            message[4](error, DELIVERED)
+            message["on_delivery"](error, DELIVERED)
         self.sent.clear()
 
     def poll(self, timeout: float = -1) -> int:
@@ -391,7 +391,7 @@ def test_the_reason_for_a_full_queue_is_given(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.CRITICAL)
 
     class Full(Client):
-        def produce(self, *message: Any) -> None:
+        def produce(self, topic: str, **message: Any) -> None:
             raise BufferError("Local: Queue full")
 
     producer = Producer(Full(), log=ClientLog("producer", {}), polls=False)
