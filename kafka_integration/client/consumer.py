@@ -72,6 +72,7 @@ class ConsumerClient:
         # Those of the assigned partitions that librdkafka has: it knows where they begin.
         self._placed: set[Coordinates] = set()
         self._paused: set[Coordinates] = set()
+        self._closing: threading.Thread | None = None
         self._consumer = self._open()
 
     def subscribe(self) -> None:
@@ -210,18 +211,21 @@ class ConsumerClient:
         self._listener.committed(dict(offsets), None if error is None else self._translated(error))
 
     def close(self, timeout: float) -> bool:
-        """Leave the group; callbacks for what is still assigned run in here. False if that took too long.
+        """Leave the group; callbacks for what is still assigned run in here. False if it is still at it.
 
         A thread of its own, as closing has no time-out: while the group waits for another member, the broker
         answers no request to leave.
         """
-        thread = threading.Thread(target=self._close, name=f"close-{self._settings.name}", daemon=True)
-        thread.start()
-        thread.join(timeout)
-        if thread.is_alive():
-            # What it will be told when it gets that far is about partitions that may be somebody else's by then.
-            self._listener = _Nobody()
-        return not thread.is_alive()
+        if self._closing is None:
+            self._closing = threading.Thread(target=self._close, name=f"close-{self._settings.name}", daemon=True)
+            self._closing.start()
+        self._closing.join(timeout)
+        return not self._closing.is_alive()
+
+    def abandon(self) -> None:
+        """Don't wait for the group any longer."""
+        # What it will be told when it gets that far is about partitions that may be somebody else's by then.
+        self._listener = _Nobody()
 
     def has_other_servers(self) -> bool:
         """True if the endpoints lead elsewhere now."""

@@ -13,6 +13,7 @@ from ..conf.values import Connection
 from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .failures import translate
 from .memory import MemoryConsumer, memory_broker
+from .partition_ends import PartitionEnds
 from .properties import admin_properties
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class GroupOffsets:
         self._trouble: BrokerError | None = None
         self._properties = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
         self._consumer = self._open(connection)
+        self._ends = PartitionEnds(connection)
 
     def __enter__(self) -> Self:
         return self
@@ -54,12 +56,11 @@ class GroupOffsets:
             raise self._translated(failed)
         return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
 
-    def ends(self, place: Place) -> tuple[int, int]:
-        """The first offset of a partition and the one after its last."""
-        low, high = self._ask(
-            lambda timeout: self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=timeout)
-        )
-        return low, high
+    def ends(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
+        """The first offset of each partition and the one after its last, without those of which they can't be known."""
+        question = self._ends.ask(places)
+        question.wait(ANSWER_SECONDS)
+        return question.answer()
 
     def _ask(self, question: Callable[[float], T]) -> T:
         """The answer, asked for again while nothing speaks against it: a refused connection need not be waited for."""

@@ -31,13 +31,12 @@ class Assignment:
     """The assigned partitions; the loop thread's own. Its callbacks never raise."""
 
     def __init__(
-        self, settings: ConsumerSettings, *, lanes: Lanes, commits: Commits, claiming: Claiming | None, needs_ends: bool
+        self, settings: ConsumerSettings, *, lanes: Lanes, commits: Commits, claiming: Claiming | None
     ) -> None:
         self._settings = settings
         self._lanes = lanes
         self._commits = commits
         self._claiming = claiming
-        self._needs_ends = needs_ends
         self._beginnings = Beginnings(settings)
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
@@ -193,12 +192,9 @@ class Assignment:
 
     def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
         start = partition.committed = committed.offset
-        if self._needs_ends or start is None:
+        if start is None:
             first, end = client.ends(partition.key, ASK_TIMEOUT_SECONDS)
-            if start is None:
-                start = self._beginnings.choose(partition, first, end)
-            # Beyond the end is out of range, not caught up.
-            partition.end_at_start = end if start <= end else None
+            start = self._beginnings.choose(partition, first, end)
         if self._claiming is None:
             partition.start = start
         else:

@@ -80,11 +80,14 @@ class Ledger:
         return self.taken is None or (finished is not None and finished >= self.taken)
 
     @property
-    def next_offset(self) -> int | None:
-        """The offset to commit: the lowest unfinished one, or the partition's end when all is finished."""
-        if self._held_back:
-            return self._committable
+    def position(self) -> int | None:
+        """How far it has come: the lowest unfinished offset, or the partition's end when all is finished."""
         finished = self.finished
         if self._end is not None and self.is_idle:
             return self._end if finished is None else max(self._end, finished)
         return finished
+
+    @property
+    def next_offset(self) -> int | None:
+        """The offset to commit."""
+        return self._committable if self._held_back else self.position

@@ -15,13 +15,14 @@ from ..errors import BrokerError, BrokerUnavailableError
 from ..message import Message
 from ..signals import offsets_committed
 from .assignment import Assignment
+from .catching_up import CatchingUp
 from .commits import Commits
 from .ends import LEAVE_SECONDS, Ends
 from .events import Events
 from .flow import Flow
 from .lanes import Lanes
 from .membership import Membership
-from .partition import Partition, State
+from .partition import State
 from .quota import Quota
 from .report import Report
 
@@ -36,6 +37,8 @@ POLL_SECONDS = 0.5
 BUSY_POLL_SECONDS = 0.02
 LAST_COMMIT_SECONDS = 3.0
 CLOSE_SECONDS = 4.0
+PATIENT_CLOSE_SECONDS = 60.0
+"""How long a group that waits for its members to drain is waited for, where nobody waits for us."""
 
 
 class Phase(Enum):
@@ -61,7 +64,9 @@ class ConsumerLoop:
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
         self._decoding = parts.decoding
-        self._until_caught_up = until_caught_up
+        self._catching_up = CatchingUp(settings, self.fail) if until_caught_up else None
+        self.leaves_lag = False
+        """It was to run until its group has caught up, and ended before."""
         self._quota = Quota(max_messages)
         self._stop = threading.Event()
         self._has_said_waiting = False
@@ -71,15 +76,15 @@ class ConsumerLoop:
         self._commits = Commits(
             consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds, ends=self._ends
         )
-        self._assignment = Assignment(
-            settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming, needs_ends=until_caught_up
-        )
+        self._assignment = Assignment(settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming)
         self._report = Report(consumer=settings.name, counts=self.counts)
         self._client: ConsumerClient | None = None
 
     def run(self) -> None:
         """Consume until stopped, caught up or failed; then drain, commit and leave the group."""
         try:
+            if self._catching_up is not None:
+                self._catching_up.start()
             if self.open():
                 while not self._is_done():
                     if self._membership.has_lost_its_broker():
@@ -147,7 +152,8 @@ class ConsumerLoop:
         self._assignment.look_at_topics(client)
         self._assignment.start(client)
         self._flow.regulate(client, self._assignment)
-        if self._commits.is_due:
+        is_awaited = self._catching_up is not None and self._catching_up.note(self._assignment)
+        if is_awaited or self._commits.is_due:
             self._ends.store(self._assignment)
             self._commits.commit(client, self._assignment)
         self._report.note(client, self._assignment)
@@ -169,6 +175,8 @@ class ConsumerLoop:
             return
         for coordinates, offset in offsets.items():
             self._commits.confirm(coordinates, self._assignment.get(coordinates), offset)
+        if self._catching_up is not None:
+            self._catching_up.look()
         offsets_committed.send_robust(sender=ConsumerLoop, consumer=self.settings.name, offsets=offsets)
 
     @property
@@ -185,9 +193,18 @@ class ConsumerLoop:
         self.open()
 
     def _close(self) -> None:
-        if self._client is not None and not self._client.close(CLOSE_SECONDS):
+        if self._client is not None and not self._leave(self._client):
             logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self.settings.name)
+            self._client.abandon()
         self._client = None
+
+    def _leave(self, client: ConsumerClient) -> bool:
+        """Leave the group; False if it took too long. Who just went would be missed, and its partitions held for it."""
+        deadline = monotonic() + PATIENT_CLOSE_SECONDS
+        while not client.close(CLOSE_SECONDS):
+            if self._stop.is_set() or monotonic() >= deadline:
+                return False
+        return True
 
     def _wait_for_broker(self, error: BrokerUnavailableError) -> None:
         if self.phase is Phase.STARTING and not self._has_said_waiting:
@@ -203,7 +220,7 @@ class ConsumerLoop:
 
     def _patience(self) -> float:
         assignment = self._assignment
-        is_waiting = assignment.is_starting or any(p.is_paused for p in assignment) or self._until_caught_up
+        is_waiting = assignment.is_starting or any(p.is_paused for p in assignment) or self._catching_up is not None
         return BUSY_POLL_SECONDS if is_waiting or self._quota.is_limited else POLL_SECONDS
 
     def _take(self, run: Run) -> None:
@@ -240,19 +257,10 @@ class ConsumerLoop:
             return True
         if self._quota.is_reached:
             return True
-        return self._until_caught_up and self._is_caught_up()
-
-    def _is_caught_up(self) -> bool:
-        assignment = self._assignment
-        return assignment.was_told and all(self._has_caught_up(p) for p in assignment)
-
-    def _has_caught_up(self, partition: Partition) -> bool:
-        if partition.state is not State.ACTIVE:
+        if self._catching_up is None or not self._catching_up.is_over:
             return False
-        ledger, end = partition.ledger, partition.end_at_start
-        # What came since then may be in hand for ever: it doesn't count.
-        is_past_end = end is not None and ledger.finished is not None and ledger.finished >= end
-        return is_past_end or (partition.has_reached_end and ledger.is_idle)
+        # A classic group hears of no leaving before it has told its members what is theirs.
+        return self._assignment.was_told or self.client.is_told_of_additions_only
 
     def drain(self) -> None:
         """Let handlers finish while polling goes on, commit, and leave the group.
@@ -264,6 +272,8 @@ class ConsumerLoop:
         if self._client is not None:
             self._drain_client(self._client)
         self._lanes.stop(timeout=1.0)
+        if self._catching_up is not None:
+            self._catching_up.stop()
         self._report.summary()
 
     def _drain_client(self, client: ConsumerClient) -> None:
@@ -274,6 +284,8 @@ class ConsumerLoop:
         while not self._lanes.is_idle:
             self._keep_polling(client)
         self._commit_last(client)
+        if self._catching_up is not None and self.fault is None and not self._quota.is_reached:
+            self.leaves_lag = self._catching_up.conclude()
         self._close()
 
     def _commit_last(self, client: ConsumerClient) -> None:

@@ -76,8 +76,6 @@ class Partition:
         """Where to begin, once that is known; the loop seeks there."""
         self.goes_on = False
         """It begins again, where its own ledger ends."""
-        self.end_at_start: int | None = None
-        """The end of the partition when it was assigned, for ``--until-caught-up``."""
         self.committed: int | None = None
         """What the group had committed when the partition was assigned."""
         self.stored: int | None = None

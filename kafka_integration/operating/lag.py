@@ -6,27 +6,29 @@ Nothing here needs the group's members, or a broker that can list groups.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from ..client.group_offsets import GroupOffsets, Place
-from ..client.topic_ids import TopicIds
 from ..conf.topic_names import names_among
-from ..conf.values import Connection, ConsumerSettings, Settings
+from ..conf.values import ConsumerSettings, Settings
+from ..consuming.group_positions import GroupPositions
 from ..errors import ConfigurationError
-from ..models import StoredOffset
 from .columns import aligned
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionLag:
-    """``committed`` is None where the group has not committed yet; the lag is then counted from its start policy."""
+    """``committed`` is None where the group has not committed yet; the lag is then counted from its start policy.
+
+    ``end`` and ``lag`` are None where they can't be known: a partition has no leader.
+    """
 
     topic: str
     partition: int
     committed: int | None
-    end: int
-    lag: int
+    end: int | None
+    lag: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +40,18 @@ class GroupLag:
     missing_topics: tuple[str, ...] = ()
 
     @property
-    def total(self) -> int:
-        return sum(partition.lag for partition in self.partitions)
+    def total(self) -> int | None:
+        """None where the lag of a partition can't be known."""
+        return None if self.unknown else self.known
+
+    @property
+    def known(self) -> int:
+        return sum(partition.lag for partition in self.partitions if partition.lag is not None)
+
+    @property
+    def unknown(self) -> int:
+        """Of how many partitions the lag can't be known."""
+        return sum(partition.lag is None for partition in self.partitions)
 
 
 def compute_lag(settings: Settings, group: str) -> GroupLag:
@@ -75,43 +87,31 @@ def as_table(lag: GroupLag) -> list[str]:
     rows = [("TOPIC", "PARTITION", "COMMITTED", "END", "LAG")]
     for each in lag.partitions:
         committed = "-" if each.committed is None else str(each.committed)
-        rows.append((each.topic, str(each.partition), committed, str(each.end), str(each.lag)))
+        rows.append((each.topic, str(each.partition), committed, _shown(each.end), _shown(each.lag)))
     lines = aligned(rows, right=(1, 2, 3, 4)) if lag.partitions else []
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
-    return [*lines, f"group {lag.group}: lag {lag.total} in all"]
+    unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
+    return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}"]
+
+
+def _shown(offset: int | None) -> str:
+    return "unknown" if offset is None else str(offset)
 
 
 def _lags_of(consumer: ConsumerSettings, offsets: GroupOffsets) -> list[PartitionLag]:
-    # Under the `consumer` protocol the broker matches patterns, against whole names.
-    whole_names = consumer.group_protocol == "consumer" or consumer.connection.transport == "embedded"
-    places = offsets.places(consumer.topics, whole_names=whole_names)
-    committed: Mapping[Place, int | None] = offsets.committed(places)
-    if consumer.offset_storage == "database":
-        # These count: Kafka's follow at or below.
-        committed = {**committed, **_stored(consumer, places)}
-    return [_lag_of(consumer, place, committed[place], *offsets.ends(place)) for place in places]
+    group = GroupPositions(consumer)
+    places = group.places(offsets)
+    committed, ends = group.read(offsets, places), offsets.ends(places)
+    return [_lag_of(group, place, committed[place], ends.get(place)) for place in places]
 
 
-def _lag_of(consumer: ConsumerSettings, place: Place, committed: int | None, first: int, end: int) -> PartitionLag:
-    start = committed
-    if start is None:
-        start = first if consumer.start_with_earliest_message else end
-    return PartitionLag(topic=place[0], partition=place[1], committed=committed, end=end, lag=max(0, end - start))
-
-
-def _stored(consumer: ConsumerSettings, places: Iterable[Place]) -> dict[Place, int | None]:
-    ids = _topic_ids(consumer.connection, {topic for topic, _ in places})
-    rows = StoredOffset.objects.using(consumer.database).filter(group=consumer.consumer_group, topic__in=ids)
-    return {
-        (row.topic, row.partition): row.next_offset
-        for row in rows
-        if (row.topic, row.partition) in places and row.topic_id == ids[row.topic]
-    }
-
-
-def _topic_ids(connection: Connection, topics: Iterable[str]) -> dict[str, str]:
-    ids = TopicIds(connection)
-    return {topic: ids.ask(topic) for topic in topics}
+def _lag_of(group: GroupPositions, place: Place, committed: int | None, ends: tuple[int, int] | None) -> PartitionLag:
+    topic, number = place
+    if ends is None:
+        return PartitionLag(topic=topic, partition=number, committed=committed, end=None, lag=None)
+    first, end = ends
+    start = group.start(first, end) if committed is None else committed
+    return PartitionLag(topic=topic, partition=number, committed=committed, end=end, lag=max(0, end - start))
 
 
 def _missing(consumer: ConsumerSettings, lags: Iterable[PartitionLag]) -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from .runner import FAILED, STOPPED, leave
+from .runner import BEHIND, FAILED, STOPPED, leave
 from .stopping import FORCED, SIGNALS, StopRequest
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Processes:
         self._workers = [_Worker(number) for number in range(count)]
         self._is_ending = False
         self._status = STOPPED
+        self._ends: set[int] = set()
 
     def run(self) -> int:
         """Returns the exit status once every worker has ended."""
@@ -58,7 +59,8 @@ class Processes:
             self._stop.wait(0.2)
             self._reap()
         self._end_all()
-        return self._status
+        # Each of them looks at the whole group: what one saw reached was reached, whoever gave up before.
+        return BEHIND if self._status == STOPPED and self._ends == {BEHIND} else self._status
 
     def _start_missing(self) -> None:
         for worker in self._workers:
@@ -95,7 +97,8 @@ class Processes:
             self._start_later(worker, signal.Signals(-code).name)
             return
         self._workers.remove(worker)
-        if code == STOPPED:
+        if code in {STOPPED, BEHIND}:
+            self._ends.add(code)
             return
         if not self._is_ending:
             logger.error("worker %d ended with status %d; the others are stopped as well", worker.number, code)

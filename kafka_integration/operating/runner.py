@@ -22,7 +22,7 @@ from .stopping import FORCED, StopRequest
 
 logger = logging.getLogger(__name__)
 
-STOPPED, FAILED = 0, 1
+STOPPED, FAILED, BEHIND = 0, 1, 4
 LOOK_SECONDS = 0.2
 DEFAULT_GC_THRESHOLD = (700, 10, 10)
 
@@ -92,7 +92,9 @@ def _finish(loops: list[ConsumerLoop], threads: list[threading.Thread]) -> int:
     if late:
         logger.error("the grace period is over, leaving with work unfinished in: %s", ", ".join(late))
         return FORCED
-    return FAILED if any(loop.fault for loop in loops) else STOPPED
+    if any(loop.fault for loop in loops):
+        return FAILED
+    return BEHIND if any(loop.leaves_lag for loop in loops) else STOPPED
 
 
 def _log_faults(loops: Iterable[ConsumerLoop]) -> None:

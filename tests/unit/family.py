@@ -49,6 +49,20 @@ def is_done(number, stop):
     return 0
 
 
+def the_second_gives_up(number, stop):
+    """It has waited in vain for what the first one does."""
+    say("up", number)
+    if number == 1:
+        return 4
+    time.sleep(0.5)
+    say("done", number)
+    return 0
+
+
+def all_give_up(number, stop):
+    return 4
+
+
 def hangs(number, stop):
     say("up", number)
     time.sleep(600)

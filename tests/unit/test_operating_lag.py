@@ -8,8 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.partition_ends import EndsQuestion
+from kafka_integration.consuming.group_positions import GroupPositions
 from kafka_integration.models import StoredOffset
-from kafka_integration.operating import lag
 from tests.unit.consumers import TOPIC, consume, consumer_settings, write
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -136,6 +137,37 @@ def test_people_get_a_table(capsys):
     assert lines[-1] == "group group: lag 2 in all"
 
 
+@pytest.fixture
+def without_a_leader(monkeypatch):
+    """One of the partitions has none."""
+    answer = EndsQuestion.answer
+    monkeypatch.setattr(
+        EndsQuestion,
+        "answer",
+        lambda question: {place: ends for place, ends in answer(question).items() if place != (TOPIC, 1)},
+    )
+
+
+def test_what_cannot_be_known_is_null_and_so_is_the_total(read, without_a_leader):
+    write("a")
+
+    document = read()
+
+    assert document["partitions"][1] == {"topic": TOPIC, "partition": 1, "committed": None, "end": None, "lag": None}
+    assert document["partitions"][0]["lag"] == 1
+    assert document["total"] is None
+
+
+def test_people_read_what_is_not_known(capsys, without_a_leader):
+    write("a")
+
+    call_command("kafkagroups", "lag", "group")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == [TOPIC, "1", "-", "unknown", "unknown"]
+    assert lines[-1] == "group group: lag 1 in all, and unknown for 1 partition(s)"
+
+
 def test_a_topic_that_does_not_exist_yet_is_named(capsys, settings):
     settings.KAFKA = consumer_settings(topics=["events", "later"])
     write("a")
@@ -165,7 +197,7 @@ def test_stored_offsets_that_cannot_be_read_are_said_plainly(settings, monkeypat
     def fail(*arguments):
         raise OperationalError("no such table: kafka_integration_storedoffset")
 
-    monkeypatch.setattr(lag, "_stored", fail)
+    monkeypatch.setattr(GroupPositions, "_stored", fail)
 
     with pytest.raises(CommandError, match=r"stored offsets can't be read: no such table"):
         call_command("kafkagroups", "lag", "group")

@@ -80,6 +80,19 @@ def test_a_worker_that_fails_stops_the_others_and_the_family_fails(start):
     assert "worker 1 ended with status 1; the others are stopped as well" in family.output()
 
 
+def test_a_worker_that_no_longer_waits_for_the_others_lets_them_finish_what_it_waited_for(start):
+    family = start("the_second_gives_up")
+
+    assert family.wait() == 0
+
+    assert len(of(family, "done")) == 1
+    assert "stopped as well" not in family.output()
+
+
+def test_workers_that_all_give_up_have_left_something(start):
+    assert start("all_give_up").wait() == 4
+
+
 def test_a_worker_that_raises_says_why_and_the_family_fails(start):
     family = start("the_second_raises")
 

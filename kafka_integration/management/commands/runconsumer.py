@@ -45,7 +45,9 @@ class Command(BaseCommand):
             help="worker processes to fork",
         )
         parser.add_argument(
-            "--until-caught-up", action="store_true", help="handle what is there now, then exit with status 0"
+            "--until-caught-up",
+            action="store_true",
+            help="handle what is there now, then exit: with 4 if the group has left some of it",
         )
         parser.add_argument(
             "--max-messages", type=number_between(1, 10**12), metavar="N", help="stop after N messages of each consumer"
