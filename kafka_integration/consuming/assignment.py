@@ -133,8 +133,10 @@ class Assignment:
         if monotonic() >= self._look_at and client.log.trouble is None:  # else the lanes would wait for an answer
             self._look_at = monotonic() + LOOK_SECONDS
             for topic in {p.topic for p in active}:
-                first, *others = [p for p in active if p.topic == topic]
-                # Its lane may be at work for hours.
+                # A lane may be at work for hours.
+                first, *others = sorted(
+                    (p for p in active if p.topic == topic), key=lambda p: self._lanes.of(p).is_held_up
+                )
                 if not first.is_looked_at:
                     first.is_looked_at = True
                     self._lanes.of(first).call(partial(self._claiming.look, first, others))

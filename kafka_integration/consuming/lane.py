@@ -16,6 +16,8 @@ from .work import LaneWork, Remainder
 
 logger = logging.getLogger(__name__)
 
+HELD_UP_SECONDS = 5.0
+
 
 class Lane:
     """One thread and the partitions it serves, in turn, each in order.
@@ -60,6 +62,12 @@ class Lane:
     @property
     def load(self) -> int:
         return len(self._partitions)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a handler is at one chunk for so long that it may never return."""
+        now = monotonic()
+        return any(partition.is_busy and now - partition.busy_since >= HELD_UP_SECONDS for partition in self.partitions)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:

@@ -32,8 +32,8 @@ class Lanes:
             self._lanes.append(self._start())
 
     def adopt(self, partition: Partition) -> None:
-        """Give a partition to the lane with the fewest."""
-        lane = min(self._lanes, key=lambda lane: lane.load)
+        """Give a partition to the lane with the fewest, of those that aren't held up by a handler."""
+        lane = min(self._lanes, key=lambda lane: (lane.is_held_up, lane.load))
         self._lane_of[partition] = lane
         lane.add(partition)
 

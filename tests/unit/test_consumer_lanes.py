@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from kafka_integration.consuming import lane as lane_module
 from kafka_integration.consuming.lane import Lane
 from kafka_integration.consuming.lanes import Lanes, TooManyStuckHandlersError
 from kafka_integration.consuming.partition import Partition, State
@@ -148,3 +149,30 @@ def test_of_a_partition_that_has_to_be_claimed_again_nothing_waits_any_longer(st
     assert not partition.waiting
     assert partition.held == 0
     assert [message for _, message in threads.work.handled] == ["a"]
+
+
+def test_a_new_partition_goes_to_a_lane_whose_handler_returns(start_lanes, monkeypatch):
+    monkeypatch.setattr(lane_module, "HELD_UP_SECONDS", 0.05)
+    threads = start_lanes(lanes=2, partitions=3)
+    hangs = next(lane for lane in map(threads.lanes.of, threads.partitions) if lane.load == 1)
+    alone = next(p for p in threads.partitions if threads.lanes.of(p) is hangs)
+    threads.begin(alone, "a")
+    wait_for(lambda: hangs.is_held_up)
+
+    added = Partition("events", 9)
+    threads.lanes.adopt(added)
+
+    assert threads.lanes.of(added) is not hangs
+
+
+def test_where_every_lane_is_held_up_a_new_partition_goes_to_the_one_with_the_fewest(start_lanes, monkeypatch):
+    monkeypatch.setattr(lane_module, "HELD_UP_SECONDS", 0.0)
+    threads = start_lanes(lanes=2, partitions=3)
+    for partition in threads.partitions[:2]:
+        threads.begin(partition, "a")
+    fewest = min(map(threads.lanes.of, threads.partitions), key=lambda lane: lane.load)
+
+    added = Partition("events", 9)
+    threads.lanes.adopt(added)
+
+    assert threads.lanes.of(added) is fewest
