@@ -252,7 +252,8 @@ class ConsumerClient:
         else:
             self._placed.clear()
             consumer.assign([])
-        self._listener.assigned([(p.topic, p.partition) for p in partitions])
+        # A broker takes a pattern for all topics that it matches, its own too. Those are left where they are.
+        self._listener.assigned([(p.topic, p.partition) for p in partitions if cover(self._settings.topics, p.topic)])
 
     def _on_revoke(self, _: Any, partitions: list[TopicPartition]) -> None:
         coordinates = [(p.topic, p.partition) for p in partitions]

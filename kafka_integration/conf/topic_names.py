@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterable
 
 LONGEST_NAME = 249
+INTERNAL_TOPICS = frozenset(
+    {"__consumer_offsets", "__transaction_state", "__share_group_state", "__remote_log_metadata"}
+)
 _BAD_CHARACTER = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -38,10 +41,13 @@ def names_among(entries: Iterable[str]) -> list[str]:
 
 
 def stands_for(entry: str, topic: str, *, whole_names: bool = False) -> bool:
-    """Whether an entry means this topic. A pattern has to match the start of a name, with ``whole_names`` all of it."""
+    """Whether an entry means this topic. A pattern has to match the start of a name, with ``whole_names`` all of it.
+
+    Kafka's own topics are meant by their names only: a group that reads its own commits has no end of them.
+    """
     if not is_pattern(entry):
         return entry == topic
-    return bool(re.fullmatch(entry, topic) if whole_names else re.match(entry, topic))
+    return topic not in INTERNAL_TOPICS and bool(re.fullmatch(entry, topic) if whole_names else re.match(entry, topic))
 
 
 def cover(entries: Iterable[str], topic: str, *, whole_names: bool = False) -> bool:

@@ -194,6 +194,20 @@ def test_a_pattern_reads_all_topics_that_it_matches_also_those_to_come(jobs, kca
     }
 
 
+@pytest.mark.parametrize("protocol", ["range", "consumer"])
+def test_a_pattern_for_everything_leaves_kafkas_own_topics_alone(jobs, kcat, create_topic, protocol):
+    """A group that read its own commits would have no end of them."""
+    topic = create_topic()
+    kcat.produce(topic, "v")
+    jobs.catch_up(topic)  # so that there are commits to be read
+    options = {**PROTOCOLS[protocol], "consumer_group": f"{jobs.group}-all"}
+
+    run = jobs.run(f"^(__|{topic}).*", "--until-caught-up", **options)
+
+    assert run.wait(60) == 0, run.tail()
+    assert {each.topic for each in told(run)} == {topic}
+
+
 def test_a_killed_member_is_replaced_and_only_what_was_not_committed_comes_again(jobs, kcat, create_topic):
     topic = create_topic()
     first = jobs.run(topic, message_handler="tests.workload.telling.tell_after_a_moment")

@@ -175,3 +175,25 @@ def test_a_property_at_the_top_is_reported_once_and_at_the_top(settings: Any) ->
 
     assert len(problems) == 1
     assert problems[0].startswith('KAFKA["config"]["enable.auto.commit"] ')
+
+
+def test_two_consumers_of_one_group_are_not_one_static_member(settings: Any) -> None:
+    static = {**CONSUMER, "config": {"group.instance.id": "web-1"}}
+
+    problems = problems_of(settings, {"endpoints": ["h:1"], "consumers": {"a": static, "b": static}})
+
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(
+        'KAFKA["consumers"]["b"]["config"]["group.instance.id"] is "web-1" for the consumers "a" and "b" of the group'
+    )
+    assert problems[0].endswith("each would throw the other out; give each its own.")
+
+
+def test_a_static_id_for_all_is_one_too_many_only_within_a_group(settings: Any) -> None:
+    kafka = {"endpoints": ["h:1"], "config": {"group.instance.id": "web-1"}}
+    other = {**CONSUMER, "consumer_group": "another"}
+
+    assert problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": other}}) == []
+    assert problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": {**CONSUMER, "enabled": False}}}) == []
+    (problem,) = problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": CONSUMER}})
+    assert problem.startswith('KAFKA["config"]["group.instance.id"] is "web-1"')
