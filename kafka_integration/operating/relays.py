@@ -12,6 +12,7 @@ from ..errors import ConfigurationError
 from ..producing.databases import find_outboxes
 from ..producing.partitioners import load_partitioner
 from ..producing.relay import STOP_GRACE_SECONDS, Relay
+from .migrations import require_migrated
 from .runner import FAILED, LOOK_SECONDS, STOPPED, spare_the_collector
 from .stopping import FORCED, StopRequest
 
@@ -33,6 +34,7 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> 
         raise ConfigurationError(
             ["No database has an outbox: it needs PostgreSQL or SQLite, and routers that let its tables in."]
         )
+    require_migrated(aliases)
     spare_the_collector()
     relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
     for relay in relays:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..conf.values import ConsumerSettings, Settings
 from ..errors import ConfigurationError
 from .columns import aligned
+from .migrations import require_migrated
 from .processes import Processes
 from .reload import reloading_parent, run_reloading
 from .runner import RunOptions, run_consumers
@@ -50,12 +51,16 @@ def run(request: RunRequest) -> int:
     if request.reload and parent is None:
         return run_reloading([consumer.message_handler for consumer in request.consumers])
     options = RunOptions(until_caught_up=request.until_caught_up, max_messages=request.max_messages)
+    databases = [consumer.database for consumer in request.consumers]
     if request.processes == 1:
         stop = StopRequest(parent=parent)
         with stop.installed():
+            require_migrated(databases)
             return run_consumers(request.consumers, options, stop)
 
     def work(number: int, stop: StopRequest) -> int:
+        # Not before the fork: the parent opens no connection.
+        require_migrated(databases)
         return run_consumers([_numbered(consumer, number) for consumer in request.consumers], options, stop)
 
     grace_seconds = max(consumer.shutdown_grace_seconds for consumer in request.consumers)

@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import DatabaseError, InterfaceError, NotSupportedError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 logger = logging.getLogger("kafka_integration.relay")
@@ -72,6 +72,13 @@ class Listener:
         if self._connection is None:
             self._connection = connections[self.alias].copy()
             with self._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                if cursor.fetchone()[0] != self._connection.connection.info.backend_pid:
+                    # It would take LISTEN, and whoever gets that session next would hear what comes.
+                    raise NotSupportedError(
+                        "it leads to a pooler, which lends its sessions to others. Give an alias that leads to "
+                        'PostgreSQL itself: KAFKA["outbox"]["direct_aliases"].'
+                    )
                 cursor.execute(f"LISTEN {CHANNEL}")
         return self._connection.connection
 
