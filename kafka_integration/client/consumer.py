@@ -153,14 +153,6 @@ class ConsumerClient:
             raise self._translated(error) from error
         return low, high
 
-    def known_end(self, coordinates: Coordinates) -> int | None:
-        """The end as last fetched, without asking."""
-        with suppress(KafkaException):
-            low_high = self._consumer.get_watermark_offsets(TopicPartition(*coordinates), cached=True)
-            if low_high is not None and low_high[1] >= 0:
-                return int(low_high[1])
-        return None
-
     def place(self, starts: Mapping[Coordinates, int], flowing: Mapping[Coordinates, int]) -> bool:
         """Let assigned partitions flow from these offsets; False in a rebalance, when another try is due later.
 

@@ -157,7 +157,7 @@ class Assignment:
         """Begin a partition again, at ``start`` or wherever its stored offset says."""
         client.pause([partition.key])
         # The state first: once the line is cleared, the lane must not begin what it puts back there.
-        partition.state = State.STARTING
+        partition.begin_again()
         self._lanes.of(partition).clear(partition)
         partition.start, partition.goes_on = None, False
         if start is not None:
@@ -183,14 +183,14 @@ class Assignment:
                 self._find_start(client, asked, committed[asked.key])
         except BrokerError as error:
             took_seconds = monotonic() - began_at
+            for partition in partitions if asked is None else [asked]:
+                partition.obstacle = str(error)
             if asked is None:
                 self._ask_at = monotonic() + ASK_AGAIN_SECONDS
             else:
                 # A partition without a leader: the others are asked for in the next turn, and it doesn't take all of
                 # the loop's time.
                 asked.ready_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
-            if not error.retriable:
-                logger.warning("consumer %s: where to begin is not known yet: %s", self._settings.name, error)
 
     def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
         start = partition.committed = committed.offset
@@ -235,6 +235,7 @@ class Assignment:
         for place in starts:
             partition = self._partitions[place]
             partition.start, partition.goes_on, partition.is_paused = None, False, False
+            partition.obstacle = ""
             partition.state = State.ACTIVE
         if not client.adds_one_by_one:
             client.pause(p.key for p in flowing if p.is_paused)

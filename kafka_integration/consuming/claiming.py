@@ -12,6 +12,7 @@ from django.db import close_old_connections
 from ..client.consumer import Committed
 from ..client.topic_ids import TopicIds
 from ..errors import BrokerError
+from ..summaries import summarize
 from .partition import Partition, State
 from .stored_offsets import Claim, OffsetStore
 
@@ -70,6 +71,7 @@ class Claiming:
 
     def _put_off(self, partition: Partition, error: Exception) -> None:
         partition.failed_claims += 1
+        partition.obstacle = f"the database doesn't answer its claim ({summarize(error)})"
         delay_seconds = min(MAX_DELAY_SECONDS, 0.1 * 2.0 ** min(partition.failed_claims, 10))
         partition.ready_at = monotonic() + delay_seconds
         # The first, the second, the fourth: an outage of hours is no line a second.

@@ -219,7 +219,7 @@ class Lane:
                 errand.partition.is_busy = False
                 if needs_claim and errand.partition.state is State.ACTIVE:
                     self._forget_waiting(errand.partition)
-                    errand.partition.state = State.STARTING
+                    errand.partition.begin_again()
             self._condition.notify_all()
 
     def _next(self) -> Callable[[], None] | None:
@@ -274,7 +274,7 @@ class Lane:
             if remainder.reclaim:
                 self._forget_waiting(partition)
                 if partition.state is State.ACTIVE:
-                    partition.state = State.STARTING
+                    partition.begin_again()
                 partition.ready_at = monotonic() + remainder.delay_seconds
             elif not partition.stopping:
                 partition.waiting.extendleft(reversed(remainder.chunks))

@@ -20,6 +20,7 @@ from .commits import Commits
 from .ends import LEAVE_SECONDS, Ends
 from .events import Events
 from .flow import Flow
+from .lags import Lags
 from .lanes import Lanes
 from .membership import Membership
 from .partition import State
@@ -77,7 +78,7 @@ class ConsumerLoop:
             consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds, ends=self._ends
         )
         self._assignment = Assignment(settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming)
-        self._report = Report(consumer=settings.name, counts=self.counts)
+        self._report = Report(consumer=settings.name, counts=self.counts, lags=Lags(settings.name, settings.connection))
         self._client: ConsumerClient | None = None
 
     def run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from time import monotonic
 
 from ..message import Message
 from .failure import Verdict
@@ -68,7 +69,9 @@ class Partition:
         self.epoch = 0
         self.claimed_at: int | None = None
         """Where the first claim of this assignment said to begin."""
-        self.state = State.STARTING
+        self.state, self.starting_since = State.STARTING, monotonic()
+        self.obstacle = ""
+        """What keeps it from beginning, as far as is known."""
         self.stopping = False
         """Read by the lane between messages: nothing further is begun once it is True."""
         self.ledger = Ledger()
@@ -103,6 +106,11 @@ class Partition:
 
     def identify(self, topic_id: str) -> None:
         self.topic_id, self.is_identified, self.is_outdated = topic_id, True, False
+
+    def begin_again(self) -> None:
+        """Nothing more of it is handled before it is known where to begin."""
+        if self.state is not State.STARTING:
+            self.state, self.starting_since, self.obstacle = State.STARTING, monotonic(), ""
 
     @property
     def key(self) -> tuple[str, int]:

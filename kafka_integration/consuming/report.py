@@ -10,12 +10,15 @@ from time import monotonic
 from ..client.consumer import ConsumerClient
 from .assignment import Assignment
 from .counts import Counts, Tally
-from .partition import Partition
+from .lags import Lags
+from .partition import Partition, State
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 30.0
 STUCK_SECONDS = 60.0
+LATE_SECONDS = 10.0
+REPEAT_SECONDS = 60.0
 WORDS = {
     "failed": "failed attempts",
     "parked": "dead letters",
@@ -28,9 +31,12 @@ WORDS = {
 class Report:
     """The consumer's log of its progress; the loop thread's own."""
 
-    def __init__(self, *, consumer: str, counts: Counts) -> None:
+    def __init__(self, *, consumer: str, counts: Counts, lags: Lags) -> None:
         self._consumer = consumer
         self._counts = counts
+        self._lags = lags
+        self._is_due = False
+        self._late_at = 0.0
         self._started_at = self._last_at = monotonic()
         self._last = Tally()
         self._was_behind = True
@@ -40,17 +46,25 @@ class Report:
     def note(self, client: ConsumerClient, assignment: Assignment) -> None:
         """Log what changed; call it every turn."""
         self._note_end(assignment)
+        self._note_late(client, assignment)
+        if not self._is_due and monotonic() - self._last_at >= INTERVAL_SECONDS:
+            self._is_due = True
+            self._lags.ask(assignment)
+        if self._is_due and not self._lags.is_asking:
+            self._is_due = False
+            self._say_progress(client, assignment)
+
+    def _say_progress(self, client: ConsumerClient, assignment: Assignment) -> None:
         seconds = monotonic() - self._last_at
-        if seconds < INTERVAL_SECONDS:
-            return
-        tally, lags = self._counts.read(), lags_of(client, assignment)
-        if tally != self._last or lags:
+        tally, lag = self._counts.read(), self._lags.read(assignment)
+        # In an outage nothing is known of anything, and that has been said.
+        if tally != self._last or (lag and client.log.trouble is None):
             logger.info(
                 "consumer %s: %s handled in %.0f s (%s/s)%s%s",
                 self._consumer, f"{tally.handled - self._last.handled:,}", seconds,
                 _rate((tally.handled - self._last.handled) / seconds),
                 "".join(f", {word}" for word in _others(tally, self._last)),
-                _lag_text(lags) if len(assignment) else ", no partitions at the moment",
+                f", {lag}" if len(assignment) else ", no partitions at the moment",
             )  # fmt: skip
         self._note_stuck(assignment)
         self._note_waiting(client, assignment)
@@ -89,6 +103,20 @@ class Report:
                 self._consumer, min(now - p.busy_since for p in stuck), _places(stuck),
             )  # fmt: skip
 
+    def _note_late(self, client: ConsumerClient, assignment: Assignment) -> None:
+        """What can't begin has no lag that anybody could see."""
+        now = monotonic()
+        late = [p for p in assignment if p.state is State.STARTING and now - p.starting_since >= LATE_SECONDS]
+        if not late or now < self._late_at or client.log.trouble is not None:
+            return
+        self._late_at = now + REPEAT_SECONDS
+        reasons = {p.obstacle for p in late} - {""}
+        logger.warning(
+            "consumer %s: for %.0f s and longer can't begin, so that their lag is unknown: %s%s",
+            self._consumer, min(now - p.starting_since for p in late), ", ".join(map(str, late)),
+            f"; {'; '.join(sorted(reasons))}" if reasons else "",
+        )  # fmt: skip
+
     def _note_waiting(self, client: ConsumerClient, assignment: Assignment) -> None:
         since = assignment.untold_since
         if since is not None and monotonic() - since >= INTERVAL_SECONDS and client.log.trouble is None:
@@ -97,24 +125,6 @@ class Report:
                 "as that one's session.timeout.ms",
                 self._consumer, monotonic() - since,
             )  # fmt: skip
-
-
-def lags_of(client: ConsumerClient, assignment: Assignment) -> dict[str, int]:
-    """How many offsets lie between what is finished and the ends as last fetched, where there are any."""
-    lags = {}
-    for partition in assignment:
-        end, position = client.known_end(partition.key), partition.ledger.next_offset
-        if end is not None and position is not None and end > position:
-            lags[str(partition)] = end - position
-    return lags
-
-
-def _lag_text(lags: dict[str, int]) -> str:
-    if not lags:
-        return ", no lag"
-    worst = max(lags, key=lambda partition: lags[partition])
-    most = "" if len(lags) == 1 else f" (most: {worst} {lags[worst]:,})"
-    return f", lag {sum(lags.values()):,}{most}"
 
 
 def _others(tally: Tally, before: Tally) -> Iterator[str]:

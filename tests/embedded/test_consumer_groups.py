@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from kafka_integration import produce_sync
 from kafka_integration.client.embedded import SERVERS_VARIABLE
 from kafka_integration.conf import get_settings
+from kafka_integration.consuming import report
 from kafka_integration.operating.lag import compute_lag
 from tests.embedded import members as roster
 from tests.embedded.members import Members, handled, values_of
@@ -170,6 +171,24 @@ def test_a_backlog_is_handled_in_the_order_of_each_partition(members, embedded_b
         offsets = [m.offset for _, m in handled if m.partition == partition]
         assert offsets == list(range(len(offsets)))
     assert len(handled) == 5001
+
+
+def test_the_lag_of_a_paused_partition_grows_with_what_is_written(members, embedded_broker, monkeypatch, caplog):
+    monkeypatch.setattr(report, "INTERVAL_SECONDS", 0.2)
+    caplog.set_level("INFO", logger=report.__name__)
+    write(members.topic, "first", partition=0)
+    goes_on = threading.Event()
+    one = members.start("one", before=lambda message: goes_on.wait(60))
+    embedded_broker_producer(embedded_broker, members.topic, ["v"] * 20_000)
+    try:
+        wait_for(lambda: any(partition.is_paused for partition in one.loop._assignment), 20)
+
+        embedded_broker_producer(embedded_broker, members.topic, ["v"] * 20_000)
+
+        wait_for(lambda: "lag 40,001" in caplog.text, 20, lambda: caplog.text)
+    finally:
+        goes_on.set()
+        one.loop.stop()
 
 
 def embedded_broker_producer(broker, topic, values):

@@ -6,11 +6,15 @@ import re
 import threading
 
 import pytest
+from django.db import OperationalError
 
 from kafka_integration.client.memory import MemoryConsumer
+from kafka_integration.client.partition_ends import EndsQuestion
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import report
+from kafka_integration.consuming.assignment import Assignment
 from kafka_integration.consuming.events import Events
+from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
@@ -165,3 +169,59 @@ def test_trouble_is_said_once_a_minute_and_what_was_said_is_not_kept_for_ever(se
     assert caplog.text.count("the same") == 17
     assert caplog.text.count("is wrong") == 100
     assert len(events._said) < 10
+
+
+def test_what_cannot_begin_is_said_once_a_minute_and_its_lag_is_not_taken_for_none(lines, quick, monkeypatch):
+    monkeypatch.setattr(report, "LATE_SECONDS", 1.5)
+    write("a")
+    write(*"bcd", partition=1)
+    find_start = Assignment._find_start
+
+    def fail_for_one(assignment, client, partition, committed):
+        if partition.number == 1:
+            raise BrokerError("there is no leader", code="LEADER_NOT_AVAILABLE", retriable=True)
+        find_start(assignment, client, partition, committed)
+
+    monkeypatch.setattr(Assignment, "_find_start", fail_for_one)
+    with running():
+        wait_for(lambda: any("can't begin" in line for line in lines()), 20, lines)
+        said = len(lines())
+        wait_for(lambda: len(lines()) > said + 2, 20, lines)
+
+    late = [line for line in lines() if "can't begin" in line]
+    assert len(late) == 1
+    assert re.fullmatch(
+        r"consumer c: for \d+ s and longer can't begin, so that their lag is unknown: events\[1\]; there is no leader",
+        late[0],
+    )
+    progress = [line for line in lines() if "handled in" in line]
+    assert all("lag unknown since" in line for line in progress), progress
+    assert re.search(r", no lag, lag unknown since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d for events\[1\]$", progress[-1])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_partition_that_cannot_be_claimed_says_why_it_does_not_begin(lines, quick, monkeypatch):
+    monkeypatch.setattr(report, "LATE_SECONDS", 1.5)
+    write("a")
+
+    def refuse(*_, **__):
+        raise OperationalError("the table is locked")
+
+    monkeypatch.setattr(OffsetStore, "claim", refuse)
+    with running(offset_storage="database"):
+        wait_for(lambda: any("can't begin" in line for line in lines()), 20, lines)
+        wait_for(lambda: any("lag unknown since" in line for line in lines()), 20, lines)
+
+    (late,) = [line for line in lines() if "can't begin" in line]
+    assert "the database doesn't answer its claim (OperationalError" in late
+    assert not any("no lag" in line for line in lines())
+
+
+def test_an_end_that_nobody_tells_is_no_end(lines, quick, monkeypatch):
+    write("a")
+    monkeypatch.setattr(EndsQuestion, "answer", lambda question: {})
+
+    with running():
+        wait_for(lambda: any("lag unknown since" in line for line in lines()), message=lines)
+
+    assert not any("no lag" in line for line in lines())
