@@ -21,6 +21,7 @@ from .embedded import create_embedded_topics, has_moved_from
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
+from .opening import open_client
 from .properties import consumer_properties
 
 Coordinates = tuple[str, int]
@@ -231,10 +232,9 @@ class ConsumerClient:
     def _open(self) -> Any:
         if self._settings.connection.transport == "memory":
             return MemoryConsumer(memory_broker(), self._properties)
-        try:
-            return Consumer({**self._properties, **self.log.options()})
-        except KafkaException as error:
-            raise self._translated(error) from error
+        return open_client(
+            Consumer, self._properties, place=f"consumer {self._settings.name}", options=self.log.options()
+        )
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         # Nothing flows before the loop knows from where. A provisional place at OFFSET_END would be looked up; the

@@ -23,6 +23,13 @@ _QUOTED_SECRET = re.compile(
     r'(?i)(value )"[^"]*"( for configuration property "[^"]*(?:password|secret|token|key|jaas|sasl|pem|config)[^"]*")'
 )
 _USERINFO = re.compile(r"//[^/@\s]+@")
+# No broker was asked yet.
+_WITHOUT_TOKEN = re.compile(r"(?i)OAUTHBEARER token")
+_NO_TOKEN = passing(
+    "there is no token to authenticate with",
+    'It is asked for again; its source is in KAFKA["config"]: "oauth_cb", or "sasl.oauthbearer.token.endpoint.url".',
+    BrokerUnavailableError,
+)
 # An error of the code _FATAL says in its text alone what was fatal.
 _FATAL_CAUSES = {
     name: KafkaError(getattr(KafkaError, name)).str()
@@ -142,6 +149,8 @@ def _cause(error: KafkaError, detail: str) -> Cause:
         for pattern, cause in _TLS_CAUSES:
             if pattern.search(detail):
                 return cause
+    if code == "_AUTHENTICATION" and _WITHOUT_TOKEN.search(detail):
+        return _NO_TOKEN
     if code == "_FATAL":
         code = next((name for name, text in _FATAL_CAUSES.items() if text in detail), code)
     return CAUSES.get(code) or Cause(text="Kafka answered with an error", retriable=error.retriable())

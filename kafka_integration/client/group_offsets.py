@@ -13,6 +13,7 @@ from ..conf.values import Connection
 from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .failures import translate
 from .memory import MemoryConsumer, memory_broker
+from .opening import open_client
 from .partition_ends import PartitionEnds
 from .properties import admin_properties
 
@@ -78,10 +79,8 @@ class GroupOffsets:
         if connection.transport == "memory":
             return MemoryConsumer(memory_broker(), self._properties)
         self._properties = {**admin_properties(connection), **self._properties}
-        try:
-            return Consumer({**self._properties, "error_cb": self._note, "log_level": 0})
-        except KafkaException as error:
-            raise self._translated(error.args[0]) from error
+        options = {"error_cb": self._note, "log_level": 0}
+        return open_client(Consumer, self._properties, place=self._place, options=options)
 
     def _note(self, error: KafkaError) -> None:
         failure = self._translated(error)

@@ -139,6 +139,10 @@ class ClientLog:
             self.denied = error
             if self._is_news(str(error).partition(" (")[0]):
                 logger.error("%s It is tried again, at a limited rate.", error)
+        elif error.code == "_AUTHENTICATION" and isinstance(error, BrokerUnavailableError):
+            self.unreachable = error
+            if self._is_news(error.code):
+                logger.warning("%s", error)
         elif error.code == "_ALL_BROKERS_DOWN":
             self._note_outage(error)
         elif isinstance(error, BrokerUnavailableError):

@@ -14,7 +14,7 @@ from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo, OffsetSpec
 
 from ..conf.values import Connection
 from .memory import memory_broker
-from .properties import admin_properties
+from .properties import open_admin
 
 Place = tuple[str, int]
 
@@ -35,7 +35,7 @@ class PartitionEnds:
         if self._connection.transport == "memory":
             return _of_memory(places)
         if self._admin is None:
-            self._admin = AdminClient({**admin_properties(self._connection), "log_level": 2})
+            self._admin = open_admin(self._connection, place="ends of partitions")
         return EndsQuestion(_first=self._send(places, _EARLIEST), _end=self._send(places, _LATEST))
 
     def _send(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, Future[Any]]:

@@ -23,6 +23,7 @@ from .embedded import has_moved_from
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
+from .opening import open_client
 from .properties import REQUESTS_IN_FLIGHT, producer_properties
 
 # What is wrong with the message itself, and stays so.
@@ -187,12 +188,9 @@ class Pipeline:
             self.failures.append(failure)
 
     def _open(self) -> Any:
-        try:
-            if self._settings.connection.transport == "memory":
-                return MemoryProducer(memory_broker(), self._properties)
-            return Producer({**self._properties, **self.log.options()})
-        except Exception as error:
-            raise self._translated(error) from error
+        if self._settings.connection.transport == "memory":
+            return open_client(partial(MemoryProducer, memory_broker()), self._properties, place=self._name)
+        return open_client(Producer, self._properties, place=self._name, options=self.log.options())
 
     def _translated(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
         return translate(error, place=f"topic {topic}" if topic else self._name, properties=self._properties)

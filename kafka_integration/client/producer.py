@@ -23,6 +23,7 @@ from .client_headers import ClientHeaders
 from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
+from .opening import open_client
 from .partition_counts import PartitionCounts
 from .properties import Properties, producer_properties
 
@@ -273,10 +274,7 @@ def open_producer(
         return Producer(raw, log=ClientLog(name, properties), name=name, polls=False)
     properties = Properties({**producer_properties(settings), **overrides})
     log = ClientLog(name, properties)
-    try:
-        client = confluent_kafka.Producer({**properties, **log.options()})
-    except Exception as error:
-        raise translate(error, place=name) from error
+    client = open_client(confluent_kafka.Producer, properties, place=name, options=log.options())
     return Producer(client, log=log, name=name, servers=properties["bootstrap.servers"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from confluent_kafka.admin import AdminClient
 from django.utils.module_loading import import_string
 
 from ..conf.contradictions import CLASSIC_GROUP_PROPERTIES
@@ -13,6 +14,7 @@ from ..conf.values import Connection, ConsumerSettings, ProducerSettings, Sasl, 
 from ..errors import ConfigurationError
 from . import property_names
 from .embedded import embedded_servers
+from .opening import TokenSource, open_client
 
 DEFAULT_QUEUED_MESSAGES = 20_000
 DEFAULT_QUEUED_KBYTES = 16_384
@@ -108,6 +110,11 @@ def admin_properties(connection: Connection) -> Properties:
     return _overridden(_connection_properties(connection), config)
 
 
+def open_admin(connection: Connection, *, place: str) -> AdminClient:
+    """An admin client; ``BrokerError`` says for ``place`` why there is none."""
+    return open_client(AdminClient, admin_properties(connection), place=place, options={"log_level": 2})
+
+
 def _connection_properties(connection: Connection) -> Properties:
     properties = Properties({"bootstrap.servers": _servers(connection), **COMMON})
     if connection.tls is not None:
@@ -173,8 +180,8 @@ def _config(connection: Connection, *, without: frozenset[str]) -> Properties:
     """Return the raw properties that suit the client: those at the top are for all of them."""
     config = Properties({name: value for name, value in connection.config.items() if name not in without})
     callback = config.get("oauth_cb")
-    if isinstance(callback, str):
-        config["oauth_cb"] = import_string(callback)
+    if callback is not None:
+        config["oauth_cb"] = TokenSource(import_string(callback) if isinstance(callback, str) else callback)
     return config
 
 

@@ -12,6 +12,7 @@ from ..conf.values import Connection
 from .failures import is_retriable, translate
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
+from .opening import open_client
 from .properties import Properties, admin_properties
 
 Start = Literal["earliest", "latest"] | datetime
@@ -77,10 +78,7 @@ class TopicReader:
             return MemoryConsumer(memory_broker(), properties)
         properties = Properties({**admin_properties(connection), **properties})
         self._log = ClientLog("kafkatail", properties)
-        try:
-            return Consumer({**properties, **self._log.options()})
-        except KafkaException as error:
-            raise translate(error, place="kafkatail") from error
+        return open_client(Consumer, properties, place="kafkatail", options=self._log.options())
 
     def _messages(self) -> list[Message]:
         # One first, then what is there: a batch call alone would hold a lone message back.

@@ -15,7 +15,7 @@ from ..conf.values import Connection
 from ..errors import AccessDeniedError, BrokerUnavailableError
 from .embedded import embedded_servers
 from .failures import translate
-from .properties import admin_properties
+from .properties import open_admin
 
 ASK_TIMEOUT_SECONDS = 5.0
 LOOK_SECONDS = 0.2
@@ -54,7 +54,7 @@ class TopicIds:
             # Not "": what tests stored must not be taken for a topic's of a broker without ids.
             return self._connection.transport
         if self._admin is None:
-            self._admin = AdminClient({**admin_properties(self._connection), "log_level": 2})
+            self._admin = open_admin(self._connection, place=f"topic {topic}")
         if topic_id := self._ask_broker(self._admin, topic, is_over):
             self._told[topic] = topic_id
         return self._told.get(topic, "")

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from ..conf.values import Connection
 from .failures import translate
 from .memory import memory_broker
-from .properties import admin_properties
+from .properties import open_admin
 
 ASK_TIMEOUT_SECONDS = 5.0
 FRESH_SECONDS = 60.0
@@ -39,7 +39,7 @@ class TopicSizes:
         if self._connection.transport == "memory":
             return {name: len(topic.partitions) for name, topic in memory_broker().topics.items()}
         if self._admin is None:
-            self._admin = AdminClient({**admin_properties(self._connection), "log_level": 2})
+            self._admin = open_admin(self._connection, place="topics of the cluster")
         try:
             # All topics: a request for one would make it, where the broker creates topics on first use.
             metadata = self._admin.list_topics(timeout=ASK_TIMEOUT_SECONDS)

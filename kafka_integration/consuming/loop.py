@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..client.consumer import ConsumerClient, Coordinates
 from ..client.fetched import END_REACHED, Event, Run, events_apart, payload_bytes, runs_of
-from ..errors import BrokerError, BrokerUnavailableError
+from ..errors import BrokerError
 from ..message import Message
 from ..signals import offsets_committed
 from .assignment import Assignment
@@ -117,7 +117,9 @@ class ConsumerLoop:
                 self._client = client = ConsumerClient(self.settings, self)
                 self._events = Events(self.settings, client, self._assignment)
                 client.subscribe()
-            except BrokerUnavailableError as error:
+            except BrokerError as error:
+                if not error.retriable:
+                    raise
                 self._close()
                 self._wait_for_broker(error)
             else:
@@ -207,7 +209,7 @@ class ConsumerLoop:
                 return False
         return True
 
-    def _wait_for_broker(self, error: BrokerUnavailableError) -> None:
+    def _wait_for_broker(self, error: BrokerError) -> None:
         if self.phase is Phase.STARTING and not self._has_said_waiting:
             logger.warning("consumer %s waits: %s", self.settings.name, error)
             self._has_said_waiting = True

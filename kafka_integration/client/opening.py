@@ -1,0 +1,88 @@
+"""Making a client of librdkafka, and where its tokens come from.
+
+Whatever keeps a client from being made becomes an error of ours, in words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaException
+
+from ..errors import BrokerUnavailableError
+from ..summaries import summarize
+from .failures import translate
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+REPEAT_SECONDS = 60.0
+
+
+class TokenSource:
+    """The project's ``oauth_cb``. What it raises, or returns wrongly, is a token less, and no end of the client.
+
+    librdkafka asks again ten seconds later.
+    """
+
+    def __init__(self, function: Callable[[str], Any]) -> None:
+        self._function = function
+        self._said_at = float("-inf")
+        self.problem = "it didn't return in time"
+        """Why there is no token."""
+
+    def __call__(self, config: str) -> Any:
+        try:
+            token = self._function(config)
+            _require_token(token)
+        except Exception as error:
+            self.problem = summarize(error)
+            if monotonic() - self._said_at >= REPEAT_SECONDS:
+                self._said_at = monotonic()
+                logger.warning('the function of "oauth_cb" gave no token, it is asked again: %s', self.problem)
+            raise
+        return token
+
+
+def open_client(
+    make: Callable[[dict[str, Any]], T],
+    properties: Mapping[str, Any],
+    *,
+    place: str,
+    options: Mapping[str, Any] | None = None,
+) -> T:
+    """A client of these properties, and ``options`` besides; ``BrokerError`` says for ``place`` why there is none."""
+    try:
+        return make({**properties, **(options or {})})
+    except Exception as error:
+        source = properties.get("oauth_cb")
+        # A client waits for its first token when it is made. A SystemError is what a callback raised meanwhile.
+        if isinstance(source, TokenSource) and _is_about_the_token(error):
+            raise BrokerUnavailableError(
+                f'{place}: the function of "oauth_cb" in KAFKA["config"] gave no token: {source.problem}. '
+                "It is asked again.",
+                code="_AUTHENTICATION",
+                retriable=True,
+            ) from error
+        raise translate(error, place=place, properties=properties) from error
+
+
+def _is_about_the_token(error: Exception) -> bool:
+    if isinstance(error, KafkaException):
+        return bool(error.args[0].name() == "SASL_AUTHENTICATION_FAILED")
+    return isinstance(error, SystemError)
+
+
+def _require_token(token: object) -> None:
+    """As the client takes it: the token and until when it is good, perhaps a principal and extensions."""
+    if not (
+        isinstance(token, tuple)
+        and 2 <= len(token) <= 4
+        and isinstance(token[0], str)
+        and isinstance(token[1], int | float)
+    ):
+        raise TypeError("a token is a tuple of a str and the time until which it is good, in seconds")
