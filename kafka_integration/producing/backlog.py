@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import connections
 
 from ..models import OutboxMessage, RelayLease
-from .dialect import dialect_of
+from .dialect import dialect_of, walking
 from .outbox import LEASE_NAME
 
 logger = logging.getLogger("kafka_integration.relay")
@@ -59,7 +59,7 @@ def find_backlog(alias: str) -> Backlog:
         now=dialect.now,
         is_refused=dialect.is_refused,
     )
-    with connections[alias].cursor() as cursor:
+    with walking(alias) as cursor:
         cursor.execute(query, [LEASE_NAME])
         age, refused, holder = cursor.fetchone()
     return Backlog(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import NotSupportedError, connections
+from django.db import NotSupportedError, connections, transaction
+from django.db.backends.utils import CursorWrapper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,14 @@ class Dialect:
     """Of rows of the outbox: the few for which an index is used, whatever the statistics."""
     of_unknown_number: str
     """The held keys, of which no old statistics make the planner believe that there is only one."""
+    ids_of_unknown_number: str
+    """The ids of a query, of which no old statistics make it believe that they are too many for a hash table."""
+    stored_octets: str
+    """At most the size of a JSON column's text; without reading it, where that can be had."""
+    as_text: str
+    octets_of_text: str
+    keep_to_indexes: str
+    """Has the planner walk along indexes for the rest of the transaction; empty where it does by itself."""
     numbers: Callable[[Iterable[int]], str]
     """A list of numbers as the one parameter that ``any_of`` and ``none_of_numbers`` take."""
     texts: Callable[[Iterable[str]], Any]
@@ -43,6 +53,26 @@ def dialect_of(alias: str) -> Dialect:
         raise NotSupportedError(
             f"DATABASES[{alias!r}] is {vendor}: the outbox is relayed from PostgreSQL and SQLite."
         ) from None
+
+
+@contextmanager
+def walking(alias: str) -> Iterator[CursorWrapper]:
+    """A cursor for one reading query that walks a table in the order of an index and stops early.
+
+    No query text makes that certain: where statistics are missing or old, PostgreSQL may expect so few rows, or rows so
+    scattered, that it reads the whole table and sorts it. What it is told here ends with the (sub)transaction, which is
+    rolled back; nothing is left in a session that a pooler hands to others.
+    """
+    keep_to_indexes = dialect_of(alias).keep_to_indexes
+    connection = connections[alias]
+    if not keep_to_indexes:
+        with connection.cursor() as cursor:
+            yield cursor
+        return
+    with transaction.atomic(using=alias), connection.cursor() as cursor:
+        cursor.execute(keep_to_indexes)
+        yield cursor
+        transaction.set_rollback(True, using=alias)
 
 
 _DIALECTS = {
@@ -62,6 +92,16 @@ _DIALECTS = {
             "SELECT unnest(array_agg(topic)) AS topic, unnest(array_agg(key)) AS key, "
             "unnest(array_agg(since)) AS since FROM ({}) held"
         ),
+        ids_of_unknown_number="SELECT unnest(array_agg(id)) FROM ({}) ids",
+        # Half, because as it is stored it may be almost twice as long as its text.
+        stored_octets="pg_column_size({}) / 2",
+        as_text="{}::text",
+        octets_of_text="octet_length({})",
+        # A forbidden plan counts as dear, and what is dear is compiled first, unless that is forbidden too.
+        keep_to_indexes=(
+            "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), "
+            "set_config('jit', 'off', true)"
+        ),
         # Written by hand: the driver's own writing of a long list takes longer than the query.
         numbers=lambda items: "{" + ",".join(map(str, items)) + "}",
         texts=list,
@@ -77,6 +117,11 @@ _DIALECTS = {
         stamp="CAST(round((julianday({}) - 2440587.5) * 86400000.0) AS INTEGER)",
         is_refused="refused_at IS NOT NULL",
         of_unknown_number="{}",
+        ids_of_unknown_number="{}",
+        stored_octets="length(CAST({} AS BLOB))",
+        as_text="{}",
+        octets_of_text="length(CAST({} AS BLOB))",
+        keep_to_indexes="",
         numbers=lambda items: "[" + ",".join(map(str, items)) + "]",
         texts=lambda items: json.dumps(list(items)),
     ),

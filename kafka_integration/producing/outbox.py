@@ -10,7 +10,7 @@ from django.db import connections
 
 from ..headers import Headers, load_headers
 from ..models import OutboxMessage, RelayLease
-from .dialect import dialect_of
+from .dialect import dialect_of, walking
 
 LEASE_NAME = "outbox"
 
@@ -51,6 +51,10 @@ class Outbox:
             is_refused=self._dialect.is_refused,
             not_in_flight=self._dialect.none_of_numbers.format("m.id"),
             not_waiting=self._dialect.none_of_texts.format("m.topic"),
+            ahead=self._dialect.ids_of_unknown_number.format(_AHEAD.format(**names)),
+            stored_octets=self._dialect.stored_octets.format("m.headers"),
+            as_text=self._dialect.as_text.format("m.headers"),
+            octets=self._dialect.octets_of_text.format("m.headers"),
         )
         any_of = self._dialect.any_of
         self._delete = _DELETE.format(**names, these=any_of.format("id"), written_then=any_of.format(stamp))
@@ -63,11 +67,11 @@ class Outbox:
         """The oldest rows that may be sent: neither refused nor held back by a refused row of their key.
 
         There is no “greater than the last id”: a transaction with lower ids may commit after one with higher ones.
-        At most about ``max_bytes`` of keys and values are read, but one row at least.
+        At most about ``max_bytes`` of keys, values and headers are read, but one row at least.
         """
         skipped = [self._dialect.numbers(without_ids), self._dialect.texts(without_topics)]
-        with connections[self.alias].cursor() as cursor:
-            cursor.execute(self._page, [*skipped, limit, max_bytes])
+        with walking(self.alias) as cursor:
+            cursor.execute(self._page, [*skipped, limit, max_bytes, limit, max_bytes])
             return [_row(*found) for found in cursor.fetchall()]
 
     def delete(self, stamps: Mapping[int, int], epoch: int) -> int:
@@ -112,7 +116,9 @@ def _row(
 
 # json.loads looks for white space around, which neither database leaves there.
 _read_json = json.JSONDecoder().raw_decode
-# Lengths are known without reading a value: a page of large rows costs no more memory than one of small ones.
+# Lengths of keys and values are known without reading them, those of headers only as they are stored, perhaps
+# compressed. So a first sum leaves few rows whose headers are read for the second: a page of large rows costs no more
+# memory than one of small ones. (The second LIMIT takes nothing away: it has the text of headers made once, not twice.)
 #
 # What is held is asked for by sets that are made once for the whole page, so that thousands of refused keys cost little
 # more than one. Neither is made by a join, nor left to be turned into one (hence IS TRUE): a planner that last saw this
@@ -123,24 +129,36 @@ WITH held AS MATERIALIZED ({held})
 SELECT id, topic, key, value, headers, partition, timestamp_ms, {stamp} FROM (
     SELECT m.*, sum(octets) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - octets AS octets_before FROM (
         SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms, m.created_at,
-               coalesce(length(m.key), 0) + coalesce(length(m.value), 0) AS octets
-        FROM {outbox} m
-        WHERE ({is_refused}) IS NOT TRUE AND {not_in_flight} AND {not_waiting} AND (
-            m.key IS NULL
-            OR (m.topic, m.key) NOT IN (SELECT topic, key FROM held)
-            OR m.id IN (
-                SELECT id FROM (
-                    SELECT e.id, min(CASE WHEN e.refused_at IS NOT NULL THEN e.id END)
-                        OVER (PARTITION BY e.topic, e.key) AS since
-                    FROM {outbox} e
-                    WHERE e.id <= (SELECT max(since) FROM held)
-                    AND ((e.topic, e.key) IN (SELECT topic, key FROM held)) IS TRUE
-                ) of_held_keys WHERE id < since
-            )
-        )
-        ORDER BY m.id LIMIT %s
+               m.octets + {octets} AS octets
+        FROM (
+            SELECT m.id, m.topic, m.key, m.value, {as_text} AS headers, m.partition, m.timestamp_ms, m.created_at,
+                   m.octets
+            FROM (
+                SELECT m.*, sum(octets + stored_octets) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING)
+                    - octets - stored_octets AS octets_before
+                FROM (
+                    SELECT m.id, m.topic, m.key, m.value, m.headers, m.partition, m.timestamp_ms, m.created_at,
+                           coalesce(length(m.key), 0) + coalesce(length(m.value), 0) AS octets,
+                           {stored_octets} AS stored_octets
+                    FROM {outbox} m
+                    WHERE ({is_refused}) IS NOT TRUE AND {not_in_flight} AND {not_waiting} AND (
+                        m.key IS NULL OR (m.topic, m.key) NOT IN (SELECT topic, key FROM held) OR m.id IN ({ahead})
+                    )
+                    ORDER BY m.id LIMIT %s
+                ) m
+            ) m WHERE octets_before < %s ORDER BY id LIMIT %s
+        ) m
     ) m
 ) p WHERE octets_before < %s ORDER BY id
+"""
+_AHEAD = """
+    SELECT id FROM (
+        SELECT e.id, min(CASE WHEN e.refused_at IS NOT NULL THEN e.id END)
+            OVER (PARTITION BY e.topic, e.key) AS since
+        FROM {outbox} e
+        WHERE e.id <= (SELECT max(since) FROM held)
+        AND ((e.topic, e.key) IN (SELECT topic, key FROM held)) IS TRUE
+    ) of_held_keys WHERE id < since
 """
 _HELD = """
     SELECT topic, key, min(id) AS since FROM {outbox} WHERE {is_refused} AND key IS NOT NULL
