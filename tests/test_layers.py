@@ -20,7 +20,7 @@ ROOT = PACKAGE.name
 
 # Each room of the package and its floor, the lowest first.
 FLOORS = [
-    {"errors", "outcomes", "conf", "message", "serialization", "headers", "summaries", "models", "signals"},
+    {"errors", "outcomes", "conf", "message", "serialization", "headers", "sizes", "summaries", "models", "signals"},
     {"client"},
     {"producing", "consuming"},
     {"operating"},

@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, Producer
 from ..conf.values import ProducerSettings
 from ..errors import BrokerError
 from ..headers import Headers
+from ..sizes import held_bytes
 from . import property_names
 from .client_headers import ClientHeaders
 from .embedded import has_moved_from
@@ -109,7 +110,7 @@ class Pipeline:
         timestamp_ms: int,
     ) -> None:
         """Hand a message to the client. ``BrokerError`` if it doesn't take it, ``BufferError`` if its queue is full."""
-        size = len(value or b"") + len(key or b"")
+        size = held_bytes(key, value, headers)
         try:
             self._producer.produce(
                 topic,

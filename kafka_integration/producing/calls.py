@@ -9,13 +9,11 @@ from ..conf.topic_names import topic_name_problem
 from ..conf.values import ProducerSettings
 from ..errors import InvalidMessageError
 from ..headers import Headers
+from ..sizes import record_bytes
 
 LARGEST_PARTITION = 2**31 - 1
 LATEST_TIMESTAMP_MS = 2**63 - 1
 DEFAULT_MAX_BYTES = 1_000_000
-# As librdkafka counts: at most what a record takes besides key, value and headers, and each header besides its own.
-RECORD_OVERHEAD_BYTES = 36
-HEADER_OVERHEAD_BYTES = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,8 +41,7 @@ def check_size(
     topic: str, key: bytes | None, value: bytes | None, headers: Headers, settings: ProducerSettings
 ) -> None:
     """Refuse a message that the client would refuse for its size."""
-    size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    size += sum(len(name.encode()) + len(data or b"") + HEADER_OVERHEAD_BYTES for name, data in headers)
+    size = record_bytes(key, value, headers)
     if size > max_message_bytes(settings):
         raise too_large(topic, size, settings)
 
@@ -52,7 +49,8 @@ def check_size(
 def too_large(topic: str, size: int, settings: ProducerSettings) -> InvalidMessageError:
     """The refusal of a message over ``message.max.bytes``."""
     return InvalidMessageError(
-        f"topic {topic}: the message has {size} bytes, over message.max.bytes ({max_message_bytes(settings)}). "
+        f"topic {topic}: the message has {size} bytes with its key, headers and overhead, over message.max.bytes "
+        f"({max_message_bytes(settings)}). "
         'Send less, or raise message.max.bytes in KAFKA["producer"]["config"] and max.message.bytes of the topic.'
     )
 

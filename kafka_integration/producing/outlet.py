@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..headers import GivenHeaders, normalize_headers
 from ..serialization import serialize_key, serialize_value
+from ..sizes import record_bytes
 from .calls import check_partition, check_topic, read_timestamp, too_large
 from .delivery import Delivery
 from .partitioners import load_partitioner
@@ -92,7 +93,7 @@ class Outlet:
         try:
             self.producer.send(topic, value_bytes, key_bytes, place, delivery, timestamp_ms, pairs, timeout)
         except BrokerError as error:
-            size = len(value_bytes or b"") + len(key_bytes or b"")
+            size = record_bytes(key_bytes, value_bytes, pairs or [])
             raise self._refusal(topic, place, size, error) from error
         return delivery
 

@@ -142,6 +142,15 @@ def test_a_producer_refuses_what_is_larger_than_message_max_bytes(broker):
     assert broker.records("t") == []
 
 
+def test_a_producer_counts_headers_as_the_real_one_does(broker):
+    producer = MemoryProducer(broker, {"message.max.bytes": 1000})
+
+    with pytest.raises(KafkaException) as info:
+        producer.produce("t", b"x", headers={"h": b"x" * 1000})
+
+    assert info.value.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
 def test_closing_a_producer_reports_what_is_left(broker):
     producer = MemoryProducer(broker, {})
     reports = []

@@ -13,6 +13,7 @@ from django.db.models import F
 from kafka_integration import publish
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage, RelayLease
+from kafka_integration.producing import courier
 from kafka_integration.producing.relay import Relay
 from tests.unit.scripted_broker import POISON, ScriptedBroker, ScriptedProducer
 
@@ -100,6 +101,17 @@ def test_a_relay_that_is_stopped_while_it_sends_one_by_one_sends_no_further(
     relaying.turn(4)
 
     assert relaying.arrived() == [b"1"]
+
+
+def test_headers_count_in_what_is_under_way(relaying: Relaying, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "MAX_PAGE_BYTES", 1)
+    monkeypatch.setattr(courier, "MAX_BYTES_IN_FLIGHT", 15_000)
+    for _ in range(4):
+        publish("t", b"v", headers={"large": b"h" * 10_000})
+
+    relaying.turn(10)
+
+    assert len(relaying.producer.queue) == 2
 
 
 def test_looking_in_vain_past_a_topic_that_fills_the_pipeline_takes_a_tenth_of_the_time(relaying: Relaying) -> None:

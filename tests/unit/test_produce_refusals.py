@@ -99,9 +99,17 @@ def test_what_is_refused_shows_no_payload() -> None:
 def test_a_message_over_the_configured_size_says_which_is_allowed() -> None:
     with (
         override_settings(KAFKA=with_producer(config={"message.max.bytes": 2000})),
-        pytest.raises(InvalidMessageError, match=r"2106 bytes, over message.max.bytes \(2000\)"),
+        pytest.raises(InvalidMessageError, match=r"2142 bytes .*, over message.max.bytes \(2000\)"),
     ):
         produce("orders", b"x" * 2100, key="key-01")
+
+
+def test_headers_count_in_the_size_that_a_refusal_names() -> None:
+    with (
+        override_settings(KAFKA=with_producer(config={"message.max.bytes": 2000})),
+        pytest.raises(InvalidMessageError, match=r"2150 bytes with its key, headers and overhead"),
+    ):
+        produce("orders", b"x", headers={"abc": b"h" * 2100})
 
 
 class Topic(enum.StrEnum):

@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from ...headers import GivenHeaders
+from ...sizes import record_bytes
 from .broker import MemoryBroker, MemoryRecord
 from .metadata import ClusterMetadata, cluster_metadata
 
@@ -40,13 +41,14 @@ class MemoryProducer:
         timestamp: int = 0,
         headers: GivenHeaders | None = None,
     ) -> None:
-        if len(value or b"") + len(key or b"") > self._max_bytes:
+        pairs = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        if record_bytes(key, value, pairs) > self._max_bytes:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "Broker: Message size too large"))
         record = self._broker.produce(
             topic,
             value,
             key,
-            headers=headers.items() if isinstance(headers, Mapping) else headers or (),
+            headers=pairs,
             partition=None if partition < 0 else partition,
             timestamp_ms=timestamp or None,
         )
