@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
-from django.utils import timezone
 
 from ..client.topic_ids import TopicIds
 from ..message import Message
 from ..models import HandledMessage
+from ..producing.dialect import dialect_of
 from .counts import Counts
 from .partition import Partition
 
@@ -25,6 +25,7 @@ class Deduplicator:
     def __init__(self, *, database: str, group: str, counts: Counts, topic_ids: TopicIds | None = None) -> None:
         self._database = database
         self._group = group
+        self._now = dialect_of(database).now
         self._counts = counts
         self._topic_ids = topic_ids
         self._topic_id_of: dict[tuple[str, int], str] = {}
@@ -60,11 +61,12 @@ class Deduplicator:
         connection = connections[self._database]
         table = connection.ops.quote_name(HandledMessage._meta.db_table)
         with connection.cursor() as cursor:
+            # By the database's clock, as retention goes by that.
             cursor.execute(
-                f'INSERT INTO {table} ("group", topic_id, identity, handled_at) VALUES (%s, %s, %s, %s) '
+                f'INSERT INTO {table} ("group", topic_id, identity, handled_at) VALUES (%s, %s, %s, {self._now}) '
                 "ON CONFLICT DO NOTHING",
                 # Where there are no ids, the name has to do.
-                [self._group, topic_id or message.topic, identity(message), timezone.now()],
+                [self._group, topic_id or message.topic, identity(message)],
             )
             return bool(cursor.rowcount == 1)
 

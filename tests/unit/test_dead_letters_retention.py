@@ -17,6 +17,7 @@ from kafka_integration.models import DeadLetter, HandledMessage
 from tests.dead_letters import make_letter, make_letters
 from tests.steps import steps_of, take_statistics
 from tests.unit.consumers import consumer_settings
+from tests.unit.effects import Worker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_transport")]
 
@@ -61,6 +62,18 @@ def test_handled_messages_are_forgotten_after_their_retention(keeper):
     keeper.keep_if_due()
 
     assert HandledMessage.objects.count() == 2
+
+
+@pytest.mark.parametrize("off_by", [timedelta(days=-40), timedelta(days=40)])
+def test_how_old_a_handled_message_is_does_not_depend_on_the_clock_of_its_worker(settings, monkeypatch, off_by):
+    worker = Worker(settings, offset_storage="kafka", deduplicate=True)
+    wrong = timezone.now() + off_by
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: wrong)
+        worker.handle("a")
+
+    hour = timedelta(hours=1)
+    assert HandledMessage.objects.filter(handled_at__gt=Now() - hour, handled_at__lt=Now() + hour).count() == 1
 
 
 def test_settled_dead_letters_are_forgotten_parked_ones_never(keeper):
