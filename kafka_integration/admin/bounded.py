@@ -19,6 +19,7 @@ else:
 
 MOST_COUNTED = 10_000
 MOST_LOOKED_AT = 2_000
+ROWS_AT_ONCE = 1_000
 
 
 class AtLeast(int):
@@ -43,6 +44,27 @@ class BoundedPaginator(RowPaginator):
         except (TypeError, ValueError) as error:
             raise PageNotAnInteger("a page has a number") from error
         return max(1, min(wanted, self.num_pages))
+
+
+class Pages:
+    """The ids of many rows, a page at a time; of those that there are when it begins."""
+
+    def __init__(self, rows: QuerySet[Any], *, newest_first: bool = False) -> None:
+        self._rows = rows.order_by("-pk" if newest_first else "pk")
+        self._beyond = "pk__lt" if newest_first else "pk__gt"
+        newest = rows.order_by("-pk").values_list("pk", flat=True).first()
+        self._left: QuerySet[Any] = self._rows.none() if newest is None else self._rows.filter(pk__lte=newest)
+
+    def next(self) -> list[int]:
+        """The next page; empty at the end."""
+        page = list(self._left.values_list("pk", flat=True)[:ROWS_AT_ONCE])
+        if page:
+            # By the last id and not by a number of rows: those of a page may no longer be among them.
+            self._left = self._left.filter(**{self._beyond: page[-1]})
+        return page
+
+    def are_left(self) -> bool:
+        return self._left.exists()
 
 
 class RecentValuesFilter(AllValuesFieldListFilter):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import ModelAdmin, SimpleListFilter
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.views.main import ChangeList
-from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.html import format_html
@@ -25,10 +25,8 @@ from ..operating.dead_letters import Change, Selection
 from ..summaries import escaped
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
-from .operated import OperatedAdmin
-from .payloads import LINES
-
-PAGE = 1000
+from .operated import OperatedAdmin, is_across
+from .payloads import BRIEF, LINES, brief
 
 OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
     "replay": dead_letters.request_replay,
@@ -37,11 +35,7 @@ OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
 }
 # Purging can't be undone: it has no button, and is for those that somebody selected.
 STATES: dict[str, Sequence[str]] = {"replay": dead_letters.REPLAYABLE, "discard": dead_letters.UNSETTLED}
-LOGGED = {
-    "replay": (CHANGE, _("Replay requested.")),
-    "discard": (CHANGE, _("Discarded.")),
-    "purge": (DELETION, _("Purged.")),
-}
+ACROSS: dict[str, Sequence[str]] = {"replay": (DeadLetter.State.PARKED,), "discard": dead_letters.UNSETTLED}
 
 databases = DatabaseChoice(dead_letters.databases)
 
@@ -49,6 +43,10 @@ databases = DatabaseChoice(dead_letters.databases)
 class DeadLetterList(ClampedList):
     choice = databases
     large_fields = ("key", "value", "headers", "reason", "traceback")
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(*args, **kwargs).annotate(reason_start=Left("reason", BRIEF + 1))
+        return rows
 
 
 class DeadLetterDatabaseFilter(DatabaseFilter):
@@ -80,6 +78,12 @@ class DeadLetterAdmin(OperatedAdmin):
     """Who may view them sees where they are from and why; keys, values and headers need a permission of their own."""
 
     operations = {"replay": _("Replay"), "discard": _("Discard"), "purge": _("Purge")}
+    logged = {
+        "replay": (CHANGE, _("Replay requested.")),
+        "discard": (CHANGE, _("Discarded.")),
+        "purge": (DELETION, _("Purged.")),
+    }
+    named_by = ("topic", "partition", "offset", "group")
     databases = databases
     list_class = DeadLetterList
     list_display = ("id", "place", "error", "failed_at", "state", "consumer", "attempts")
@@ -107,11 +111,16 @@ class DeadLetterAdmin(OperatedAdmin):
     def place(self, letter: DeadLetter) -> str:
         return f"{letter.topic}[{letter.partition}]@{letter.offset}"
 
-    @admin.display(description=_("exception"), ordering="exception")
+    @admin.display(description=_("exception and reason"), ordering="exception")
     def error(self, letter: DeadLetter) -> str:
         # The class alone: the list is wide enough.
+        name = letter.exception.rpartition(".")[2]
+        reason = brief(getattr(letter, "reason_start", letter.reason))
         return format_html(
-            '<span class="kafka-name" title="{}">{}</span>', letter.exception, letter.exception.rpartition(".")[2]
+            '<span class="kafka-name" title="{}">{}</span> <span class="kafka-reason">{}</span>',
+            letter.exception,
+            name,
+            reason,
         )
 
     @admin.display(description=_("timestamp"))
@@ -157,9 +166,10 @@ class DeadLetterAdmin(OperatedAdmin):
         self.operate(request, "purge", letters)
 
     def _operate_on_selected(self, request: HttpRequest, name: str, letters: QuerySet[DeadLetter]) -> None:
-        if request.POST.get("select_across") == "1":
-            # Of all that a filter shows, discarded ones stay so: nobody has named them.
-            letters = letters.filter(state__in=dead_letters.UNSETTLED)
+        if is_across(request):
+            # Of all that a filter shows, discarded ones stay so: nobody has named them. And those that are asked for
+            # already would be gone through again by whoever does it again for the rest.
+            letters = letters.filter(state__in=ACROSS[name])
         self.operate(request, name, letters)
 
     def offered(self, row: DeadLetter) -> Sequence[str]:
@@ -168,29 +178,14 @@ class DeadLetterAdmin(OperatedAdmin):
     def url_after(self, name: str, row: DeadLetter) -> str:
         return self._reverse("changelist") if name == "purge" else super().url_after(name, row)
 
-    def operate(self, request: HttpRequest, name: str, rows: QuerySet[DeadLetter]) -> None:
-        ids = list(rows.order_by("pk").values_list("pk", flat=True))
-        pages = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
-        changes = [self._operate_on_page(request, name, page) for page in pages]
-        self._tell(request, name, sum(c.changed for c in changes), sum(c.left_alone for c in changes))
+    def change(self, name: str, ids: Sequence[int], database: str) -> Collection[int]:
+        return OPERATIONS[name](Selection(ids=ids), database).changed_ids
 
-    def _operate_on_page(self, request: HttpRequest, name: str, ids: Sequence[int]) -> Change:
-        database = databases.of(request)
-        flag, text = LOGGED[name]
-        # One transaction, where both are in one database: nothing is done that the log doesn't show.
-        with transaction.atomic(using=database):
-            letters = Selection(ids=ids).of(database).only("pk", "topic", "partition", "offset", "group").in_bulk()
-            change = OPERATIONS[name](Selection(ids=ids), database)
-            changed = [letters[id] for id in change.changed_ids]
-            assert request.user.pk is not None  # nobody anonymous gets this far
-            LogEntry.objects.log_actions(request.user.pk, changed, flag, str(text))
-        return change
+    def done_text(self, name: str, count: int) -> str:
+        return _done(name, count)
 
-    def _tell(self, request: HttpRequest, name: str, changed: int, left_alone: int) -> None:
-        if changed:
-            self.message_user(request, _done(name, changed), messages.SUCCESS)
-        if left_alone:
-            self.message_user(request, _left(name, left_alone), messages.WARNING)
+    def left_text(self, name: str, count: int) -> str:
+        return _left(name, count)
 
 
 def _done(name: str, count: int) -> str:

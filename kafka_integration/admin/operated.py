@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from .bounded import BoundedPaginator
+from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
 
@@ -25,6 +29,8 @@ else:
 
 MAX_SELECTED = 1000
 MOST_WORDS = 20
+SECONDS_FOR_A_REQUEST = 8.0
+"""Well below the time after which servers give a request up, gunicorn's 30 seconds for one."""
 
 
 class OperatedAdmin(Admin):
@@ -36,6 +42,12 @@ class OperatedAdmin(Admin):
 
     operations: Mapping[str, Any]
     """The operations' names and their labels."""
+    logged: Mapping[str, tuple[int, Any]]
+    """Their flags and texts in the admin's log."""
+    named_by: Sequence[str]
+    """The fields that the log names a row by."""
+    newest_first = False
+    """In which order an operation goes through its rows."""
     databases: DatabaseChoice
     list_class: type[ClampedList]
     rows_may_vanish = False
@@ -53,8 +65,16 @@ class OperatedAdmin(Admin):
         """The operations that make sense for a row in its state."""
         raise NotImplementedError
 
-    def operate(self, request: HttpRequest, name: str, rows: QuerySet[Any]) -> None:
-        """Carry one out, log it, and tell the user."""
+    def change(self, name: str, ids: Sequence[int], database: str) -> Collection[int]:
+        """Carry one out on these rows; the ids of those that it changed."""
+        raise NotImplementedError
+
+    def done_text(self, name: str, count: int) -> str:
+        """What the user is told of those that it changed."""
+        raise NotImplementedError
+
+    def left_text(self, name: str, count: int) -> str:
+        """What the user is told of those that it left alone."""
         raise NotImplementedError
 
     def url_after(self, name: str, row: Any) -> str:
@@ -103,6 +123,41 @@ class OperatedAdmin(Admin):
     def _has(self, request: HttpRequest, codename: str) -> bool:
         return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}_{self.opts.model_name}"))
 
+    # Operating
+
+    def operate(self, request: HttpRequest, name: str, rows: QuerySet[Any]) -> None:
+        """Carry an operation out page by page, each in a transaction of its own: what is done stays done.
+
+        It ends with the time of a request, however many rows there are, and says that there are more.
+        """
+        pages = Pages(rows, newest_first=self.newest_first)
+        deadline = monotonic() + SECONDS_FOR_A_REQUEST
+        changed = left_alone = 0
+        while ids := pages.next():
+            found, done = self._operate_on_page(request, name, ids)
+            changed += done
+            left_alone += found - done
+            if monotonic() > deadline and pages.are_left():
+                text = _("There are more: this was as much as fits into one request. Do it again for the rest.")
+                self.message_user(request, text, messages.WARNING)
+                break
+        if changed:
+            self.message_user(request, self.done_text(name, changed), messages.SUCCESS)
+        if left_alone:
+            self.message_user(request, self.left_text(name, left_alone), messages.WARNING)
+
+    def _operate_on_page(self, request: HttpRequest, name: str, ids: Sequence[int]) -> tuple[int, int]:
+        """How many rows were found, and how many of them were changed."""
+        database = self.databases.of(request)
+        flag, text = self.logged[name]
+        # One transaction, where both are in one database: nothing is done that the log doesn't show.
+        with transaction.atomic(using=database):
+            found = self.model._default_manager.using(database).only("pk", *self.named_by).in_bulk(ids)
+            changed = [found[id] for id in self.change(name, ids, database)]
+            assert request.user.pk is not None  # nobody anonymous gets this far
+            LogEntry.objects.log_actions(request.user.pk, changed, flag, str(text))
+        return len(found), len(changed)
+
     # The list
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -125,6 +180,8 @@ class OperatedAdmin(Admin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ClampedList]:
         return self.list_class
 
+    # With ATOMIC_REQUESTS an action on many rows would be one transaction of all of them.
+    @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST":
             self._check_action(request)
@@ -189,6 +246,11 @@ class OperatedAdmin(Admin):
     def _reverse(self, name: str, *arguments: Any) -> str:
         route = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(route, args=arguments)
+
+
+def is_across(request: HttpRequest) -> bool:
+    """Whether an action is for all rows of the list, as Django's own form reads it."""
+    return bool(forms.BooleanField(required=False).to_python(request.POST.get("select_across", False)))
 
 
 def _parameter_of(list_filter: Any) -> str:

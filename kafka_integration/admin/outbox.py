@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, DELETION
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.text import Truncator
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -25,19 +25,24 @@ from ..producing.backlog import find_backlog
 from ..producing.databases import find_outboxes
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
-from .operated import OperatedAdmin
+from .operated import OperatedAdmin, is_across
+from .payloads import BRIEF, brief
 
 OPERATIONS: dict[str, Callable[[Sequence[int], str], list[int]]] = {
     "retry": refusals.retry,
     "discard": refusals.discard,
 }
-LOGGED = {"retry": (CHANGE, _("Retried.")), "discard": (DELETION, _("Discarded."))}
 
 databases = DatabaseChoice(lambda: find_outboxes(get_settings()))
 
 
 class OutboxList(ClampedList):
     choice = databases
+    large_fields = ("key", "value", "headers", "refusal")
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(*args, **kwargs).annotate(refusal_start=Left("refusal", BRIEF + 1))
+        return rows
 
 
 class OutboxDatabaseFilter(DatabaseFilter):
@@ -67,6 +72,10 @@ class OutboxAdmin(OperatedAdmin):
     """Who may view rows sees where they go and why they don't; keys, values and headers need another permission."""
 
     operations = {"retry": _("Retry"), "discard": _("Discard")}
+    logged = {"retry": (CHANGE, _("Retried.")), "discard": (DELETION, _("Discarded."))}
+    named_by = ("topic",)
+    # A refused row holds its key: what comes after it has to be discarded first, or the relay would send it.
+    newest_first = True
     databases = databases
     list_class = OutboxList
     rows_may_vanish = True
@@ -89,7 +98,7 @@ class OutboxAdmin(OperatedAdmin):
 
     @admin.display(description=_("reason"))
     def reason(self, message: OutboxMessage) -> str:
-        return Truncator(message.refusal).chars(100)
+        return brief(getattr(message, "refusal_start", message.refusal))
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "retry")
@@ -97,6 +106,7 @@ class OutboxAdmin(OperatedAdmin):
     def has_discard_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "discard")
 
+    @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
         has_backlog = databases.has_table(request, self.model)
@@ -107,7 +117,7 @@ class OutboxAdmin(OperatedAdmin):
 
     @admin.action(description=_("Retry selected outbox messages"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> None:
-        self.operate(request, "retry", rows)
+        self.operate(request, "retry", rows.filter(refused_at__isnull=False) if is_across(request) else rows)
 
     @admin.action(description=_("Discard selected outbox messages"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> None:
@@ -120,31 +130,22 @@ class OutboxAdmin(OperatedAdmin):
         # The row may be gone.
         return self._reverse("changelist")
 
-    def operate(self, request: HttpRequest, name: str, rows: QuerySet[OutboxMessage]) -> None:
-        database = databases.of(request)
-        flag, text = LOGGED[name]
-        # One transaction, where both are in one database: nothing is done that the log doesn't show.
-        with transaction.atomic(using=database):
-            found = list(rows.only("pk", "topic"))
-            changed = set(OPERATIONS[name]([row.pk for row in found], database))
-            logged = [row for row in found if row.pk in changed]
-            LogEntry.objects.log_actions(request.user.pk, logged, flag, str(text))  # type: ignore[arg-type]  # signed in
-        self._tell(request, name, len(changed), len(found) - len(changed))
+    def change(self, name: str, ids: Sequence[int], database: str) -> Collection[int]:
+        return OPERATIONS[name](ids, database)
 
-    def _tell(self, request: HttpRequest, name: str, changed: int, left_alone: int) -> None:
-        if changed and name == "retry":
-            text = ngettext("%d message will be sent again.", "%d messages will be sent again.", changed)
-            self.message_user(request, text % changed, messages.SUCCESS)
-        elif changed:
+    def done_text(self, name: str, count: int) -> str:
+        if name == "retry":
+            text = ngettext("%d message will be sent again.", "%d messages will be sent again.", count)
+        else:
             text = ngettext(
                 "%d message was discarded. If the relay was sending it just now, it still arrives.",
                 "%d messages were discarded. Those that the relay was sending just now still arrive.",
-                changed,
+                count,
             )
-            self.message_user(request, text % changed, messages.SUCCESS)
-        if left_alone:
-            text = ngettext("%d was not refused.", "%d were not refused.", left_alone)
-            self.message_user(request, text % left_alone, messages.WARNING)
+        return text % count
+
+    def left_text(self, name: str, count: int) -> str:
+        return ngettext("%d was not refused.", "%d were not refused.", count) % count
 
 
 def _age(seconds: float) -> Any:

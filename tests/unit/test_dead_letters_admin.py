@@ -128,6 +128,17 @@ def test_a_filter_with_a_nul_is_as_wrong_as_one_that_there_is_not(name):
     assert (response.status_code, response.url) == (302, f"{LIST}?e=1")
 
 
+def test_the_list_shows_the_beginning_of_the_reason_in_one_line():
+    make_letter(exception="kafka_integration.outcomes.Reject", reason="no JSON:\n<b>line 1</b>\x1b")
+    make_letter(exception="kafka_integration.outcomes.Reject", reason="x" * 10_000_000)
+
+    page = text_of(client_of("view").get(LIST))
+
+    assert "no JSON:\\n&lt;b&gt;line 1&lt;/b&gt;\\x1b" in page
+    assert f'<span class="kafka-reason">{"x" * 100}…</span>' in page
+    assert len(page) < 100_000
+
+
 def test_a_letter_shows_where_it_is_from_and_why_it_failed():
     letter = make_letter(reason="out of stock", traceback="File shop.py, line 3", exception="shop.NoStock")
 

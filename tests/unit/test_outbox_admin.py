@@ -66,6 +66,16 @@ def test_the_list_shows_what_was_refused_and_why_but_no_payload(client: Client) 
     assert "key-1" not in text
 
 
+def test_the_list_shows_the_beginning_of_a_refusal_in_one_line(client: Client) -> None:
+    sign_in(client, "view_outboxmessage")
+    OutboxMessage.objects.filter(pk=add().pk).update(refusal="a\nb\x1b" + "x" * 100_000)
+
+    text = client.get(LIST).content.decode()
+
+    assert f"a\\nb\\x1b{'x' * 96}…<" in text
+    assert "x" * 97 not in text
+
+
 @pytest.mark.parametrize(("query", "count"), [("", 2), ("?refused_at__isempty=0", 1), ("?refused_at__isempty=1", 1)])
 def test_the_list_can_be_filtered_by_refusal(client: Client, query: str, count: int) -> None:
     sign_in(client, "view_outboxmessage")
