@@ -25,8 +25,11 @@ class Retry(Decision):
     It uses up an attempt, so that a message can't retry for ever unless ``retry["attempts"]`` is None.
     """
 
+    # Here too, and for the others below: a subclass may have an __init__ of its own that doesn't call this one.
+    after_seconds: float | None = None
+
     def __init__(self, after_seconds: float | None = None) -> None:
-        if after_seconds is not None and not _is_seconds(after_seconds):
+        if after_seconds is not None and not is_seconds(after_seconds):
             raise HandlerError(
                 f"Retry was given a {type(after_seconds).__name__} that is no number of seconds: give an int or float "
                 "(of a timedelta its total_seconds()), or nothing"
@@ -38,6 +41,8 @@ class Retry(Decision):
 class Skip(Decision):
     """Drop the message: it is counted as skipped, committed, and not kept."""
 
+    reason: str = ""
+
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
         super().__init__(reason)
@@ -45,6 +50,8 @@ class Skip(Decision):
 
 class Reject(Decision):
     """Make the message a dead letter at once, without further attempts."""
+
+    reason: str = ""
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
@@ -91,5 +98,6 @@ NO_COMMIT: Final = NoCommit()
 """Returned by a handler: handled, but to be committed only with a later batch."""
 
 
-def _is_seconds(number: object) -> bool:
+def is_seconds(number: object) -> bool:
+    """Whether one can wait so long."""
     return isinstance(number, int | float) and -MAX_SECONDS < number < MAX_SECONDS

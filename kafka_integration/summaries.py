@@ -6,11 +6,13 @@ import traceback
 
 from .errors import KafkaIntegrationError
 
+MOST_LOGGED = 1000
+
 
 def summarize(error: BaseException) -> str:
     """What a log may say: our own errors whole, of others class and place."""
     if isinstance(error, KafkaIntegrationError):
-        return text_of(error)
+        return shortened(text_of(error))
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     # A handler may have made the class for what a message says.
@@ -24,9 +26,22 @@ def escaped(text: str, *, keep: str = "") -> str:
     )
 
 
-def text_of(reason: object) -> str:
+def shortened(text: str) -> str:
+    """As much of a text as a line of a log has room for."""
+    return text if len(text) <= MOST_LOGGED else f"{text[:MOST_LOGGED]}… ({len(text)} characters in all)"
+
+
+def reason_of(decision: BaseException) -> str:
+    """The reason that a ``Skip`` or ``Reject`` gives, if it can."""
+    try:
+        return str(getattr(decision, "reason", ""))
+    except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
+        return ""
+
+
+def text_of(error: BaseException) -> str:
     """What it says of itself, if it can."""
     try:
-        return str(reason)
+        return str(error)
     except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
         return ""

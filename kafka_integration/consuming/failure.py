@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from django.utils.module_loading import import_string
 
 from ..conf.values import ConsumerSettings, FailureAction, RetryPolicy
-from ..outcomes import Reject, Retry, Skip
+from ..errors import HandlerError
+from ..outcomes import Reject, Retry, Skip, is_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class FailurePolicy:
             return Park()
         action = self._action(error)
         if action == "retry":
-            asked = error.after_seconds if isinstance(error, Retry) else None
+            asked = _asked_seconds(error)
             if self._has_attempts_left(attempt):
                 return RetryLater(self.delay_seconds(attempt) if asked is None else max(0.0, asked))
             action = self._on_failure
@@ -89,3 +90,13 @@ class FailurePolicy:
 
     def _has_attempts_left(self, attempt: int) -> bool:
         return self._retry.attempts is None or attempt < self._retry.attempts
+
+
+def _asked_seconds(error: BaseException) -> float | None:
+    asked = error.after_seconds if isinstance(error, Retry) else None
+    if asked is not None and not is_seconds(asked):
+        # Retry itself takes no other, but a subclass may set what it likes.
+        raise HandlerError(
+            f"{type(error).__name__}.after_seconds is a {type(asked).__name__} that is no number of seconds"
+        )
+    return asked

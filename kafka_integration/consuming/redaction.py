@@ -17,7 +17,7 @@ from types import TracebackType
 
 from ..errors import KafkaIntegrationError
 from ..outcomes import Decision, Reject, Skip
-from ..summaries import text_of
+from ..summaries import reason_of, text_of
 from .outages import links
 
 FRAMES_AT_EITHER_END = 20
@@ -62,7 +62,7 @@ def storable(text: str) -> str:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, Reject | Skip):
-        return text_of(getattr(error, "reason", ""))
+        return reason_of(error)
     if isinstance(error, Decision):
         return "The handler asked for another attempt, and there were none left."
     if isinstance(error, KafkaIntegrationError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from django.dispatch import Signal
@@ -12,7 +12,7 @@ from ..errors import HandlerError, KafkaIntegrationError
 from ..message import Message
 from ..outcomes import BatchError, Reject, Skip
 from ..signals import message_failed, message_parked, message_skipped
-from ..summaries import escaped, summarize, text_of
+from ..summaries import escaped, reason_of, shortened, summarize
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from .outages import is_conflict, is_setback, refuses_work
@@ -75,7 +75,7 @@ class Settling:
         return None if setback is None else self.setback_seconds(partition, setback)
 
     def decide(self, message: Message, error: Exception) -> Verdict:
-        verdict = self._policy.decide(error, message.attempt)
+        verdict = self._verdict(message, error)
         if isinstance(verdict, RetryLater):
             self._counts.add(failed=1)
             self._tell(message_failed, message, error)
@@ -84,6 +84,13 @@ class Settling:
                 self._consumer, message.attempt, message, verdict.delay_seconds, summarize(error),
             )  # fmt: skip
         return verdict
+
+    def _verdict(self, message: Message, error: Exception) -> Verdict:
+        try:
+            return self._policy.decide(error, message.attempt)
+        except Exception as broken:  # noqa: BLE001 - what a handler raises is code of its own too
+            failure = HandlerError(f"what the handler raised can't be asked what to do: {summarize(broken)}")
+            return self._policy.decide(failure, message.attempt)
 
     def prepare(self, partition: Partition, failure: Failure) -> None:
         """What may take long, before the transaction in which ``carry_out`` runs; raises what it raises."""
@@ -137,7 +144,7 @@ class Settling:
 
 def _given_reason(error: Exception) -> str:
     """What the handler says itself of its decision."""
-    return escaped(text_of(error.reason)) if isinstance(error, Reject | Skip) else ""
+    return escaped(shortened(reason_of(error))) if isinstance(error, Reject | Skip) else ""
 
 
 def again(message: Message) -> Message:
@@ -153,12 +160,14 @@ def halves(chunk: Chunk) -> list[Chunk]:
 
 def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, Exception]:
     """What a ``BatchError`` says of these messages; empty for any other error, or one that names others."""
-    if not isinstance(error, BatchError):
+    # A subclass with an __init__ of its own may have none.
+    failures = getattr(error, "failures", None) if isinstance(error, BatchError) else None
+    if not isinstance(failures, Mapping):
         return {}
     known = {_place(message) for message in messages}
-    if not known.issuperset(map(_place, error.failures)):
+    if not known.issuperset(map(_place, failures)):
         return {}
-    return {message.offset: reason for message, reason in error.failures.items()}
+    return {message.offset: reason for message, reason in failures.items()}
 
 
 def _place(message: Message) -> tuple[str, int, int]:

@@ -322,6 +322,87 @@ def test_a_handlers_reason_is_in_the_log_and_cannot_forge_a_line_of_it(caplog, d
     assert said + "odd\\r\\nERROR \\x1b[31m" in caplog.text
 
 
+class NotYet(Retry):
+    def __init__(self, why):
+        self.why = why
+
+
+class NotAtAll(Reject):
+    def __init__(self, why):
+        self.why = why
+
+
+class NotMine(Skip):
+    def __init__(self, why):
+        self.why = why
+
+
+class SomeOfThemError(BatchError):
+    def __init__(self, why):
+        self.why = why
+
+
+class Secretive(Reject):
+    @property
+    def reason(self):
+        raise RuntimeError("no comment")
+
+    def __init__(self, why):
+        pass
+
+
+def retry_after(seconds):
+    """A Retry whose class says when, in its own way."""
+    return type("Odd", (Retry,), {"__init__": lambda self, why: None, "after_seconds": seconds})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("decision", "attempts_made", "ends"),
+    [
+        (NotYet, 3, (1, 0)),
+        (NotAtAll, 1, (1, 0)),
+        (Secretive, 1, (1, 0)),
+        (NotMine, 1, (0, 1)),
+        (SomeOfThemError, 3, (1, 0)),
+        (retry_after("soon"), 3, (1, 0)),
+        (retry_after(float("inf")), 3, (1, 0)),
+        (retry_after(property(lambda self: 1 / 0)), 3, (1, 0)),
+    ],
+)
+@pytest.mark.parametrize("handler", ["tests.unit.scripted.handle", BATCH])
+def test_a_decision_with_an_init_of_its_own_decides_about_its_message(handler, decision, attempts_made, ends):
+    write("a", "b")
+
+    def decide(argument):
+        for message in argument if isinstance(argument, list) else [argument]:
+            if message.value == "a":
+                raise decision("because")
+
+    scripted.script.append(decide)
+
+    loop = consume(message_handler=handler, retry=THREE, batch_size=1, on_failure="dead_letter")
+
+    assert loop.fault is None
+    assert attempts() == [*(("a", number + 1) for number in range(attempts_made)), ("b", 1)]
+    assert (loop.counts.read().parked, loop.counts.read().skipped) == ends
+    assert committed() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("decision", [Skip, Reject])
+def test_of_a_long_reason_the_log_has_the_beginning(caplog, decision):
+    write("a")
+    scripted.script.append(lambda message: (_ for _ in ()).throw(decision("\x1b" * 10_000_000)))
+
+    consume(on_failure="dead_letter")
+
+    said = [record.getMessage() for record in caplog.records if "\\x1b" in record.getMessage()]
+    assert len(said) == 1
+    assert len(said[0]) < 5_000
+    assert said[0].endswith("… (10000000 characters in all)")
+
+
 def test_the_rule_of_the_nearest_class_decides():
     policy = FailurePolicy(
         retry=RetryPolicy(attempts=2),
