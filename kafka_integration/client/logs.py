@@ -19,6 +19,7 @@ from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .certificates import find_address
 from .failures import translate, without_secrets
 from .silence import Silence
+from .stable_ends import StableEnds
 
 logger = logging.getLogger("kafka_integration.client")
 
@@ -55,6 +56,7 @@ class ClientLog:
         self._properties = properties
         self._clock = clock
         self._silence = Silence(name, properties)
+        self.stable_ends = StableEnds(clock=clock)
         self._said_at: dict[str, float] = {}
         self._failing_since: dict[str, float] = {}
         self._lost: dict[str, int] = {}
@@ -88,8 +90,10 @@ class ClientLog:
 
     def on_statistics(self, statistics: str) -> None:
         """librdkafka's ``stats_cb``: sees who is silent and, while nothing gets through, whether a broker is back."""
-        brokers = json.loads(statistics).get("brokers", {}).values()
+        seen = json.loads(statistics)
+        brokers = seen.get("brokers", {}).values()
         self._silence.note(brokers)
+        self.stable_ends.note(seen.get("topics", {}))
         if self.calm:
             return
         up = {broker["nodename"] for broker in brokers if _is_steadily_up(broker)}

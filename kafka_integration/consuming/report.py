@@ -67,6 +67,7 @@ class Report:
                 f", {lag}" if len(assignment) else ", no partitions at the moment",
             )  # fmt: skip
         self._note_stuck(assignment)
+        self._note_held_up(client, assignment)
         self._note_waiting(client, assignment)
         self._was_behind |= not self._caught_up_lately
         self._caught_up_lately = False
@@ -116,6 +117,20 @@ class Report:
             self._consumer, min(now - p.starting_since for p in late), ", ".join(map(str, late)),
             f"; {'; '.join(sorted(reasons))}" if reasons else "",
         )  # fmt: skip
+
+    def _note_held_up(self, client: ConsumerClient, assignment: Assignment) -> None:
+        for partition in assignment:
+            held = client.log.stable_ends.get(partition.key)
+            seconds = 0.0 if held is None else monotonic() - held.since
+            # What is paused isn't looked at, and what is at work has something to read.
+            has_read_all = partition.has_reached_end and partition.ledger.is_idle and not partition.is_paused
+            if held is not None and has_read_all and seconds >= STUCK_SECONDS:
+                logger.warning(
+                    "consumer %s: %s can't be read beyond offset %d, its end is %d: a producer's transaction has been "
+                    "open there for %.0f s; what is behind it comes once that is ended, by its producer, its "
+                    "transaction.timeout.ms or kafka-transactions.sh abort",
+                    self._consumer, partition, held.offset, held.end, seconds,
+                )  # fmt: skip
 
     def _note_waiting(self, client: ConsumerClient, assignment: Assignment) -> None:
         since = assignment.untold_since
