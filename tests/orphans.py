@@ -20,7 +20,7 @@ _watcher: tuple[int, subprocess.Popen[bytes]] | None = None
 
 
 def adopt(kind: str, name: int | str) -> None:
-    """From now on a `session` (of processes) or `directory` goes when this process does."""
+    """From now on a `session` (of processes), `directory`, `mount` or `namespace` goes when this process does."""
     _tell("+", kind, name)
 
 
@@ -98,6 +98,12 @@ def _watch(parent: int) -> None:
 def _remove(kind: str, name: str) -> None:
     if kind == "directory":
         shutil.rmtree(name, ignore_errors=True)
+        return
+    if kind == "mount":
+        subprocess.run(["umount", "--lazy", name], check=False)
+        return
+    if kind == "namespace":
+        subprocess.run(["ip", "netns", "delete", name], check=False)
         return
     end_session(int(name))
 

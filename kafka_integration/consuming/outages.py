@@ -17,11 +17,12 @@ from ..outcomes import Decision
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OUTAGE_CLASSES = ("08",)
-_OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25006"})
-# The server is there and says itself that it takes no work: no message can have caused that.
-_REFUSAL_STATES = frozenset({"57P03", "53300", "25006"})
+_OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53100", "53300", "25006"})
+# The server is there and says itself that it takes no work: it starts, is full, or may not write. No message is to
+# blame for that, and no dead letter could be written either.
+_REFUSAL_STATES = frozenset({"57P03", "53100", "53300", "25006"})
 _CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})
-_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
+_SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_READONLY, _SQLITE_FULL = 5, 6, 8, 13
 
 
 def is_outage(error: BaseException) -> bool:
@@ -41,7 +42,12 @@ def is_setback(error: BaseException) -> bool:
 
 def refuses_work(error: BaseException) -> bool:
     """True where the server says that it is starting, full or read-only: however long, no message is to blame."""
-    return any(getattr(link, "sqlstate", None) in _REFUSAL_STATES for link in links(error))
+    return any(_is_refusal_itself(link) for link in links(error))
+
+
+def cause_of(outage: Exception) -> BaseException:
+    """What in the chain says by its class what is wrong: ``DiskFull``, where Django says ``OperationalError``."""
+    return next(filter(_is_outage_itself, links(outage)), outage)
 
 
 def databases_are_back() -> bool:
@@ -62,15 +68,23 @@ def _is_outage_itself(error: BaseException) -> bool:
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         return state in _OUTAGE_STATES or state[:2] in _OUTAGE_CLASSES
-    if isinstance(error, ProduceTimeoutError | BrokerUnavailableError):
+    if _is_refusal_itself(error) or isinstance(error, ProduceTimeoutError | BrokerUnavailableError):
         return True
     return isinstance(error, BrokerError) and error.retriable
 
 
+def _is_refusal_itself(error: BaseException) -> bool:
+    return getattr(error, "sqlstate", None) in _REFUSAL_STATES or _is_sqlite(error, _SQLITE_READONLY, _SQLITE_FULL)
+
+
 def _is_conflict_itself(error: BaseException) -> bool:
-    state = getattr(error, "sqlstate", None)
+    return getattr(error, "sqlstate", None) in _CONFLICT_STATES or _is_sqlite(error, _SQLITE_BUSY, _SQLITE_LOCKED)
+
+
+def _is_sqlite(error: BaseException, *codes: int) -> bool:
+    """True for one of SQLite's primary codes; extended ones have it in their lowest byte."""
     code = getattr(error, "sqlite_errorcode", None)
-    return state in _CONFLICT_STATES or (isinstance(code, int) and code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED))
+    return isinstance(code, int) and code & 0xFF in codes
 
 
 def _lost_its_connection(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from ..signals import message_failed, message_parked, message_skipped
 from ..summaries import escaped, reason_of, shortened, summarize
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from .outages import is_conflict, is_setback, refuses_work
+from .outages import cause_of, is_conflict, is_setback, refuses_work
 from .own_transaction import tell_of_failed_hook
 from .partition import Chunk, Failure, Partition
 
@@ -65,7 +65,7 @@ class Settling:
         if partition.setbacks.bit_count() == 1:
             logger.warning(
                 "consumer %s: %s waits %.1f s for what its handler needs: %s",
-                self._consumer, partition, seconds, summarize(error),
+                self._consumer, partition, seconds, summarize(cause_of(error)),
             )  # fmt: skip
         return seconds
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from django.db import InterfaceError, OperationalError, connections
 
 from kafka_integration import BatchError, Reject, Retry, Skip
-from kafka_integration.consuming.outages import is_conflict, is_outage
+from kafka_integration.consuming.outages import is_conflict, is_outage, refuses_work
 from kafka_integration.consuming.settling import is_setback
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
@@ -39,10 +41,33 @@ def attempts():
     return {message.attempt for message in scripted.seen}
 
 
-@pytest.mark.parametrize("sqlstate", ["08006", "57P01", "57P02", "57P03", "57P05", "53300", "25006"])
+@pytest.mark.parametrize("sqlstate", ["08006", "57P01", "57P02", "57P03", "57P05", "53100", "53300", "25006"])
 def test_the_codes_of_an_outage(sqlstate):
     assert is_outage(failing(sqlstate))
     assert not is_conflict(failing(sqlstate))
+
+
+def full(connection):
+    connection.execute("PRAGMA max_page_count = 1")
+    connection.execute("INSERT INTO t VALUES (zeroblob(100000))")
+
+
+def read_only(connection):
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("INSERT INTO t VALUES (1)")
+
+
+@pytest.mark.parametrize("refuse", [full, read_only])
+def test_an_sqlite_that_is_full_or_read_only_is_an_outage_for_as_long_as_it_lasts(refuse):
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (x)")
+
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        refuse(connection)
+
+    assert is_outage(raised.value)
+    assert refuses_work(raised.value)
+    connection.close()
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
