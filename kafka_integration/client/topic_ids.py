@@ -15,9 +15,9 @@ from ..conf.values import Connection
 from ..errors import AccessDeniedError, BrokerUnavailableError
 from .embedded import embedded_servers
 from .failures import translate
+from .patience import NO_ANSWER, Patience
 from .properties import open_admin
 
-ASK_TIMEOUT_SECONDS = 5.0
 LOOK_SECONDS = 0.2
 _NONE = str(Uuid(0, 0))
 _UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
@@ -34,6 +34,7 @@ class TopicIds:
         self._connection = connection
         self._admin: AdminClient | None = None
         self._told: dict[str, str] = {}
+        self._patience = Patience()
 
     def ask_where_allowed(self, topic: str, is_over: Callable[[], bool]) -> str:
         """As ``ask``, but ``""`` too where an ACL keeps the id from us."""
@@ -61,22 +62,25 @@ class TopicIds:
 
     def _ask_broker(self, admin: AdminClient, topic: str, is_over: Callable[[], bool]) -> str:
         place = f"topic {topic}"
-        try:
-            answer = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_TIMEOUT_SECONDS)
-            description = _wait(answer[topic], is_over)
-        except FutureTimeoutError as error:
-            raise BrokerUnavailableError(f"{place}: no answer to describe_topics", retriable=True) from error
-        except KafkaException as error:
-            if error.args[0].code() in _UNSUPPORTED:
-                return ""
-            raise translate(error, place=place) from error
+        with self._patience.timeout() as timeout:
+            try:
+                answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
+                description = _wait(answer[topic], timeout + 1, is_over)
+            except FutureTimeoutError as error:
+                raise BrokerUnavailableError(
+                    f"{place}: no answer to describe_topics", code=NO_ANSWER, retriable=True
+                ) from error
+            except KafkaException as error:
+                if error.args[0].code() in _UNSUPPORTED:
+                    return ""
+                raise translate(error, place=place) from error
         topic_id = str(description.topic_id)
         # Brokers from before ids give this to every topic.
         return "" if topic_id == _NONE else topic_id
 
 
-def _wait(answer: Future[Any], is_over: Callable[[], bool]) -> Any:
-    deadline = monotonic() + ASK_TIMEOUT_SECONDS + 1
+def _wait(answer: Future[Any], timeout: float, is_over: Callable[[], bool]) -> Any:
+    deadline = monotonic() + timeout
     while True:
         try:
             return answer.result(LOOK_SECONDS)

@@ -12,9 +12,9 @@ from confluent_kafka.admin import AdminClient
 from ..conf.values import Connection
 from .failures import translate
 from .memory import memory_broker
+from .patience import Patience
 from .properties import open_admin
 
-ASK_TIMEOUT_SECONDS = 5.0
 FRESH_SECONDS = 60.0
 
 
@@ -26,6 +26,7 @@ class TopicSizes:
         self._admin: AdminClient | None = None
         self._sizes: dict[str, int] = {}
         self._fresh_until = 0.0
+        self._patience = Patience()
 
     def ask(self, topic: str) -> int:
         """The topic's number of partitions, 0 if there is no such topic; ``BrokerError`` if that can't be told."""
@@ -40,11 +41,12 @@ class TopicSizes:
             return {name: len(topic.partitions) for name, topic in memory_broker().topics.items()}
         if self._admin is None:
             self._admin = open_admin(self._connection, place="topics of the cluster")
-        try:
-            # All topics: a request for one would make it, where the broker creates topics on first use.
-            metadata = self._admin.list_topics(timeout=ASK_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise translate(error, place="topics of the cluster") from error
+        with self._patience.timeout() as timeout:
+            try:
+                # All topics: a request for one would make it, where the broker creates topics on first use.
+                metadata = self._admin.list_topics(timeout=timeout)
+            except KafkaException as error:
+                raise translate(error, place="topics of the cluster") from error
         return {name: _size(topic) for name, topic in metadata.topics.items()}
 
 

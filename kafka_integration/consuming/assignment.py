@@ -10,6 +10,7 @@ from time import monotonic
 from django.dispatch import Signal
 
 from ..client.consumer import Committed, ConsumerClient, Coordinates
+from ..client.patience import LEAST_SECONDS, Patience
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError
 from ..signals import partitions_assigned, partitions_revoked
@@ -22,7 +23,6 @@ from .partition import Partition, State
 
 logger = logging.getLogger(__name__)
 
-ASK_TIMEOUT_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 1.0
 WAIT_FOR_OTHERS_SECONDS = 0.5
 
@@ -38,6 +38,7 @@ class Assignment:
         self._commits = commits
         self._claiming = claiming
         self._beginnings = Beginnings(settings)
+        self._patience = Patience()
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
         self._look_at = monotonic() + LOOK_SECONDS
@@ -167,6 +168,11 @@ class Assignment:
             else:
                 self._claim(partition, start, is_reset=True)
 
+    def ends_of(self, client: ConsumerClient, partition: Partition) -> tuple[int, int]:
+        """Its first offset and the one after its last, asked of the broker, however slow that is at the moment."""
+        with self._patience.timeout() as timeout:
+            return client.ends(partition.key, timeout)
+
     def _look_what_there_is(self) -> None:
         """At the first turn: what is there from then on is new."""
         try:
@@ -177,9 +183,14 @@ class Assignment:
     def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
         began_at, asked = monotonic(), None
         try:
-            committed = client.last_commits([p.key for p in partitions], ASK_TIMEOUT_SECONDS)
+            with self._patience.timeout() as timeout:
+                committed = client.last_commits([p.key for p in partitions], timeout)
+            # The others in the next turn: a slow broker must not keep us from polling, or from a stop.
+            enough_at = monotonic() + LEAST_SECONDS
             for asked in partitions:
                 began_at = monotonic()
+                if began_at >= enough_at:
+                    break
                 self._find_start(client, asked, committed[asked.key])
         except BrokerError as error:
             took_seconds = monotonic() - began_at
@@ -195,7 +206,7 @@ class Assignment:
     def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
         start = partition.committed = committed.offset
         if start is None:
-            first, end = client.ends(partition.key, ASK_TIMEOUT_SECONDS)
+            first, end = self.ends_of(client, partition)
             start = self._beginnings.choose(partition, first, end)
         if self._claiming is None:
             partition.start = start

@@ -10,6 +10,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
 
 from ..client.consumer import Committed
+from ..client.patience import LEAST_SECONDS
 from ..client.topic_ids import TopicIds
 from ..errors import BrokerError
 from ..summaries import summarize
@@ -48,8 +49,10 @@ class Claiming:
     def look(self, first: Partition, others: list[Partition]) -> None:
         """See whether the topic of these partitions is still the one that was claimed, and the database still has what
         was committed to it; the loop does the rest."""
+        # Messages wait for the answer meanwhile, and nothing else does: not longer, however slow the broker is.
+        give_up_at = monotonic() + LEAST_SECONDS
         try:
-            topic_id = self._topic_ids.ask(first.topic)
+            topic_id = self._topic_ids.ask(first.topic, lambda: monotonic() >= give_up_at)
             lost = self._lost((first, *others))
         except (DatabaseLayerError, BrokerError):
             close_old_connections()

@@ -9,7 +9,7 @@ from ..client.consumer import ConsumerClient
 from ..client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ..conf.values import ConsumerSettings
 from ..errors import BrokerError, KafkaIntegrationError
-from .assignment import ASK_AGAIN_SECONDS, ASK_TIMEOUT_SECONDS, Assignment
+from .assignment import ASK_AGAIN_SECONDS, Assignment
 from .partition import Partition, State
 from .subscription import Subscription, is_refusal
 
@@ -79,7 +79,7 @@ class Events:
     def _reset(self, partition: Partition) -> None:
         """Do what the policy says, and say how much that leaves out."""
         position, name = partition.ledger.taken or 0, self._settings.name
-        first, end = self._client.ends(partition.key, ASK_TIMEOUT_SECONDS)
+        first, end = self._assignment.ends_of(self._client, partition)
         if first <= position <= end:
             # That was said of a position before this one. Should it be said again, then not at once.
             self._ask_at = monotonic() + ASK_AGAIN_SECONDS

@@ -1,4 +1,4 @@
-"""A proxy on loopback between a process and a server, whose connections can be cut."""
+"""A proxy on loopback between a process and a server: its connections can be cut, and have weather."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.faults.weather import Way, Weather
 from tests.services.ports import free_port
 from tests.waiting import wait_for
 
@@ -16,9 +17,12 @@ CHUNK = 65536
 class Link:
     """One forwarded connection."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, weather: Weather | None = None) -> None:
         self._client = client
         self._server = server
+        self._weather = weather
+        self._ways = [] if weather is None else [Way(server, weather), Way(client, weather)]
+        self._send_there, self._send_back = [way.send for way in self._ways] or [server.sendall, client.sendall]
         self._is_muted = False
         self._answered = threading.Event()
 
@@ -27,15 +31,17 @@ class Link:
         answers = threading.Thread(target=self._return_answers, daemon=True)
         answers.start()
         with suppress(OSError):
-            while data := self._client.recv(CHUNK):
+            while data := self._received(self._client):
                 inspect(self, data)
         self.cut()
         answers.join()
+        for way in self._ways:
+            way.close()
         self._client.close()
         self._server.close()
 
     def forward(self, data: bytes) -> None:
-        self._server.sendall(data)
+        self._send_there(data)
 
     def forward_and_wait(self, data: bytes, timeout: float = 10.0) -> bool:
         """True once the server has answered, False after ``timeout`` seconds."""
@@ -55,12 +61,18 @@ class Link:
 
     def _return_answers(self) -> None:
         with suppress(OSError):
-            while data := self._server.recv(CHUNK):
+            while data := self._received(self._server):
                 if not self._is_muted:
-                    self._client.sendall(data)
+                    self._send_back(data)
                 self._answered.set()
         self._answered.set()
         self.cut()
+
+    def _received(self, side: socket.socket) -> bytes:
+        # While nothing comes through, nothing is taken either: the sender's buffers fill, as on a dead line.
+        if self._weather is not None:
+            self._weather.wait()
+        return side.recv(CHUNK)
 
 
 class Proxy:
@@ -69,11 +81,14 @@ class Proxy:
     A ``target`` that is changed counts for later connections.
     """
 
-    def __init__(self, target: int, inspect: Callable[[Link, bytes], None] = Link.forward) -> None:
+    def __init__(
+        self, target: int, inspect: Callable[[Link, bytes], None] = Link.forward, *, weather: Weather | None = None
+    ) -> None:
         self.port = free_port()
         self.accepted = 0
         self.target = target
         self._inspect = inspect
+        self._weather = weather
         self._links: set[Link] = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -87,6 +102,8 @@ class Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
+        if self._weather is not None:
+            self._weather.clear()
         self.cut()
         wait_for(lambda: not self._links, 10, "the proxy's connections are closed")
 
@@ -114,7 +131,7 @@ class Proxy:
         server.settimeout(None)
         for side in (client, server):
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = Link(client, server)
+        link = Link(client, server, self._weather)
         with self._lock:
             self._links.add(link)
         try:

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import uuid
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 from tests import orphans
 from tests.processes import PROJECT, ChildProcess
 from tests.services.kafka_jars import fetch_jars, missing_for_kafka
-from tests.services.kafka_nodes import Node, server_properties
+from tests.services.kafka_nodes import FAR, Node, server_properties
 from tests.services.kafka_security import LISTENERS, KafkaSecurity, SecurityFiles, scram_arguments, security_properties
 from tests.services.ports import accepts_connections, free_port
 from tests.waiting import wait_for
@@ -39,7 +39,8 @@ class KafkaCluster:
     """Brokers that are their own controllers; they keep ports and data over restarts, until `stop()`.
 
     Without a `directory` the data is in a temporary one that goes with `stop()` or with this process.
-    Broker numbers in the methods count from 0.
+    Broker numbers in the methods count from 0. With `through` each broker has a listener FAR besides: called with
+    the broker's number and the port of that listener, it says by which `host:port` clients reach it.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class KafkaCluster:
         properties: Mapping[str, object] | None = None,
         security: KafkaSecurity | None = None,
         quick_start: bool = True,
+        through: Callable[[int, int], str] | None = None,
     ) -> None:
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="kafka-"))
@@ -59,7 +61,7 @@ class KafkaCluster:
         self.files: SecurityFiles | None = None
         self._properties = dict(properties or {})
         self._jvm = [*_JVM, *(_QUICK_START if quick_start else ())]
-        self._nodes = [self._plan(index, port) for index in range(brokers)]
+        self._nodes = [self._plan(index, port, through) for index in range(brokers)]
 
     def __enter__(self) -> KafkaCluster:
         return self.start()
@@ -73,8 +75,8 @@ class KafkaCluster:
         return self.bootstrap_of("PLAIN")
 
     def bootstrap_of(self, listener: str) -> str:
-        """`host:port,…` of a listener: PLAIN, or with security also SASL, TLS, SASL_TLS and MISNAMED."""
-        return ",".join(f"127.0.0.1:{node.ports[listener]}" for node in self._nodes)
+        """`host:port,…` of a listener: PLAIN, FAR, or with security also SASL, TLS, SASL_TLS and MISNAMED."""
+        return ",".join(node.advertised.get(listener, f"127.0.0.1:{node.ports[listener]}") for node in self._nodes)
 
     def log(self, broker: int = 0) -> Path:
         return self._nodes[broker].directory / "broker.log"
@@ -155,12 +157,14 @@ class KafkaCluster:
         expected = {node.number for node in running}
         wait_for(lambda: expected <= _known_brokers(admin), timeout, self._last_words, interval=0.1)
 
-    def _plan(self, index: int, port: int | None) -> Node:
-        names = ["PLAIN", "CONTROLLER", *(LISTENERS if self.security else ())]
+    def _plan(self, index: int, port: int | None, through: Callable[[int, int], str] | None) -> Node:
+        names = ["PLAIN", "CONTROLLER", *(LISTENERS if self.security else ()), *([FAR] if through else ())]
         ports = {name: free_port() for name in names}
         if port is not None:
             ports["PLAIN"] = port + index
-        return Node(number=index + 1, directory=self.directory / f"broker-{index + 1}", ports=ports)
+        advertised = {FAR: through(index, ports[FAR])} if through else {}
+        directory = self.directory / f"broker-{index + 1}"
+        return Node(number=index + 1, directory=directory, ports=ports, advertised=advertised)
 
     def _configure(self, node: Node) -> None:
         node.directory.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.processes import ChildProcess
 from tests.services.kafka_security import LISTENERS
 
+# A listener whose clients come through something of a test's own.
+FAR = "FAR"
 # Small and quick, where Kafka's own defaults are for large clusters.
 DEFAULTS: dict[str, object] = {
     "group.initial.rebalance.delay.ms": 0,
@@ -37,6 +39,8 @@ class Node:
     # By listener: PLAIN, CONTROLLER and, with security, those of `LISTENERS`.
     ports: dict[str, int]
     process: ChildProcess | None = None
+    # By listener: what clients are told, where that is not where the broker listens.
+    advertised: dict[str, str] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -45,8 +49,9 @@ class Node:
 
 def server_properties(node: Node, nodes: Sequence[Node]) -> dict[str, object]:
     """One node's properties; each is broker and controller."""
-    protocols = {"PLAIN": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **LISTENERS}
+    protocols = {"PLAIN": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", FAR: "PLAINTEXT", **LISTENERS}
     addresses = {name: f"{name}://127.0.0.1:{port}" for name, port in node.ports.items()}
+    told = addresses | {name: f"{name}://{address}" for name, address in node.advertised.items()}
     voters = (f"{each.number}@127.0.0.1:{each.ports['CONTROLLER']}" for each in nodes)
     return {
         **DEFAULTS,
@@ -57,7 +62,7 @@ def server_properties(node: Node, nodes: Sequence[Node]) -> dict[str, object]:
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAIN",
         "listeners": ",".join(addresses.values()),
-        "advertised.listeners": ",".join(text for name, text in addresses.items() if name != "CONTROLLER"),
+        "advertised.listeners": ",".join(text for name, text in told.items() if name != "CONTROLLER"),
         "listener.security.protocol.map": ",".join(f"{name}:{protocols[name]}" for name in node.ports),
         "log.dirs": node.directory / "data",
     }

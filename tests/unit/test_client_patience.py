@@ -1,0 +1,76 @@
+"""How long a question to a broker may take."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafka_integration.client import consumer as client_consumer
+from kafka_integration.client import patience as client_patience
+from kafka_integration.client.patience import LEAST_SECONDS, MOST_SECONDS, NO_ANSWER, Patience
+from kafka_integration.errors import BrokerError
+from tests.unit import scripted
+from tests.unit.consumers import running, write
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, which only this test moves."""
+    now = [1000.0]
+    monkeypatch.setattr(client_patience, "monotonic", lambda: now[0])
+    return now
+
+
+def seconds_given(patience: Patience, *, code: str = "") -> float:
+    """How long a question may take, which ends in this error or in an answer at once."""
+    try:
+        with patience.timeout() as seconds:
+            if code:
+                raise BrokerError("none", code=code)
+    except BrokerError:
+        pass
+    return seconds
+
+
+def test_it_grows_within_bounds_while_no_answer_comes():
+    patience = Patience()
+
+    given = [seconds_given(patience, code=NO_ANSWER) for _ in range(4)]
+
+    assert given == [LEAST_SECONDS, 2 * LEAST_SECONDS, MOST_SECONDS, MOST_SECONDS]
+
+
+def test_an_error_that_is_an_answer_changes_nothing():
+    patience = Patience()
+
+    assert [seconds_given(patience, code="_UNKNOWN_PARTITION") for _ in range(3)] == [LEAST_SECONDS] * 3
+
+
+def test_it_remembers_how_slow_the_last_answer_was(clock):
+    patience = Patience()
+    with patience.timeout():
+        clock[0] += 9
+
+    assert seconds_given(patience) == 18
+    assert seconds_given(patience) == LEAST_SECONDS
+
+
+@pytest.mark.usefixtures("memory_transport")
+def test_a_consumer_begins_though_the_broker_takes_nine_seconds_to_say_where(monkeypatch, clock):
+    write("a")
+
+    def slowly(ask):
+        def asked(client, what, timeout):
+            if timeout < 9:
+                raise BrokerError("no answer in time", code=NO_ANSWER, retriable=True)
+            clock[0] += 9
+            return ask(client, what, timeout)
+
+        return asked
+
+    for question in ("last_commits", "ends"):
+        slow = slowly(getattr(client_consumer.ConsumerClient, question))
+        monkeypatch.setattr(client_consumer.ConsumerClient, question, slow)
+
+    with running():
+        wait_for(lambda: scripted.seen)
