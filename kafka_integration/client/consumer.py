@@ -19,6 +19,7 @@ from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from .embedded import create_embedded_topics, has_moved_from
 from .failures import translate
+from .group_protocols import require_consumer_protocol
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
 from .opening import open_client
@@ -116,6 +117,12 @@ class ConsumerClient:
             if found is not None and isinstance(refused := self._translated(found), AccessDeniedError):
                 raise refused
         self.committed([(topic, 0) for topic in topics[:1]], timeout)
+
+    def require_group_protocol(self, timeout: float) -> None:
+        """``BrokerError``, a fatal one if the brokers don't know the protocol of the group."""
+        if self.is_told_of_additions_only and self._settings.connection.transport == "kafka":
+            place = f"consumer {self._settings.name}"
+            require_consumer_protocol(self._settings.connection, place=place, timeout=timeout)
 
     def has_topics(self, timeout: float) -> bool:
         """Whether there is any topic of the subscription; ``BrokerError`` if that can't be told."""

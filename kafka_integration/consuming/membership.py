@@ -22,6 +22,7 @@ class Membership:
         self._in_touch_since = monotonic()
         self._look_at = 0.0
         self._ask_at = 0.0
+        self._is_protocol_known = False
 
     def is_left_out(self, since: float) -> bool:
         """True once the group, with a broker in reach, has had time enough to give us a partition."""
@@ -31,7 +32,21 @@ class Membership:
         if now - max(since, self._in_touch_since) < LEFT_OUT_SECONDS:
             return False
         # A classic group says so, by an empty assignment; but without any topic a member doesn't even ask it.
-        return self._client.is_told_of_additions_only or self._has_no_topics(now)
+        if self._client.is_told_of_additions_only:
+            return self._knows_its_protocol(now)
+        return self._has_no_topics(now)
+
+    def _knows_its_protocol(self, now: float) -> bool:
+        """Raises the fatal ``BrokerError`` of a broker that doesn't."""
+        if not self._is_protocol_known and now >= self._ask_at:
+            self._ask_at = now + ASK_AGAIN_SECONDS
+            try:
+                self._client.require_group_protocol(ASK_TIMEOUT_SECONDS)
+                self._is_protocol_known = True
+            except BrokerError as error:
+                if error.fatal:
+                    raise
+        return self._is_protocol_known
 
     def _has_no_topics(self, now: float) -> bool:
         if now < self._ask_at:

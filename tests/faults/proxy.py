@@ -17,9 +17,16 @@ CHUNK = 65536
 class Link:
     """One forwarded connection."""
 
-    def __init__(self, client: socket.socket, server: socket.socket, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        weather: Weather | None = None,
+        edit: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         self._client = client
         self._server = server
+        self._edit = edit
         self._weather = weather
         self._ways = [] if weather is None else [Way(server, weather), Way(client, weather)]
         self._send_there, self._send_back = [way.send for way in self._ways] or [server.sendall, client.sendall]
@@ -63,7 +70,7 @@ class Link:
         with suppress(OSError):
             while data := self._received(self._server):
                 if not self._is_muted:
-                    self._send_back(data)
+                    self._send_back(self._edit(data))
                 self._answered.set()
         self._answered.set()
         self.cut()
@@ -78,17 +85,25 @@ class Link:
 class Proxy:
     """Listens on ``port`` and forwards to ``target``; ``inspect`` decides about all that clients send.
 
+    ``edit`` may change what the server answers.
+
     A ``target`` that is changed counts for later connections.
     """
 
     def __init__(
-        self, target: int, inspect: Callable[[Link, bytes], None] = Link.forward, *, weather: Weather | None = None
+        self,
+        target: int,
+        inspect: Callable[[Link, bytes], None] = Link.forward,
+        *,
+        weather: Weather | None = None,
+        edit: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self.port = free_port()
         self.accepted = 0
         self.target = target
         self._inspect = inspect
         self._weather = weather
+        self._edit = edit
         self._links: set[Link] = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -131,7 +146,7 @@ class Proxy:
         server.settimeout(None)
         for side in (client, server):
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = Link(client, server, self._weather)
+        link = Link(client, server, self._weather, self._edit)
         with self._lock:
             self._links.add(link)
         try:
