@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -43,6 +44,12 @@ class TopicIds:
         except AccessDeniedError:
             return ""
 
+    def ask_all(self, topics: Collection[str]) -> dict[str, str]:
+        """The ids of these topics, in one question; ``""`` where the broker has none, or an ACL keeps it from us."""
+        if self._connection.transport != "kafka" or not topics:
+            return {topic: self.ask(topic) for topic in topics}
+        return self._ids_of(topics, lambda: False, where_allowed=True)
+
     def ask(self, topic: str, is_over: Callable[[], bool] = lambda: False) -> str:
         """The topic's id now, ``""`` where the broker has none; ``BrokerError`` where it can't be asked.
 
@@ -54,29 +61,40 @@ class TopicIds:
         if self._connection.transport != "kafka":
             # Not "": what tests stored must not be taken for a topic's of a broker without ids.
             return self._connection.transport
-        if self._admin is None:
-            self._admin = open_admin(self._connection, place=f"topic {topic}")
-        if topic_id := self._ask_broker(self._admin, topic, is_over):
+        if topic_id := self._ids_of([topic], is_over, where_allowed=False)[topic]:
             self._told[topic] = topic_id
         return self._told.get(topic, "")
 
-    def _ask_broker(self, admin: AdminClient, topic: str, is_over: Callable[[], bool]) -> str:
-        place = f"topic {topic}"
+    def _ids_of(self, topics: Collection[str], is_over: Callable[[], bool], *, where_allowed: bool) -> dict[str, str]:
+        if self._admin is None:
+            self._admin = open_admin(self._connection, place="ids of topics")
+        ids = dict.fromkeys(topics, "")
         with self._patience.timeout() as timeout:
             try:
-                answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
-                description = _wait(answer[topic], timeout + 1, is_over)
-            except FutureTimeoutError as error:
-                raise BrokerUnavailableError(
-                    f"{place}: no answer to describe_topics", code=NO_ANSWER, retriable=True
-                ) from error
+                answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
             except KafkaException as error:
-                if error.args[0].code() in _UNSUPPORTED:
-                    return ""
-                raise translate(error, place=place) from error
-        topic_id = str(description.topic_id)
-        # Brokers from before ids give this to every topic.
-        return "" if topic_id == _NONE else topic_id
+                raise translate(error, place="ids of topics") from error
+            for topic, answer in answers.items():
+                with suppress(*((AccessDeniedError,) if where_allowed else ())):
+                    ids[topic] = _id_of(topic, answer, timeout + 1, is_over)
+        return ids
+
+
+def _id_of(topic: str, answer: Future[Any], timeout: float, is_over: Callable[[], bool]) -> str:
+    place = f"topic {topic}"
+    try:
+        description = _wait(answer, timeout, is_over)
+    except FutureTimeoutError as error:
+        raise BrokerUnavailableError(
+            f"{place}: no answer to describe_topics", code=NO_ANSWER, retriable=True
+        ) from error
+    except KafkaException as error:
+        if error.args[0].code() in _UNSUPPORTED:
+            return ""
+        raise translate(error, place=place) from error
+    topic_id = str(description.topic_id)
+    # Brokers from before ids give this to every topic.
+    return "" if topic_id == _NONE else topic_id
 
 
 def _wait(answer: Future[Any], timeout: float, is_over: Callable[[], bool]) -> Any:

@@ -38,3 +38,28 @@ def test_the_new_topic_is_read_from_its_beginning(scenario, create_topic, protoc
 
     wait_for(lambda: len(scenario.effects.read()) >= 60, 60, worker.tail)
     assert len(scenario.effects.read()) == 60
+
+
+@pytest.mark.parametrize("is_pattern", [False, True], ids=["named", "pattern"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_for_who_begins_with_what_comes_next_too(scenario, create_topic, protocol, is_pattern):
+    """It is the topic that is new: under its old name, it is not one whose messages were there before."""
+    scenario.consumer |= {**consumer_of(protocol), "start_with_earliest_message": False}
+    if is_pattern:
+        scenario.consumer["topics"] = [f"^{scenario.topic}.*"]
+    scenario.consumer["config"] |= {"topic.metadata.refresh.interval.ms": 2000}
+    scenario.load.sent(40)
+    worker = scenario.ready_worker()
+    worker.wait_for_output("caught up", 20)
+    scenario.load.sent(20)
+    scenario.wait_handled(count=20)
+
+    admin = AdminClient({"bootstrap.servers": scenario.bootstrap})
+    admin.delete_topics([scenario.topic])[scenario.topic].result(20)
+    wait_for(lambda: scenario.topic not in admin.list_topics(timeout=5).topics, 20)
+    create_topic(scenario.topic)
+    load = Load(scenario.bootstrap, scenario.topic)
+    load.sent(20, value="anew")
+
+    wait_for(lambda: len(scenario.effects.read()) >= 40, 60, worker.tail)
+    assert len(scenario.effects.read()) == 40

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Uuid
 
 from kafka_integration.client.topic_ids import TopicIds
 from kafka_integration.conf.values import Connection
-from kafka_integration.errors import BrokerUnavailableError
+from kafka_integration.errors import BrokerError, BrokerUnavailableError
 
 NONE, NEVER = Uuid(0, 0), object()
 
@@ -61,3 +61,15 @@ def test_an_answer_that_nobody_needs_any_more_is_not_waited_for(ids):
         ids(NEVER).ask_where_allowed("t", lambda: True)
 
     assert monotonic() - began_at < 2
+
+
+def test_ids_of_many_topics_leave_empty_what_an_acl_keeps_from_us(ids):
+    denied = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+    assert ids(Uuid(1, 2)).ask_all(["t"]) == {"t": str(Uuid(1, 2))}
+    assert ids(denied).ask_all(["t"]) == {"t": ""}
+
+
+def test_ids_of_many_topics_are_not_guessed_where_nobody_answers(ids):
+    with pytest.raises(BrokerError):
+        ids(KafkaException(KafkaError(KafkaError._TRANSPORT))).ask_all(["t"])

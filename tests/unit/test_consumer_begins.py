@@ -6,6 +6,7 @@ import pytest
 
 from kafka_integration.client import consumer as client_consumer
 from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.topic_ids import TopicIds
 from kafka_integration.client.topic_sizes import TopicSizes
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
@@ -94,3 +95,33 @@ def test_where_sizes_can_not_be_asked_for_it_waits_to_know_what_is_new(monkeypat
     assert answers == []
     assert committed() == 1
     assert scripted.seen == []
+
+
+def test_a_topic_that_was_made_anew_under_a_known_name_begins_at_its_first_message(monkeypatch, memory_transport):
+    ids = ["old"]
+    monkeypatch.setattr(TopicIds, "ask", lambda *_: ids[-1])
+    memory_broker().create_topic(TOPIC, 1)
+    write("before")
+    other = client_consumer.MemoryConsumer(memory_transport, {"group.id": "group"})
+    with running(start_with_earliest_message=False):
+        wait_for(lambda: committed() == 1)
+        # All that a member sees of a deletion is that its partitions are taken away, and that there is no offset.
+        other.subscribe([TOPIC])
+        wait_for(lambda: memory_broker().group("group").has(other.memberid()))
+        ids.append("new")
+        memory_broker()._committed.clear()
+        write("first of the new")
+        other.close()
+
+        wait_for(lambda: len(scripted.seen) == 2)
+    assert [message.value for message in scripted.seen] == ["before", "first of the new"]
+
+
+def test_where_no_id_is_told_a_known_name_is_a_known_topic(monkeypatch):
+    monkeypatch.setattr(TopicIds, "ask", lambda *_: "")
+    write("before")
+
+    consume(start_with_earliest_message=False)
+
+    assert scripted.seen == []
+    assert committed() == 1
