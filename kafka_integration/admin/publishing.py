@@ -21,6 +21,7 @@ from ..conf import Kind
 from ..conf.topic_names import topic_name_problem
 from ..errors import InvalidMessageError
 from ..models import OutboxMessage
+from ..producing.fresh_rows import no_row, read_rows
 from ..producing.publications import ALL_FIELDS, EVENTS, Publication, find_field, publications_of
 from ..producing.publish import announce, build_message
 
@@ -85,7 +86,7 @@ class PublishAdminMixin(Admin):
         with transaction.atomic(using=using):
             rows = list(queryset)
             for start in range(0, len(rows), ROWS_AT_ONCE):
-                page = [message for row in rows[start : start + ROWS_AT_ONCE] for message in self._messages(row)]
+                page = list(self._messages(rows[start : start + ROWS_AT_ONCE], using))
                 OutboxMessage.objects.using(using).bulk_create(page)
                 count += len(page)
             topics = ", ".join(dict.fromkeys(publication.topic for publication in self._publications()))
@@ -94,14 +95,18 @@ class PublishAdminMixin(Admin):
             announce(using)
         return count
 
-    def _messages(self, row: Model) -> Iterable[OutboxMessage]:
+    def _messages(self, page: Sequence[Model], using: str) -> Iterable[OutboxMessage]:
         for publication in self._publications():
-            yield build_message(
-                publication.topic,
-                self.get_publish_value(row) if self._has_own_value else publication.value_of(row),
-                key=publication.key_of(row),
-                event_type=publication.event_type(self.publish_event),
-            )
+            # What was selected may come from a replica that is behind.
+            for obj, row in zip(page, read_rows([publication], page, using), strict=True):
+                if row is None:
+                    raise no_row(publication, obj, using)
+                yield build_message(
+                    publication.topic,
+                    self.get_publish_value(obj) if self._has_own_value else publication.value_of(row),
+                    key=publication.key_of(row),
+                    event_type=publication.event_type(self.publish_event),
+                )
 
     @property
     def _has_own_value(self) -> bool:

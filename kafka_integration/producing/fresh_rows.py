@@ -1,67 +1,95 @@
-"""Where the values of an event come from: the instance at hand, or its row, if the instance can't be trusted.
+"""The rows that events are made of, read from the database inside the transaction that writes the event.
 
-An instance may hold what the database doesn't: an expression like ``F("clicks") + 1``, a value that
-``update_fields`` left out, a generated column from before. An event says what was written.
+An instance holds what was assigned to it: an expression, a Decimal that was rounded, a text that the model took for a
+date, a change that was never saved. Two events of one row would then differ, in their keys too. So an instance is
+only asked for its primary key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+import json
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Field, Model
+from django.db.models import Field, JSONField, Model, QuerySet, TextField
+from django.db.models.functions import Cast
 
+from ..errors import InvalidMessageError
 from .publications import Publication
 
-
-def source_of(
-    publication: Publication,
-    instance: Model,
-    using: str,
-    *,
-    written: Iterable[str] | None = None,
-    created: bool = False,
-) -> Model:
-    """An instance whose declared fields are those of the row. ``written`` are the ``update_fields`` of a save."""
-    columns = publication.columns.values()
-    stale = [f for f in columns if _is_missing(f, instance) or (f.generated and not created)]
-    if written is not None:
-        names = set(written)
-        stale += [f for f in columns if not f.primary_key and not names & {f.name, f.attname}]
-    if not stale:
-        return instance
-    return _read(publication, instance, using) or instance
+Row = Any
+"""Has the columns of a row as attributes, by their attname."""
 
 
-def load_missing(publication: Publication, instance: Model, using: str) -> None:
-    """Before a deletion: afterwards there is no row to read deferred fields from."""
-    missing = [f.attname for f in publication.columns.values() if _is_missing(f, instance)]
-    if missing:
-        # It may be gone already: then whoever deleted it has told of it.
-        with suppress(ObjectDoesNotExist):
-            instance.refresh_from_db(using=using, fields=missing)
+def read_row(publications: Sequence[Publication], instance: Model, using: str, *, lock: bool = False) -> Row | None:
+    """The row of an instance, with what these publications of one model need; None if there is none."""
+    model = publications[0].model
+    rows = _all_rows(model, using).filter(pk=_pk_of(model, instance))
+    if lock:
+        # Who deletes the same row meanwhile waits here, and then finds it gone. SQLite has one writer anyway.
+        rows = rows.select_for_update()
+    return next((row for _, row in _read(publications, rows)), None)
 
 
-def is_complete(publication: Publication, instance: Model) -> bool:
-    """Whether the declared fields can be read without asking the database."""
-    return not any(_is_missing(field, instance) for field in publication.columns.values())
+def read_rows(publications: Sequence[Publication], instances: Sequence[Model], using: str) -> list[Row | None]:
+    """The same for many instances, in their order, with one query."""
+    model = publications[0].model
+    pk = model._meta.pk
+    rows = dict(_read(publications, _all_rows(model, using).filter(pk__in=[_pk_of(model, i) for i in instances])))
+    found = [rows.get(pk.to_python(_pk_of(model, instance))) for instance in instances]
+    # A primary key may be stored otherwise than it was assigned: then only the database can tell.
+    return [row or read_row(publications, instance, using) for row, instance in zip(found, instances, strict=True)]
 
 
-def _is_missing(field: Field[Any, Any], instance: Model) -> bool:
-    value = instance.__dict__.get(field.attname, _DEFERRED)
-    if value is _DEFERRED:
-        # Not every field keeps its value there.
-        return field.attname in instance.get_deferred_fields()
-    return hasattr(value, "resolve_expression")
+def row_is_there(table: type[Model], model: type[Model], instance: Model, using: str) -> bool:
+    """Whether the instance's row of this model has one in the table: the model's own, or that of a child of it."""
+    return _all_rows(table, using).filter(**{model._meta.pk.name: _pk_of(model, instance)}).exists()
 
 
-def _read(publication: Publication, instance: Model, using: str) -> Model | None:
-    pk = publication.model._meta.pk
-    names = {field.attname for field in publication.columns.values()}
-    rows = publication.model._base_manager.using(using).only(*names)
-    return rows.filter(pk=pk.value_from_object(instance)).first()
+def no_row(publication: Publication, instance: Model, using: str) -> InvalidMessageError:
+    """An event that would have to be guessed."""
+    model = publication.model
+    return InvalidMessageError(
+        f"{model._meta.label} with the primary key {_pk_of(model, instance)!r:.80} can't be read from database "
+        f"{using!r}, so there is nothing to publish of it: has something else deleted it, or does a policy of the "
+        "database hide it? Publish a row before it is deleted, in the same transaction."
+    )
+
+
+def holds_all(publication: Publication, instance: Model) -> bool:
+    """Whether an instance has a value of its own for each column, and no expression."""
+    values = [instance.__dict__.get(field.attname, _DEFERRED) for field in publication.columns.values()]
+    return not any(value is _DEFERRED or hasattr(value, "resolve_expression") for value in values)
+
+
+def _all_rows(model: type[Model], using: str) -> QuerySet[Any]:
+    # Not by a manager of the model, which may hide rows: what was deleted softly was saved all the same.
+    return QuerySet(model, using=using).order_by()
+
+
+def _pk_of(model: type[Model], instance: Model) -> Any:
+    return model._meta.pk.value_from_object(instance)
+
+
+def _read(publications: Sequence[Publication], rows: QuerySet[Any]) -> Iterable[tuple[Any, Row]]:
+    """Values and no instances: those run ``__init__``, ``from_db`` and signal receivers, and images open files."""
+    columns = {field.attname: field for publication in publications for field in publication.columns.values()}
+    undecoded = {name for name, field in columns.items() if _has_own_decoder(field)}
+    asked = [Cast(name, TextField()) if name in undecoded else name for name in columns]
+    for pk, *values in rows.values_list("pk", *asked):
+        row = SimpleNamespace(**dict(zip(columns, values, strict=True)))
+        for name in undecoded:
+            document = getattr(row, name)
+            setattr(row, name, None if document is None else json.loads(document))
+        yield pk, row
+
+
+def _has_own_decoder(field: Field[Any, Any]) -> bool:
+    """A decoder may make what no encoder writes back: the event says what is stored."""
+    if not isinstance(field, JSONField) or field.decoder is None:
+        return False
+    return type(field).from_db_value is JSONField.from_db_value
 
 
 _DEFERRED = object()

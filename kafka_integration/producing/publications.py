@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, time, timedelta
-from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, Model
 
 from ..conf.topic_names import topic_name_problem
 from ..errors import ConfigurationError
+from .column_values import event_key, event_value
 
 EVENTS = ("created", "updated", "deleted")
 ALL_FIELDS = "__all__"
 # Where a model class keeps its own; its subclasses look through their bases.
 ATTRIBUTE = "_kafka_publications"
-
-# What DjangoJSONEncoder writes; anything else a field writes itself, as it does for fixtures.
-_PLAIN = (str, int, float, Decimal, date, time, timedelta, UUID, list, tuple, dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +35,25 @@ class Publication:
         """``app_label.model.created``, of the model that was declared: a proxy's rows are its model's rows."""
         return f"{self.model._meta.label_lower}.{event}"
 
-    def value_of(self, instance: Model) -> dict[str, Any]:
-        """The declared fields; a foreign key is its id."""
-        return {name: _plain(find_field(self.model, name), instance) for name in self.fields}
+    def value_of(self, row: Any) -> dict[str, Any]:
+        """The declared fields of a row, or of an instance as it was loaded; a foreign key is its id."""
+        return {name: event_value(field, field.value_from_object(row)) for name, field in self._fields(self.fields)}
 
-    def key_of(self, instance: Model) -> Any:
+    def key_of(self, row: Any) -> Any:
         """The key, as text where ``produce`` would not take it as it is."""
         if self.key is None:
             return None
         field = find_field(self.model, self.key)
-        key = field.to_python(field.value_from_object(instance))
-        as_it_is = key is None or (isinstance(key, str | int | bytes | UUID) and not isinstance(key, bool))
-        return key if as_it_is else field.value_to_string(instance)
+        return event_key(field, field.value_from_object(row))
 
     @property
     def columns(self) -> dict[str, Field[Any, Any]]:
         """The fields it reads, by name, the key's among them."""
         names = self.fields if self.key is None else (*self.fields, self.key)
-        return {name: find_field(self.model, name) for name in names}
+        return dict(self._fields(names))
+
+    def _fields(self, names: Iterable[str]) -> Iterator[tuple[str, Field[Any, Any]]]:
+        return ((name, find_field(self.model, name)) for name in names)
 
 
 def declare(
@@ -71,13 +67,20 @@ def declare(
     declared = Publication(model=model, topic=topic, fields=names, on=frozenset(on), key=key)
     # What it was handed by an abstract base, it may declare anew.
     others = [p for p in _own(model) if not (p.is_handed_on and p.topic == topic)]
+    for other in others:
+        if other.topic == topic and (twice := other.on & declared.on):
+            raise ConfigurationError(
+                [f"@publishes on {model.__qualname__}: topic {topic!r} has {', '.join(sorted(twice))} twice."]
+            )
     return _keep(model, others, declared)
 
 
 def hand_on(base: type[Model], model: type[Model]) -> None:
-    """Give a concrete model what its abstract base declares."""
+    """Give a concrete model what its abstract base declares, unless a nearer base has declared the topic anew."""
+    nearer = _own(model)
     for publication in _own(base):
-        _keep(model, list(_own(model)), replace(publication, model=model, is_handed_on=True))
+        if publication.topic not in {p.topic for p in nearer}:
+            _keep(model, list(_own(model)), replace(publication, model=model, is_handed_on=True))
 
 
 def publications_of(model: type[Model]) -> list[Publication]:
@@ -91,6 +94,17 @@ def publications_of(model: type[Model]) -> list[Publication]:
     return found
 
 
+def children_declaring(publication: Publication) -> list[type[Model]]:
+    """Multi-table children that declare its topic anew: a row that has a child's is published as the child says."""
+    children: list[type[Model]] = []
+    pending = list(publication.model.__subclasses__())
+    for model in pending:
+        pending += model.__subclasses__()
+        if any(p.topic == publication.topic for p in _own(model)) and _is_table_of_its_own(model):
+            children.append(model)
+    return children
+
+
 def find_field(model: type[Model], name: str) -> Field[Any, Any]:
     """The column of that name; "pk" is the primary key."""
     field = model._meta.pk if name == "pk" else model._meta.get_field(name)
@@ -101,6 +115,10 @@ def find_field(model: type[Model], name: str) -> Field[Any, Any]:
 
 def is_abstract(model: type[Model]) -> bool:
     return bool(model._meta.abstract)
+
+
+def _is_table_of_its_own(model: type[Model]) -> bool:
+    return not is_abstract(model) and not model._meta.proxy
 
 
 def _keep(model: type[Model], others: list[Publication], publication: Publication) -> Publication:
@@ -124,12 +142,6 @@ def _resolved(publication: Publication) -> Publication:
 def _own(model: type) -> tuple[Publication, ...]:
     own: tuple[Publication, ...] = vars(model).get(ATTRIBUTE, ())
     return own
-
-
-def _plain(field: Field[Any, Any], instance: Model) -> Any:
-    # A row that was just saved may still hold what was assigned to it: "3" or 3 for a Decimal.
-    value = field.to_python(field.value_from_object(instance))
-    return value if value is None or isinstance(value, _PLAIN) else field.value_to_string(instance)
 
 
 def _find_problems(model: Any, topic: Any, fields: Any, on: Any, key: Any) -> Iterable[str]:

@@ -10,18 +10,31 @@ from typing import Any, TypeVar
 
 from django.db import router, transaction
 from django.db.models import Model, QuerySet
-from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete
+from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete, pre_save
 
 from ..errors import InvalidMessageError
 from ..models import OutboxMessage
-from .fresh_rows import is_complete, load_missing, source_of
-from .publications import ATTRIBUTE, EVENTS, Publication, declare, hand_on, is_abstract, publications_of
+from .fresh_rows import Row, holds_all, no_row, read_row, read_rows, row_is_there
+from .publications import (
+    ATTRIBUTE,
+    EVENTS,
+    Publication,
+    children_declaring,
+    declare,
+    hand_on,
+    is_abstract,
+    publications_of,
+)
 from .publish import build_message, write
 
 M = TypeVar("M", bound=Model)
 
 ROWS_AT_ONCE = 500
 _MARK = "_kafka_is_atomic"
+# What an instance carries from a signal before the act to the one after it.
+_PARENTS = "_kafka_parents"
+_BEFORE = "_kafka_before_deletion"
+_SAVE_BASE = ("raw", "force_insert", "force_update", "using", "update_fields")
 
 
 def publishes(
@@ -50,8 +63,9 @@ def publish_instances(instances: Iterable[Model], event: str = "updated", *, usi
     """Publish rows of models with ``@publishes``, whatever their ``on`` says; returns the number of messages.
 
     For what sends no signals: ``bulk_create``, ``QuerySet.update``, cascades of the database. Call it in the same
-    ``atomic`` block as those. ``using`` names the database; by default it is that of each instance. Raises
-    InvalidMessageError for an instance without ``@publishes`` or primary key: then none is published.
+    ``atomic`` block as those. Each message says what the database has; of a row that is deleted already, what the
+    instance holds. ``using`` names the database; by default it is that of each instance. Raises
+    InvalidMessageError for an instance without ``@publishes``, primary key or row: then none is published.
     """
     if event not in EVENTS:
         raise InvalidMessageError(f"The event is {event!r:.80}: give one of {EVENTS}.")
@@ -60,10 +74,12 @@ def publish_instances(instances: Iterable[Model], event: str = "updated", *, usi
     with ExitStack() as transactions:
         entered: set[str] = set()
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
-            for alias, messages in _messages_by_alias(chunk, event, using).items():
+            for alias, of_alias in _by_alias(chunk, using).items():
                 if alias not in entered:
                     entered.add(alias)
-                    transactions.enter_context(transaction.atomic(using=alias, savepoint=False))
+                    # With a savepoint: what is refused here leaves the caller's transaction as it was.
+                    transactions.enter_context(transaction.atomic(using=alias))
+                messages = _messages(of_alias, event, alias)
                 write(messages, alias)
                 count += len(messages)
     return count
@@ -74,6 +90,8 @@ def publish_instances(instances: Iterable[Model], event: str = "updated", *, usi
 
 def _listen(model: type[Model]) -> None:
     # For this class alone: a receiver for all models would cost every model its fast deletion.
+    if _table(model)._meta.parents:
+        pre_save.connect(_before_save, sender=model, dispatch_uid="kafka_integration.publishes")
     post_save.connect(_on_save, sender=model, dispatch_uid="kafka_integration.publishes")
     pre_delete.connect(_before_delete, sender=model, dispatch_uid="kafka_integration.publishes")
     post_delete.connect(_on_delete, sender=model, dispatch_uid="kafka_integration.publishes")
@@ -95,39 +113,78 @@ def _has_concrete_parent(model: type[Model], base: type[Model]) -> bool:
     return any(not is_abstract(parent) for parent in parents)
 
 
-def _on_save(
+def _before_save(
     sender: type[Model],
     instance: Model,
-    created: bool,
     raw: bool,
     using: str,
     update_fields: frozenset[str] | None = None,
     **kwargs: Any,
 ) -> None:
+    """Of a child's row the signal says whether it was created, and not whether its parent's was there before."""
+    if raw or update_fields is not None:
+        return
+    parents = {_table(publication.model) for publication in publications_of(sender)} - {_table(sender)}
+    vars(instance)[_PARENTS] = {parent for parent in parents if row_is_there(parent, parent, instance, using)}
+
+
+def _on_save(sender: type[Model], instance: Model, created: bool, raw: bool, using: str, **kwargs: Any) -> None:
+    were_there = vars(instance).pop(_PARENTS, ())
     if raw:
         return
-    event = "created" if created else "updated"
-    for publication in publications_of(sender):
-        if event in publication.on:
-            source = source_of(publication, instance, using, written=update_fields, created=created)
-            _write(publication, source, event, using)
+    if _BEFORE in vars(instance):
+        # Saved by a receiver of pre_delete, after ours.
+        _before_delete(sender, instance, using)
+    events = {
+        publication: "created" if created and _table(publication.model) not in were_there else "updated"
+        for publication in publications_of(sender)
+    }
+    wanted = [publication for publication, event in events.items() if event in publication.on]
+    for publication, row in _rows_of(wanted, instance, using):
+        if row is None:
+            raise no_row(publication, instance, using)
+        _write(publication, row, events[publication], using)
 
 
 def _before_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
-    for publication in _published_with(sender):
-        load_missing(publication, instance, using)
+    """Afterwards there is no row to read. One that is gone already was told of by whoever deleted it."""
+    rows = _rows_of(_published_with(sender, instance, using), instance, using, lock=True)
+    vars(instance)[_BEFORE] = [(publication, row) for publication, row in rows if row is not None]
 
 
 def _on_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
-    for publication in _published_with(sender):
-        if is_complete(publication, instance):
-            _write(publication, instance, "deleted", using)
+    for publication, row in vars(instance).pop(_BEFORE, ()):
+        _write(publication, row, "deleted", using)
 
 
-def _published_with(sender: type[Model]) -> list[Publication]:
+def _published_with(sender: type[Model], instance: Model, using: str) -> list[Publication]:
     """What a deletion from the sender's own table publishes: a parent's rows are deleted, and told of, apart."""
-    table = sender._meta.concrete_model
-    return [p for p in publications_of(sender) if "deleted" in p.on and p.model._meta.concrete_model is table]
+    return [
+        publication
+        for publication in publications_of(sender)
+        if "deleted" in publication.on
+        and _table(publication.model) is _table(sender)
+        and not any(
+            row_is_there(child, publication.model, instance, using) for child in children_declaring(publication)
+        )
+    ]
+
+
+def _rows_of(
+    publications: list[Publication], instance: Model, using: str, *, lock: bool = False
+) -> list[tuple[Publication, Row | None]]:
+    """Each with the instance's row; one query for those of one model."""
+    models = {
+        publication.model: [p for p in publications if p.model is publication.model] for publication in publications
+    }
+    rows = {model: read_row(of_model, instance, using, lock=lock) for model, of_model in models.items()}
+    return [(publication, rows[publication.model]) for publication in publications]
+
+
+def _table(model: type[Model]) -> type[Model]:
+    table = model._meta.concrete_model
+    assert table is not None, "abstract models are not saved"
+    return table
 
 
 class_prepared.connect(_on_class_prepared, dispatch_uid="kafka_integration.publishes")
@@ -143,45 +200,57 @@ def _save_atomically(model: type[Model]) -> None:
         return
 
     @wraps(original)
-    def save_base(
-        self: Model,
-        raw: bool = False,
-        force_insert: Any = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
-    ) -> None:
-        using = using or router.db_for_write(type(self), instance=self)
-        with nullcontext() if raw else transaction.atomic(using=using, savepoint=False):
-            original(self, raw, force_insert, force_update, using, update_fields)
+    def save_base(self: Model, *args: Any, **kwargs: Any) -> Any:
+        # Passed on as it came: a model's own save_base() may take less, and others look for it by name.
+        given = {**dict(zip(_SAVE_BASE, args, strict=False)), **kwargs}
+        using = given.get("using") or router.db_for_write(type(self), instance=self)
+        with nullcontext() if given.get("raw") else transaction.atomic(using=using, savepoint=False):
+            return original(self, *args, **kwargs)
 
     setattr(save_base, _MARK, True)
     model.save_base = save_base  # type: ignore[method-assign]  # this is the decorator's work
 
 
-def _write(publication: Publication, source: Model, event: str, using: str) -> None:
-    write([_message(publication, source, event)], using)
+def _write(publication: Publication, row: Row, event: str, using: str) -> None:
+    write([_message(publication, row, event)], using)
 
 
-def _message(publication: Publication, source: Model, event: str) -> OutboxMessage:
+def _message(publication: Publication, row: Row, event: str) -> OutboxMessage:
     return build_message(
         publication.topic,
-        publication.value_of(source),
-        key=publication.key_of(source),
+        publication.value_of(row),
+        key=publication.key_of(row),
         event_type=publication.event_type(event),
     )
 
 
-def _messages_by_alias(instances: list[Model], event: str, using: str | None) -> dict[str, list[OutboxMessage]]:
-    messages: dict[str, list[OutboxMessage]] = {}
+def _by_alias(instances: list[Model], using: str | None) -> dict[str, list[Model]]:
+    found: dict[str, list[Model]] = {}
     for instance in instances:
-        publications = publications_of(type(instance))
-        if not publications:
+        if not publications_of(type(instance)):
             raise InvalidMessageError(f"{type(instance).__name__} has no @publishes: use publish().")
         if instance.pk is None:
             raise InvalidMessageError(f"A {type(instance).__name__} without a primary key can't be published: save it.")
-        alias = using or router.db_for_write(type(instance), instance=instance)
-        for publication in publications:
-            source = source_of(publication, instance, alias)
-            messages.setdefault(alias, []).append(_message(publication, source, event))
-    return messages
+        found.setdefault(using or router.db_for_write(type(instance), instance=instance), []).append(instance)
+    return found
+
+
+def _messages(instances: list[Model], event: str, alias: str) -> list[OutboxMessage]:
+    """Of each instance in turn; the rows of all instances of a model come with one query for each declaration."""
+    by_model: dict[type[Model], list[int]] = {}
+    for number, instance in enumerate(instances):
+        by_model.setdefault(type(instance), []).append(number)
+    messages: list[list[OutboxMessage]] = [[] for _ in instances]
+    for model, numbers in by_model.items():
+        for publication in publications_of(model):
+            rows = read_rows([publication], [instances[number] for number in numbers], alias)
+            for number, row in zip(numbers, rows, strict=True):
+                source = row or _last_known(publication, instances[number], event, alias)
+                messages[number].append(_message(publication, source, event))
+    return [message for of_instance in messages for message in of_instance]
+
+
+def _last_known(publication: Publication, instance: Model, event: str, alias: str) -> Row:
+    if event == "deleted" and holds_all(publication, instance):
+        return instance
+    raise no_row(publication, instance, alias)

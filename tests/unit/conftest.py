@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.apps import apps
@@ -40,13 +41,13 @@ def lane(settings: Settings, memory_transport: MemoryBroker) -> Callable[..., La
     return lambda **options: Lane(settings, **options)
 
 
-@pytest.fixture(scope="module")
-def shop_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """The tables of ``tests.shop``, as an installed app."""
-    with override_settings(INSTALLED_APPS=[*django_settings.INSTALLED_APPS, "tests.shop"]):
-        models = apps.get_app_config("shop").get_models(include_auto_created=True)
+@contextmanager
+def tables_of(app: str, blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The tables of an app of the tests, which is installed meanwhile."""
+    with override_settings(INSTALLED_APPS=[*django_settings.INSTALLED_APPS, f"tests.{app}"]):
+        models = apps.get_app_config(app).get_models(include_auto_created=True)
         tables = [model for model in models if model._meta.managed and not model._meta.proxy]
-        with django_db_blocker.unblock():
+        with blocker.unblock():
             with connection.schema_editor() as editor:
                 for table in tables:
                     editor.create_model(table)
@@ -56,9 +57,29 @@ def shop_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> It
                     editor.delete_model(table)
 
 
+@pytest.fixture(scope="module")
+def shop_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The tables of ``tests.shop``, as an installed app."""
+    with tables_of("shop", django_db_blocker):
+        yield
+
+
+@pytest.fixture(scope="module")
+def warehouse_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The tables of ``tests.warehouse``, as an installed app."""
+    with tables_of("warehouse", django_db_blocker):
+        yield
+
+
 @pytest.fixture
 def shop(shop_tables: None, project_alone: None, settings: Settings, db: None) -> None:
     """A project whose models are those of ``tests.shop``, and which may publish to any topic."""
     settings.KAFKA = {"endpoints": "memory", "outbox": {"source": "/shop"}}
     # What another test made was rolled back with it.
     ContentType.objects.clear_cache()
+
+
+@pytest.fixture
+def warehouse(warehouse_tables: None, project_alone: None, settings: Settings, db: None) -> None:
+    """The same with the models of ``tests.warehouse``."""
+    settings.KAFKA = {"endpoints": "memory"}
