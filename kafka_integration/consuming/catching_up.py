@@ -11,10 +11,9 @@ from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections, connections
 
 from ..client.group_offsets import GroupOffsets, Place
-from ..client.topic_ids import TopicIds
 from ..conf.topic_names import is_pattern, stands_for
 from ..conf.values import ConsumerSettings
-from ..errors import AccessDeniedError, BrokerError
+from ..errors import BrokerError
 from ..summaries import summarize
 from .goals import Goal, Goals, describe_left
 from .group_positions import GroupPositions
@@ -70,6 +69,11 @@ class CatchingUp:
         self._is_stopping = True
         self._wake.set()
         self._thread.join(LAST_LOOK_SECONDS)
+
+    def begin_anew(self) -> None:
+        """Note the ends again: another broker took the place of ours, and has nothing of what that one had."""
+        self._goals, self._left, self._absent = Goals(), None, set(self._consumer.topics)
+        self._wake.set()
 
     def look(self) -> None:
         """Ask at once: something was committed."""
@@ -185,8 +189,7 @@ class CatchingUp:
         """Only what the broker says isn't there has nothing to do: what is kept from us may have."""
         self._absent = {entry for entry in self._absent if not any(stands_for(entry, topic) for topic in topics)}
         if monotonic() >= self._absent_until:
-            ids = TopicIds(self._consumer.connection)
-            self._absent = {entry for entry in self._absent if not is_pattern(entry) and _is_denied(ids, entry)}
+            self._absent = {entry for entry in self._absent if not is_pattern(entry) and self._group.is_hidden(entry)}
 
     def _measure(self, offsets: GroupOffsets) -> None:
         positions = self._group.read(offsets, self._goals.places)
@@ -204,14 +207,3 @@ class CatchingUp:
         if monotonic() - self._said_at >= REPEAT_SECONDS:
             self._said_at = monotonic()
             logger.warning(line, self._consumer.name, detail)
-
-
-def _is_denied(ids: TopicIds, topic: str) -> bool:
-    try:
-        ids.ask(topic)
-    except AccessDeniedError:
-        return True
-    except BrokerError as error:
-        if error.retriable and error.code != "UNKNOWN_TOPIC_OR_PART":
-            raise
-    return False

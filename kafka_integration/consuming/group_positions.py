@@ -7,7 +7,10 @@ from collections.abc import Collection, Mapping
 from ..client.group_offsets import GroupOffsets, Place
 from ..client.topic_ids import TopicIds
 from ..conf.values import ConsumerSettings
+from ..errors import AccessDeniedError, BrokerError
 from ..models import StoredOffset
+
+UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
 
 
 class GroupPositions:
@@ -23,6 +26,17 @@ class GroupPositions:
         # Under the `consumer` protocol the broker matches patterns, against whole names.
         whole_names = consumer.group_protocol == "consumer" or consumer.connection.transport == "embedded"
         return offsets.places(consumer.topics, whole_names=whole_names)
+
+    def is_hidden(self, topic: str) -> bool:
+        """Whether an ACL keeps the topic from us, be it there or not; ``BrokerError`` if that can't be told."""
+        try:
+            self._topic_ids.ask(topic)
+        except AccessDeniedError:
+            return True
+        except BrokerError as error:
+            if error.code != UNKNOWN_TOPIC:
+                raise
+        return False
 
     def read(self, offsets: GroupOffsets, places: Collection[Place]) -> dict[Place, int | None]:
         """The next offset of each partition; None where the group has none yet."""

@@ -192,20 +192,22 @@ class ConsumerLoop:
         logger.warning("consumer %s: the embedded broker was started again, joining it", self.settings.name)
         self._assignment.lose([partition.key for partition in self._assignment])
         self._commits.forget()
+        if self._catching_up is not None:
+            self._catching_up.begin_anew()
         self._close()
         self.open()
 
-    def _close(self) -> None:
-        if self._client is not None and not self._leave(self._client):
+    def _close(self, patience_seconds: float = CLOSE_SECONDS) -> None:
+        if self._client is not None and not self._leave(self._client, patience_seconds):
             logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self.settings.name)
             self._client.abandon()
         self._client = None
 
-    def _leave(self, client: ConsumerClient) -> bool:
+    def _leave(self, client: ConsumerClient, patience_seconds: float) -> bool:
         """Leave the group; False if it took too long. Who just went would be missed, and its partitions held for it."""
-        deadline = monotonic() + PATIENT_CLOSE_SECONDS
+        deadline = monotonic() + patience_seconds
         while not client.close(CLOSE_SECONDS):
-            if self._stop.is_set() or monotonic() >= deadline:
+            if self._stop.is_set() or client.log.trouble is not None or monotonic() >= deadline:
                 return False
         return True
 
@@ -289,7 +291,7 @@ class ConsumerLoop:
         self._commit_last(client)
         if self._catching_up is not None and self.fault is None and not self._quota.is_reached:
             self.leaves_lag = self._catching_up.conclude()
-        self._close()
+        self._close(PATIENT_CLOSE_SECONDS)
 
     def _commit_last(self, client: ConsumerClient) -> None:
         self._ends.store(self._assignment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -59,3 +60,22 @@ def test_consumers_and_producers_follow_a_broker_that_was_started_again(members,
 
     assert one.loop.fault is None
     assert values_of("one")[4:] == ["after"]
+
+
+def test_a_run_until_caught_up_notes_the_ends_of_the_new_broker(members, caplog):
+    """Those of the old one are gone with it: nobody would ever reach them."""
+    with ExitStack() as first:
+        first.enter_context(announced_broker())
+        produce_sync(members.topic, "before", partition=0)
+        produce_sync(members.topic, "never", partition=0)
+        is_started_again = threading.Event()
+        one = members.start("one", before=lambda message: is_started_again.wait(40), until_caught_up=True)
+        wait_for(lambda: one.places)
+    wait_for(lambda: one.loop.client.log.unreachable, 20, "the broker's end is noticed")
+
+    with announced_broker():
+        is_started_again.set()
+        one.join(40)
+
+    assert one.loop.fault is None
+    assert not one.loop.leaves_lag
