@@ -65,15 +65,17 @@ class GroupOffsets:
 
     def _ask(self, question: Callable[[float], T]) -> T:
         """The answer, asked for again while nothing speaks against it: a refused connection need not be waited for."""
-        deadline = monotonic() + ANSWER_SECONDS
+        deadline, seconds = monotonic() + ANSWER_SECONDS, LOOK_SECONDS
         while True:
             try:
-                return question(LOOK_SECONDS)
+                return question(seconds)
             except KafkaException as error:
                 self._consumer.poll(0)  # what the client has to report
                 failure = self._trouble or self._translated(error.args[0])
                 if self._trouble is not None or not failure.retriable or monotonic() >= deadline:
                     raise failure from error
+                # A broker that is slow would never be heard out.
+                seconds *= 2
 
     def _open(self, connection: Connection) -> Any:
         if connection.transport == "memory":

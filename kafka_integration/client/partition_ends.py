@@ -18,7 +18,7 @@ from .properties import open_admin
 
 Place = tuple[str, int]
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client's own lacks annotations
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 

@@ -33,16 +33,17 @@ class PartitionLag:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupLag:
-    """What a group has still to do, and the topics of its settings that don't exist (yet)."""
+    """What a group has still to do, and the topics of its settings that don't exist (yet), or are kept from us."""
 
     group: str
     partitions: tuple[PartitionLag, ...]
     missing_topics: tuple[str, ...] = ()
+    hidden_topics: tuple[str, ...] = ()
 
     @property
     def total(self) -> int | None:
-        """None where the lag of a partition can't be known."""
-        return None if self.unknown else self.known
+        """None where the lag of a partition, or a topic, can't be known."""
+        return None if self.unknown or self.hidden_topics else self.known
 
     @property
     def known(self) -> int:
@@ -65,15 +66,23 @@ def compute_lag(settings: Settings, group: str) -> GroupLag:
         raise ConfigurationError([f'no consumer has the consumer_group "{group}"; settings.KAFKA has: {known}'])
     found: dict[Place, PartitionLag] = {}
     missing: list[str] = []
+    hidden: list[str] = []
     for connection in dict.fromkeys(consumer.connection for consumer in consumers):
         with GroupOffsets(connection, group) as offsets:
             for consumer in consumers:
                 if consumer.connection == connection:
-                    lags = _lags_of(consumer, offsets)
+                    positions = GroupPositions(consumer)
+                    lags = _lags_of(positions, offsets)
                     found |= {(lag.topic, lag.partition): lag for lag in lags}
-                    missing += _missing(consumer, lags)
+                    for topic in _missing(consumer, lags):
+                        (hidden if positions.is_hidden(topic) else missing).append(topic)
     partitions = tuple(found[place] for place in sorted(found))
-    return GroupLag(group=group, partitions=partitions, missing_topics=tuple(dict.fromkeys(missing)))
+    return GroupLag(
+        group=group,
+        partitions=partitions,
+        missing_topics=tuple(dict.fromkeys(missing)),
+        hidden_topics=tuple(dict.fromkeys(hidden)),
+    )
 
 
 def as_json(lag: GroupLag) -> str:
@@ -90,6 +99,7 @@ def as_table(lag: GroupLag) -> list[str]:
         rows.append((each.topic, str(each.partition), committed, _shown(each.end), _shown(each.lag)))
     lines = aligned(rows, right=(1, 2, 3, 4)) if lag.partitions else []
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
+    lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
     unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
     return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}"]
 
@@ -98,8 +108,7 @@ def _shown(offset: int | None) -> str:
     return "unknown" if offset is None else str(offset)
 
 
-def _lags_of(consumer: ConsumerSettings, offsets: GroupOffsets) -> list[PartitionLag]:
-    group = GroupPositions(consumer)
+def _lags_of(group: GroupPositions, offsets: GroupOffsets) -> list[PartitionLag]:
     places = group.places(offsets)
     committed, ends = group.read(offsets, places), offsets.ends(places)
     return [_lag_of(group, place, committed[place], ends.get(place)) for place in places]

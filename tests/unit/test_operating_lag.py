@@ -9,7 +9,9 @@ from django.core.management import CommandError, call_command
 
 from kafka_integration.client.memory import memory_broker
 from kafka_integration.client.partition_ends import EndsQuestion
+from kafka_integration.client.topic_ids import TopicIds
 from kafka_integration.consuming.group_positions import GroupPositions
+from kafka_integration.errors import AccessDeniedError
 from kafka_integration.models import StoredOffset
 from tests.unit.consumers import TOPIC, consume, consumer_settings, write
 
@@ -156,6 +158,17 @@ def test_what_cannot_be_known_is_null_and_so_is_the_total(read, without_a_leader
     assert document["partitions"][1] == {"topic": TOPIC, "partition": 1, "committed": None, "end": None, "lag": None}
     assert document["partitions"][0]["lag"] == 1
     assert document["total"] is None
+
+
+def test_a_topic_that_an_acl_hides_is_not_one_that_does_not_exist(read, capsys, monkeypatch):
+    def deny(ids, topic, is_over=None):
+        raise AccessDeniedError(f"topic {topic}: an ACL is missing")
+
+    monkeypatch.setattr(TopicIds, "ask", deny)
+
+    assert read()["total"] is None
+    call_command("kafkagroups", "lag", "group")
+    assert f"{TOPIC}: unknown, an ACL keeps it from this user" in capsys.readouterr().out
 
 
 def test_people_read_what_is_not_known(capsys, without_a_leader):
