@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 
 from ..errors import FencedError
 from ..models import DeadLetter
-from ..producing.lease import name_a_holder
+from ..producing.lease import RENEWALS_PER_LEASE, name_a_holder
+from .heartbeat import Heartbeat
 
 LEASE = timedelta(seconds=120)
 """How long a replay that nothing is heard of stays with whoever took it."""
@@ -43,6 +44,7 @@ class ReplayRequests:
     """
 
     def __init__(self, *, database: str, group: str, others: Collection[str]) -> None:
+        self._database = database
         self._letters = DeadLetter.objects.using(database)
         self._group = group
         self._others = others
@@ -78,6 +80,15 @@ class ReplayRequests:
         if not self._free().filter(pk=request.id).update(leased_until=Now() + LEASE, lease_holder=holder):
             return None
         return self._letters.filter(pk=request.id, lease_holder=holder).first()
+
+    def kept(self, letter: DeadLetter) -> Heartbeat:
+        """Keeps a dead letter that was taken leased inside the ``with``; what lasts less needs no query for it."""
+        return Heartbeat(
+            lambda: bool(self._held(letter).update(leased_until=Now() + LEASE)),
+            seconds=LEASE.total_seconds() / RENEWALS_PER_LEASE,
+            database=self._database,
+            what=repr(letter),
+        )
 
     def settle(self, letter: DeadLetter, state: DeadLetter.State, **changes: Any) -> None:
         """End the lease with this state; ``LeaseLostError`` if it was lost, so that the caller's work rolls back."""

@@ -75,6 +75,10 @@ class Replayer:
         letter = self._requests.take(request)
         if letter is None:
             return False
+        with self._requests.kept(letter):
+            return self._replay(letter, partition)
+
+    def _replay(self, letter: DeadLetter, partition: Partition | None) -> bool:
         message = self._message(letter)
         try:
             hook_error = self._handle(letter, message, partition)

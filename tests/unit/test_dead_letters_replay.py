@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from time import monotonic, sleep
+
 import pytest
 from django.contrib.auth.models import Group
 from django.db import DatabaseError, OperationalError, connection, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, Reject, Retry, Skip
-from kafka_integration.consuming.replay_requests import ReplayRequests
+from kafka_integration.consuming import replay_requests
+from kafka_integration.consuming.replay_requests import ReplayRequest, ReplayRequests
 from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.models import DeadLetter, HandledMessage
 from tests.unit import scripted
@@ -110,6 +114,34 @@ def test_effects_of_a_replay_that_fails_are_rolled_back(lane, mode, error):
     lane(**mode).replay()
 
     assert traces() == 0
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(PLAIN, id="kafka"),
+        # On SQLite the handler's transaction has the database to itself: nobody can renew, or take.
+        pytest.param(DATABASE, id="database", marks=pytest.mark.server_database),
+    ],
+)
+def test_a_replay_is_nobody_elses_while_its_handler_runs(lane, mode, monkeypatch):
+    monkeypatch.setattr(replay_requests, "LEASE", timedelta(seconds=2))
+    letter = requested()
+    rival = ReplayRequests(database="default", group="group", others=())
+    taken = []
+
+    def outlive_the_lease(_):
+        end = monotonic() + 3
+        while monotonic() < end:
+            taken.append(rival.take(ReplayRequest(letter.pk, ("events", 0))))
+            sleep(0.02)
+
+    do(outlive_the_lease)
+
+    lane(**mode).replay()
+
+    assert not any(taken)
+    assert reread(letter).state == DeadLetter.State.HANDLED
 
 
 @TRANSACTIONAL
