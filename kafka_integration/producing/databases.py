@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings as django_settings
-from django.db import connections, router
+from django.db import DatabaseError, connections, router
 
 from ..conf.values import Settings
 from ..models import OutboxMessage
@@ -12,6 +12,16 @@ VENDORS = frozenset({"postgresql", "sqlite"})
 # A service, a search path in OPTIONS, or the user's own schema may lead to other tables. Two relays of one outbox do no
 # harm, as one of them stands by; none would.
 _PLACE = ("ENGINE", "HOST", "PORT", "NAME", "USER", "OPTIONS")
+
+
+def is_read_only(alias: str, error: DatabaseError) -> bool:
+    """Whether a database refused a write with ``error`` because it takes none, as a replica does."""
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        return "readonly database" in str(error)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        return bool(cursor.fetchone()[0] == "on")
 
 
 def find_outboxes(settings: Settings) -> list[str]:

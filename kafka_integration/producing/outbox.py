@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connections
+from django.db.models import Count
 
 from ..headers import Headers, load_headers
 from ..models import OutboxMessage, RelayLease
@@ -89,6 +91,11 @@ class Outbox:
         with connections[self.alias].cursor() as cursor:
             cursor.execute(self._refuse, [reason, row_id, stamp, LEASE_NAME, epoch])
             return bool(cursor.rowcount)
+
+    def left_of(self, last_id: int) -> Counter[str]:
+        """How many rows up to this one are there and not refused, by topic."""
+        rows = OutboxMessage.objects.using(self.alias).filter(pk__lte=last_id, refused_at=None)
+        return Counter(dict(rows.order_by().values_list("topic").annotate(Count("pk"))))
 
     def last_id(self) -> int:
         """The highest id there is now; 0 in an empty outbox."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
+from django.db import DatabaseError, connections, reset_queries
 from django.db import Error as DatabaseLayerError
-from django.db import connections, reset_queries
 
 from ..conf.values import Settings
 from ..models import OutboxMessage
 from .backlog import find_backlog
 from .courier import Courier
+from .databases import is_read_only
 from .lease import RENEWALS_PER_LEASE, Lease
 from .notifications import Listener
 from .outbox import Outbox
@@ -24,7 +26,11 @@ REPORT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 3.0
 OUTAGE_PAUSE_SECONDS = 1.0
 STOP_IS_SEEN_SECONDS = 0.2
-NO_TABLES_PAUSE_SECONDS = 5.0
+COUNT_SECONDS = 1.0
+MOST_TOPICS_NAMED = 5
+NO_OUTBOX_PAUSE_SECONDS = 5.0
+# Beyond a lease, in which a relay that died is replaced: how long “once” watches another one that sends nothing.
+STANDSTILL_SECONDS = 5.0
 
 
 class Relay:
@@ -52,7 +58,10 @@ class Relay:
         self._is_standing_by = False
         self._down_since: float | None = None
         self._has_tables: bool | None = None
+        self._is_read_only = False
         self._last_id: int | None = None
+        self._left: Counter[str] = Counter()
+        self._left_since = self._count_again_at = float("-inf")
         self._report_at = clock() + REPORT_SECONDS
         self._reported = 0
 
@@ -108,14 +117,14 @@ class Relay:
         """True when there is nothing left to do, which only ``once`` can know."""
         try:
             if not self._find_tables():
-                if not once:
-                    self._stop.wait(NO_TABLES_PAUSE_SECONDS)
-                return once
+                return self._leave_alone(once)
             if once and self._last_id is None:
                 self._last_id = self._outbox.last_id()
             busy = self.turn()
             done = once and self._has_relayed_all()
         except DatabaseLayerError as error:
+            if self._find_read_only(error):
+                return self._leave_alone(once)
             self._wait_out(error)
             return False
         self._note_recovery()
@@ -138,6 +147,25 @@ class Relay:
             self._has_tables = found
         return self._has_tables
 
+    def _find_read_only(self, error: DatabaseLayerError) -> bool:
+        """A replica has an outbox that others relay; it may be promoted one day."""
+        try:
+            found = isinstance(error, DatabaseError) and is_read_only(self.alias, error)
+        except DatabaseLayerError:
+            return False
+        if found and not self._is_read_only:
+            logger.warning(
+                "Database %s is read-only, as a replica is: nothing is relayed from it until it takes writes.",
+                self.alias,
+            )
+        self._is_read_only = found
+        return found
+
+    def _leave_alone(self, once: bool) -> bool:
+        if not once:
+            self._stop.wait(NO_OUTBOX_PAUSE_SECONDS)
+        return once
+
     def _wait(self) -> None:
         deadline = time.monotonic() + self._wait_seconds
         while not self._stop.is_set() and (remaining := deadline - time.monotonic()) > 0:
@@ -159,8 +187,26 @@ class Relay:
         if self._courier is None:
             # Another relay is at it: wait for it to finish, so that “once” means the same either way.
             rows = self._outbox.read(1, max_bytes=1)
-            return not rows or rows[0].id > last_id
+            return not rows or rows[0].id > last_id or self._stands_still(last_id)
         return self._courier.is_past(last_id)
+
+    def _stands_still(self, last_id: int) -> bool:
+        """Whether the active relay has sent nothing for a while: it waits for a topic, or for Kafka, and says so."""
+        now = self._clock()
+        if now < self._count_again_at:
+            return False
+        self._count_again_at = now + COUNT_SECONDS
+        left = self._outbox.left_of(last_id)
+        if left != self._left:
+            self._left, self._left_since = left, now
+        waits = now - self._left_since >= self._settings.outbox.lease_seconds + STANDSTILL_SECONDS
+        if waits:
+            logger.warning(
+                "%d message(s) of database %s are not relayed yet, and the active relay has sent none of them for "
+                "%.0f s: it has said why. They are for: %s.",
+                left.total(), self.alias, now - self._left_since, ", ".join(sorted(left)[:MOST_TOPICS_NAMED]),
+            )  # fmt: skip
+        return waits
 
     # --- The lease
 
@@ -210,6 +256,7 @@ class Relay:
         self._stop.wait(OUTAGE_PAUSE_SECONDS)
 
     def _note_recovery(self) -> None:
+        self._is_read_only = False
         if self._down_since is not None:
             logger.info("Database %s is back after %.0f s.", self.alias, self._clock() - self._down_since)
             self._down_since = None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections
 
 from kafka_integration import publish
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage
 from kafka_integration.operating import relays
 from kafka_integration.producing.databases import find_outboxes
+from kafka_integration.producing.lease import Lease
 from kafka_integration.producing.relay import Relay
 
 
@@ -33,6 +36,35 @@ class Stopping:
 
     def wait(self, timeout: float) -> bool:
         return True
+
+
+class Seconds:
+    """A clock that goes on by a second whenever it is read; nothing that is tested takes an hour."""
+
+    def __init__(self, each: Callable[[], object] = lambda: None) -> None:
+        self._now = 0.0
+        self._each = each
+
+    def __call__(self) -> float:
+        self._now += 1
+        assert self._now < 3600
+        self._each()
+        return self._now
+
+
+def remove_the_oldest() -> None:
+    OutboxMessage.objects.filter(pk__in=OutboxMessage.objects.order_by("pk").values("pk")[:1]).delete()
+
+
+@contextmanager
+def replica() -> Iterator[None]:
+    """The database takes no writes on this connection."""
+    is_postgres = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on" if is_postgres else "PRAGMA query_only = ON")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = off" if is_postgres else "PRAGMA query_only = OFF")
 
 
 @pytest.fixture
@@ -108,6 +140,69 @@ def test_one_look_takes_three_pages_and_leaves_room_for_other_topics(settings: A
     relay.finish()
 
     assert left == 15
+
+
+@pytest.mark.django_db(transaction=True)
+def test_once_beside_an_active_relay_that_sends_nothing_ends_and_says_what_waits(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"lease_seconds": 3, "poll_interval_seconds": 0.001}}
+    assert Lease("default", seconds=3600, holder="active").hold()
+    publish("not-there", 1, key="k")
+    relay = Relay("default", get_settings(), clock=Seconds())
+
+    relay.run(once=True)
+
+    assert "1 message(s) of database default are not relayed yet" in caplog.text
+    assert "They are for: not-there." in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_once_beside_an_active_relay_waits_while_that_one_sends(settings: Any, caplog: Any) -> None:
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"lease_seconds": 3, "poll_interval_seconds": 0.001}}
+    assert Lease("default", seconds=3600, holder="active").hold()
+    for number in range(40):
+        publish("t", number)
+    relay = Relay("default", get_settings(), clock=Seconds(remove_the_oldest))
+
+    relay.run(once=True)
+
+    assert not OutboxMessage.objects.exists()
+    assert "not relayed yet" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_once_leaves_out_a_database_that_is_read_only_and_says_so(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.KAFKA = {"endpoints": "memory"}
+    publish("t", 1)
+    relay = Relay("default", get_settings(), clock=Seconds())
+
+    with replica():
+        relay.run(once=True)
+
+    assert "Database default is read-only, as a replica is" in caplog.text
+    assert OutboxMessage.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replica_that_is_promoted_is_relayed(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("kafka_integration.producing.relay.NO_OUTBOX_PAUSE_SECONDS", 0.001)
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"poll_interval_seconds": 0.001}}
+    publish("t", 1)
+    relay = Relay("default", get_settings(), clock=Seconds())
+
+    with replica():
+        relay._run_turn(once=False)
+        relay._run_turn(once=False)
+    while OutboxMessage.objects.exists():
+        relay._run_turn(once=False)
+    relay.finish()
+
+    assert caplog.text.count("is read-only") == 1
 
 
 def test_runrelay_says_so_where_nothing_can_be_relayed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
