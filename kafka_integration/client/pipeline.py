@@ -95,6 +95,11 @@ class Pipeline:
         return is_cut_off and has_moved_from(self._properties["bootstrap.servers"])
 
     @property
+    def makes_topics(self) -> bool:
+        """Whether to ask for a topic may make it."""
+        return bool(self._properties.get("allow.auto.create.topics"))
+
+    @property
     def unfinished_ids(self) -> list[int]:
         """The rows that may not be sent again: under way, or acknowledged and not taken yet."""
         return [*self._in_flight, *self.acknowledged]
@@ -158,6 +163,18 @@ class Pipeline:
         if not metadata.partitions:
             raise self._translated(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), topic)
         return len(metadata.partitions)
+
+    def partition_counts(self, timeout: float) -> dict[str, int]:
+        """The topics that are there and how many partitions each has, by one request for all."""
+        try:
+            topics = self._producer.list_topics(timeout=timeout).topics
+        except Exception as error:
+            raise self._translated(error) from error
+        return {name: len(topic.partitions) for name, topic in topics.items() if not topic.error and topic.partitions}
+
+    def missing(self, topic: str) -> BrokerError:
+        """What ``partition_count`` raises for a topic that isn't there."""
+        return self._translated(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
 
     def drain(self, timeout: float) -> None:
         """Wait for what is under way."""

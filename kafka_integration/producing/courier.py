@@ -203,7 +203,7 @@ class Courier:
             min(room, self._page_size * (PAGES_IN_FLIGHT - 1) - most),
             max_bytes=MAX_PAGE_BYTES,
             without_ids=pipeline.unfinished_ids,
-            without_topics=self._destinations.waiting() | crowded,
+            without_topics=self._destinations.waiting(pipeline) | crowded,
         )
         if crowded and not rows:
             # It walked past all rows of the topic, which mostly is just busy: soon it has room, and the next look.

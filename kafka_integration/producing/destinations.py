@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..client.pipeline import Pipeline
 from ..errors import BrokerError
@@ -19,6 +19,9 @@ METADATA_TIMEOUT_SECONDS = 1.0
 SHORTEST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 COUNT_IS_FRESH_SECONDS = 30.0
+# To ask for one topic after the other takes a broker's answer for each, and the client's time grows with their square.
+MANY_TROUBLES = 10
+LONGEST_WAIT_OF_MANY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,11 @@ class _Trouble:
     until: float
     seconds: float
 
+    @property
+    def is_denied(self) -> bool:
+        """It is there, and writing to it fails."""
+        return self.code == "TOPIC_AUTHORIZATION_FAILED"
+
 
 class Destinations:
     """The topics as far as the relay knows them. One that can't be written to waits by itself, others go on."""
@@ -46,10 +54,15 @@ class Destinations:
         self._fresh_seconds = COUNT_IS_FRESH_SECONDS if self._partitioner else float("inf")
         self._topics: dict[str, _Topic] = {}
         self._troubles: dict[str, _Trouble] = {}
+        self._all: dict[str, int] = {}
+        self._all_at = float("-inf")
 
-    def waiting(self) -> set[str]:
-        """The topics whose rows are not to be read now."""
+    def waiting(self, pipeline: Pipeline) -> set[str]:
+        """The topics whose rows are not to be read now; many whose time is over are looked up together."""
         now = self._clock()
+        if self._are_many:
+            due = [topic for topic, trouble in self._troubles.items() if trouble.until <= now and not trouble.is_denied]
+            self._look_up_together(due, pipeline)
         return {topic for topic, trouble in self._troubles.items() if trouble.until > now}
 
     def partition_for(self, row: OutboxRow, pipeline: Pipeline) -> int:
@@ -79,15 +92,52 @@ class Destinations:
         if is_new:
             logger.error("%s Its messages wait in the outbox; those of other topics go on.", error)
         seconds = SHORTEST_WAIT_SECONDS
-        if before is not None and not is_new and error.code == "TOPIC_AUTHORIZATION_FAILED":
+        if before is not None and not is_new and before.is_denied:
             seconds = min(before.seconds * 2, LONGEST_WAIT_SECONDS)
         self._troubles[topic] = _Trouble(code=error.code, until=now + seconds, seconds=seconds)
 
+    @property
+    def _are_many(self) -> bool:
+        return len(self._troubles) > MANY_TROUBLES
+
     def _look_up(self, name: str, pipeline: Pipeline) -> _Topic:
-        count = pipeline.partition_count(name, METADATA_TIMEOUT_SECONDS)
+        if not self._are_many:
+            return self._note(name, pipeline.partition_count(name, METADATA_TIMEOUT_SECONDS))
+        count = self._look_at_all(pipeline).get(name)
+        if count is None:
+            if not pipeline.makes_topics:
+                raise pipeline.missing(name)
+            count = pipeline.partition_count(name, METADATA_TIMEOUT_SECONDS)
+        return self._note(name, count)
+
+    def _look_up_together(self, names: list[str], pipeline: Pipeline) -> None:
+        if not names:
+            return
+        try:
+            found = self._look_at_all(pipeline)
+        except BrokerError:
+            # Whoever sends next meets it too, and says so.
+            return
+        now = self._clock()
+        for name in names:
+            if name in found:
+                self._note(name, found[name])
+            else:
+                trouble = self._troubles[name]
+                seconds = min(trouble.seconds * 2, LONGEST_WAIT_OF_MANY_SECONDS)
+                self._troubles[name] = replace(trouble, until=now + seconds, seconds=seconds)
+
+    def _look_at_all(self, pipeline: Pipeline) -> dict[str, int]:
+        now = self._clock()
+        if now >= self._all_at + SHORTEST_WAIT_SECONDS:
+            self._all = pipeline.partition_counts(METADATA_TIMEOUT_SECONDS)
+            self._all_at = now
+        return self._all
+
+    def _note(self, name: str, count: int) -> _Topic:
         topic = self._topics[name] = _Topic(partitions=count, fresh_until=self._clock() + self._fresh_seconds)
         trouble = self._troubles.get(name)
-        if trouble is not None and trouble.code != "TOPIC_AUTHORIZATION_FAILED":
+        if trouble is not None and not trouble.is_denied:
             del self._troubles[name]
             logger.info("Topic %s is there now.", name)
         return topic

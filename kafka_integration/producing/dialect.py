@@ -80,9 +80,9 @@ _DIALECTS = {
         now="clock_timestamp()",
         now_plus_seconds="clock_timestamp() + %s * interval '1 second'",
         any_of="{} = ANY(%s::bigint[])",
-        # Hashed by each version, and taken for half of the rows; <> ALL compares each row with each number before 15.
+        # Hashed by each version, and taken for half of the rows; <> ALL compares each row with each item before 15.
         none_of_numbers="{} NOT IN (SELECT unnest(%s::bigint[]))",
-        none_of_texts="{} <> ALL(%s::text[])",
+        none_of_texts="{} NOT IN (SELECT unnest(%s::text[]))",
         age_seconds="extract(epoch FROM clock_timestamp() - {})",
         stamp="(extract(epoch FROM {}) * 1000000)::bigint",
         # Statistics say nothing of a range whose ends are queries: it is guessed to hold few rows. Told that most rows

@@ -24,12 +24,17 @@ class Sent:
 
 
 class ScriptedBroker:
-    """``log`` is what arrived, in order; ``producers`` all that ever connected."""
+    """``log`` is what arrived, in order; ``producers`` all that ever connected; ``looks`` counts requests for topics.
+
+    ``topics`` are those that are there, None for any.
+    """
 
     def __init__(self) -> None:
         self.log: list[Sent] = []
         self.producers: list[ScriptedProducer] = []
         self.takes_poison = False
+        self.topics: set[str] | None = None
+        self.looks = 0
 
     def connect(self, _: object, properties: Mapping[str, Any]) -> ScriptedProducer:
         """Stands in for ``MemoryProducer``."""
@@ -101,6 +106,11 @@ class ScriptedProducer:
         self._answers += [(sent, KafkaError(KafkaError._PURGE_QUEUE)) for sent in self.queue]
         self.queue = []
 
-    def list_topics(self, topic: str, timeout: float) -> Any:
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
+        self._broker.looks += 1
         metadata = SimpleNamespace(error=None, partitions={0: None})
+        if topic is None:
+            return SimpleNamespace(topics=dict.fromkeys(self._broker.topics or (), metadata))
+        if self._broker.topics is not None and topic not in self._broker.topics:
+            metadata = SimpleNamespace(error=KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), partitions={})
         return SimpleNamespace(topics={topic: metadata})

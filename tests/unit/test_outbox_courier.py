@@ -114,6 +114,35 @@ def test_headers_count_in_what_is_under_way(relaying: Relaying, monkeypatch: pyt
     assert len(relaying.producer.queue) == 2
 
 
+def test_topics_that_are_not_there_are_looked_up_together_and_hold_up_no_other(relaying: Relaying) -> None:
+    relaying.broker.topics = {"t"}
+    for number in range(40):
+        publish(f"missing-{number}", b"0")
+    publish_all(b"1")
+
+    relaying.turn(6)
+    relaying.producer.write(10)
+    relaying.turn()
+
+    assert relaying.arrived() == [b"1"]
+    assert relaying.broker.looks < 20
+
+
+def test_of_many_topics_one_that_was_made_is_found_within_seconds(relaying: Relaying) -> None:
+    relaying.broker.topics = {"t"}
+    for number in range(20):
+        publish(f"missing-{number}", b"0")
+    for _ in range(60):
+        relaying.now += 1
+        relaying.turn()
+
+    relaying.broker.topics.add("missing-7")
+    relaying.now += 10
+    relaying.turn(2)
+
+    assert [sent.topic for sent in relaying.producer.queue] == ["missing-7"]
+
+
 def test_looking_in_vain_past_a_topic_that_fills_the_pipeline_takes_a_tenth_of_the_time(relaying: Relaying) -> None:
     publish_all(*(b"%d" % number for number in range(20)))
     relaying.turn()
