@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test import TestCase, TransactionTestCase
 
 from kafka_integration import InvalidMessageError, produce, produce_batch, produce_sync, publish
@@ -165,6 +165,18 @@ def test_what_is_published_is_there_with_its_headers():
     (message,) = messages["a"]
     assert (message.key, message.json(), message.partition) == ("7", {"id": 1}, None)
     assert message.header("ce_specversion") == b"1.0"
+
+
+@pytest.mark.django_db
+def test_two_aliases_of_one_database_count_once(monkeypatch):
+    monkeypatch.setitem(connections.settings, "pooled", connections.settings["default"])
+    monkeypatch.setattr(connections._connections, "pooled", connections["default"], raising=False)
+
+    with captured_messages() as messages:
+        publish("a", "v", headers={"ce_id": "own"})
+        publish("a", "v", headers={"ce_id": "own"})
+
+    assert [message.value for message in messages["a"]] == ["v", "v"]
 
 
 @pytest.mark.django_db
