@@ -23,7 +23,7 @@ def notify_on_commit(alias: str) -> None:
     connection = connections[alias]
     if connection.vendor != "postgresql" or never_commits(alias):
         return
-    if connection.in_atomic_block:
+    if connection.in_atomic_block and not commits_by_hand(alias):
         # Only a mark, and gone with a savepoint that is rolled back, as the NOTIFY then is.
         if any(entry[1] is _notified for entry in connection.run_on_commit):
             return
@@ -35,6 +35,12 @@ def notify_on_commit(alias: str) -> None:
 def never_commits(alias: str) -> bool:
     """Whether the open transaction is that of a Django TestCase, which counts callbacks and queries, and rolls back."""
     return any(getattr(block, "_from_testcase", False) for block in connections[alias].atomic_blocks)
+
+
+def commits_by_hand(alias: str) -> bool:
+    """Whether autocommit is switched off: Django runs no hooks at such a commit, and keeps them for the ones after."""
+    connection = connections[alias]
+    return not (connection.commit_on_exit if connection.in_atomic_block else connection.get_autocommit())
 
 
 class Listener:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings as django_settings
-from django.db import connections, router
+from django.db import connections, router, transaction
 
 from ..conf import get_settings
 from ..conf.values import Settings
@@ -23,11 +23,12 @@ from ..serialization import serialize_key, serialize_value
 from .attendance import note_published
 from .calls import check_partition, check_size, check_topic, read_timestamp
 from .dialect import dialect_of
-from .notifications import notify_on_commit
+from .notifications import commits_by_hand, notify_on_commit
 
 logger = logging.getLogger("kafka_integration.producing")
 
 SPEC_VERSION = b"1.0"
+CONTENT_TYPE = "content-type"
 
 
 def publish(
@@ -75,7 +76,7 @@ def build_message(
         check_partition(topic, partition)
     value_bytes = serialize_value(value, producer.value_serializer)
     key_bytes = serialize_key(key, producer.key_serializer)
-    pairs = _with_event_headers(normalize_headers(headers), event_type, settings)
+    pairs = _with_event_headers(normalize_headers(headers), event_type, settings, value)
     check_size(topic, key_bytes, value_bytes, pairs, producer)
     return OutboxMessage(
         topic=topic,
@@ -90,11 +91,14 @@ def build_message(
 def write(messages: Sequence[OutboxMessage], alias: str) -> None:
     """Put rows into a database's outbox; refuses a database that no relay could take them from."""
     dialect_of(alias)
-    if len(messages) == 1:
-        messages[0].save(using=alias, force_insert=True)
-    else:
-        OutboxMessage.objects.using(alias).bulk_create(messages)
-    announce(alias)
+    # Rows and notification commit together, also where no transaction is open: an error after the row is written would
+    # make the caller publish again.
+    with transaction.atomic(using=alias, savepoint=False):
+        if len(messages) == 1:
+            messages[0].save(using=alias, force_insert=True)
+        else:
+            OutboxMessage.objects.using(alias).bulk_create(messages)
+        announce(alias)
 
 
 def announce(alias: str) -> None:
@@ -104,7 +108,7 @@ def announce(alias: str) -> None:
     note_published(alias)
 
 
-def _with_event_headers(given: Headers, event_type: str, settings: Settings) -> Headers:
+def _with_event_headers(given: Headers, event_type: str, settings: Settings, value: Any) -> Headers:
     """CloudEvents 1.0 in the binary mode of its Kafka binding, before the headers that were given."""
     ours = {
         "ce_specversion": SPEC_VERSION,
@@ -113,12 +117,23 @@ def _with_event_headers(given: Headers, event_type: str, settings: Settings) -> 
         "ce_source": (settings.outbox.source or _default_source()).encode(),
         "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode(),
     }
+    if content_type := _content_type(value, settings.producer.value_serializer):
+        ours[CONTENT_TYPE] = content_type
     for name, value in given:
         # What consumers tell repeats by; with an empty one they would take all events for one.
         if name == "ce_id" and not value:
             raise InvalidMessageError("The header ce_id is empty: leave it out, or give each event an id of its own.")
-        ours.pop(name, None)
+        ours.pop(CONTENT_TYPE if name.lower() == CONTENT_TYPE else name, None)
     return [*ours.items(), *given]
+
+
+def _content_type(value: Any, serializer: str | None) -> bytes | None:
+    """CloudEvents' ``datacontenttype``: none of a tombstone, and none where a function of the project writes it."""
+    if value is None or serializer not in (None, "json", "text", "bytes"):
+        return None
+    if serializer == "json" or not isinstance(value, str | bytes | bytearray | memoryview):
+        return b"application/json"
+    return b"text/plain; charset=utf-8" if isinstance(value, str) else b"application/octet-stream"
 
 
 def _default_source() -> str:
@@ -131,7 +146,7 @@ def _event_id(message: OutboxMessage) -> str:
 
 
 def _warn_of_another_transaction(alias: str) -> None:
-    if connections[alias].in_atomic_block:
+    if connections[alias].in_atomic_block or commits_by_hand(alias):
         return
     others = [c.alias for c in connections.all(initialized_only=True) if c.in_atomic_block and c.alias != alias]
     if others:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import NotSupportedError, connection, transaction
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
+from cloudevents.core.formats.json import JSONFormat
+from django.db import DatabaseError, NotSupportedError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from kafka_integration import InvalidMessageError, publish
 from kafka_integration.headers import load_headers
@@ -161,6 +165,103 @@ def test_a_row_goes_with_its_savepoint() -> None:
     assert [bytes(row.value) for row in OutboxMessage.objects.order_by("id")] == [b"before", b"after"]
 
 
+@pytest.mark.parametrize(
+    ("value", "serializer", "content_type"),
+    [
+        ({"id": 7}, None, b"application/json"),
+        (1.5, None, b"application/json"),
+        ("text", None, b"text/plain; charset=utf-8"),
+        ("text", "text", b"text/plain; charset=utf-8"),
+        ("text", "json", b"application/json"),
+        (b"\0", None, b"application/octet-stream"),
+        (memoryview(b"\0"), "bytes", b"application/octet-stream"),
+        (None, None, None),
+        ("text", "tests.unit.test_publish_call.reversed_text", None),
+    ],
+)
+def test_an_event_says_what_its_value_is(
+    value: Any, serializer: str | None, content_type: bytes | None, settings: Any
+) -> None:
+    settings.KAFKA = {"endpoints": "memory", "producer": {"value_serializer": serializer} if serializer else {}}
+
+    publish("orders", value)
+
+    assert dict(headers_of(only_row())).get("content-type") == content_type
+
+
+def reversed_text(value: str) -> str:
+    return value[::-1]
+
+
+@pytest.mark.parametrize("name", ["content-type", "Content-Type"])
+def test_the_callers_own_content_type_wins(name: str) -> None:
+    publish("orders", "<a/>", headers={name: "application/xml"})
+
+    headers = [pair for pair in headers_of(only_row()) if pair[0].lower() == "content-type"]
+    assert headers == [(name, b"application/xml")]
+
+
+@pytest.mark.parametrize("value", [{"id": 7}, "text", '"text in quotes"', b"\xff\0"])
+def test_the_sdk_of_cloudevents_reads_what_was_published(value: Any) -> None:
+    event_id = publish("orders", value, key="k")
+
+    row = only_row()
+    headers = {name: content or b"" for name, content in headers_of(row)}
+    event = from_binary(KafkaMessage(headers=headers, key=bytes(row.key), value=bytes(row.value)), JSONFormat())
+
+    assert event.get_data() == value
+    assert (event.get_id(), event.get_type(), event.get_source()) == (event_id, "orders", "/shop")
+
+
+# --- Transactions that the caller ends
+
+
+@pytest.fixture
+def by_hand(transactional_db: None) -> Iterator[None]:
+    """Without autocommit: each transaction is begun by the first statement, and ended by the test."""
+    transaction.set_autocommit(False)
+    yield
+    transaction.rollback()
+    transaction.set_autocommit(True)
+
+
+def test_a_transaction_that_is_committed_by_hand_publishes_once(by_hand: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kafka_integration.producing.publish.note_published", Attendance().note_published)
+
+    publish("orders", "kept")
+    transaction.commit()
+    publish("orders", "rolled back")
+    transaction.rollback()
+
+    assert [bytes(row.value) for row in OutboxMessage.objects.all()] == [b"kept"]
+
+
+@pytest.mark.server_database
+def test_each_transaction_that_is_committed_by_hand_wakes_the_relay(by_hand: None, settings: Any) -> None:
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"notify": True}}
+
+    with CaptureQueriesContext(connection) as queries:
+        for number in range(2):
+            publish("orders", str(number))
+            transaction.commit()
+
+    assert len([query for query in queries if "pg_notify" in query["sql"]]) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_whose_notification_fails_is_not_written(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(alias: str) -> None:
+        raise DatabaseError("the notification queue is full")
+
+    settings.KAFKA = {"endpoints": "memory", "outbox": {"notify": True}}
+    monkeypatch.setattr("kafka_integration.producing.publish.notify_on_commit", fail)
+
+    with pytest.raises(DatabaseError):
+        publish("orders", "x")
+
+    assert not OutboxMessage.objects.exists()
+
+
 # --- Whether anybody relays it
 
 
@@ -190,6 +291,22 @@ def test_publishing_is_silent_while_a_relay_holds_the_lease(caplog: pytest.LogCa
         Attendance().note_published("default")
 
     assert caplog.messages == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_counts_queries_is_left_alone_and_the_look_comes_later(caplog: pytest.LogCaptureFixture) -> None:
+    attendance = Attendance()
+    publish("orders", "x")
+    OutboxMessage.objects.update(created_at="2026-01-01T00:00:00Z")
+
+    with caplog.at_level(logging.WARNING, "kafka_integration.relay"):
+        with CaptureQueriesContext(connection) as queries:
+            attendance.note_published("default")
+        before = list(caplog.messages)
+        attendance.note_published("default")
+
+    assert (len(queries), before) == (0, [])
+    assert "manage.py runrelay" in caplog.messages[0]
 
 
 def test_a_testcase_is_left_alone(django_capture_on_commit_callbacks: Any) -> None:
