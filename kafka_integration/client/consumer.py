@@ -23,7 +23,7 @@ from .group_protocols import require_consumer_protocol
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
 from .opening import open_client
-from .properties import consumer_properties
+from .properties import Properties, consumer_properties
 
 Coordinates = tuple[str, int]
 
@@ -58,12 +58,14 @@ class ConsumerClient:
         self._settings = settings
         self._listener = listener
         self._metadata = OFFSETS_IN_KAFKA if settings.offset_storage == "kafka" else ""
-        self._properties = {
-            **consumer_properties(settings),
-            # Where to begin is the loop's decision: a number, logged, never a silent jump.
-            "auto.offset.reset": "error",
-            "on_commit": self._on_commit,
-        }
+        self._properties = Properties(
+            {
+                **consumer_properties(settings),
+                # Where to begin is the loop's decision: a number, logged, never a silent jump.
+                "auto.offset.reset": "error",
+                "on_commit": self._on_commit,
+            }
+        )
         self.adds_one_by_one = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
             self._properties.get("partition.assignment.strategy", "")
         )

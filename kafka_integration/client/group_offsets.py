@@ -15,7 +15,7 @@ from .failures import translate
 from .memory import MemoryConsumer, memory_broker
 from .opening import open_client
 from .partition_ends import PartitionEnds
-from .properties import admin_properties
+from .properties import Properties, admin_properties
 
 T = TypeVar("T")
 Place = tuple[str, int]
@@ -80,7 +80,7 @@ class GroupOffsets:
     def _open(self, connection: Connection) -> Any:
         if connection.transport == "memory":
             return MemoryConsumer(memory_broker(), self._properties)
-        self._properties = {**admin_properties(connection), **self._properties}
+        self._properties = Properties({**admin_properties(connection), **self._properties})
         options = {"error_cb": self._note, "log_level": 0}
         return open_client(Consumer, self._properties, place=self._place, options=options)
 

@@ -25,7 +25,7 @@ from .failures import translate
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
 from .opening import open_client
-from .properties import REQUESTS_IN_FLIGHT, producer_properties
+from .properties import REQUESTS_IN_FLIGHT, Properties, producer_properties
 
 # What is wrong with the message itself, and stays so.
 REFUSALS = frozenset(
@@ -222,7 +222,7 @@ class _Log(ClientLog):
             super().log(level, message, *args)
 
 
-def _properties(settings: ProducerSettings, *, careful: bool) -> dict[str, Any]:
+def _properties(settings: ProducerSettings, *, careful: bool) -> Properties:
     """The project's producer, but for what the order of events and their safety depend on."""
     ours = {
         "enable.idempotence": True,
@@ -240,4 +240,5 @@ def _properties(settings: ProducerSettings, *, careful: bool) -> dict[str, Any]:
         ours["queue.buffering.max.ms"] = 0
     in_memory = settings.connection.transport == "memory"
     given = settings.connection.config if in_memory else producer_properties(settings)
-    return {name: value for name, value in given.items() if property_names.ALIASES.get(name, name) not in ours} | ours
+    kept = {name: given[name] for name in given if property_names.ALIASES.get(name, name) not in ours}
+    return Properties({**kept, **ours})

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from ..conf.parse import Client
 from ..conf.security import SECURITY_PREFIXES
-from ..conf.values import Connection, ConsumerSettings, FrozenMapping, ProducerSettings
+from ..conf.values import Connection, ConsumerSettings, ProducerSettings, RawProperties
 from .properties import consumer_properties, producer_properties
 from .property_names import COMMON, CONSUMER, PRODUCER
 
@@ -82,7 +82,7 @@ def _refusal_together(client: Any, properties: dict[str, Any]) -> str | None:
 
 def _without_security(connection: Connection) -> Connection:
     config = {name: value for name, value in connection.config.items() if not name.startswith(SECURITY_PREFIXES)}
-    return Connection(servers=("localhost:9092",), config=FrozenMapping(config))
+    return Connection(servers=("localhost:9092",), config=RawProperties(config))
 
 
 def _nearest(name: str) -> str:

@@ -125,4 +125,5 @@ class TopicReader:
 
 
 def _milliseconds(start: Start) -> int | None:
-    return int(start.timestamp() * 1000) if isinstance(start, datetime) else None
+    # Below 0 Kafka has words of its own ("the latest"), and asks for a newer broker where it knows none.
+    return max(0, int(start.timestamp() * 1000)) if isinstance(start, datetime) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .endpoints import Endpoints, parse_endpoints
@@ -12,7 +12,7 @@ from .readers import boolean
 from .reserved import reserved_reason
 from .section import Section
 from .security import SECURITY_PREFIXES, parse_sasl, parse_tls, read_heroku_environment
-from .values import EMPTY, Connection, FrozenMapping, Sasl, Tls
+from .values import EMPTY, Connection, FrozenMapping, RawProperties, Sasl, Tls
 
 CONNECTION_KEYS = ("endpoints", "ssl", "sasl", "heroku_kafka_env", "config")
 
@@ -27,7 +27,7 @@ class Level:
     tls: Tls | None = None
     tls_given: bool = False
     sasl: Sasl | None = None
-    config: Mapping[str, Any] = EMPTY
+    config: Mapping[str, Any] = field(default=EMPTY, repr=False)
     config_paths: Mapping[str, str] = EMPTY
 
     @property
@@ -41,7 +41,7 @@ class Level:
         if endpoints.transport != "kafka":
             # The embedded and the memory broker have neither TLS nor passwords.
             config = {key: self.config[key] for key in self.config if not key.startswith(SECURITY_PREFIXES)}
-            return Connection(transport=endpoints.transport, config=FrozenMapping(config))
+            return Connection(transport=endpoints.transport, config=RawProperties(config))
         tls = self.tls if self.tls_given else self.endpoints_tls
         return Connection(servers=endpoints.servers, tls=tls, sasl=self.sasl, config=self.config)
 
@@ -74,7 +74,7 @@ def _with_config(config: Section | None, level: Level) -> Level:
     paths = {name: config.path_of(name) for name in given}
     return replace(
         level,
-        config=FrozenMapping({**level.config, **given}),
+        config=RawProperties({**level.config, **given}),
         config_paths=FrozenMapping({**level.config_paths, **paths}),
     )
 

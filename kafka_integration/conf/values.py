@@ -33,6 +33,15 @@ class FrozenMapping(Mapping[str, V], Generic[V]):
         return repr(self._items)
 
 
+class RawProperties(FrozenMapping[Any]):
+    """A ``"config"``, whose repr has the names only: debug pages and error trackers show what a frame holds."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<RawProperties {', '.join(sorted(self))}>"
+
+
 EMPTY: FrozenMapping[Any] = FrozenMapping({})
 
 Transport = Literal["kafka", "embedded", "memory"]
@@ -48,7 +57,8 @@ class Tls:
     """
 
     ca: str | None = None
-    cert: str | None = None
+    # Its PEM text may hold the key as well.
+    cert: str | None = field(default=None, repr=False)
     key: str | None = field(default=None, repr=False)
     verify: bool = True
     verify_hostname: bool = True

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..client.producer_registry import producers
 from ..client.property_names import ALIASES
 from ..conf import get_settings
-from ..conf.values import Connection, ConsumerSettings, FrozenMapping, ProducerSettings
+from ..conf.values import Connection, ConsumerSettings, ProducerSettings, RawProperties
 from ..errors import ProduceTimeoutError
 from ..headers import Headers
 from ..message import Message
@@ -102,4 +102,4 @@ def _connection(producer: Connection, consumer: Connection) -> Connection:
     config = {name: connection.config[name] for name in connection.config if ALIASES.get(name, name) not in _OURS}
     # What Kafka delivered is not too large to give back; the broker has the last word.
     config["message.max.bytes"] = LARGEST_MESSAGE_BYTES
-    return replace(connection, config=FrozenMapping(config))
+    return replace(connection, config=RawProperties(config))

@@ -120,4 +120,6 @@ def _files_of_apps() -> Iterator[Path]:
     installed = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
     for app in apps.get_app_configs():
         if not any(Path(app.path).is_relative_to(folder) for folder in installed):
-            yield from Path(app.path).rglob("*.py")
+            # Unlike rglob() it goes on where a folder vanishes meanwhile, as with a change of branches.
+            for folder, _, names in os.walk(app.path):
+                yield from (Path(folder, name) for name in names if name.endswith(".py"))

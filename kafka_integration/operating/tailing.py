@@ -12,15 +12,23 @@ from ..summaries import escaped
 
 
 def tail(
-    connection: Connection, topic: str, *, start: Start, limit: int | None, when_absent: Callable[[], None]
+    connection: Connection,
+    topic: str,
+    *,
+    start: Start,
+    limit: int | None,
+    when_absent: Callable[[], None],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[str | None]:
     """Lines like ``login[0]@12 key value`` as messages come, and None where nothing came for a moment.
 
-    Ends after ``limit`` messages. ``when_absent`` is called once if there is no such topic yet.
+    Ends after ``limit`` messages, or when it should. ``when_absent`` is called once if there is no such topic yet.
     """
     left = limit
     with TopicReader(connection, topic, start) as reader, closing(reader.read(when_absent)) as batches:
         for batch in batches:
+            if should_stop():
+                return
             for message in batch[:left]:
                 yield line(message)
             if left is not None and (left := left - len(batch)) <= 0:

@@ -50,6 +50,17 @@ def test_it_begins_at_a_time(create_topic: Callable[..., str]) -> None:
     assert [line.partition(" ")[2] for line in lines if line] == ["(null) day 2", "(null) day 3"]
 
 
+def test_a_time_before_all_messages_is_the_beginning(create_topic: Callable[..., str]) -> None:
+    topic = create_topic(partitions=1)
+    produce_sync(topic, "the first")
+
+    for year in (1, 1960, 1970):
+        start = datetime(year, 1, 1, tzinfo=UTC)
+        lines = tail(get_settings().connection, topic, start=start, limit=1, when_absent=unexpected)
+
+        assert [line.partition(" ")[2] for line in lines if line] == ["(null) the first"]
+
+
 def test_it_shows_what_comes_into_an_added_partition(
     create_topic: Callable[..., str], kafka: KafkaCluster, kcat: Kcat
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from kafka_integration.client.embedded import EmbeddedBroker
+from kafka_integration.client.logs import ClientLog
 from kafka_integration.client.producer_registry import producers
 from kafka_integration.client.reader import TopicReader
 from kafka_integration.errors import BrokerError, ProduceTimeoutError
@@ -169,6 +171,24 @@ def test_tail_begins_with_the_next_message_unless_told(topic: str, kafka: Embedd
     thread.join()
     assert "after" in seen[0]
     assert "before" not in seen[0]
+
+
+@pytest.mark.parametrize("callback", ["on_error", "log"])
+def test_ctrl_c_ends_tail_in_the_middle_of_a_callback_of_the_client(
+    callback: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KAFKA = {"endpoints": ["127.0.0.1:1"]}
+    presses: list[int] = []
+
+    def press(*arguments: Any) -> None:
+        if not presses:
+            presses.append(1)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(ClientLog, callback, press)
+
+    assert run("kafkatail", "t") == ""
+    assert presses
 
 
 def test_tail_begins_at_a_time(topic: str, kafka: EmbeddedKafka) -> None:

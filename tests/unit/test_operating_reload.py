@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.apps import AppConfig, apps
 
+from kafka_integration.operating import reload
 from tests.processes import PROJECT, ChildProcess, environment, is_running
 from tests.waiting import wait_for
 
@@ -78,6 +82,30 @@ def change(site: Path, text: str, name: str = "shop/handlers.py") -> None:
     before = path.stat().st_mtime if path.exists() else 0
     path.write_text(text)
     os.utime(path, (before + 2, before + 2))
+
+
+def test_a_folder_that_vanishes_during_a_look_is_a_change_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    for path in (tmp_path / "a.py", tmp_path / "gone" / "b.py"):
+        path.touch()
+    app = AppConfig.create("tests.shop")
+    app.path = str(tmp_path)
+    monkeypatch.setattr(apps, "get_app_configs", lambda: [app])
+    monkeypatch.setattr(reload, "iter_all_python_module_files", list)
+    code = reload._Code()
+    scandir = os.scandir
+
+    def vanish(folder: Any) -> Any:
+        # Not the removal's own look, which is at a descriptor.
+        if isinstance(folder, str | Path) and Path(folder).name == "gone":
+            shutil.rmtree(folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", vanish)
+
+    assert code.find_change() == tmp_path / "gone" / "b.py"
 
 
 def test_a_change_stops_the_child_in_order_and_starts_another(site, start):

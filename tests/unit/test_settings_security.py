@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kafka_integration.conf import find_problems, get_settings
+from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
+from kafka_integration.conf import examined, find_problems, get_settings
+from kafka_integration.conf.connections import Level, read_level
 from kafka_integration.conf.problems import Problems
+from kafka_integration.conf.section import Section
 from kafka_integration.conf.security import parse_sasl, parse_tls, read_problems
 from kafka_integration.conf.values import Connection, Sasl, Tls
 from tests.services.certificates import CertificateAuthority
@@ -173,6 +176,34 @@ def test_security_can_be_given_in_raw_properties_whole(settings: Any) -> None:
 
     assert problems_with(settings, config=config) == []
     assert SECRET not in repr(get_settings())
+
+
+def test_no_repr_shows_what_config_holds_at_any_level(settings: Any) -> None:
+    config = {"security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "a", "sasl.password": SECRET}
+    pem = CERTIFICATE + KEY.replace("MIIE", SECRET)
+    consumer = {"topics": ["t"], "consumer_group": "g", "message_handler": "tests.unit.scripted.handle"}
+    settings.KAFKA = {
+        "endpoints": ["h1:9092"],
+        "ssl": {"ca": "/etc/ca.pem", "cert": pem, "key": pem},
+        "config": config,
+        "producer": {"config": {"ssl.key.password": SECRET}},
+        "consumers": {"c": {**consumer, "config": {"ssl.keystore.password": SECRET}}},
+    }
+    found = examined()
+    assert found.settings is not None
+    users = (found.settings, found.settings.producer, found.settings.consumers["c"])
+    connections = [user.connection for user in users]
+    level = read_level(Section(settings.KAFKA, "KAFKA", Problems()), Level())
+    of_clients = [
+        producer_properties(found.settings.producer),
+        consumer_properties(found.settings.consumers["c"]),
+        admin_properties(found.settings.connection),
+    ]
+
+    shown = [found, level, level.connection(), *connections, *(each.config for each in connections), *of_clients]
+
+    assert [type(each).__name__ for each in shown if SECRET in repr(each)] == []
+    assert "sasl.password" in repr(found.settings.connection.config)
 
 
 def test_a_tls_url_and_ssl_false_contradict_each_other(settings: Any) -> None:

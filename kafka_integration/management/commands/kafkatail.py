@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from ...client.reader import Start
 from ...conf import get_settings
 from ...errors import BrokerError
+from ...operating.stopping import StopRequest
 from ...operating.tailing import tail
 from ..arguments import read_count, read_topic
 from ..pipes import leave_pipe
@@ -36,13 +37,19 @@ class Command(BaseCommand):
         parser.add_argument("--max-messages", type=read_count, metavar="N", help="stop after so many messages")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        topic = options["topic"]
+        # An exception that a signal raised in the middle of a callback of the client would be lost in it.
+        stop = StopRequest()
+        with stop.installed():
+            self._show(options["topic"], stop, options)
+
+    def _show(self, topic: str, stop: StopRequest, options: dict[str, Any]) -> None:
         lines = tail(
             get_settings().connection,
             topic,
             start=options["start"],
             limit=options["max_messages"],
             when_absent=lambda: self.stderr.write(f"There is no topic {topic} yet: waiting for it."),
+            should_stop=lambda: stop.is_made,
         )
         try:
             for line in lines:
