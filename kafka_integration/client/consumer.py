@@ -20,6 +20,7 @@ from ..errors import AccessDeniedError, BrokerError
 from .embedded import create_embedded_topics, has_moved_from
 from .failures import translate
 from .group_protocols import require_consumer_protocol
+from .leader_epochs import LeaderEpochs
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
 from .opening import open_client
@@ -75,6 +76,7 @@ class ConsumerClient:
         self.log = ClientLog(f"consumer {settings.name}", properties=self._properties)
         # Those of the assigned partitions that librdkafka has: it knows where they begin.
         self._placed: set[Coordinates] = set()
+        self.leader_epochs = LeaderEpochs()
         self._paused: set[Coordinates] = set()
         self._closing: threading.Thread | None = None
         self._consumer = self._open()
@@ -148,6 +150,7 @@ class ConsumerClient:
         for answer in answers:
             if answer.error is not None:
                 raise self._translated(answer.error)
+            self.leader_epochs.remember((answer.topic, answer.partition), answer.offset, answer.leader_epoch)
         return {
             (a.topic, a.partition): Committed(
                 offset=a.offset if a.offset >= 0 else None, counts=a.metadata == OFFSETS_IN_KAFKA
@@ -169,7 +172,7 @@ class ConsumerClient:
         ``flowing`` are the positions of those that flow already: in an eager group each change replaces the whole
         assignment, and with it their pauses and what was prefetched of them.
         """
-        parts = [TopicPartition(*c, offset) for c, offset in starts.items()]
+        parts = self._positions(starts)
         # Before they get a place: librdkafka keeps a pause over reassignments, and resumes where it paused.
         self.resume(starts)
         try:
@@ -178,7 +181,7 @@ class ConsumerClient:
                 self._unassign(self._placed.intersection(starts))
                 self._consumer.incremental_assign(parts)
             else:
-                self._consumer.assign([*parts, *(TopicPartition(*c, offset) for c, offset in flowing.items())])
+                self._consumer.assign([*parts, *self._positions(flowing)])
         except KafkaException as error:
             if error.args[0].code() in _NOT_NOW:
                 return False
@@ -200,7 +203,7 @@ class ConsumerClient:
 
     def commit(self, offsets: Mapping[Coordinates, int], *, wait: bool) -> None:
         """Commit; the listener hears of the outcome, with ``wait`` before this returns. Never raises."""
-        parts = [TopicPartition(*c, offset, self._metadata) for c, offset in offsets.items()]
+        parts = self._positions(offsets)
         try:
             if not wait:
                 self._consumer.commit(offsets=parts, asynchronous=True)
@@ -211,6 +214,14 @@ class ConsumerClient:
             error = failure.args[0]
         # Waiting commits are reported here, whether or not librdkafka calls on_commit for them as well.
         self._listener.committed(dict(offsets), None if error is None else self._translated(error))
+
+    def _positions(self, offsets: Mapping[Coordinates, int]) -> list[TopicPartition]:
+        """Offsets with the epochs that go with them: at the next change of a leader the broker is asked for a cut."""
+        return [self._position(place, offset) for place, offset in offsets.items()]
+
+    def _position(self, place: Coordinates, offset: int) -> TopicPartition:
+        epoch = self.leader_epochs.of(place, offset)
+        return TopicPartition(*place, offset, self._metadata, leader_epoch=-1 if epoch is None else epoch)
 
     def close(self, timeout: float) -> bool:
         """Leave the group; callbacks for what is still assigned run in here. False if it is still at it.
@@ -268,6 +279,7 @@ class ConsumerClient:
 
     def _give_up(self, coordinates: list[Coordinates]) -> None:
         """Take partitions out of librdkafka's hands; by itself it would also try those that it never had."""
+        self.leader_epochs.forget(coordinates)
         self.resume(coordinates)
         if self.adds_one_by_one:
             self._unassign(self._placed.intersection(coordinates))

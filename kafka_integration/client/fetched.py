@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,6 +15,10 @@ from .failures import translate
 END_REACHED = "_PARTITION_EOF"
 OUT_OF_RANGE = "_AUTO_OFFSET_RESET"
 
+_CUT = re.compile(r"log truncation detected at .*: broker end offset is (\d+) ")
+# The log has no message of that epoch, or of an earlier one.
+_NOTHING_LEFT = "No epoch found less or equal to"
+
 Run = tuple[tuple[str, int], list[Any]]
 
 
@@ -25,6 +30,8 @@ class Event:
     coordinates: tuple[str, int] | None
     offset: int | None
     error: BrokerError
+    cut_at: int | None = None
+    """Where the log was cut before the position (an unclean leader election): what follows there was not read."""
 
 
 def events_apart(raws: list[RawMessage], *, place: str) -> tuple[list[RawMessage], list[Event]]:
@@ -58,4 +65,12 @@ def _event(raw: RawMessage, place: str) -> Event:
     coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
     if topic:
         place = f"{place}, topic {topic}"
-    return Event(error.name(), coordinates, raw.offset(), translate(error, place=place))
+    return Event(error.name(), coordinates, raw.offset(), translate(error, place=place), _cut_at(error.str()))
+
+
+def _cut_at(text: str) -> int | None:
+    """librdkafka says it in the text alone."""
+    if _NOTHING_LEFT in text:
+        return 0
+    found = _CUT.search(text)
+    return None if found is None else int(found[1])

@@ -162,6 +162,7 @@ class Assignment:
         self._lanes.of(partition).clear(partition)
         partition.start, partition.goes_on = None, False
         if start is not None:
+            client.leader_epochs.forget([partition.key])
             partition.committed = None
             if self._claiming is None:
                 partition.start = start

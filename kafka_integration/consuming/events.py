@@ -31,7 +31,8 @@ class Events:
         self._assignment = assignment
         self._subscription = Subscription(settings, client, assignment)
         self._said: dict[str, float] = {}
-        self._out_of_range: set[Partition] = set()
+        self._out_of_range: dict[Partition, int | None] = {}
+        """With the offset at which its log was cut, where that is the reason."""
         self._ask_at = 0.0
         self.resets = 0
 
@@ -46,7 +47,7 @@ class Events:
             self._reach_end(partition, event)
         elif event.code == OUT_OF_RANGE:
             if partition is not None and partition.state is State.ACTIVE:
-                self._out_of_range.add(partition)
+                self._out_of_range[partition] = event.cut_at
         elif is_refusal(event):
             self._subscription.refuse(event)
         else:
@@ -65,7 +66,7 @@ class Events:
 
     def _reset_what_is_out_of_range(self) -> None:
         """Go on elsewhere by ``offset_reset_policy``, once what was fetched before is finished."""
-        self._out_of_range = {p for p in self._out_of_range if p.state is State.ACTIVE}
+        self._out_of_range = {p: cut_at for p, cut_at in self._out_of_range.items() if p.state is State.ACTIVE}
         idle = [p for p in self._out_of_range if p.ledger.is_idle]
         if not idle or monotonic() < self._ask_at:
             return
@@ -78,27 +79,29 @@ class Events:
 
     def _reset(self, partition: Partition) -> None:
         """Do what the policy says, and say how much that leaves out."""
-        position, name = partition.ledger.taken or 0, self._settings.name
+        position, cut_at = partition.ledger.taken or 0, self._out_of_range[partition]
         first, end = self._assignment.ends_of(self._client, partition)
-        if first <= position <= end:
+        if cut_at is None and first <= position <= end:
             # That was said of a position before this one. Should it be said again, then not at once.
             self._ask_at = monotonic() + ASK_AGAIN_SECONDS
-            self._out_of_range.discard(partition)
+            del self._out_of_range[partition]
             self._assignment.go_on(self._client, partition)
             return
-        policy = self._settings.offset_reset_policy
+        policy, reason = self._settings.offset_reset_policy, _reason(partition, position, cut_at, first, end)
         if policy == "none":
             raise OffsetOutOfRangeError(
-                f"consumer {name}: offset {position} of {partition} is out of range ({first} to {end}) and "
-                f'offset_reset_policy is "none": set the group\'s offset, or choose "earliest" or "latest"'
+                f'consumer {self._settings.name}: {reason} and offset_reset_policy is "none": set the group\'s offset, '
+                f'or choose "earliest" or "latest"'
             )
         target = first if policy == "earliest" else end
+        if cut_at is not None:
+            # Under either policy: what is behind the cut was not read, and what is before it was.
+            target = max(first, min(cut_at, position))
         self.resets += 1
-        self._out_of_range.discard(partition)
+        del self._out_of_range[partition]
         logger.error(
-            "consumer %s: offset %d of %s is out of range (%d to %d); by offset_reset_policy it goes on at %d, "
-            "%d message(s) are left out",
-            name, position, partition, first, end, target, max(0, target - position),
+            "consumer %s: %s; by offset_reset_policy it goes on at %d, %d message(s) are left out",
+            self._settings.name, reason, target, max(0, target - position),
         )  # fmt: skip
         self._assignment.restart(self._client, partition, target)
 
@@ -110,3 +113,12 @@ class Events:
         if str(error) not in self._said:
             self._said[str(error)] = now
             logger.warning("%s", error)
+
+
+def _reason(partition: Partition, position: int, cut_at: int | None, first: int, end: int) -> str:
+    if cut_at is None:
+        return f"offset {position} of {partition} is out of range ({first} to {end})"
+    return (
+        f"the log of {partition} was cut at {cut_at}, before offset {position}, by an unclean leader election: "
+        f"what had been read from there on is gone from Kafka, and other messages come at its offsets"
+    )

@@ -245,6 +245,7 @@ class ConsumerLoop:
         if not raws:
             return
         partition.ledger.take(raws[-1].offset() + 1)
+        self.client.leader_epochs.note(coordinates, raws)
         partition.has_reached_end = False
         decoding = self._decoding
         messages = [Message(raw, decoding) for raw in raws]
