@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -192,24 +191,6 @@ def _look_at_token_source(path: str, level: Level, problems: Problems) -> None:
 
 def _protocol(tls: object, sasl: object) -> str:
     return ("sasl_" if sasl else "") + ("ssl" if tls else "plaintext")
-
-
-def find_shared_members(consumers: Iterable[tuple[ConsumerSettings, Level]], problems: Problems) -> None:
-    """Add a problem where two consumers would be one static member of a group: each would throw the other out."""
-    members: dict[tuple[object, ...], ConsumerSettings] = {}
-    for consumer, level in consumers:
-        instance = level.config.get("group.instance.id")
-        if instance is None or not consumer.enabled or consumer.connection.transport != "kafka":
-            continue
-        member = consumer.connection.servers, consumer.consumer_group, str(instance)
-        other = members.setdefault(member, consumer)
-        if other is not consumer:
-            problems.add(
-                Kind.CONTRADICTION,
-                f"{level.config_paths['group.instance.id']} is {shown(instance)} for the consumers "
-                f'"{other.name}" and "{consumer.name}" of the group {shown(consumer.consumer_group)}: each would throw '
-                "the other out; give each its own.",
-            )
 
 
 def warn_of_split_topics(settings: Settings, problems: Problems) -> None:

@@ -10,13 +10,9 @@ from django.conf import settings
 
 from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import Definition, merge_sections, parse_consumer
-from .contradictions import (
-    find_consumer_contradictions,
-    find_producer_contradictions,
-    find_shared_members,
-    warn_of_split_topics,
-)
+from .contradictions import find_consumer_contradictions, find_producer_contradictions, warn_of_split_topics
 from .endpoints import EXAMPLE
+from .groups import find_group_contradictions
 from .installed import Contributions, read_apps
 from .problems import Kind, Problem, Problems, kind_of
 from .producers import parse_outbox, parse_producer, parse_topics
@@ -94,7 +90,7 @@ def _examine_root(root: Section) -> Examined:
     for name, (consumer, level) in parsed.items():
         find_consumer_contradictions(consumer, level, definitions[name].section)
     find_producer_contradictions(producer, producer_level, problems)
-    find_shared_members(parsed.values(), problems)
+    find_group_contradictions(parsed.values(), problems)
     warn_of_split_topics(found, problems)
     return Examined(
         settings=found,

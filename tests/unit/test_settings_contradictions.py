@@ -197,3 +197,43 @@ def test_a_static_id_for_all_is_one_too_many_only_within_a_group(settings: Any) 
     assert problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": {**CONSUMER, "enabled": False}}}) == []
     (problem,) = problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": CONSUMER}})
     assert problem.startswith('KAFKA["config"]["group.instance.id"] is "web-1"')
+
+
+def of_one_group(**keys: Any) -> dict[str, Any]:
+    return {"endpoints": ["h:1"], "consumers": {"a": CONSUMER, "b": {**CONSUMER, **keys}}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            {"config": {"partition.assignment.strategy": "cooperative-sticky"}},
+            '["partition.assignment.strategy"] makes one of the consumers "a" and "b" of the group "shop" cooperative',
+        ),
+        (
+            {"offset_storage": "database"},
+            'The consumers "a" and "b" of the group "shop" keep the offsets of "orders" in different places',
+        ),
+        ({"offset_storage": "database", "topics": ["^ord.*"]}, 'keep the offsets of "orders" in different places'),
+    ],
+    ids=["assignors", "offsets", "offsets by a pattern"],
+)
+def test_members_of_one_group_that_cannot_work_side_by_side_are_a_problem(keys, expected, settings: Any) -> None:
+    problems = problems_of(settings, of_one_group(**keys))
+
+    assert len(problems) == 1, problems
+    assert expected in problems[0]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"config": {"partition.assignment.strategy": "roundrobin"}},
+        {"group_protocol": "consumer"},
+        {"offset_storage": "database", "topics": ["other"]},
+        {"offset_storage": "database", "consumer_group": "another"},
+    ],
+)
+def test_members_of_one_group_may_differ_where_it_does_no_harm(keys, settings: Any) -> None:
+    assert problems_of(settings, of_one_group(**keys)) == []
