@@ -165,6 +165,8 @@ CAUSES: dict[str, Cause] = {
     "FENCED_INSTANCE_ID": _INSTANCE_TAKEN,
     "UNRELEASED_INSTANCE_ID": _INSTANCE_TAKEN,
     "INCONSISTENT_GROUP_PROTOCOL": _MIXED_GROUP,
+    # What a broker says to a member under KIP-848 whose group is a classic one that may not be converted.
+    "GROUP_ID_NOT_FOUND": _MIXED_GROUP,
     "UNSUPPORTED_ASSIGNOR": lasting(
         "the broker does not offer this assignor", 'Remove "group.remote.assignor" from the config.'
     ),

@@ -33,7 +33,10 @@ _NO_TOKEN = passing(
 # An error of the code _FATAL says in its text alone what was fatal.
 _FATAL_CAUSES = {
     name: KafkaError(getattr(KafkaError, name)).str()
-    for name in ("FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID", "UNSUPPORTED_VERSION", "GROUP_AUTHORIZATION_FAILED")
+    for name in (
+        *("FENCED_INSTANCE_ID", "UNRELEASED_INSTANCE_ID", "UNSUPPORTED_VERSION", "GROUP_AUTHORIZATION_FAILED"),
+        "GROUP_ID_NOT_FOUND",
+    )
 }
 # What a handshake can fail for, by librdkafka's text or by that of ``certificate_problem``.
 _TLS_CAUSES = (

@@ -24,13 +24,15 @@ class CertificateAuthority:
         self.directory = directory
         self.certificate = directory / "ca.pem"
         self._key = directory / "ca.key"
+        if self.certificate.exists():
+            return  # the same one again
         _openssl(
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={name}"),
             *("-keyout", str(self._key), "-out", str(self.certificate)),
         )
 
-    def issue(self, name: str, *, dns: Sequence[str] = (), addresses: Sequence[str] = ()) -> KeyPair:
-        """A key and a certificate for `name`, valid for these host names and IP addresses."""
+    def issue(self, name: str, *, dns: Sequence[str] = (), addresses: Sequence[str] = (), days: int = 30) -> KeyPair:
+        """A key and a certificate for `name`, valid for these host names and IP addresses, and for so many days."""
         stem = self.directory / name
         key, request, certificate = (stem.with_suffix(suffix) for suffix in (".key", ".csr", ".crt"))
         extensions, bundle = stem.with_suffix(".ext"), stem.with_suffix(".pem")
@@ -38,7 +40,7 @@ class CertificateAuthority:
         names = [f"DNS:{host}" for host in dns or () if host] + [f"IP:{address}" for address in addresses]
         extensions.write_text(f"subjectAltName={','.join(names or [f'DNS:{name}'])}\n")
         _openssl(
-            *("x509", "-req", "-days", "30", "-in", request, "-CA", self.certificate, "-CAkey", self._key),
+            *("x509", "-req", "-days", str(days), "-in", request, "-CA", self.certificate, "-CAkey", self._key),
             *("-CAcreateserial", "-extfile", extensions, "-out", certificate),
         )
         bundle.write_text(key.read_text() + certificate.read_text())
