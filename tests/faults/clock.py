@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import datetime
 import os
+import random
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +38,24 @@ class ShiftedClock:
         fresh = self._file.with_suffix(".new")
         fresh.write_text(str(offset.total_seconds()))
         fresh.replace(self._file)
+
+    @contextmanager
+    def strobing(self, most: timedelta) -> Iterator[None]:
+        """Jump to and fro several times a second, by up to so much, while the block lasts; then be right again."""
+        over, chance = threading.Event(), random.Random(1)
+
+        def strobe() -> None:
+            while not over.wait(0.15):
+                self.jump(most * chance.uniform(-1, 1))
+
+        thread = threading.Thread(target=strobe, name="strobe")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.jump(timedelta(0))
 
 
 def shift_clock() -> None:

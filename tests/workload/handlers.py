@@ -3,8 +3,8 @@
 A value is ``{"seq": 7}`` and, where it asks for something special:
 ``"seconds": 5`` to take that long (and to print when it begins), ``"fail": 2`` to fail the first two attempts,
 ``"raise": "SystemExit"``, ``"swallow": true`` to swallow an error of the database, ``"locks": [1, 2]`` to take locks in
-this order, ``"sqlstate": "40001"`` to meet that error, ``"once": path`` to do all this the first time only, by that
-file.
+this order, ``"sqlstate": "40001"`` to meet that error, ``"allocate_mib": 500`` to take so much memory, ``"once": path``
+to do all this the first time only, by that file.
 """
 
 from __future__ import annotations
@@ -94,6 +94,9 @@ def obey(message: Message, orders: dict[str, Any]) -> float:
         print(f"begins {message.topic}[{message.partition}]@{message.offset}", flush=True)
     if message.attempt <= orders.get("fail", 0):
         raise WorkloadError(f"attempt {message.attempt}")
+    if "allocate_mib" in orders:
+        # Written to: memory that is only asked for costs nothing.
+        b"x" * (orders["allocate_mib"] << 20)
     if "raise" in orders:
         raise getattr(builtins, orders["raise"])(1)
     if "sqlstate" in orders or "locks" in orders:
