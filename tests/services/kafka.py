@@ -38,9 +38,10 @@ _LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 class KafkaCluster:
     """Brokers that are their own controllers; they keep ports and data over restarts, until `stop()`.
 
-    Without a `directory` the data is in a temporary one that goes with `stop()` or with this process.
-    Broker numbers in the methods count from 0. With `through` each broker has a listener FAR besides: called with
-    the broker's number and the port of that listener, it says by which `host:port` clients reach it.
+    They are of the version that the pom names, or of another one. Without a `directory` the data is in a temporary one
+    that goes with `stop()` or with this process. Broker numbers in the methods count from 0. With `through` each broker
+    has a listener FAR besides: called with the broker's number and the port of that listener, it says by which
+    `host:port` clients reach it.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class KafkaCluster:
         security: KafkaSecurity | None = None,
         quick_start: bool = True,
         through: Callable[[int, int], str] | None = None,
+        version: str | None = None,
     ) -> None:
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="kafka-"))
@@ -61,6 +63,7 @@ class KafkaCluster:
         self.files: SecurityFiles | None = None
         self._properties = dict(properties or {})
         self._jvm = [*_JVM, *(_QUICK_START if quick_start else ())]
+        self._version = version
         self._nodes = [self._plan(index, port, through) for index in range(brokers)]
 
     def __enter__(self) -> KafkaCluster:
@@ -88,7 +91,7 @@ class KafkaCluster:
 
     def start(self) -> KafkaCluster:
         """Starts what isn't running and waits until all of it answers."""
-        fetch_jars()
+        fetch_jars(self._version)
         if self.security is not None and self.files is None:
             self.files = SecurityFiles.make(self.directory / "tls")
         for node in self._nodes:
@@ -140,6 +143,11 @@ class KafkaCluster:
         if wait:
             self.wait_ready()
 
+    def upgrade(self, broker: int) -> None:
+        """Ends one broker in order, and starts it with the version that the pom names; the others stay as they are."""
+        self._nodes[broker].version = None
+        self.restart(broker)
+
     def wait(self) -> None:
         """Returns when a broker has ended by itself."""
         for node in self._nodes:
@@ -164,7 +172,7 @@ class KafkaCluster:
             ports["PLAIN"] = port + index
         advertised = {FAR: through(index, ports[FAR])} if through else {}
         directory = self.directory / f"broker-{index + 1}"
-        return Node(number=index + 1, directory=directory, ports=ports, advertised=advertised)
+        return Node(number=index + 1, directory=directory, ports=ports, advertised=advertised, version=self._version)
 
     def _configure(self, node: Node) -> None:
         node.directory.mkdir(parents=True, exist_ok=True)
@@ -179,7 +187,7 @@ class KafkaCluster:
         for node in nodes:
             config = str(node.directory / "server.properties")
             arguments = ["format", "-t", self._cluster_id(), "-c", config, *scram]
-            command = self._java("kafka.tools.StorageTool", *arguments)
+            command = self._java(node, "kafka.tools.StorageTool", *arguments)
             running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         for process in running:
             output, _ = process.communicate(timeout=60)
@@ -196,12 +204,12 @@ class KafkaCluster:
     def _launch(self, node: Node) -> None:
         if node.running:
             return
-        command = self._java("kafka.Kafka", str(node.directory / "server.properties"))
+        command = self._java(node, "kafka.Kafka", str(node.directory / "server.properties"))
         node.process = ChildProcess(command, log=node.directory / "broker.log", cwd=node.directory)
 
-    def _java(self, main: str, *arguments: str) -> list[str]:
+    def _java(self, node: Node, main: str, *arguments: str) -> list[str]:
         options = [*self._jvm, f"-Dlog4j2.configurationFile={_LOGGING}"]
-        return ["java", *options, "-cp", f"{fetch_jars()}/*", main, *arguments]
+        return ["java", *options, "-cp", f"{fetch_jars(node.version)}/*", main, *arguments]
 
     def _listens(self, node: Node) -> bool:
         if not node.running:

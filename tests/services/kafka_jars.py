@@ -14,43 +14,50 @@ LIBS = PROJECT / ".kafka" / "libs"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
-def missing_for_kafka() -> str | None:
+def missing_for_kafka(version: str | None = None) -> str | None:
     """What this machine lacks to run Kafka, or None."""
     if shutil.which("java") is None:
         return "no Java (Debian: apt-get install openjdk-17-jre-headless)"
-    if not _complete() and shutil.which("mvn") is None:
+    if not _complete(version) and shutil.which("mvn") is None:
         return "no Kafka jars and no Maven to fetch them (Debian: apt-get install maven)"
     try:
-        fetch_jars()
+        fetch_jars(version)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return f"no Kafka jars, and {error}"
     return None
 
 
-def fetch_jars() -> Path:
-    """The folder of the jars, complete and of the version that the pom names."""
+def fetch_jars(version: str | None = None) -> Path:
+    """The folder of the jars, complete and of this version, or of the one that the pom names."""
     LIBS.parent.mkdir(exist_ok=True)
     # Test processes side by side need them at the same moment: one fetches, the others wait.
     with (LIBS.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _complete():
-            _fetch()
-    return LIBS
+        if not _complete(version):
+            _fetch(version)
+    return _folder(version)
 
 
-def _fetch() -> None:
-    shutil.rmtree(LIBS, ignore_errors=True)
-    LIBS.mkdir()
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), _COPY, f"-DoutputDirectory={LIBS}"]
+def _fetch(version: str | None) -> None:
+    folder = _folder(version)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), _COPY, f"-DoutputDirectory={folder}"]
+    if version is not None:
+        command.append(f"-Dkafka.version={version}")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
         raise RuntimeError(f"Maven could not fetch them: {(done.stdout + done.stderr).strip()[:500]}")
-    _stamp().write_text(POM.read_text())
+    _stamp(version).write_text(POM.read_text())
 
 
-def _complete() -> bool:
-    return _stamp().exists() and _stamp().read_text() == POM.read_text()
+def _complete(version: str | None) -> bool:
+    return _stamp(version).exists() and _stamp(version).read_text() == POM.read_text()
 
 
-def _stamp() -> Path:
-    return LIBS / "complete"
+def _folder(version: str | None) -> Path:
+    return LIBS if version is None else LIBS.with_name(f"libs-{version}")
+
+
+def _stamp(version: str | None) -> Path:
+    return _folder(version) / "complete"

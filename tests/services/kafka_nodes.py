@@ -38,6 +38,8 @@ class Node:
     directory: Path
     # By listener: PLAIN, CONTROLLER and, with security, those of `LISTENERS`.
     ports: dict[str, int]
+    # None for the one that the pom names.
+    version: str | None = None
     process: ChildProcess | None = None
     # By listener: what clients are told, where that is not where the broker listens.
     advertised: dict[str, str] = field(default_factory=dict)
