@@ -50,7 +50,7 @@ def test_a_message_arrives_as_it_was_published(embedded_broker: EmbeddedBroker) 
     assert (message.partition(), message.timestamp()[1]) == (2, 1_767_312_000_000)
     headers = message.headers() or []
     assert [name for name, _ in headers[:5]] == ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time"]
-    assert headers[5:] == [("a", b"\xff"), ("a", None)]
+    assert headers[5:] == [("content-type", b"application/json"), ("a", b"\xff"), ("a", None)]
     assert outbox() == []
 
 

@@ -1,6 +1,7 @@
 """A real PostgreSQL server on loopback, in a temporary directory.
 
-`python -m tests.services.postgres COMMAND …` runs a command with `DATABASE_URL` naming such a server.
+`python -m tests.services.postgres COMMAND …` runs a command with `DATABASE_URL` naming such a server. psycopg is
+imported where it is used: a run under the other driver (`tests.without_psycopg`) is given its server.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-import psycopg
-from psycopg import sql
 
 from tests import orphans
 from tests.processes import ChildProcess, is_running, send_signal
@@ -128,6 +126,9 @@ class PostgresServer:
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """The URL of a new database, a copy of `template`; one of that name is dropped first."""
+        import psycopg
+        from psycopg import sql
+
         with psycopg.connect(self.url, autocommit=True) as connection:
             names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {name} WITH (FORCE)").format(**names))
@@ -136,12 +137,16 @@ class PostgresServer:
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Rows of one statement, outside any transaction: for ALTER SYSTEM, pg_terminate_backend and the like."""
+        import psycopg
+
         with psycopg.connect(self.url_of(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def set_read_only(self, read_only: bool) -> None:
         """Every new transaction is refused its writes, or no longer."""
+        import psycopg
+
         value = "on" if read_only else "off"
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = off")
@@ -181,6 +186,8 @@ class PostgresServer:
         self._process = ChildProcess(command, log=log, cwd=self.directory, user=self._user)
 
     def _answers(self) -> bool:
+        import psycopg
+
         if not self._started().running:
             raise AssertionError(f"PostgreSQL ended while starting:\n{self._started().tail()}")
         try:
