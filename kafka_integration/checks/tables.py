@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from django.conf import settings as django_settings
-from django.db import models, router
+from django.db import connections, models, router
 
 from ..conf import Examined, Kind, Problem
-from ..conf.values import ConsumerSettings
+from ..conf.values import ConsumerSettings, Settings
 from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
+from ..producing.databases import find_outboxes
+from ..producing.notifications import can_listen
 
 DUMMY = "django.db.backends.dummy"
 OUTBOX = (OutboxMessage, RelayLease)
@@ -23,7 +25,7 @@ def find_table_problems(found: Examined) -> list[Problem]:
     for name, consumer in found.settings.consumers.items():
         if consumer.enabled and consumer.database in django_settings.DATABASES:
             problems += _consumer_problems(consumer, found.consumers[name].path_of("database"))
-    return [*problems, *_outbox_problems(), *_autocommit_problems()]
+    return [*problems, *_outbox_problems(), *_notify_problems(found.settings), *_autocommit_problems()]
 
 
 def _consumer_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem]:
@@ -65,6 +67,18 @@ def _outbox_problems() -> Iterator[Problem]:
             text="A database router keeps the outbox out of every database: let allow_migrate() return True for "
             "kafka_integration where something is published.",
         )
+
+
+def _notify_problems(settings: Settings) -> Iterator[Problem]:
+    if not settings.outbox.notify:
+        return
+    for alias in find_outboxes(settings):
+        if connections[alias].vendor == "postgresql" and not can_listen():
+            yield Problem(
+                kind=Kind.DATABASE,
+                text=f'KAFKA["outbox"]["notify"] is True, but "{alias}" is reached with psycopg2, with which the relay '
+                'can\'t listen: install psycopg 3 (pip install "psycopg[binary]"), or remove "notify".',
+            )
 
 
 def _autocommit_problems() -> Iterator[Problem]:

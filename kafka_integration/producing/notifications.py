@@ -43,6 +43,14 @@ def commits_by_hand(alias: str) -> bool:
     return not (connection.commit_on_exit if connection.in_atomic_block else connection.get_autocommit())
 
 
+def can_listen() -> bool:
+    """Whether Django reaches PostgreSQL with psycopg 3, which can wait for notifications."""
+    # Not above: a project on SQLite has neither driver.
+    from django.db.backends.postgresql import psycopg_any
+
+    return bool(psycopg_any.is_psycopg3)
+
+
 class Listener:
     """A session of its own that listens. ``alias`` must lead to PostgreSQL itself: a pooler has no sessions to lend."""
 
@@ -54,14 +62,13 @@ class Listener:
 
     def wait(self, timeout: float) -> bool | None:
         """Whether a notification came; None, at once, if listening isn't possible now."""
-        import psycopg
-
+        driver: Any = connections[self.alias]
         if time.monotonic() < self._try_again_at:
             return None
         try:
             heard = any(True for _ in self._session().notifies(timeout=timeout, stop_after=1))
         # The driver's own errors too: its generator of notifications doesn't pass through Django.
-        except (DatabaseError, InterfaceError, psycopg.Error) as error:
+        except (DatabaseError, InterfaceError, driver.Database.Error) as error:
             self._complain(error)
             self.close()
             self._try_again_at = time.monotonic() + PAUSE_SECONDS
@@ -76,6 +83,8 @@ class Listener:
 
     def _session(self) -> Any:
         if self._connection is None:
+            if not can_listen():
+                raise NotSupportedError("it is reached with psycopg2: install psycopg 3.")
             self._connection = connections[self.alias].copy()
             with self._connection.cursor() as cursor:
                 cursor.execute("SELECT pg_backend_pid()")

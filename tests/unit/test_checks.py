@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.checks import Error, run_checks
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
+from django.db import connections
 
 from kafka_integration.checks import TAG
+from kafka_integration.producing.notifications import Listener
 from tests.unit.kafka_settings import CONSUMER, with_consumer, with_producer
 
 pytestmark = pytest.mark.usefixtures("project_alone")
@@ -27,6 +31,37 @@ def report(settings: Any, kafka: Any, *, deployment: bool = False) -> list[tuple
 
 def test_good_settings_are_reported_as_good(settings: Any) -> None:
     assert report(settings, with_consumer()) == []
+
+
+@pytest.fixture
+def on_psycopg2(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The alias of a database that Django reaches with psycopg2."""
+    monkeypatch.setitem(
+        django_settings.DATABASES, "older", {"ENGINE": "django.db.backends.postgresql", "NAME": "never-connected"}
+    )
+    connections.configure_settings(django_settings.DATABASES)
+    connections["older"]
+    monkeypatch.setattr("django.db.backends.postgresql.psycopg_any.is_psycopg3", False)
+    yield "older"
+    del connections["older"]
+
+
+@pytest.mark.parametrize(("notify", "count"), [(True, 1), (False, 0)])
+def test_notify_asks_for_psycopg_3(on_psycopg2: str, notify: bool, count: int, settings: Any) -> None:
+    found = report(settings, {"endpoints": "memory", "outbox": {"notify": notify}})
+
+    named = [text for _, text in found if f'"{on_psycopg2}" is reached with psycopg2' in text]
+    assert len(named) == count
+
+
+def test_without_psycopg_3_a_relay_polls_and_says_so_once(on_psycopg2: str, caplog: pytest.LogCaptureFixture) -> None:
+    listener = Listener(on_psycopg2)
+
+    assert [listener.wait(0), listener.wait(0)] == [None, None]
+
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "so it is only polled: it is reached with psycopg2" in said
+    listener.close()
 
 
 def test_everything_wrong_is_reported_at_once(settings: Any) -> None:
