@@ -10,10 +10,11 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest
-from django.db import connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+
+from ..operating.tables import has_table
 
 DATABASE = "database"
 LONGEST_PARAMETER = 1000
@@ -25,7 +26,6 @@ class DatabaseChoice:
 
     def __init__(self, known: Callable[[], Sequence[str]]) -> None:
         self.known = known
-        self._with_tables: set[tuple[str, str]] = set()
 
     def of(self, request: HttpRequest) -> str:
         known = self.known()
@@ -37,12 +37,8 @@ class DatabaseChoice:
         return f"{url}?{urlencode({DATABASE: self.of(request)})}" if len(self.known()) > 1 else url
 
     def has_table(self, request: HttpRequest, model: type[Model]) -> bool:
-        """Whether the database that the request is about was migrated; asked until it was."""
-        connection = connections[self.of(request)]
-        place = (connection.alias, str(connection.settings_dict["NAME"]))
-        if place not in self._with_tables and model._meta.db_table in connection.introspection.table_names():
-            self._with_tables.add(place)
-        return place in self._with_tables
+        """Whether the database that the request is about was migrated."""
+        return has_table(self.of(request), model)
 
 
 class DatabaseFilter(SimpleListFilter):

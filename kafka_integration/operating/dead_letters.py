@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 
-from django.db import transaction
+from django.conf import settings as django_settings
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -19,10 +20,14 @@ from ..conf import get_settings
 from ..consuming.retention import PAGE, SETTLED, delete_settled
 from ..errors import KafkaIntegrationError
 from ..models import DeadLetter
+from ..producing.databases import VENDORS
+from ..summaries import summarize
+from .tables import has_table
 
 logger = logging.getLogger(__name__)
 
 MAX_ID = 2**63 - 1
+_IDENTITY = ("pk", "group", "topic", "topic_id", "partition", "offset", "failed_at")
 
 State = DeadLetter.State
 UNSETTLED = (State.PARKED, State.REPLAY)
@@ -78,9 +83,28 @@ class Change:
 
 
 def databases() -> list[str]:
-    """The aliases that hold dead letters: those of the configured consumers, the usual one first."""
+    """The aliases that hold dead letters: those of the configured consumers, the usual one first, and former ones."""
     aliases = {consumer.database for consumer in get_settings().consumers.values()} or {"default"}
-    return sorted(aliases, key=lambda alias: (alias != "default", alias))
+    # A consumer that keeps them elsewhere now has left its old ones behind: nobody would see them any more.
+    former = {alias for alias in django_settings.DATABASES if alias not in aliases and _holds_others(alias, aliases)}
+    return sorted(aliases | former, key=lambda alias: (alias != "default", alias))
+
+
+def _holds_others(alias: str, known: Collection[str]) -> bool:
+    """Whether there are dead letters, and not those of a known database, by another way or in a replica of it."""
+    if connections[alias].vendor not in VENDORS or not router.allow_migrate_model(alias, DeadLetter):
+        return False
+    try:
+        if not has_table(alias, DeadLetter):
+            return False
+        last = DeadLetter.objects.using(alias).order_by("-pk").values(*_IDENTITY).first()
+        return last is not None and not any(
+            has_table(each, DeadLetter) and DeadLetter.objects.using(each).filter(**last).exists() for each in known
+        )
+    except DatabaseError as error:
+        # No consumer needs it: it must not keep the others' from being seen.
+        logger.warning("database %s can't be asked for dead letters: %s", alias, summarize(error))
+        return False
 
 
 def newest(

@@ -82,6 +82,31 @@ def test_the_list_is_of_all_databases_unless_one_is_named(twins):
     assert topics("--database", "other") == ["far"]
 
 
+def test_those_of_a_database_that_no_consumer_has_any_more_stay_in_the_list(twins, settings, client):
+    settings.KAFKA = {"endpoints": "memory", "consumers": {"a": {**CONSUMER, "consumer_group": "a"}}}
+
+    assert [letter["topic"] for letter in json.loads(run("list", "--json"))] == ["near", "far"]
+    run("discard", twins[1].pk, "--database", "other")
+    assert states(twins) == ["parked", "discarded"]
+    assert "far" in client.get(LIST, {"database": "other", "state": "all"}).content.decode()
+
+
+def test_a_database_without_dead_letters_that_no_consumer_has_is_none_of_them(other, settings):
+    settings.KAFKA = {"endpoints": "memory", "consumers": {"a": {**CONSUMER, "consumer_group": "a"}}}
+    make_letter()
+
+    assert "--database" not in run("list")
+
+
+def test_another_way_to_the_same_dead_letters_shows_none_of_them_twice(twins, settings):
+    near, far = twins
+    settings.KAFKA = {"endpoints": "memory", "consumers": {"a": {**CONSUMER, "consumer_group": "a"}}}
+    fields = {field.name: getattr(near, field.name) for field in DeadLetter._meta.fields}
+    DeadLetter.objects.using(far._state.db).filter(pk=far.pk).update(**fields)
+
+    assert [letter["topic"] for letter in json.loads(run("list", "--json"))] == ["near"]
+
+
 def test_the_list_is_of_the_newest_of_all_databases(other):
     for minute in range(6):
         make_letter(topic=f"t{minute}", using=other if minute in (1, 2, 5) else "default", failed_at=at(minute))
