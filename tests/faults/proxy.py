@@ -31,6 +31,7 @@ class Link:
         self._ways = [] if weather is None else [Way(server, weather), Way(client, weather)]
         self._send_there, self._send_back = [way.send for way in self._ways] or [server.sendall, client.sendall]
         self._is_muted = False
+        self._is_stranded = False
         self._answered = threading.Event()
 
     def run(self, inspect: Callable[[Link, bytes], None]) -> None:
@@ -39,7 +40,8 @@ class Link:
         answers.start()
         with suppress(OSError):
             while data := self._received(self._client):
-                inspect(self, data)
+                if not self._is_stranded:
+                    inspect(self, data)
         self.cut()
         answers.join()
         for way in self._ways:
@@ -59,6 +61,10 @@ class Link:
     def mute(self) -> None:
         """From here on the client hears nothing of what the server says."""
         self._is_muted = True
+
+    def strand(self) -> None:
+        """From here on nothing comes through, in neither direction: each end believes that the other is there."""
+        self._is_muted = self._is_stranded = True
 
     def cut(self) -> None:
         """End both sides at once."""
@@ -129,6 +135,13 @@ class Proxy:
         for link in links:
             link.cut()
         return len(links)
+
+    def strand(self) -> int:
+        """Leave every connection of this moment half open, for good; how many there were. New ones are well."""
+        with self._lock:
+            for link in self._links:
+                link.strand()
+            return len(self._links)
 
     def _accept(self) -> None:
         with suppress(OSError):
