@@ -63,6 +63,34 @@ def test_a_published_model_is_published_as_it_declares() -> None:
     assert said == ["1 message was published to Kafka."]
 
 
+def test_what_was_selected_is_published_as_the_database_has_it_now() -> None:
+    customer = Customer.objects.bulk_create([Customer(name="Ada", email="old")])[0]
+    selected = Customer.objects.order_by("pk")
+    assert len(selected) == 1
+    Customer.objects.update(email="new")
+    request = request_by(operator())
+
+    AsDeclared(Customer, AdminSite()).publish_selected(request, selected)
+
+    assert rows() == [
+        ("customers", str(customer.pk).encode(), "shop.customer.updated", {"name": "Ada", "email": "new"})
+    ]
+
+
+def test_a_row_that_is_gone_meanwhile_publishes_nothing_and_is_said() -> None:
+    Customer.objects.bulk_create([Customer(name="Ada"), Customer(name="Grace")])
+    selected = Customer.objects.order_by("pk")
+    assert len(selected) == 2
+    Customer.objects.filter(name="Grace")._raw_delete("default")
+    request = request_by(operator())
+
+    AsDeclared(Customer, AdminSite()).publish_selected(request, selected)
+
+    (said,) = [str(message) for message in request._messages]  # type: ignore[attr-defined]  # the middleware's work
+    assert "shop.Customer with the primary key" in said
+    assert rows() == []
+
+
 def test_a_model_with_two_declarations_is_published_to_both_topics() -> None:
     Parcel.objects.bulk_create([Parcel(weight=1)])
 

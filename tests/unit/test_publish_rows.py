@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import F, Value
 from django.db.models.signals import post_save, pre_delete
 from django.test.utils import CaptureQueriesContext
 
 from kafka_integration import ConfigurationError, InvalidMessageError, publish_instances, publishes
 from kafka_integration.models import OutboxMessage
-from tests.warehouse.models import Anvil, Box, ColdPallet, Crate, FrozenPallet, Leaf, OwnSaving, Pallet, Tracked, Twig
+from tests.waiting import wait_for
+from tests.warehouse.models import (
+    Anvil,
+    Box,
+    ColdPallet,
+    Crate,
+    FrozenPallet,
+    Item,
+    Leaf,
+    Mark,
+    Marking,
+    OwnSaving,
+    Pallet,
+    Place,
+    Tracked,
+    Twig,
+)
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -258,6 +275,81 @@ def test_a_child_made_with_its_parent_creates_both() -> None:
         "warehouse.twig.updated",
         "warehouse.twig.created",
     ]
+
+
+# --- What Django writes without signals
+
+
+def test_what_django_updates_for_set_null_is_left_to_publish_instances() -> None:
+    owner = Twig.objects.create(name="a")
+    marking = Marking.objects.create(item=Item.objects.create(), mark=Mark.objects.create(name="m"), owner=owner)
+    take_events()
+
+    owner.delete()
+    publish_instances([marking])
+
+    assert take_events() == [
+        ("warehouse.twig.deleted", {"name": "a"}),
+        ("warehouse.marking.updated", {"item": marking.item_id, "mark": marking.mark_id, "owner": None}),
+    ]
+
+
+def test_of_a_through_model_only_what_is_removed_is_told() -> None:
+    item, mark = Item.objects.create(), Mark.objects.create(name="m")
+
+    item.marks.add(mark)
+    item.marks.remove(mark)
+    item.marks.set([mark])
+    item.marks.clear()
+
+    assert [event for event, _ in take_events()] == ["warehouse.marking.deleted"] * 2
+
+
+# --- A primary key of several columns
+
+
+def test_a_row_with_a_composite_primary_key_is_told_of() -> None:
+    place = Place.objects.create(aisle="A", number="1", name=Value("x"))
+    place.name = "never saved"
+    publish_instances([place, Place(pk=("A", 1))])
+    place.delete()
+
+    value = {"aisle": "A", "name": "x"}
+    events = ("created", "updated", "updated", "deleted")
+    assert take_events() == [(f"warehouse.place.{event}", value) for event in events]
+
+
+# --- Two at a time
+
+
+@pytest.mark.server_database
+@pytest.mark.django_db(transaction=True)
+def test_two_transactions_that_delete_one_row_tell_of_it_once() -> None:
+    Pallet.objects.create(name="a")
+    take_events()
+    mine, theirs = Pallet.objects.get(), Pallet.objects.get()
+
+    with ThreadPoolExecutor(1) as another:
+        with transaction.atomic():
+            mine.delete()
+            late = another.submit(_delete, theirs)
+            wait_for(_somebody_waits_for_a_lock, 30, "the other deletion waits")
+        late.result(30)
+
+    assert [event for event, _ in take_events()] == ["warehouse.pallet.deleted"]
+
+
+def _delete(instance: Any) -> None:
+    try:
+        instance.delete()
+    finally:
+        connection.close()
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 # --- `save_base` of the model's own

@@ -125,6 +125,59 @@ class Leaf(Twig):
         app_label = WAREHOUSE
 
 
+# --- What Django writes without signals
+
+
+class Mark(models.Model):
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = WAREHOUSE
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Item(models.Model):
+    marks = models.ManyToManyField(Mark, through="Marking")
+
+    class Meta:
+        app_label = WAREHOUSE
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+@publishes("markings", fields=("item", "mark", "owner"))
+class Marking(models.Model):
+    item = models.ForeignKey(Item, models.CASCADE)
+    mark = models.ForeignKey(Mark, models.CASCADE)
+    owner = models.ForeignKey(Twig, models.SET_NULL, null=True)
+
+    class Meta:
+        app_label = WAREHOUSE
+
+    def __str__(self) -> str:
+        return f"{self.item} {self.mark}"
+
+
+# --- A primary key of several columns
+
+
+@publishes("places", fields=("aisle", "name"), key="name")
+class Place(models.Model):
+    pk = models.CompositePrimaryKey("aisle", "number")
+    aisle = models.CharField(max_length=5)
+    number = models.IntegerField()
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = WAREHOUSE
+
+    def __str__(self) -> str:
+        return self.name
+
+
 # --- Models with a `save_base` of their own
 
 
