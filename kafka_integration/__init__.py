@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from .message import Message
     from .outcomes import NO_COMMIT, BatchError, CommitThrough, Reject, Retry, Skip
+    from .producing.aproduce import aproduce
     from .producing.produce import produce, produce_batch, produce_sync
     from .producing.publish import publish
     from .producing.publishes import publish_instances, publishes
@@ -48,6 +49,7 @@ _HOMES = {
     ),
     ".message": ("Message",),
     ".outcomes": ("NO_COMMIT", "BatchError", "CommitThrough", "Reject", "Retry", "Skip"),
+    ".producing.aproduce": ("aproduce",),
     ".producing.produce": ("produce", "produce_batch", "produce_sync"),
     ".producing.publish": ("publish",),
     ".producing.publishes": ("publish_instances", "publishes"),
@@ -74,6 +76,7 @@ __all__ = [
     "Reject",
     "Retry",
     "Skip",
+    "aproduce",
     "produce",
     "produce_batch",
     "produce_sync",

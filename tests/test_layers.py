@@ -34,7 +34,16 @@ EXTRAS_ALLOWED = {"testing.plugin": {"pytest"}}
 
 EXPORTED = {
     *("Message", "Retry", "Skip", "Reject", "BatchError", "CommitThrough", "NO_COMMIT"),
-    *("produce", "produce_sync", "produce_batch", "publish", "publishes", "publish_instances", "PublishAdminMixin"),
+    *(
+        "produce",
+        "produce_sync",
+        "produce_batch",
+        "aproduce",
+        "publish",
+        "publishes",
+        "publish_instances",
+        "PublishAdminMixin",
+    ),
     *("KafkaIntegrationError", "ConfigurationError", "HandlerError", "DecodeError"),
     *("ProduceError", "InvalidMessageError", "ProduceTimeoutError", "BatchProduceError"),
     *("BrokerError", "BrokerUnavailableError", "AccessDeniedError"),

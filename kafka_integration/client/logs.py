@@ -122,6 +122,12 @@ class ClientLog:
         if self._is_news(kind):
             logger.error("%s Messages lost since this was last said: %d", error, self._lost.pop(kind, 1))
 
+    def tell_losses(self) -> None:
+        """Says what ``lost`` has kept for later: there will be no later."""
+        while self._lost:
+            kind, count = self._lost.popitem()
+            logger.error("%s Messages lost since this was last said: %d", kind.removeprefix("lost "), count)
+
     def log(self, level: int, message: str, *args: Any) -> None:
         """Takes librdkafka's own log lines (it thinks this is a ``logging.Logger``): one a minute of a kind."""
         facility = str(args[0]) if args else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
 from ..errors import BrokerError
 from .failures import is_retriable, translate
+from .green_threads import call_beside
 from .logs import ClientLog
 
 # As long as librdkafka's own default for topic metadata.
@@ -75,7 +77,7 @@ class PartitionCounts:
     def _count(self, topic: str, timeout: float) -> int:
         # librdkafka reads 0 as for ever.
         try:
-            metadata = self._source.list_topics(topic, timeout=max(timeout, 0.001)).topics[topic]
+            metadata = call_beside(partial(self._source.list_topics, topic, timeout=max(timeout, 0.001))).topics[topic]
         except KafkaException:
             raise
         except Exception as error:

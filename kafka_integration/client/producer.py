@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
@@ -21,46 +21,29 @@ from ..headers import Headers
 from ..summaries import summarize
 from .client_headers import ClientHeaders
 from .failures import translate
+from .green_threads import green_library, wait_until
+from .last_words import LastWords
 from .logs import ClientLog
 from .memory import MemoryProducer, memory_broker
 from .opening import open_client
 from .partition_counts import PartitionCounts
 from .properties import Properties, producer_properties
+from .raw_producer import DeliveryCallback, ImmediateProducer, RawProducer
+from .serving import Serving
 
 logger = logging.getLogger("kafka_integration.client")
-
-DeliveryCallback = Callable[[KafkaError | None, confluent_kafka.Message], None]
 
 POLL_SECONDS = 0.1
 # Beyond linger.ms this only wakes the client's threads: the answer is waited for elsewhere.
 HURRY_SECONDS = 0.001
+# Hurrying passes over what has no connection or no leader yet.
+HURRY_AGAIN_SECONDS = 0.2
 ROOM_POLL_SECONDS = 0.05
+DROP_SECONDS = 1.0
 SENDS_BETWEEN_POLLS = 64
 
 alive_producers: weakref.WeakSet[Producer] = weakref.WeakSet()
 """Every producer that is open in this process: a fork has to find them."""
-
-
-class RawProducer(Protocol):
-    """confluent-kafka's ``Producer``, as far as it is used here; the memory transport has the same."""
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes | None = None,
-        key: bytes | None = None,
-        partition: int = -1,
-        callback: DeliveryCallback | None = None,
-        on_delivery: DeliveryCallback | None = None,
-        timestamp: int = 0,
-        headers: Any = None,
-    ) -> None: ...
-    def poll(self, timeout: float = -1) -> int: ...
-    def flush(self, timeout: float = -1) -> int: ...
-    def purge(self) -> None: ...
-    def close(self) -> bool: ...
-    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any: ...
-    def __len__(self) -> int: ...
 
 
 class Producer:
@@ -83,9 +66,14 @@ class Producer:
         self._awaiting = threading.Lock()
         self._produce = raw.produce
         self._sends = 0
-        self._calls: deque[Callable[[], object]] = deque()
-        self._local = threading.local()
+        self._hurried_at = 0.0
+        self._serving = Serving(raw, raw.poll, log)
+        self._serve = self._serving.serve
+        self.call_soon = self._serving.call_soon
         self._name = name
+        self._last_words = LastWords(name, log, self.partition_counts)
+        self._grace_seconds = 0.0
+        self._grace_left: float | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._poll_until_closed, name=f"kafka-{name}", daemon=True)
         if polls:
@@ -131,14 +119,24 @@ class Producer:
 
     def wait_for(self, settled: threading.Event, timeout: float | None) -> bool:
         """Waits for what a delivery sets, and sends what is queued now instead of after ``linger.ms``."""
-        self._serve(self._raw.flush, HURRY_SECONDS)
-        if threading.current_thread() is not self._thread:
-            return settled.wait(timeout)
-        # In a callback: nobody else polls meanwhile.
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not settled.is_set() and (deadline is None or time.monotonic() < deadline):
-            self._serve(self._raw.poll, ROOM_POLL_SECONDS)
+        self.hurry()
+        if (green := green_library()) is not None:
+            return wait_until(lambda: self._serve_until(settled), timeout, green)
+        # In a callback nobody else polls meanwhile.
+        is_callback = threading.current_thread() is self._thread
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not settled.is_set() and (left := deadline - time.monotonic()) > 0:
+            if is_callback:
+                self._serve(self._raw.poll, min(left, ROOM_POLL_SECONDS))
+            else:
+                settled.wait(min(left, HURRY_AGAIN_SECONDS))
+            self._hurry_again()
         return settled.is_set()
+
+    def hurry(self) -> None:
+        """Sends what is queued now instead of after ``linger.ms``."""
+        self._hurried_at = time.monotonic()
+        self._serve(self._raw.flush, HURRY_SECONDS)
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
@@ -157,24 +155,26 @@ class Producer:
                 if not self._awaited and len(self._raw):
                     self.purge()
 
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Has ``call`` made when the client's callbacks are over; it must not raise."""
-        self._calls.append(call)
-
     def flush(self, timeout: float) -> int:
         """Waits until everything is delivered or given up, ``timeout`` seconds at most; how many are left."""
+        if (green := green_library()) is not None:
+            wait_until(lambda: not self._serve(self._raw.flush, HURRY_SECONDS), timeout, green)
+            return len(self._raw)
         return self._serve(self._raw.flush, timeout)
 
     def purge(self) -> None:
         """Drops what is queued or under way; its deliveries fail."""
         self._raw.purge()
 
+    def lost(self, topic: str, error: KafkaError, *, is_watched: bool) -> None:
+        """A message was not delivered: is logged, unless somebody watches it or it was dropped with what is left."""
+        if not self._last_words.note(topic, error) and not is_watched:
+            self.log.lost(translate(error, place=f"topic {topic}"))
+
     def close(self, timeout: float) -> int:
         """Flushes, drops and logs what is left after ``timeout`` seconds, and ends; how many were left."""
         self._retire()
-        left = self.finish(timeout)
-        self._raw.purge()
-        self.flush(POLL_SECONDS)
+        left = self._finish(timeout, within=timeout)
         self._closing = True
         if self._thread.ident is not None:
             self._thread.join()
@@ -184,26 +184,50 @@ class Producer:
             self._raw.close()
         return left
 
-    def finish(self, timeout: float) -> int:
-        """Flushes and logs what is left after ``timeout`` seconds; how many were left."""
-        left = self.flush(timeout)
-        if left:
-            logger.error(
-                "%s: %d message(s) were not confirmed within %g s and may be lost. %s",
-                self._name,
-                left,
-                timeout,
-                self.log.trouble or "Kafka did not answer in time.",
-            )
-        return left
+    def end(self, grace_seconds: float, began_at: float) -> None:
+        """Flushes at the end of the process, which ``began_at`` that time, and drops and logs what is left.
+
+        The client stays. What is sent later is waited for at once, as long as something is left of ``grace_seconds``:
+        nobody may get another chance to say that it was lost.
+        """
+        if self._grace_left is None:
+            self._grace_seconds = grace_seconds
+            self._grace_left = max(0.0, grace_seconds - (time.monotonic() - began_at))
+            self._produce = self._produce_and_wait
+            self._keep()
+        self._spend_grace()
 
     def abandon(self) -> None:
-        """Lets go of the client without destroying it.
-
-        In a forked child its threads are gone, and destroying would wait for them; at the end of the process the
-        thread that polls may still be inside it.
-        """
+        """Lets go of the client in a forked child, where its threads are gone, without destroying it."""
         self._retire()
+        # A green thread goes on in the child.
+        self._closing = True
+        self._keep()
+
+    def _produce_and_wait(self, *message: Any, **options: Any) -> None:
+        self._raw.produce(*message, **options)
+        self._spend_grace()
+
+    def _spend_grace(self) -> None:
+        started = time.monotonic()
+        self._finish(self._grace_left or 0.0, within=self._grace_seconds)
+        self._grace_left = max(0.0, (self._grace_left or 0.0) - (time.monotonic() - started))
+
+    def _finish(self, timeout: float, *, within: float) -> int:
+        left = self.flush(timeout)
+        if left:
+            self._last_words.begin()
+            self._serve(self._drop, DROP_SECONDS)
+            self._last_words.say(left, within)
+        self.log.tell_losses()
+        return left
+
+    def _drop(self, timeout: float) -> int:
+        self._raw.purge()
+        return self._raw.flush(timeout)
+
+    def _keep(self) -> None:
+        # Destroying it waits for its threads, which a fork has not; and one that polls may still be inside it.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._raw))
 
     def _retire(self) -> None:
@@ -215,7 +239,7 @@ class Producer:
         deadline = time.monotonic() + timeout
         while True:
             # Serves deliveries meanwhile, which is what makes room.
-            self._serve(self._raw.poll, ROOM_POLL_SECONDS)
+            self._serving.poll(ROOM_POLL_SECONDS, green_library())
             try:
                 return self._produce(topic, **message)
             except BufferError as error:
@@ -233,41 +257,32 @@ class Producer:
         )
 
     def _poll_until_closed(self) -> None:
+        # What it is now it stays, whatever is patched later.
+        green = green_library()
         while not self._closing:
             try:
-                self._serve(self._raw.poll, POLL_SECONDS)
+                self._serving.poll(POLL_SECONDS, green)
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever be delivered again
                 logger.error("%s: a delivery callback raised %s", self._name, summarize(error))
 
-    def _serve(self, call: Callable[[float], int], timeout: float) -> int:
-        try:
-            return call(timeout)
-        except KafkaException as error:
-            # How the client reports a fatal error, instead of calling error_cb.
-            self.log.on_error(error.args[0])
-            return len(self._raw)
-        finally:
-            self._make_calls()
+    def _serve_until(self, settled: threading.Event) -> bool:
+        if not settled.is_set():
+            self._serve(self._raw.poll, 0)
+            self._hurry_again()
+        return settled.is_set()
 
-    def _make_calls(self) -> None:
-        # Not inside one of them: each would go a level deeper.
-        if not self._calls or getattr(self._local, "is_calling", False):
-            return
-        self._local.is_calling = True
-        try:
-            while self._calls:
-                self._calls.popleft()()
-        except IndexError:
-            # Another thread had the last one.
-            pass
-        finally:
-            self._local.is_calling = False
+    def _hurry_again(self) -> None:
+        if time.monotonic() - self._hurried_at >= HURRY_AGAIN_SECONDS:
+            self.hurry()
 
 
 def open_producer(
-    settings: ProducerSettings, *, overrides: Mapping[str, Any] = EMPTY, name: str = "producer"
+    settings: ProducerSettings, *, overrides: Mapping[str, Any] = EMPTY, name: str = "producer", polls: bool = True
 ) -> Producer:
-    """A producer of one's own, to be closed by whoever asked; ``overrides`` are librdkafka's properties."""
+    """A producer of one's own, to be closed by whoever asked; ``overrides`` are librdkafka's properties.
+
+    One that doesn't poll by itself serves deliveries only where it is waited for them.
+    """
     if settings.connection.transport == "memory":
         properties = Properties({**settings.connection.config, **overrides})
         raw = ImmediateProducer(MemoryProducer(memory_broker(), properties))
@@ -275,25 +290,4 @@ def open_producer(
     properties = Properties({**producer_properties(settings), **overrides})
     log = ClientLog(name, properties)
     client = open_client(confluent_kafka.Producer, properties, place=name, options=log.options())
-    return Producer(client, log=log, name=name, servers=properties["bootstrap.servers"])
-
-
-class ImmediateProducer:
-    """The memory transport's producer, whose deliveries are known, and told, when ``produce`` returns."""
-
-    def __init__(self, memory: MemoryProducer) -> None:
-        self._memory = memory
-        self._lock = threading.RLock()
-        self.list_topics = memory.list_topics
-        self.poll = memory.poll
-        self.flush = memory.flush
-        self.purge = memory.purge
-        self.close = memory.close
-
-    def produce(self, *args: Any, **options: Any) -> None:
-        with self._lock:
-            self._memory.produce(*args, **options)
-            self._memory.poll(0)
-
-    def __len__(self) -> int:
-        return len(self._memory)
+    return Producer(client, log=log, name=name, servers=properties["bootstrap.servers"], polls=polls)

@@ -6,10 +6,11 @@ At exit what is still queued gets a few seconds to leave, and what is left then 
 from __future__ import annotations
 
 import atexit
+import math
 import os
-import sys
 import threading
 import time
+from types import ModuleType
 from typing import Any
 
 from django.core.signals import setting_changed
@@ -17,7 +18,9 @@ from django.core.signals import setting_changed
 from ..conf import get_settings
 from ..conf.values import ProducerSettings
 from .embedded import embedded_servers
+from .green_threads import green_library
 from .producer import Producer, alive_producers, open_producer
+from .worker_processes import end_with_worker_processes
 
 RESET_FLUSH_SECONDS = 1.0
 
@@ -29,7 +32,9 @@ class ProducerRegistry:
     """The shared producers of this process, by configuration and purpose."""
 
     _lock: threading.Lock
+    _green: ModuleType | None
     _producers: dict[Key, Producer]
+    _ends: bool
     _pid: int
 
     def __init__(self) -> None:
@@ -39,12 +44,14 @@ class ProducerRegistry:
         """The producer for ``settings``, made if there is none; ``purpose`` is what the log calls it."""
         if self._pid != os.getpid():
             self._start_afresh()
+        if self._green is not green_library():
+            # A lock from before the patch would stop all green threads, once one of them has to wait for it.
+            self._lock, self._green = threading.Lock(), green_library()
         with self._lock:
             producer = self._producers.get((settings, purpose))
             useless = producer if producer is not None and _is_useless(producer, settings) else None
             if producer is None or useless is not None:
-                self._finish_with_multiprocessing()
-                producer = self._producers[settings, purpose] = open_producer(settings, name=purpose)
+                producer = self._producers[settings, purpose] = self._open(settings, purpose)
         if useless is not None:
             useless.close(timeout=0)
         return producer
@@ -62,10 +69,15 @@ class ProducerRegistry:
         for producer in producers:
             producer.close(max(0.0, deadline - time.monotonic()))
 
-    def finish(self) -> None:
-        """Gives every producer its seconds to send what is queued; at the end of the process."""
+    def end(self, at_most_seconds: float = math.inf) -> None:
+        """Gives every producer its seconds to send what is queued, all at the same time; at the end of the process.
+
+        What ends a process may call it more than once: the seconds are given once.
+        """
+        self._ends = True
+        began_at = time.monotonic()
         for (settings, _), producer in list(self._producers.items()):
-            producer.finish(settings.shutdown_grace_seconds)
+            producer.end(min(settings.shutdown_grace_seconds, at_most_seconds), began_at)
 
     def abandon(self) -> None:
         """In a forked child: starts with none, and leaves the parent's clients alone."""
@@ -75,13 +87,20 @@ class ProducerRegistry:
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
+        self._green = green_library()
         self._producers = {}
+        self._ends = False
         self._pid = os.getpid()
 
-    def _finish_with_multiprocessing(self) -> None:
-        # Its children leave without atexit, but run its own finalizers.
-        if not self._producers and (util := sys.modules.get("multiprocessing.util")):
-            util.Finalize(None, self.finish, exitpriority=0)
+    def _open(self, settings: ProducerSettings, purpose: str) -> Producer:
+        if self._ends or not threading.main_thread().is_alive():
+            # First asked for at the end of the process, which starts no threads any more.
+            producer = open_producer(settings, name=purpose, polls=False)
+            producer.end(settings.shutdown_grace_seconds, time.monotonic())
+            return producer
+        if not self._producers:
+            end_with_worker_processes(self.end)
+        return open_producer(settings, name=purpose)
 
 
 def _is_useless(producer: Producer, settings: ProducerSettings) -> bool:
@@ -99,7 +118,7 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
 
 
 def _end() -> None:
-    producers.finish()
+    producers.end()
     for producer in list(alive_producers):
         producer.abandon()
 

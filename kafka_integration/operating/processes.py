@@ -20,8 +20,11 @@ logger = logging.getLogger(__name__)
 MAX_PROCESSES = 128
 MAX_BACKOFF_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
+AS_ASKED = 64
+"""What a worker that stopped as asked ends with; 0 is left by whatever calls ``os._exit`` in its middle."""
 OVERTIME_SECONDS = 5.0
 """Workers keep the grace period themselves; this much later the parent ends one that can't."""
+_VANISHED = "ended in its middle with status 0, without a word: something in it calls os._exit"
 
 
 @dataclass
@@ -36,8 +39,8 @@ class _Worker:
 class Processes:
     """Forks ``count`` workers. The parent opens no connection, client or thread: they would not survive a fork.
 
-    A worker that a signal killed is started again, with a growing pause. One that fails ends all of them: a
-    message that stops one worker would stop the next as well.
+    A worker that a signal killed, or that vanished with status 0, is started again, with a growing pause. One that
+    fails ends all of them: a message that stops one worker would stop the next as well.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Processes:
             stop.install()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             # Not os._exit: what was registered to happen at the end of a process belongs to each worker.
-            leave(self._work(worker.number, stop))
+            leave(self._work(worker.number, stop) or AS_ASKED)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         logger.info("worker %d runs as process %d", worker.number, worker.pid)
 
@@ -93,24 +96,26 @@ class Processes:
 
     def _note_end(self, worker: _Worker, code: int) -> None:
         worker.pid = 0
-        if code < 0 and not self._is_ending:
-            self._start_later(worker, signal.Signals(-code).name)
+        if code <= 0 and not self._is_ending:
+            self._start_later(worker, f"was killed by {signal.Signals(-code).name}" if code else _VANISHED)
             return
         self._workers.remove(worker)
-        if code in {STOPPED, BEHIND}:
-            self._ends.add(code)
+        if code in {AS_ASKED, BEHIND}:
+            self._ends.add(STOPPED if code == AS_ASKED else code)
             return
         if not self._is_ending:
             logger.error("worker %d ended with status %d; the others are stopped as well", worker.number, code)
+        elif code == 0:
+            logger.error("worker %d %s", worker.number, _VANISHED)
         self._status = max(self._status, code if code > 0 else FAILED)
 
-    def _start_later(self, worker: _Worker, killed_by: str) -> None:
+    def _start_later(self, worker: _Worker, how_it_ended: str) -> None:
         if monotonic() - worker.started_at > HEALTHY_SECONDS:
             worker.deaths = 0
         delay_seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(worker.deaths, 10) - 1)
         worker.deaths += 1
         worker.start_at = monotonic() + delay_seconds
-        logger.error("worker %d was killed by %s; it starts again in %.0f s", worker.number, killed_by, delay_seconds)
+        logger.error("worker %d %s; it starts again in %.0f s", worker.number, how_it_ended, delay_seconds)
 
     def _end_all(self) -> None:
         self._is_ending = True

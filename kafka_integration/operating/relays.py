@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from time import monotonic
 
+from ..client.green_threads import refuse_green_threads
 from ..conf.values import Settings
 from ..errors import ConfigurationError
 from ..producing.databases import find_outboxes
@@ -27,6 +28,7 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> 
 
     If one fails for a reason that waiting doesn't heal, all of them end, and the status says so.
     """
+    refuse_green_threads("runrelay")
     # A strategy that can't be imported is said now, and not by each row.
     load_partitioner(settings.producer.partition_strategy)
     aliases = find_outboxes(settings)

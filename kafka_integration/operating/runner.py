@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import NoReturn
 
+from ..client.producer_registry import producers
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
@@ -62,6 +63,7 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
 def leave(status: int) -> NoReturn:
     """End the process with this status; when forced, without waiting for whatever is still running."""
     if status == FORCED:
+        producers.end(at_most_seconds=0)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from ..client.green_threads import refuse_green_threads
+from ..client.producer_registry import producers
 from ..conf.values import ConsumerSettings, Settings
 from ..errors import ConfigurationError
 from .columns import aligned
@@ -47,13 +50,14 @@ def choose(settings: Settings, names: Sequence[str]) -> list[ConsumerSettings]:
 
 def run(request: RunRequest) -> int:
     """Run the consumers until they end; the exit status."""
+    refuse_green_threads("runconsumer")
     parent = reloading_parent()
     if request.reload and parent is None:
         return run_reloading([consumer.message_handler for consumer in request.consumers])
     options = RunOptions(until_caught_up=request.until_caught_up, max_messages=request.max_messages)
     databases = [consumer.database for consumer in request.consumers]
     if request.processes == 1:
-        stop = StopRequest(parent=parent)
+        stop = StopRequest(parent=parent, before_force=partial(producers.end, 0))
         with stop.installed():
             require_migrated(databases)
             return run_consumers(request.consumers, options, stop)

@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
 FORCED = 3
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_handlers_before: dict[int, Any] = {}
+_masks = threading.local()
 
 
 class StopRequest:
@@ -37,6 +41,8 @@ class StopRequest:
             logger.info("signals are answered in the main thread only: whoever runs this one has to stop it")
             return
         for number in SIGNALS:
+            if not _is_ours(number):
+                _handlers_before[number] = signal.getsignal(number)
             signal.signal(number, self._on_signal)
         # Whoever starts us may have had it ignored, and then no child's exit status could be read.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -78,3 +84,28 @@ class StopRequest:
             if self._before_force is not None:
                 self._before_force()
             os._exit(FORCED)
+
+
+def _is_ours(number: int) -> bool:
+    return isinstance(getattr(signal.getsignal(number), "__self__", None), StopRequest)
+
+
+def _hold_signals() -> None:
+    # One that came before the child has its handlers back would be noted in a copy of ours, and forgotten.
+    is_ours = any(map(_is_ours, SIGNALS))
+    _masks.before_fork = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if is_ours else None
+
+
+def _release_signals() -> None:
+    if _masks.before_fork is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before_fork)
+
+
+def _give_handlers_back() -> None:
+    """In a forked child: whoever ends it, like a handler with a pool of processes, expects that a signal does."""
+    for number in filter(_is_ours, SIGNALS):
+        signal.signal(number, _handlers_before.get(number) or signal.SIG_DFL)
+    _release_signals()
+
+
+os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_give_handlers_back)

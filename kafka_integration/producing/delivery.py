@@ -108,6 +108,10 @@ class Delivery:
         """Calls ``callback(delivery)`` when it is settled: at once if it is already."""
         self._add_waiter(callback)
 
+    def hurry(self) -> None:
+        """Sends it, and whatever else is queued, now instead of after ``linger_ms``."""
+        self._producer.hurry()
+
     def __call__(self, error: ClientError | None, message: RawMessage) -> None:
         """The client's delivery callback; the object itself, because a bound method is one more for each message."""
         if error is None:
@@ -119,8 +123,7 @@ class Delivery:
                 self._ts = ts
         else:
             self._error = error
-            if self._waiters is None:
-                self._producer.log.lost(translate(error, place=f"topic {self._topic}"))
+            self._producer.lost(self._topic, error, is_watched=self._waiters is not None)
         # Both sides write first and look afterwards, so that at least one of them sees the other.
         self._done = True
         if self._waiters is not None:

@@ -57,14 +57,9 @@ def produce_sync(
     is a ProduceTimeoutError, whose ``may_still_arrive`` is True: the outcome is unknown, and producing it again may
     make a duplicate.
     """
-    deadline = _deadline(topic, timeout)
+    deadline = deadline_of(topic, timeout)
     delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
-    try:
-        return delivery.result(max(0.0, deadline - time.monotonic()))
-    except ProduceTimeoutError as error:
-        if key is None and getattr(error.__cause__, "code", None) in UNKNOWN_TOPIC:
-            raise ProduceTimeoutError(f"{error}{KAFFE_HINT}") from error.__cause__
-        raise
+    return result_of(delivery, key, max(0.0, deadline - time.monotonic()))
 
 
 def produce_batch(
@@ -82,7 +77,7 @@ def produce_batch(
         )
     outlet = default_outlet()
     outlet.check_topic(topic, key=messages)
-    deadline = _deadline(topic, timeout)
+    deadline = deadline_of(topic, timeout)
     outcomes = [_send(outlet, topic, message, deadline) for message in messages]
     results = _wait_for_all(outcomes, deadline)
     failed = {index: result for index, result in enumerate(results) if isinstance(result, ProduceError)}
@@ -91,10 +86,21 @@ def produce_batch(
     return [result for result in results if isinstance(result, RecordMetadata)]
 
 
-def _deadline(topic: str, timeout: float) -> float:
+def deadline_of(topic: str, timeout: float) -> float:
+    """When ``timeout`` seconds are over; refuses what is no number of seconds."""
     if not isinstance(timeout, int | float) or not 0 <= timeout <= threading.TIMEOUT_MAX:
         raise InvalidMessageError(f"topic {topic!r:.80}: timeout is {timeout!r:.80}. Give seconds, 0 or more.")
     return time.monotonic() + timeout
+
+
+def result_of(delivery: Delivery, key: Any, timeout: float) -> RecordMetadata:
+    """Where the message went; an error that looks like Kaffe's order of arguments says so."""
+    try:
+        return delivery.result(timeout)
+    except ProduceTimeoutError as error:
+        if key is None and getattr(error.__cause__, "code", None) in UNKNOWN_TOPIC:
+            raise ProduceTimeoutError(f"{error}{KAFFE_HINT}") from error.__cause__
+        raise
 
 
 def _send(outlet: Outlet, topic: str, message: Any, deadline: float) -> Delivery | ProduceError:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import atexit
 import logging
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 
 import django
@@ -66,6 +69,47 @@ def all_give_up(number, stop):
 def hangs(number, stop):
     say("up", number)
     time.sleep(600)
+
+
+def the_second_vanishes_once(number, stop):
+    if number == 1:
+        try:
+            os.close(os.open(sys.argv[3], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            pass
+        else:
+            os._exit(0)
+    return waits(number, stop)
+
+
+def vanishes_when_asked(number, stop):
+    say("up", number)
+    while not stop.wait(LOOK_SECONDS):
+        pass
+    os._exit(0)
+
+
+def forks_a_pool(number, stop):
+    """In a thread, as a handler would, and again once the first pool has ended."""
+
+    def pool():
+        for _ in range(2):
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                pool.map(abs, range(4))
+        say("pooled", number)
+
+    threading.Thread(target=pool).start()
+    return waits(number, stop)
+
+
+def forks_a_child(number, stop):
+    """One that was never told of our signals."""
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    os.kill(child, signal.SIGTERM)
+    say(f"killed_by_{-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}", number)
+    return waits(number, stop)
 
 
 def overruns(number, stop):

@@ -104,7 +104,7 @@ def test_a_copy_that_was_given_up_does_not_hold_up_the_end_of_the_process(nobody
     give_up_a_copy(nobody_listens)
     began_at = monotonic()
 
-    producers.finish()
+    producers.end()
 
     assert monotonic() - began_at < 2
     assert "may be lost" not in caplog.text

@@ -175,3 +175,38 @@ def test_a_worker_does_what_was_registered_for_its_end(start):
     family.terminate()
 
     assert len(of(family, "bowed")) == 2
+
+
+def test_a_worker_that_vanishes_with_status_0_is_missed_and_started_again(start, tmp_path):
+    family = start("the_second_vanishes_once", "5", str(tmp_path / "vanished"))
+    pids(family)
+
+    assert family.terminate() == 0
+
+    assert re.search(r"worker 1 ended in its middle with status 0, .* it starts again in 0 s", family.output())
+
+
+def test_workers_that_vanish_instead_of_stopping_make_the_family_fail(start):
+    family = start("vanishes_when_asked")
+    pids(family)
+
+    assert family.terminate() == 1
+
+    assert family.output().count("ended in its middle with status 0") == 2
+
+
+def test_a_pool_of_processes_in_a_handler_ends_when_it_is_told_to(start):
+    family = start("forks_a_pool")
+
+    pids(family, "pooled")
+
+    assert family.terminate() == 0
+    assert not family.descendants()
+
+
+def test_a_child_that_a_handler_forks_has_the_default_signals(start):
+    family = start("forks_a_child")
+
+    pids(family, f"killed_by_{signal.SIGTERM}")
+
+    assert family.terminate() == 0
