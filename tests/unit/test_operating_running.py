@@ -191,6 +191,20 @@ def test_the_log_of_several_processes_says_whose_each_line_is(package_log):
     assert f" {os.getpid()} INFO    text" in log.handlers[0].format(record)
 
 
+def test_loggers_that_a_later_configuration_disabled_speak_again(package_log):
+    log = package_log()
+    relay, other = log.getChild("relay"), logging.getLogger(f"{log.name}-of-another")
+
+    # As dictConfig() does it, unless told otherwise, with whatever it doesn't name.
+    for each in (log, relay, other):
+        each.disabled = True
+    console_log.show_log(1)
+
+    assert relay.isEnabledFor(logging.WARNING)
+    assert not log.disabled
+    assert other.disabled
+
+
 def test_a_configured_log_is_left_alone(package_log):
     log = package_log()
     log.addHandler(logging.NullHandler())
