@@ -14,6 +14,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from ..operating.local_times import show_locally
 from ..operating.tables import has_table
 
 DATABASE = "database"
@@ -87,6 +88,7 @@ class ClampedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        self.result_list = [show_locally(row) for row in self.result_list]
         self.page_num = self.paginator.validate_number(self.page_num)
 
     def url_for_result(self, result: Model) -> str:

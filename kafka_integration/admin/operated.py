@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
+from ..operating.local_times import show_locally
 from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
@@ -176,6 +177,10 @@ class OperatedAdmin(Admin):
         if "\0" in search_term or len(search_term) > LONGEST_PARAMETER or len(search_term.split()) > MOST_WORDS:
             raise BadRequest(f"a search takes {MOST_WORDS} words, and no NUL characters")
         return super().get_search_results(request, queryset, search_term)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        return row if row is None else show_locally(row)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ClampedList]:
         return self.list_class

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 from ..headers import read_headers
 from ..models import DeadLetter
 from ..summaries import escaped
+from .local_times import local
 
 SHOWN_BYTES = 10_000
 
@@ -65,7 +66,7 @@ def as_line(letter: DeadLetter, *, names_database: bool) -> str:
     """One line of ``list``, without the payload."""
     state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
     return escaped(
-        f"{letter.pk}  {letter.failed_at:%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
+        f"{letter.pk}  {local(letter.failed_at, letter):%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
         f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{state}"
         + (f"  --database {letter._state.db}" if names_database else "")
     )
@@ -73,12 +74,13 @@ def as_line(letter: DeadLetter, *, names_database: bool) -> str:
 
 def as_page(letter: DeadLetter) -> Iterator[str]:
     """The lines of ``show``."""
+    replayed_at = "never" if letter.replayed_at is None else _second(local(letter.replayed_at, letter))
     facts = {
         "dead letter": f"{letter.pk}, {letter.get_state_display()}",
         "consumer": f"{letter.consumer}, group {letter.group}",
         "message": f"{letter.topic}[{letter.partition}]@{letter.offset}",
-        "failed at": f"{letter.failed_at:%Y-%m-%d %H:%M:%S %Z}, attempts: {letter.attempts}",
-        "replayed at": f"{letter.replayed_at:%Y-%m-%d %H:%M:%S %Z}" if letter.replayed_at else "never",
+        "failed at": f"{_second(local(letter.failed_at, letter))}, attempts: {letter.attempts}",
+        "replayed at": replayed_at,
         "exception": letter.exception,
         "reason": letter.reason or "not kept",
         "key": legible(letter.key),
@@ -88,6 +90,10 @@ def as_page(letter: DeadLetter) -> Iterator[str]:
     for name, fact in facts.items():
         yield escaped(f"{name}: {fact}")
     yield from map(escaped, letter.traceback.splitlines())
+
+
+def _second(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}".rstrip()
 
 
 def legible(data: bytes | memoryview | None, *, keep: str = "") -> str:

@@ -6,14 +6,18 @@ import base64
 import json
 from datetime import datetime, timedelta
 from io import StringIO
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import localize
 
 from kafka_integration.models import DeadLetter
 from kafka_integration.operating import dead_letters
@@ -68,6 +72,27 @@ def test_times_say_how_far_they_are_from_utc_also_where_the_projects_own_do_not(
     at = datetime.fromisoformat(listed["at"])
     assert at.utcoffset() is not None
     assert at == letter.failed_at
+
+
+def test_times_are_shown_by_the_projects_clock_also_where_they_have_no_zone():
+    letter = make_letter(replayed_at=Now())
+    there = letter.failed_at.astimezone(ZoneInfo("Asia/Kolkata")).replace(tzinfo=None)
+    shown = f"{there:%Y-%m-%d %H:%M:%S}"
+    operator = User.objects.create(username="operator", is_staff=True, is_superuser=True)
+
+    with override_settings(USE_TZ=False, TIME_ZONE="Asia/Kolkata"):
+        client = Client()
+        client.force_login(operator)
+        listed, page = run("list"), run("show", letter.pk)
+        pages = [
+            client.get(reverse(f"admin:kafka_integration_deadletter_{name}", args=arguments)).content.decode()
+            for name, arguments in (("changelist", []), ("change", [letter.pk]))
+        ]
+
+    assert shown in listed
+    assert f"failed at: {shown}, attempts: 1" in page
+    assert f"replayed at: {shown}" in page
+    assert [localize(there) in each for each in pages] == [True, True]
 
 
 def test_bytes_that_are_no_text_come_as_base64_and_say_so():

@@ -1,0 +1,30 @@
+"""Times of the database's clock as the project's clock shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import DateTimeField, Model
+from django.utils import timezone
+
+Row = TypeVar("Row", bound=Model)
+
+
+def local(value: datetime, row: Model) -> datetime:
+    """A time of this row to be shown: without ``USE_TZ`` nothing says that SQLite's clock is in UTC."""
+    in_utc = connections[row._state.db or DEFAULT_DB_ALIAS].vendor == "sqlite"
+    if timezone.is_aware(value) or not in_utc:
+        return value
+    return timezone.make_naive(timezone.make_aware(value, UTC))
+
+
+def show_locally(row: Row) -> Row:
+    """The row with all its times to be shown; not to be saved."""
+    for field in row._meta.concrete_fields:
+        # Not what is deferred: that would be read.
+        value = row.__dict__.get(field.attname)
+        if isinstance(field, DateTimeField) and value is not None:
+            setattr(row, field.attname, local(value, row))
+    return row
