@@ -21,7 +21,7 @@ RUN SECRET_KEY=only-while-building python manage.py collectstatic --noinput --ve
 
 USER activitylog
 EXPOSE 8000
-# A live page holds a thread for as long as it is open, so there are many, and stopping doesn't wait for it. The
-# ordinary user has no home for a control socket.
+# A live page holds a thread for as long as it is open, so there are twice as many as it may hold (LIVE_STREAMS), and
+# stopping doesn't wait for it. The ordinary user has no home for a control socket.
 CMD ["gunicorn", "activitylog.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "32", \
      "--graceful-timeout", "10", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]

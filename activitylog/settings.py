@@ -150,6 +150,9 @@ LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 # The live page shows who does what. Where the site isn't a development one it asks for the permission
 # "activitylog.view_arrival".
 LIVE_PAGE_IS_PUBLIC = env.bool("LIVE_PAGE_IS_PUBLIC", default=DEBUG)
+# Each viewer holds a thread of the web server, and the other pages need some too: of the 32 threads that a worker
+# has in the Dockerfile, half. Who comes when they are taken sees the page a few seconds late.
+LIVE_STREAMS = env.int("LIVE_STREAMS", default=16)
 
 # --- Security -----------------------------------------------------------------------------------------------
 

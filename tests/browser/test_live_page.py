@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 from selenium.webdriver import Chrome
@@ -133,6 +136,41 @@ def test_a_paused_page_stands_still_and_catches_up_afterwards(page: LivePage) ->
     assert term not in page.panel("events")
     assert before.splitlines()[0] == page.panel("events").splitlines()[0]
     page.driver.find_element(By.ID, "pause").click()
+
+    page.wait_for_event(term, {"search-trends", "active-users"})
+
+
+@pytest.fixture
+def all_streams_taken(demo: RunningDemo) -> Iterator[None]:
+    """By others, who leave at the end."""
+    with ExitStack() as others:
+        while others.enter_context(open_stream(demo)).status == 200:
+            pass
+        yield
+
+    def is_free() -> bool:
+        with open_stream(demo) as other:
+            return other.status == 200
+
+    wait_for(is_free, 20, "a stream is free again", interval=0.5)
+
+
+@contextmanager
+def open_stream(demo: RunningDemo) -> Iterator[HTTPResponse]:
+    with closing(HTTPConnection(demo.url.removeprefix("http://"), timeout=20)) as connection:
+        connection.request("GET", "/live/stream/")
+        with connection.getresponse() as response:
+            yield response
+
+
+@pytest.mark.usefixtures("all_streams_taken")
+def test_who_finds_all_streams_taken_sees_the_page_a_few_seconds_late(page: LivePage) -> None:
+    page.driver.get(f"{page.url}/live/")
+    state = page.driver.find_element(By.ID, "state")
+    wait_for(lambda: state.text == "live, every few seconds", 20, lambda: f"polling, not {state.text!r}")
+    term = unique("late")
+
+    page.search(term)
 
     page.wait_for_event(term, {"search-trends", "active-users"})
 

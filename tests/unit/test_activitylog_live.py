@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -16,6 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from activitylog import live
 from activitylog.models import Banner, BannerTally
+from activitylog.seats import Seats
 from tests.factories import ArrivalFactory, BannerFactory, LastActFactory, TermCountFactory, UserFactory
 from tests.waiting import wait_for
 
@@ -199,7 +201,55 @@ def test_the_stream_is_neither_cached_nor_buffered(client: Client) -> None:
     response.close()
 
 
-@pytest.mark.parametrize("url", ["/live/", "/live/stream/"])
+@pytest.fixture
+def one_seat(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.LIVE_STREAMS = 1
+    monkeypatch.setattr(live, "seats", Seats())
+
+
+@pytest.mark.usefixtures("one_seat")
+@pytest.mark.parametrize("is_read", [False, True])
+def test_who_comes_when_all_streams_are_taken_is_told_to_come_back(client: Client, is_read: bool) -> None:
+    first = client.get("/live/stream/")
+    if is_read:
+        assert next(iter(first.streaming_content)).startswith(b"retry:")  # type: ignore[attr-defined]  # it streams
+
+    second = client.get("/live/stream/")
+    first.close()
+    third = client.get("/live/stream/")
+    third.close()
+
+    assert (first.status_code, second.status_code, third.status_code) == (200, 503, 200)
+    assert second.headers["Retry-After"] == "30"
+
+
+@pytest.mark.usefixtures("one_seat")
+def test_a_stream_that_ends_by_itself_leaves_its_seat(clock: Clock) -> None:
+    seats = Seats()
+    seated = seats.seat(live.frames(now=clock.now, sleep=clock.sleep), 1)
+    assert seated is not None
+    assert seats.seat(live.frames(), 1) is None
+
+    assert list(seated)
+
+    again = seats.seat(live.frames(), 1)
+    assert again is not None
+    seated.close()
+    assert seats.seat(live.frames(), 1) is None
+    again.close()
+
+
+def test_the_panels_can_be_had_without_a_stream(client: Client) -> None:
+    ArrivalFactory(subject="snow")
+
+    response = client.get("/live/panels/")
+
+    assert set(response.json()) == {"events", "marketing", "trends", "active"}
+    assert "snow" in response.json()["events"]
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("url", ["/live/", "/live/stream/", "/live/panels/"])
 def test_outside_of_development_the_live_page_asks_for_a_permission(client: Client, url: str) -> None:
     user = UserFactory()
 

@@ -5,9 +5,12 @@ const state = document.getElementById("state");
 const pause = document.getElementById("pause");
 const announcer = document.getElementById("announcer");
 const ANNOUNCE_EVERY_MS = 5000;
+const ASK_EVERY_MS = 3000;
+const ASKS_BEFORE_A_STREAM = 10;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 let source = null;
+let asking = null;
 let isPaused = false;
 let announcedAt = 0;
 
@@ -17,27 +20,58 @@ function show(name, text) {
 }
 
 function connect() {
-  if (source || isPaused || document.hidden) return;
+  if (source || asking || isPaused || document.hidden) return;
   source = new EventSource(board.dataset.stream);
   source.addEventListener("open", () => show("live", "live"));
   source.addEventListener("error", () => {
-    // The browser tries again by itself, unless the server refused.
-    if (source.readyState === EventSource.CLOSED) show("lost", "refused: reload the page");
-    else show("lost", "connection lost, trying again …");
+    // The browser tries again by itself, unless the server refused: most likely it has no stream left.
+    if (source.readyState !== EventSource.CLOSED) return show("lost", "connection lost, trying again …");
+    source = null;
+    ask(ASKS_BEFORE_A_STREAM);
   });
-  source.addEventListener("panels", (event) => {
-    for (const [name, html] of Object.entries(JSON.parse(event.data))) {
-      renew(board.querySelector(`[data-panel="${name}"]`), html);
-    }
-    localTimes();
-    announce();
-  });
+  source.addEventListener("panels", (event) => put(JSON.parse(event.data)));
+}
+
+// Without a stream: asks for the panels every few seconds, and after a while for a stream again.
+async function ask(times) {
+  const mine = (asking = setTimeout(() => (times > 1 ? ask(times - 1) : resume()), ASK_EVERY_MS));
+  let panels = null;
+  try {
+    const response = await fetch(board.dataset.panels, { redirect: "manual" });
+    if (response.ok) panels = await response.json();
+    else if (response.status < 500) return refuse();
+  } catch {
+    // Away for a moment, or not: the next time shows.
+  }
+  if (asking !== mine) return;
+  if (!panels) return show("lost", "connection lost, trying again …");
+  put(panels);
+  show("live", "live, every few seconds");
+}
+
+function refuse() {
+  clearTimeout(asking);
+  asking = null;
+  show("lost", "refused: reload the page");
+}
+
+function resume() {
+  asking = null;
+  connect();
 }
 
 function disconnect(text) {
   source?.close();
   source = null;
+  clearTimeout(asking);
+  asking = null;
   show("waiting", text);
+}
+
+function put(panels) {
+  for (const [name, html] of Object.entries(panels)) renew(board.querySelector(`[data-panel="${name}"]`), html);
+  localTimes();
+  announce();
 }
 
 // The HTML comes from the server's templates, which escape what visitors typed. What is there already is
