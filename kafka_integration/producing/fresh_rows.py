@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Field, JSONField, Model, QuerySet, TextField
 from django.db.models.functions import Cast
 
@@ -35,11 +36,17 @@ def read_row(publications: Sequence[Publication], instance: Model, using: str, *
 def read_rows(publications: Sequence[Publication], instances: Sequence[Model], using: str) -> list[Row | None]:
     """The same for many instances, in their order, with one query."""
     model = publications[0].model
-    pk = model._meta.pk
     rows = dict(_read(publications, _all_rows(model, using).filter(pk__in=[_pk_of(model, i) for i in instances])))
-    found = [rows.get(pk.to_python(_pk_of(model, instance))) for instance in instances]
-    # A primary key may be stored otherwise than it was assigned: then only the database can tell.
+    found = [_find(rows, model, instance) for instance in instances]
     return [row or read_row(publications, instance, using) for row, instance in zip(found, instances, strict=True)]
+
+
+def _find(rows: dict[Any, Row], model: type[Model], instance: Model) -> Row | None:
+    """A primary key may be stored otherwise than it was assigned, as an expression for one: None, ask the database."""
+    try:
+        return rows.get(model._meta.pk.to_python(_pk_of(model, instance)))
+    except (TypeError, ValidationError):
+        return None
 
 
 def row_is_there(table: type[Model], model: type[Model], instance: Model, using: str) -> bool:

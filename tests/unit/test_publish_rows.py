@@ -180,6 +180,16 @@ def test_a_row_is_found_by_a_primary_key_as_it_was_assigned() -> None:
     assert take_events() == [("warehouse.pallet.updated", {"name": "a"})]
 
 
+def test_a_row_is_found_by_a_primary_key_that_is_an_expression() -> None:
+    pallet = Pallet(pk=Value(4711), name="a")
+    pallet.save()
+    publish_instances([Pallet(pk=Value(4711))])
+    pallet.delete()
+
+    value = {"name": "a"}
+    assert take_events() == [(f"warehouse.pallet.{event}", value) for event in ("created", "updated", "deleted")]
+
+
 @pytest.mark.parametrize("event", ["created", "updated"])
 def test_a_row_that_isnt_there_is_not_published(event: str) -> None:
     with pytest.raises(InvalidMessageError, match=r"warehouse\.Pallet with the primary key 7 can't be read"):
