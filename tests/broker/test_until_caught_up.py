@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from kafka_integration.consuming.membership import LEFT_OUT_SECONDS
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 
@@ -49,6 +50,20 @@ def test_several_processes_end_when_all_is_committed(new_scenario, protocol):
     scenario.assert_nothing_twice()
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_processes_without_a_partition_of_their_own_wait_for_the_others(new_scenario, protocol):
+    scenario = new_scenario(partitions=2)
+    scenario.consumer |= {**consumer_of(protocol), "topics": [f"^{scenario.topic}.*"]}
+    scenario.load.sent(40, seconds=0.2)
+
+    run = scenario.worker("--until-caught-up", "--processes", "5")
+
+    assert run.wait(90) == 0, run.tail()
+    assert_all_is_committed(scenario)
+    scenario.assert_nothing_twice()
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_beside_a_running_member_it_ends_after_it_and_leaves_it_all_partitions(new_scenario, protocol):
     scenario = new_scenario()
@@ -57,7 +72,8 @@ def test_beside_a_running_member_it_ends_after_it_and_leaves_it_all_partitions(n
     if protocol != "consumer":
         scenario.consumer["config"] |= {"session.timeout.ms": 45_000}
     owner = scenario.ready_worker()
-    scenario.load.sent(4, seconds=7)
+    # Longer than a member of the new protocol takes no news for having nothing.
+    scenario.load.sent(4, seconds=LEFT_OUT_SECONDS + 2 if protocol == "consumer" else 4)
     scenario.load.sent(80, seconds=0.02)
     owner.wait_for_output("begins")
 
