@@ -279,6 +279,8 @@ class ConsumerLoop:
             self._drain_client(self._client)
         self._lanes.stop(timeout=1.0)
         if self._catching_up is not None:
+            if self.fault is None and not self._quota.is_reached:
+                self.leaves_lag = self._catching_up.conclude()
             self._catching_up.stop()
         self._report.summary()
 
@@ -290,8 +292,6 @@ class ConsumerLoop:
         while not self._lanes.is_idle:
             self._keep_polling(client)
         self._commit_last(client)
-        if self._catching_up is not None and self.fault is None and not self._quota.is_reached:
-            self.leaves_lag = self._catching_up.conclude()
         self._close(PATIENT_CLOSE_SECONDS)
 
     def _commit_last(self, client: ConsumerClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.test import override_settings
 
 from kafka_integration import NO_COMMIT
+from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.client.group_offsets import GroupOffsets
 from kafka_integration.client.memory import MemoryConsumer, memory_broker
 from kafka_integration.client.partition_ends import EndsQuestion
@@ -222,6 +223,24 @@ def test_who_can_ask_nobody_has_not_caught_up(monkeypatch, caplog):
         wait_for(lambda: scripted.seen)
 
     assert loop.leaves_lag
+    assert "it leaves what was there at the start, which could not be asked for" in caplog.text
+
+
+def test_who_never_found_a_broker_has_not_caught_up(monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise BrokerUnavailableError("there is no broker", retriable=True)
+
+    monkeypatch.setattr(ConsumerClient, "__init__", refuse)
+    monkeypatch.setattr(GroupOffsets, "places", refuse)
+
+    with running(until_caught_up=True):
+        wait_for(lambda: "consumer c waits" in caplog.text)
+    with override_settings(KAFKA=consumer_settings()):
+        stop = StopRequest()
+        stop._is_made = True
+        status = run_consumers(list(get_settings().consumers.values()), RunOptions(until_caught_up=True), stop)
+
+    assert status == BEHIND
     assert "it leaves what was there at the start, which could not be asked for" in caplog.text
 
 
