@@ -9,7 +9,8 @@ from django.core.management import call_command
 from tests.unit import scripted
 from tests.unit.consumers import committed, write
 
-pytestmark = pytest.mark.usefixtures("memory_transport")
+# At its start the command asks the database for its migrations, in a thread of its own.
+pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db(transaction=True)]
 
 
 def values():
