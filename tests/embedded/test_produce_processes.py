@@ -35,7 +35,7 @@ def test_without_a_broker_the_process_ends_in_time_and_says_how_many_are_left(ru
         servers="127.0.0.1:1",
     )
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     assert time.monotonic() - started < 15
     assert "7 message(s) were not confirmed within 2 s and may be lost" in child.output()
     assert "Connection refused" in child.output()
@@ -138,7 +138,7 @@ def test_what_is_lost_after_the_flush_at_the_end_is_said_too(
         servers="127.0.0.1:1",
     )
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     assert time.monotonic() - started < 2 * GRACE_SECONDS + STARTING_SECONDS
     said = child.output().count("1 message(s) were not confirmed within 2 s and may be lost. They were for process-")
     assert said == 1 + bool(before), child.tail()
@@ -158,7 +158,7 @@ def test_the_first_import_may_be_at_the_end_of_the_process(run: Callable[..., Ch
         servers="127.0.0.1:1",
     )
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     assert child.output().count("1 message(s) were not confirmed within 2 s and may be lost") == 1
 
 
@@ -176,7 +176,7 @@ def test_the_grace_period_is_given_and_its_end_said_once(module: str, run: Calla
         first="import atexit; atexit.register(lambda: print('took', time.monotonic() - started))",
     )
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     took = max(float(line.split()[1]) for line in child.output().splitlines() if line.startswith("took"))
     assert GRACE_SECONDS <= took < 2 * GRACE_SECONDS - 0.2
     assert child.output().count("may be lost") == 1
@@ -196,7 +196,7 @@ def test_two_producers_have_their_seconds_at_the_same_time(run: Callable[..., Ch
         first="import atexit; atexit.register(lambda: print('took', time.monotonic() - started))",
     )
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     took = float(re.search(r"took ([\d.]+)", child.output())[1])
     assert GRACE_SECONDS <= took < 2 * GRACE_SECONDS - 0.2
     assert child.output().count("1 message(s) were not confirmed") == 2
@@ -209,7 +209,7 @@ def test_what_is_left_is_said_with_its_topics_and_what_they_lack(run: Callable[.
         produce("neither", "x")
     """)
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     assert "3 message(s) were not confirmed within 2 s and may be lost. They were for not-there (2), neither (1)." in (
         child.output()
     )
@@ -230,7 +230,7 @@ def test_losses_that_were_kept_for_the_next_line_are_said_at_the_end(run: Callab
         servers="127.0.0.1:1",
     )
 
-    assert child.wait(20) == 0
+    assert child.wait(20) == 0, child.tail()
     lost = re.findall(r"Messages lost since this was last said: (\d+)", child.output())
     assert sum(map(int, lost)) == 5
     assert len(lost) == 2
