@@ -8,6 +8,8 @@ from django.conf import settings as django_settings
 from django.db import connections, models, router
 
 from ..conf import Examined, Kind, Problem
+from ..conf.backends import VENDORS, why_unsupported
+from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings, Settings
 from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
 from ..producing.databases import find_outboxes
@@ -37,6 +39,9 @@ def _consumer_problems(consumer: ConsumerSettings, path: str) -> Iterator[Proble
             "there; configure it.",
         )
         return
+    if reason := why_unsupported(alias):
+        yield Problem(kind=Kind.UNSUPPORTED_DATABASE, text=f'{path} is "{alias}", {sentence(reason)}')
+        return
     needed: list[type[models.Model]] = [DeadLetter]
     needed += [StoredOffset] if consumer.offset_storage == "database" else []
     needed += [HandledMessage] if consumer.deduplicate else []
@@ -61,6 +66,12 @@ def _outbox_problems() -> Iterator[Problem]:
             )
         if not missing:
             homes.append(alias)
+            # Databases of other kinds have no outbox, and need none.
+            if connections[alias].vendor in VENDORS and (reason := why_unsupported(alias)):
+                yield Problem(
+                    kind=Kind.UNSUPPORTED_DATABASE,
+                    text=f'DATABASES["{alias}"], where the outbox is, is {sentence(reason)}',
+                )
     if not homes:
         yield Problem(
             kind=Kind.DATABASE,

@@ -9,7 +9,10 @@ from typing import TypeVar
 from ..client.topic_ids import TopicIds
 from ..client.topic_sizes import TopicSizes
 from ..conf import get_settings
+from ..conf.backends import why_unsupported
+from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
+from ..errors import ConfigurationError
 from ..message import Decoding
 from ..serialization import load_deserializer
 from .claiming import Claiming
@@ -63,7 +66,12 @@ class Parts:
 
 
 def assemble(settings: ConsumerSettings) -> Parts:
-    """The parts of one consumer; raises ``HandlerError`` if its handler can't be loaded."""
+    """The parts of one consumer; ``HandlerError`` if its handler can't be loaded, ``ConfigurationError`` if it has no
+    database that can keep what it has to keep."""
+    if settings.offset_storage == "database" and (reason := why_unsupported(settings.database)):
+        raise ConfigurationError(
+            [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
+        )
     counts = Counts()
     store, claiming = None, None
     topic_ids = TopicIds(settings.connection)

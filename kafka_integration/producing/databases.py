@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connections, router
 
+from ..conf.backends import VENDORS
 from ..conf.values import Settings
 from ..models import OutboxMessage
 
-VENDORS = frozenset({"postgresql", "sqlite"})
 # A service, a search path in OPTIONS, or the user's own schema may lead to other tables. Two relays of one outbox do no
 # harm, as one of them stands by; none would.
 _PLACE = ("ENGINE", "HOST", "PORT", "NAME", "USER", "OPTIONS")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,6 +16,10 @@ from django.core.management.base import CommandError, SystemCheckError
 from django.db import connections
 
 from kafka_integration.checks import TAG
+from kafka_integration.conf import get_settings
+from kafka_integration.conf.backends import why_unsupported
+from kafka_integration.consuming.assembly import assemble
+from kafka_integration.errors import ConfigurationError
 from kafka_integration.producing.notifications import Listener
 from tests.unit.kafka_settings import CONSUMER, with_consumer, with_producer
 
@@ -235,6 +241,59 @@ def test_a_router_that_keeps_out_a_table_that_is_needed_is_an_error(
 
     assert identity == "kafka_integration.E014"
     assert message.startswith(f'{AUDIT}["database"] is "default", where a database router keeps out ')
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The connection of another database, which nothing asks."""
+    monkeypatch.setitem(
+        connections.settings,
+        "other",
+        {**connections.settings["default"], "ENGINE": "django.db.backends.sqlite3", "OPTIONS": {}},
+    )
+    yield connections["other"]
+    del connections["other"]
+
+
+def test_an_sqlite_that_knows_no_returning_is_an_error_for_consumer_and_outbox(
+    settings: Any, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other.Database, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(other.Database, "sqlite_version", "3.34.1")
+
+    found = [text for identity, text in report(settings, with_consumer(database="other")) if identity.endswith("E018")]
+
+    too_old = "SQLite 3.34.1: at least 3.35 is needed, or PostgreSQL."
+    assert f'{AUDIT}["database"] is "other", {too_old}' in found
+    assert f'DATABASES["other"], where the outbox is, is {too_old}' in found
+
+
+@pytest.mark.parametrize(
+    ("vendor", "driver", "reason"),
+    [
+        ("mysql", "MySQLdb", "mysql: only PostgreSQL and SQLite are supported"),
+        ("postgresql", "pg8000.dbapi", "PostgreSQL by the driver pg8000, whose errors aren't known here"),
+    ],
+)
+def test_a_database_or_a_driver_that_is_not_supported_is_refused(
+    vendor: str, driver: str, reason: str, settings: Any, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other, "vendor", vendor)
+    monkeypatch.setattr(other, "Database", ModuleType(driver))
+
+    found = dict(report(settings, with_consumer(database="other")))
+
+    assert reason in found["kafka_integration.E018"]
+    with pytest.raises(ConfigurationError, match=reason):
+        assemble(replace(get_settings().consumers["audit"], offset_storage="database"))
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_both_drivers_of_postgresql_are_supported(driver: str, other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(other, "vendor", "postgresql")
+    monkeypatch.setattr(other, "Database", ModuleType(driver))
+
+    assert why_unsupported("other") is None
 
 
 def test_a_router_that_keeps_out_what_nobody_needs_is_none(settings: Any) -> None:
