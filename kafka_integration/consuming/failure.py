@@ -12,6 +12,14 @@ from ..conf.values import ConsumerSettings, FailureAction, RetryPolicy
 from ..errors import HandlerError
 from ..outcomes import Reject, Retry, Skip, is_seconds
 
+# What isn't the message's failure has bounds that ``retry`` doesn't move: with no pauses between attempts a lane would
+# spin while a database is away, and with pauses of hours go on hours after it is back.
+OUTAGE_SECONDS = 0.1
+CONFLICT_SECONDS = 0.05
+FLOOR_SECONDS = 1.0
+"""Twice as long each time, from the first to this."""
+LONGEST_WAIT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
@@ -83,6 +91,18 @@ class FailurePolicy:
         except OverflowError:
             whole = retry.max_backoff_seconds
         return whole * (0.5 + self._jitter() / 2)
+
+    def outage_seconds(self, count: int) -> float:
+        """How long to wait at the ``count``-th outage in a row, or dead letter that can't be written."""
+        return self._within_bounds(self.delay_seconds(min(count, 5)), OUTAGE_SECONDS, count)
+
+    def conflict_seconds(self, count: int) -> float:
+        """The same for transactions that met: they are soon over."""
+        return self._within_bounds(self.delay_seconds(min(count, 5)) / 10, CONFLICT_SECONDS, count)
+
+    def _within_bounds(self, seconds: float, first_seconds: float, count: int) -> float:
+        floor = min(FLOOR_SECONDS, first_seconds * 2.0 ** min(count - 1, 20)) * (0.5 + self._jitter() / 2)
+        return min(LONGEST_WAIT_SECONDS, max(floor, seconds))
 
     def _action(self, error: BaseException) -> FailureAction:
         """The rule of the nearest class in the exception's MRO; without one, "retry"."""

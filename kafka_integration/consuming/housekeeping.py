@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import close_old_connections, connections, reset_queries
 
 from .event_loop import LaneEventLoop
+from .fresh_connections import FreshConnections
 from .partition import Chunk, Partition
 from .retention import Retention
 from .work import Remainder, Work
@@ -17,9 +18,11 @@ class Housekeeping:
         self._work = work
         self._retention = retention
         self._event_loop = event_loop
+        self._connections = FreshConnections()
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         close_old_connections()
+        self._connections.probe_if_due()
         # With DEBUG Django keeps every query of a connection, for a request that never ends here.
         reset_queries()
         if self._event_loop is not None:

@@ -5,7 +5,7 @@ An outage is waited for and uses no attempt; everything else is the message's ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db import Error as DatabaseLayerError
@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
 from ..outcomes import Decision
+from .origins import connections_behind, left_its_connection_open
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OUTAGE_CLASSES = ("08",)
@@ -23,6 +24,8 @@ _OUTAGE_STATES = frozenset({"57P01", "57P02", "57P03", "57P05", "53100", "53300"
 _REFUSAL_STATES = frozenset({"57P03", "53100", "53300", "25006"})
 _CONFLICT_STATES = frozenset({"40001", "40P01", "55P03"})
 _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_READONLY, _SQLITE_FULL = 5, 6, 8, 13
+_SQLSTATE_NAMES = ("sqlstate", "pgcode")
+"""As psycopg calls it, and psycopg2."""
 
 
 def is_outage(error: BaseException) -> bool:
@@ -50,23 +53,42 @@ def cause_of(outage: Exception) -> BaseException:
     return next(filter(_is_outage_itself, links(outage)), outage)
 
 
-def databases_are_back() -> bool:
-    """True when every database that this thread uses answers again; dead connections are dropped on the way."""
-    for connection in _connections_in_use():
-        try:
-            connection.close_if_unusable_or_obsolete()
-            connection.ensure_connection()
-            if not connection.is_usable():
-                connection.close()
-                return False
-        except DatabaseLayerError:
-            return False
-    return True
+def sqlstate_of(error: BaseException) -> str | None:
+    """The code that a PostgreSQL server gave the error, by whichever driver it came; None where there is none."""
+    codes = (getattr(error, name, None) for name in _SQLSTATE_NAMES)
+    return next((code for code in codes if isinstance(code, str)), None)
+
+
+def databases_of(error: BaseException) -> frozenset[str]:
+    """The aliases of the databases that an outage is about; empty where it is the broker's."""
+    chain = list(links(error))
+    behind = {connection.alias for link in chain for connection in connections_behind(link)}
+    if not behind and any(isinstance(link, DatabaseLayerError) or sqlstate_of(link) for link in chain):
+        # It was made by hand, or came from another process: it may be any of them.
+        behind = {connection.alias for connection in _connections_in_use()}
+    return frozenset(behind)
+
+
+def first_away(aliases: Iterable[str]) -> str | None:
+    """Which of these databases doesn't answer this thread; dead connections are dropped on the way."""
+    return next((alias for alias in sorted(aliases) if not _answers(connections[alias])), None)
+
+
+def _answers(connection: BaseDatabaseWrapper) -> bool:
+    try:
+        connection.close_if_unusable_or_obsolete()
+        connection.ensure_connection()
+        if connection.is_usable():
+            return True
+        connection.close()
+    except DatabaseLayerError:
+        pass
+    return False
 
 
 def _is_outage_itself(error: BaseException) -> bool:
-    state = getattr(error, "sqlstate", None)
-    if isinstance(state, str):
+    state = sqlstate_of(error)
+    if state is not None:
         return state in _OUTAGE_STATES or state[:2] in _OUTAGE_CLASSES
     if _is_refusal_itself(error) or isinstance(error, ProduceTimeoutError | BrokerUnavailableError):
         return True
@@ -74,11 +96,11 @@ def _is_outage_itself(error: BaseException) -> bool:
 
 
 def _is_refusal_itself(error: BaseException) -> bool:
-    return getattr(error, "sqlstate", None) in _REFUSAL_STATES or _is_sqlite(error, _SQLITE_READONLY, _SQLITE_FULL)
+    return sqlstate_of(error) in _REFUSAL_STATES or _is_sqlite(error, _SQLITE_READONLY, _SQLITE_FULL)
 
 
 def _is_conflict_itself(error: BaseException) -> bool:
-    return getattr(error, "sqlstate", None) in _CONFLICT_STATES or _is_sqlite(error, _SQLITE_BUSY, _SQLITE_LOCKED)
+    return sqlstate_of(error) in _CONFLICT_STATES or _is_sqlite(error, _SQLITE_BUSY, _SQLITE_LOCKED)
 
 
 def _is_sqlite(error: BaseException, *codes: int) -> bool:
@@ -90,11 +112,12 @@ def _is_sqlite(error: BaseException, *codes: int) -> bool:
 def _lost_its_connection(error: BaseException) -> bool:
     """A driver that lost its server often has no code to give."""
     chain = list(links(error))
-    if any(isinstance(getattr(link, "sqlstate", None), str) for link in chain):
+    if any(sqlstate_of(link) for link in chain):
         return False
-    # Whatever the server says has a code. The connection can't be asked: leaving atomic() Django makes a new one.
+    # Whatever the server says has a code. But a driver has complaints of its own, about what it was given: then the
+    # connection is there still. It can't be asked by its alias: leaving atomic() Django makes a new one.
     if any(_is_of_the_driver(link) for link in chain):
-        return True
+        return not any(left_its_connection_open(link) for link in chain)
     if not any(isinstance(link, OperationalError | InterfaceError) for link in chain):
         return False
     return any(map(_is_dead, _connections_in_use()))

@@ -48,6 +48,14 @@ class Chunk:
         return not (self.one_by_one or self.is_narrowed or self.through or self.failure)
 
 
+@dataclass(slots=True)
+class Away:
+    """The databases that a partition's last setback was about, and how often in a row one was found away still."""
+
+    databases: frozenset[str] = frozenset()
+    looks: int = 0
+
+
 class Partition:
     """What this process knows of a partition it was assigned.
 
@@ -57,8 +65,7 @@ class Partition:
     """
 
     def __init__(self, topic: str, number: int) -> None:
-        self.topic = topic
-        self.number = number
+        self.topic, self.number = topic, number
         self.topic_id = ""
         self.is_identified = False
         """Whether ``topic_id`` was asked for since the partition began; some brokers have none."""
@@ -97,6 +104,7 @@ class Partition:
         self.busy_since = 0.0
         self.setbacks = 0
         """How often in a row the first waiting message met an outage or a conflict."""
+        self.away = Away()
 
     def __repr__(self) -> str:
         return f"<Partition {self} {self.state.value}>"

@@ -8,7 +8,7 @@ from ..message import Message
 from .counts import Counts
 from .failure import RetryLater
 from .invoking import Invoker
-from .outages import databases_are_back, is_setback
+from .outages import is_setback
 from .partition import Chunk, Failure, Partition, State
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
 from .work import Remainder
@@ -25,7 +25,7 @@ class PlainWork:
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         if chunk.failure is not None:
             return self._end(partition, chunk, chunk.failure)
-        if partition.setbacks and not databases_are_back():
+        if self._settling.must_wait(partition):
             return Remainder([chunk], delay_seconds=1.0)
         progress = self._invoker.run(chunk.messages, partition.ledger, partition)
         self._counts.add(handled=progress.done)

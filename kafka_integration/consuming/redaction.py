@@ -18,7 +18,7 @@ from types import TracebackType
 from ..errors import KafkaIntegrationError
 from ..outcomes import Decision, Reject, Skip
 from ..summaries import reason_of, text_of
-from .outages import links
+from .outages import links, sqlstate_of
 
 FRAMES_AT_EITHER_END = 20
 MAX_LINKS = 10
@@ -67,8 +67,7 @@ def _reason(error: BaseException) -> str:
         return "The handler asked for another attempt, and there were none left."
     if isinstance(error, KafkaIntegrationError):
         return text_of(error)
-    states = (getattr(link, "sqlstate", None) for link in links(error))
-    state = next((state for state in states if isinstance(state, str)), "")
+    state = next(filter(None, map(sqlstate_of, links(error))), "")
     return f"SQLSTATE {state}" if state else ""
 
 

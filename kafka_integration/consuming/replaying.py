@@ -16,6 +16,7 @@ from ..outcomes import Skip
 from ..summaries import summarize
 from .counts import Counts
 from .deduplication import Deduplicator
+from .fresh_connections import close_dead_connections
 from .invoking import Invoker
 from .ledger import Ledger
 from .outages import is_conflict, is_setback
@@ -28,6 +29,7 @@ from .stored_offsets import OffsetStore
 
 logger = logging.getLogger(__name__)
 
+CONFLICT_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -72,6 +74,7 @@ class Replayer:
 
         Without a ``partition`` it has no owner any more, and the lease alone says whose it is.
         """
+        close_dead_connections()
         letter = self._requests.take(request)
         if letter is None:
             return False
@@ -137,7 +140,8 @@ class Replayer:
         setbacks = self._setbacks.get(letter.pk, 0)
         if setbacks < MAX_SETBACKS and is_setback(error):
             self._setbacks[letter.pk] = setbacks + 1
-            seconds = 0.1 if is_conflict(error) else min(2.0**setbacks, LONGEST_PAUSE_SECONDS)
+            first = CONFLICT_PAUSE_SECONDS if is_conflict(error) else 1.0
+            seconds = min(first * 2.0**setbacks, LONGEST_PAUSE_SECONDS)
             logger.warning(
                 "consumer %s: the replay of %r waits %.1f s for what its handler needs: %s",
                 self._consumer, message, seconds, summarize(error),

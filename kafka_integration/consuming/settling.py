@@ -15,9 +15,9 @@ from ..signals import message_failed, message_parked, message_skipped
 from ..summaries import escaped, reason_of, shortened, summarize
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from .outages import cause_of, is_conflict, is_setback, refuses_work
+from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
 from .own_transaction import tell_of_failed_hook
-from .partition import Chunk, Failure, Partition
+from .partition import Away, Chunk, Failure, Partition
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,12 @@ class Settling:
         if partition.setbacks >= MAX_SETBACKS and may_be_to_blame:
             return None
         partition.setbacks += 1
-        seconds = self._policy.delay_seconds(min(partition.setbacks, 5))
         if conflict:
-            return seconds / 10
+            # Whoever refused a lock, or a transaction, is there.
+            partition.away = Away()
+            return self._policy.conflict_seconds(partition.setbacks)
+        partition.away = Away(databases_of(error))
+        seconds = self._policy.outage_seconds(partition.setbacks)
         # The first, the second, the fourth: an outage of hours is no line for each look.
         if partition.setbacks.bit_count() == 1:
             logger.warning(
@@ -68,6 +71,22 @@ class Settling:
                 self._consumer, partition, seconds, summarize(cause_of(error)),
             )  # fmt: skip
         return seconds
+
+    def must_wait(self, partition: Partition, *databases: str) -> bool:
+        """Whether, after a setback, a database that it was about is away still, or one of these others."""
+        if not partition.setbacks:
+            return False
+        away = partition.away
+        alias = first_away(away.databases.union(databases))
+        if alias is None:
+            away.looks = 0
+            return False
+        away.looks += 1
+        if away.looks.bit_count() == 1:
+            logger.warning(
+                'consumer %s: %s waits for database "%s", which does not answer', self._consumer, partition, alias
+            )
+        return True
 
     def setback_seconds_of_batch(self, partition: Partition, reasons: Iterable[Exception]) -> float | None:
         """The same for a batch of which several failed: together they are one setback."""
@@ -114,7 +133,7 @@ class Settling:
             "consumer %s: %r can't be written as a dead letter, %s waits: %s",
             self._consumer, failure.message, partition, summarize(error),
         )  # fmt: skip
-        return self._policy.delay_seconds(min(partition.setbacks, 5))
+        return self._policy.outage_seconds(partition.setbacks)
 
     def note_end(self, failure: Failure) -> None:
         """Count and log an ending that is durable now."""

@@ -14,7 +14,7 @@ from .deduplication import Deduplicator
 from .failure import RetryLater
 from .invoking import TURN_SECONDS, Invoker
 from .ledger import Ledger
-from .outages import databases_are_back, is_conflict, is_outage, is_setback
+from .outages import is_conflict, is_outage, is_setback
 from .own_transaction import OwnTransaction
 from .partition import Chunk, Failure, Partition, State
 from .settling import ConsumerStoppedError, Settling, again, failures_by_offset, halves
@@ -58,7 +58,7 @@ class TransactionalWork:
         self._deduplicator = deduplicator
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
-        if partition.setbacks and not databases_are_back():
+        if self._settling.must_wait(partition, self._database):
             return self._wait(chunk, 1.0)
         if chunk.failure is not None:
             return self._end(partition, chunk, chunk.failure)

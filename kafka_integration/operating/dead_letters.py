@@ -17,10 +17,10 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from ..conf import get_settings
+from ..conf.backends import VENDORS
 from ..consuming.retention import PAGE, SETTLED, delete_settled
 from ..errors import KafkaIntegrationError
 from ..models import DeadLetter
-from ..producing.databases import VENDORS
 from ..summaries import summarize
 from .tables import has_table
 

@@ -12,6 +12,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker, Settings
 
 from kafka_integration.client.memory import MemoryBroker, memory_broker
+from kafka_integration.consuming import failure
 from tests.unit import scripted
 from tests.unit.consumers import consumer_settings
 from tests.unit.replays import Lane
@@ -26,8 +27,9 @@ def project_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def memory_transport(project_alone: None, settings: Settings) -> MemoryBroker:
-    """An empty memory broker, the project's endpoints, and scripted handlers without a script."""
+def memory_transport(project_alone: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:
+    """An empty memory broker, the project's endpoints, scripted handlers without a script, and outages soon over."""
+    monkeypatch.setattr(failure, "FLOOR_SECONDS", 0.0)
     settings.KAFKA = consumer_settings()
     scripted.reset()
     memory_broker().reset()

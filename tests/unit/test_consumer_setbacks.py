@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connection, connections
 
 from kafka_integration import BatchError, Reject, Retry, Skip
 from kafka_integration.consuming.outages import is_conflict, is_outage, refuses_work
+from kafka_integration.consuming.redaction import describe
 from kafka_integration.consuming.settling import is_setback
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
@@ -21,14 +22,17 @@ PARKING = {"on_failure": "dead_letter", "retry": {"attempts": 2, "backoff_second
 STORAGES = pytest.mark.parametrize("storage", ["kafka", "database"])
 
 
+DRIVERS = pytest.mark.parametrize("name", ["sqlstate", "pgcode"], ids=["psycopg", "psycopg2"])
+
+
 class DriverError(Exception):
-    def __init__(self, sqlstate):
-        self.sqlstate = sqlstate
+    pass
 
 
-def failing(sqlstate):
+def failing(sqlstate, name="sqlstate"):
     error = OperationalError("no")
-    error.__cause__ = DriverError(sqlstate)
+    error.__cause__ = DriverError()
+    setattr(error.__cause__, name, sqlstate)
     return error
 
 
@@ -41,10 +45,17 @@ def attempts():
     return {message.attempt for message in scripted.seen}
 
 
+@DRIVERS
 @pytest.mark.parametrize("sqlstate", ["08006", "57P01", "57P02", "57P03", "57P05", "53100", "53300", "25006"])
-def test_the_codes_of_an_outage(sqlstate):
-    assert is_outage(failing(sqlstate))
-    assert not is_conflict(failing(sqlstate))
+def test_the_codes_of_an_outage(sqlstate, name):
+    assert is_outage(failing(sqlstate, name))
+    assert not is_conflict(failing(sqlstate, name))
+
+
+@DRIVERS
+@pytest.mark.parametrize("sqlstate", ["57P03", "53100", "53300", "25006"])
+def test_the_codes_of_a_server_that_takes_no_work(sqlstate, name):
+    assert refuses_work(failing(sqlstate, name))
 
 
 def full(connection):
@@ -70,15 +81,43 @@ def test_an_sqlite_that_is_full_or_read_only_is_an_outage_for_as_long_as_it_last
     connection.close()
 
 
+@DRIVERS
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
-def test_the_codes_of_a_conflict(sqlstate):
-    assert is_conflict(failing(sqlstate))
-    assert not is_outage(failing(sqlstate))
+def test_the_codes_of_a_conflict(sqlstate, name):
+    assert is_conflict(failing(sqlstate, name))
+    assert not is_outage(failing(sqlstate, name))
 
 
+@DRIVERS
 @pytest.mark.parametrize("sqlstate", ["22003", "23505", "54001", "57014", "25P02", "25P03"])
-def test_codes_that_are_the_messages_own(sqlstate):
-    assert not is_setback(failing(sqlstate))
+def test_codes_that_are_the_messages_own(sqlstate, name):
+    assert not is_setback(failing(sqlstate, name))
+
+
+@DRIVERS
+def test_a_dead_letter_has_the_code_whatever_the_driver(name):
+    assert describe(failing("22003", name)).reason == "SQLSTATE 22003"
+
+
+@pytest.mark.server_database
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+def test_what_a_driver_refuses_by_itself_is_no_outage(storage):
+    write("a")
+
+    def bind_too_much(message):
+        from django.db.backends.postgresql.base import ServerBindingCursor  # SQLite has none
+
+        with connection.cursor() as cursor:
+            # As with "server_side_binding": libpq counts in 16 bits, and the server hears nothing of it.
+            cursor.cursor = ServerBindingCursor(connection.connection)
+            cursor.execute(f"SELECT {' + '.join(['%s'] * 70_000)}", [1] * 70_000)
+
+    scripted.script.append(bind_too_much)
+
+    consume(offset_storage=storage, on_failure="dead_letter", retry={"attempts": 1})
+
+    assert len(scripted.seen) == 1
+    assert DeadLetter.objects.get().attempts == 1
 
 
 def in_a_group():

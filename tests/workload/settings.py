@@ -1,6 +1,10 @@
-"""Settings of the workload: KAFKA is the JSON document in the variable WORKLOAD_KAFKA."""
+"""Settings of the workload: KAFKA is the JSON document in the variable WORKLOAD_KAFKA.
+
+With WORKLOAD_DRIVER=psycopg2 its process finds no other driver of PostgreSQL: Django would prefer psycopg.
+"""
 
 import json
+import sys
 
 import environ
 
@@ -8,6 +12,8 @@ from tests.faults.clock import shift_clock
 
 shift_clock()
 env = environ.Env()
+if env.str("WORKLOAD_DRIVER", default="") == "psycopg2":
+    sys.modules["psycopg"] = None  # type: ignore[assignment]  # as if it were not installed
 
 SECRET_KEY = "of no use to anyone"
 USE_TZ = True
