@@ -27,7 +27,7 @@ class Figures(TypedDict):
     peak_mib: float
 
 
-def raw_poll(servers: str, messages: int, handle: Callable[[Message], int] = len) -> None:
+def raw_poll(servers: str, messages: int, handle: Callable[[Message], int]) -> None:
     """At least once, as the client's documentation has it."""
     consumer = _raw_consumer(servers, {})
     while meter.count < messages:
@@ -46,7 +46,7 @@ def raw_consume(servers: str, messages: int, properties: dict[str, int] | None =
         for message in consumer.consume(BATCH, 1.0):
             if message.error():
                 continue
-            _count(meter, len(message))
+            _count(meter, _read(message))
             last[message.partition()] = message
         if last:
             consumer.store_offsets(
@@ -132,13 +132,17 @@ def _count(meter: Meter, size: int) -> None:
     meter.ended = perf_counter()
 
 
+def _read(message: Message) -> int:
+    return len(message.value() or b"")
+
+
 def _decode(message: Message) -> int:
     return len(json.loads(message.value() or b"{}"))
 
 
 def main(name: str, servers: str, messages: int) -> None:
     runs: dict[str, Callable[[], None]] = {
-        "raw-poll": lambda: raw_poll(servers, messages),
+        "raw-poll": lambda: raw_poll(servers, messages, _read),
         "raw-poll-json": lambda: raw_poll(servers, messages, _decode),
         "raw-consume": lambda: raw_consume(servers, messages),
         "raw-consume-default": lambda: raw_consume(servers, messages, {}),

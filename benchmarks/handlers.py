@@ -46,4 +46,5 @@ class Batch:
         if not meter.count:
             meter.began = perf_counter()
         meter.count += len(messages)
+        meter.size += sum(len(message.value_bytes or b"") for message in messages)
         meter.ended = perf_counter()
