@@ -54,7 +54,7 @@ def runs_of(raws: list[RawMessage]) -> list[Run]:
 
 
 def payload_bytes(raws: list[RawMessage]) -> int:
-    """How much memory the values and keys of these messages hold."""
+    """The size of the values and keys of these messages, at the speed of C."""
     return sum(map(len, raws)) + sum(map(len, filter(None, map(RawMessage.key, raws))))
 
 

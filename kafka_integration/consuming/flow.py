@@ -33,11 +33,12 @@ class Flow:
     def made_room(self) -> None:
         self._room.set()
 
-    def regulate(self, client: ConsumerClient, partitions: Iterable[Partition]) -> None:
-        """Hold back what is full, let go on what has room again."""
+    def regulate(self, client: ConsumerClient, partitions: Iterable[Partition], *, patient: bool = True) -> None:
+        """Hold back what is full, at once if not ``patient``; let go on what has room again."""
         active = [p for p in partitions if p.state is State.ACTIVE]
         if self._full(active):
-            self._wait_for_room(active)
+            if patient:
+                self._wait_for_room(active)
             self._pause(client, self._full(active))
         self._resume(client, active)
 

@@ -79,7 +79,7 @@ class Lane:
             self._condition.notify_all()
 
     def put(self, partition: Partition, messages: list[Message], size: int) -> None:
-        """Queue messages of a partition; ``size`` is their payload in bytes."""
+        """Queue messages of a partition; ``size`` is what they weigh in memory, in bytes."""
         with self._condition:
             partition.waiting.append(Chunk(messages=messages))
             partition.held += len(messages)

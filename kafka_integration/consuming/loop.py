@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from ..client.consumer import ConsumerClient, Coordinates
-from ..client.fetched import END_REACHED, Event, Run, events_apart, payload_bytes, runs_of
+from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..errors import BrokerError
 from ..message import Message
 from ..signals import offsets_committed
@@ -26,6 +26,7 @@ from .membership import Membership
 from .partition import State
 from .quota import Quota
 from .report import Report
+from .weighing import Weighing
 
 if TYPE_CHECKING:
     from .assembly import Parts
@@ -71,6 +72,7 @@ class ConsumerLoop:
         self._quota = Quota(max_messages)
         self._stop = threading.Event()
         self._has_said_waiting = False
+        self._weighing = Weighing()
         self._flow = Flow(batch_size=settings.batch_size)
         self._lanes = Lanes(settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._flow.made_room))
         self._ends = Ends(consumer=settings.name, store=parts.store, lanes=self._lanes)
@@ -134,7 +136,7 @@ class ConsumerLoop:
         for partition in self._quota.settle(self._assignment):
             self._assignment.go_on(client, partition)
         try:
-            raws = client.fetch(FETCH_SIZE, self._patience())
+            raws = client.fetch(self._weighing.fetch_size, self._patience())
         except BrokerError as error:
             # What the client had in its hands is lost to it, not to us.
             self._events.say(error)
@@ -154,7 +156,7 @@ class ConsumerLoop:
             self._assignment.take_over([])
         self._assignment.look_at_topics(client)
         self._assignment.start(client)
-        self._flow.regulate(client, self._assignment)
+        self._flow.regulate(client, self._assignment, patient=not self._weighing.is_hidden_from_client)
         is_awaited = self._catching_up is not None and self._catching_up.note(self._assignment)
         if is_awaited or self._commits.is_due:
             self._ends.store(self._assignment)
@@ -249,7 +251,8 @@ class ConsumerLoop:
         partition.has_reached_end = False
         decoding = self._decoding
         messages = [Message(raw, decoding) for raw in raws]
-        self._lanes.of(partition).put(partition, messages, payload_bytes(raws))
+        size = self._weighing.weigh((coordinates, raws), messages)
+        self._lanes.of(partition).put(partition, messages, size)
 
     def _leaves_out(self, event: Event) -> bool:
         return event.coordinates is not None and self._quota.leaves_out(self._assignment.get(event.coordinates))

@@ -1,0 +1,96 @@
+"""What waiting messages weigh: keys, values, headers and what is around them, without reading every header."""
+
+from __future__ import annotations
+
+from confluent_kafka import Message as RawMessage
+
+from kafka_integration.consuming.weighing import CAREFUL_RUNS, Weighing
+from kafka_integration.message import Decoding, Message
+
+DECODING = Decoding(key=bytes, value=bytes)
+
+
+def weigh(weighing: Weighing, headers: list[list[tuple[str, bytes]] | None]) -> int:
+    raws = [
+        RawMessage(topic="t", partition=0, offset=offset, key=b"k" * 10, value=b"v" * 90, headers=found)
+        for offset, found in enumerate(headers)
+    ]
+    return weighing.weigh((("t", 0), raws), [Message(raw, DECODING) for raw in raws])
+
+
+def test_a_message_without_headers_weighs_its_key_its_value_and_what_is_around_them() -> None:
+    assert weigh(Weighing(), [None] * 500) == 500 * (10 + 90 + 400)
+
+
+def test_headers_of_one_size_are_counted_as_they_are() -> None:
+    without = weigh(Weighing(), [None] * 500)
+
+    assert weigh(Weighing(), [[("name", b"x" * 96)]] * 500) - without == 500 * (4 + 96 + 150)
+
+
+def test_headers_of_several_sizes_are_estimated_within_a_few_runs() -> None:
+    weighing = Weighing()
+    headers: list[list[tuple[str, bytes]] | None] = [[("name", b"x" * (number % 50))] for number in range(500)]
+    without = weigh(Weighing(), [None] * 500)
+
+    mean = sum(weigh(weighing, headers) - without for _ in range(64)) / 64
+
+    assert abs(mean - 500 * (4 + 24.5 + 150)) < 500 * 2
+
+
+def test_a_lone_message_is_weighed_with_its_headers() -> None:
+    assert weigh(Weighing(), [[("name", b"x" * 100_000)]]) > 100_000
+
+
+def test_large_headers_are_all_counted_once_one_of_them_was_seen() -> None:
+    weighing = Weighing()
+    one_in_a_hundred: list[list[tuple[str, bytes]] | None] = [
+        [("large", b"x" * 100_000)] if number % 100 == 37 else None for number in range(500)
+    ]
+
+    weights = [weigh(weighing, one_in_a_hundred) for _ in range(CAREFUL_RUNS)]
+
+    assert all(weight > 500_000 for weight in weights[20:])
+
+
+def test_few_heavy_messages_are_fetched_at_once_and_many_light_ones() -> None:
+    weighing = Weighing()
+    at_first = weighing.fetch_size
+    for _ in range(20):
+        weigh(weighing, [None] * 100)
+    light = weighing.fetch_size
+
+    weigh(weighing, [[("large", b"x" * 1024 * 1024)]])
+
+    assert (at_first, light, weighing.fetch_size) == (64, 500, 15)
+
+
+def test_what_the_client_does_not_count_is_known_for_it() -> None:
+    weighing = Weighing()
+    seen = []
+
+    for headers in (None, [("large", b"x" * 10_000)], None):
+        weigh(weighing, [headers] * 10)
+        seen.append(weighing.is_hidden_from_client)
+
+    assert seen == [False, True, False]
+
+
+def test_small_headers_are_read_of_few_messages_only() -> None:
+    weighing = Weighing()
+    reads: list[RawMessage] = []
+
+    class Counted:
+        def __init__(self, raw: RawMessage) -> None:
+            self._raw = raw
+
+        def headers(self) -> list[tuple[str, bytes]]:
+            reads.append(self._raw)
+            return [("name", b"small")]
+
+    raws = [RawMessage(topic="t", partition=0, offset=offset, value=b"v") for offset in range(500)]
+    messages = [Message(Counted(raw), DECODING) for raw in raws]  # type: ignore[arg-type]  # as far as it is read
+
+    weighing.weigh((("t", 0), raws), messages)
+
+    assert 0 < len(reads) <= 10
