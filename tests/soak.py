@@ -2,15 +2,17 @@
 
 Groups of workers read while workers, relays, broker and database are killed, frozen, restarted and joined by others,
 one seed giving one sequence of faults. Some groups fail at some of what they read, and an operator has their dead
-letters replayed; one reads what transactions publish, through the outbox. At the end everything is healed, what is left
-is handled, and the oracles judge: the exit status is 1 if anything was lost, happened twice where it must not, happened
-out of order, or was not the dead letter that it had to be.
+letters replayed; one reads what transactions publish, through the outbox, and one what `produce` sends from a process
+that gevent has patched, now and then with a header of 100 kB. At the end everything is healed, what is left is handled,
+and the oracles judge: the exit status is 1 if anything was lost, happened twice where it must not, happened out of
+order, or was not the dead letter that it had to be.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import sys
 import tempfile
 import time
@@ -28,8 +30,8 @@ from tests.faults.failing_load import FailingLoad
 from tests.faults.load import Load
 from tests.faults.scenario import SETTINGS as WORKLOAD
 from tests.faults.scenario import Scenario
-from tests.faults.streams import COLUMNS, direct, failing, whole_way
-from tests.processes import ChildProcess, start_manage
+from tests.faults.streams import COLUMNS, direct, failing, from_gevent, whole_way
+from tests.processes import PROJECT, ChildProcess, environment, start_manage
 from tests.publishing.scenario import SETTINGS as PUBLISHING
 from tests.publishing.scenario import PublishingScenario
 from tests.services.kafka import KafkaCluster
@@ -85,6 +87,15 @@ class Soak:
         self._streams = [direct(self._scenario(), size=options.workers, **consumer) for consumer in DIRECT]
         self._failing = [failing(self._scenario(FailingLoad), size=options.workers, **consumer) for consumer in FAILING]
         self._streams += self._failing
+        self._streams.append(
+            from_gevent(
+                self._scenario(),
+                self._start_producer,
+                size=options.workers,
+                offset_storage="database",
+                protocol="cooperative-sticky",
+            )
+        )
         scenario = self._scenario()
         publishing = PublishingScenario(
             bootstrap=scenario.bootstrap,
@@ -167,6 +178,16 @@ class Soak:
         self._children.append(start_manage(*arguments, log=log, env=env))
         return self._children[-1]
 
+    def _start_producer(self, *arguments: str) -> ChildProcess:
+        # As patient as the other loads are: what was sent arrives in the end, or the soak is wrong.
+        producer = {"config": {"message.timeout.ms": 300_000, "metadata.recovery.rebootstrap.trigger.ms": 5_000}}
+        kafka = {"endpoints": self._kafka.bootstrap.split(","), "producer": producer}
+        command = [sys.executable, "-m", "tests.faults.produce_load", *arguments]
+        env = environment({**WORKLOAD, "DATABASE_URL": self._url, "WORKLOAD_KAFKA": json.dumps(kafka)})
+        log = self._logs / f"{next(self._numbers)}-produce.log"
+        self._children.append(ChildProcess(command, log=log, env=env, cwd=PROJECT))
+        return self._children[-1]
+
     def _end_children(self) -> None:
         for child in reversed(self._children):
             child.close()
@@ -186,7 +207,7 @@ def main() -> int:
     if missing := missing_for_kafka() or missing_for_postgres():
         print(f"No soak: {missing}", file=sys.stderr)
         return 1
-    crews = f"2 relays, {len(DIRECT) + len(FAILING) + 1} groups of {options.workers} workers"
+    crews = f"2 relays, {len(DIRECT) + len(FAILING) + 2} groups of {options.workers} workers"
     print(f"soak: seed {options.seed}, {options.minutes:g} minutes, {crews}")
     with ExitStack() as stack:
         return 0 if Soak(options, stack).run() else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,7 +13,9 @@ from tests.faults.failing_load import ATTEMPTS
 from tests.faults.load import Load
 from tests.faults.oracles import Identity, judge, numbered, placed
 from tests.faults.outbox_load import OutboxLoad
+from tests.faults.produce_load import ProduceLoad
 from tests.faults.scenario import Scenario, consumer_of
+from tests.processes import ChildProcess
 from tests.publishing.scenario import PublishingScenario
 from tests.waiting import wait_for
 
@@ -27,7 +29,7 @@ class Stream:
         self,
         scenario: Scenario,
         *,
-        load: Load | OutboxLoad,
+        load: Load | OutboxLoad | ProduceLoad,
         workers: Crew,
         relays: Crew | None = None,
         is_exact: bool,
@@ -47,7 +49,7 @@ class Stream:
     def watched(self) -> Iterator[None]:
         """Sample the group's commits meanwhile: where records are, only who sent them to Kafka knows."""
         with ExitStack() as stack:
-            if isinstance(self.load, Load):
+            if not isinstance(self.load, OutboxLoad):
                 self._commits = stack.enter_context(self._scenario.watch_commits())
             yield
 
@@ -105,6 +107,16 @@ def direct(scenario: Scenario, *, size: int, offset_storage: str, protocol: str,
     workers = Crew(", ".join(named), scenario.worker, size=size)
     is_exact = offset_storage == "database" or consumer.get("deduplicate", False)
     return Stream(scenario, load=scenario.load, workers=workers, is_exact=is_exact, identity=placed)
+
+
+def from_gevent(
+    scenario: Scenario, start: Callable[..., ChildProcess], *, size: int, offset_storage: str, protocol: str
+) -> Stream:
+    """Records, some with large headers, that our own `produce` sends from a process that gevent has patched."""
+    scenario.load = ProduceLoad(start, scenario.topic)
+    stream = direct(scenario, size=size, offset_storage=offset_storage, protocol=protocol)
+    stream.name = stream.workers.name = f"gevent: {stream.name}"
+    return stream
 
 
 def failing(scenario: Scenario, **options: Any) -> Stream:
