@@ -14,14 +14,16 @@ import pytest
 
 from tests.faults.scenario import Scenario
 from tests.faults.watching import elapse
+from tests.processes import is_running
 from tests.services.presence import require
 from tests.services.small_disks import SmallDisk, missing_for_small_disks
+from tests.waiting import wait_for
 
 
 @pytest.fixture
 def small_disk() -> Iterator[SmallDisk]:
     require(missing_for_small_disks())
-    with SmallDisk(48) as disk:
+    with SmallDisk(64) as disk:
         yield disk
 
 
@@ -38,6 +40,39 @@ def scenario_on_small_disk(kafka, create_topic, breakable_postgres, manage, smal
     scenario.close()
     breakable_postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
     breakable_postgres.execute(f"DROP TABLESPACE {name}")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+def test_a_broker_without_room_is_waited_for(start_kafka, scenario_on, small_disk, offset_storage):
+    """One that can't write its only disk ends itself; somebody makes room and starts it again."""
+    cluster = start_kafka(directory=small_disk.path / "kafka")
+    scenario = scenario_on(cluster)
+    scenario.consumer |= {"offset_storage": offset_storage}
+    worker = scenario.ready_worker()
+    with scenario.watch_commits() as commits:
+        with scenario.load.flowing(100):
+            scenario.wait_handled(count=100)
+            small_disk.fill()
+            wait_for(lambda: not is_running(cluster.pid()), 60, "the broker ends itself")
+            worker.wait_for_output("ERROR kafka_integration.client", 30)
+
+            small_disk.make_room()
+            cluster.restart()
+
+            handled = scenario.effects.count()
+            scenario.wait_handled(60, count=handled + 100)
+        scenario.wait_handled()
+        scenario.wait_committed()
+
+    assert worker.terminate() == 0
+    assert not commits.too_high
+    scenario.assert_nothing_lost()
+    scenario.assert_in_order()
+    assert scenario.effects.dead_letters() == 0
+    if offset_storage == "database":
+        scenario.assert_nothing_twice()
 
 
 @pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
