@@ -14,12 +14,15 @@ from ..client.patience import LEAST_SECONDS
 from ..client.topic_ids import TopicIds
 from ..errors import BrokerError
 from ..summaries import summarize
+from .outages import is_conflict
 from .partition import Partition, State
 from .stored_offsets import Claim, OffsetStore
 
 logger = logging.getLogger(__name__)
 
 MAX_DELAY_SECONDS = 5.0
+MAX_DELAY_OF_A_LOCK_SECONDS = 1.0
+"""A short wait for the lock needs many tries, where a former owner's transactions follow each other."""
 LOOK_SECONDS = 10.0
 """As often as the client refreshes its metadata."""
 
@@ -75,7 +78,8 @@ class Claiming:
     def _put_off(self, partition: Partition, error: Exception) -> None:
         partition.failed_claims += 1
         partition.obstacle = f"the database doesn't answer its claim ({summarize(error)})"
-        delay_seconds = min(MAX_DELAY_SECONDS, 0.1 * 2.0 ** min(partition.failed_claims, 10))
+        most_seconds = MAX_DELAY_OF_A_LOCK_SECONDS if is_conflict(error) else MAX_DELAY_SECONDS
+        delay_seconds = min(most_seconds, 0.1 * 2.0 ** min(partition.failed_claims, 10))
         partition.ready_at = monotonic() + delay_seconds
         # The first, the second, the fourth: an outage of hours is no line a second.
         if partition.failed_claims.bit_count() == 1:

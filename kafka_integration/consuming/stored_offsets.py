@@ -17,7 +17,8 @@ from ..errors import FencedError
 from ..models import StoredOffset
 from .partition import Partition
 
-LOCK_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 100
+"""A claim is tried again: meanwhile its lane has other partitions to serve."""
 PAGE = 100
 """Rows in one transaction: on SQLite everybody else waits meanwhile."""
 

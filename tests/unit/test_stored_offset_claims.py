@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
 import pytest
+from django.db import connections, transaction
 from django.utils import timezone
 
+from kafka_integration.consuming.outages import is_conflict
 from kafka_integration.models import StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC
@@ -43,6 +48,28 @@ def test_a_claim_returns_what_the_last_owner_saved(settings):
 
     assert second.claim() == 2
     assert second.partition.epoch == first.partition.epoch + 2
+
+
+@pytest.mark.server_database
+def test_a_row_that_somebody_has_locked_holds_up_its_lane_for_a_moment_only(settings):
+    worker = Worker(settings)
+    with ThreadPoolExecutor(1) as another_lane, transaction.atomic():
+        StoredOffset.objects.select_for_update().get()
+        began_at = monotonic()
+
+        refused = another_lane.submit(claim_and_close, worker).exception(20)
+        took_seconds = monotonic() - began_at
+
+    assert is_conflict(refused)
+    assert took_seconds < 2
+    assert worker.claim() == 0
+
+
+def claim_and_close(worker):
+    try:
+        worker.claim()
+    finally:
+        connections.close_all()
 
 
 def test_a_topic_made_anew_begins_at_its_beginning(settings):
