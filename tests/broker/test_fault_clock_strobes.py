@@ -60,6 +60,7 @@ def test_each_record_takes_effect_once_and_retries_come_in_time(
     scenario.close()
 
 
+@pytest.mark.faults
 def test_a_lease_is_kept_and_given_up_as_ever(publishing: PublishingScenario, clock: ShiftedClock) -> None:
     publishing.env |= clock.env
     with clock.strobing(MINUTES):

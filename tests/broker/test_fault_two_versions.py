@@ -109,6 +109,7 @@ def test_a_group_of_both_loses_and_repeats_nothing(kafka, create_topic, versions
     new.close()
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_relays_of_both_send_what_was_published_by_both(kafka, create_topic, versions):
     servers = {"bootstrap": kafka.bootstrap, "topic": create_topic(), "database_url": versions.url}
