@@ -8,8 +8,9 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import confluent_kafka
@@ -28,6 +29,7 @@ from .memory import MemoryProducer, memory_broker
 from .opening import open_client
 from .partition_counts import PartitionCounts
 from .properties import Properties, producer_properties
+from .queue_room import DEFAULT_MAX_KBYTES, QueueRoom, large_bytes
 from .raw_producer import DeliveryCallback, ImmediateProducer, RawProducer
 from .serving import Serving
 
@@ -53,7 +55,14 @@ class Producer:
     """
 
     def __init__(
-        self, raw: RawProducer, *, log: ClientLog, name: str = "producer", servers: str = "", polls: bool = True
+        self,
+        raw: RawProducer,
+        *,
+        log: ClientLog,
+        name: str = "producer",
+        servers: str = "",
+        polls: bool = True,
+        max_queued_bytes: int = DEFAULT_MAX_KBYTES * 1024,
     ) -> None:
         self.log = log
         self.servers = servers
@@ -62,6 +71,7 @@ class Producer:
         self.waiting = threading.Lock()
         self.partition_counts = PartitionCounts(raw, log)
         self._raw = raw
+        self._room = QueueRoom(max_queued_bytes)
         self._awaited = 0
         self._awaiting = threading.Lock()
         self._produce = raw.produce
@@ -100,9 +110,11 @@ class Producer:
         if self._sends % SENDS_BETWEEN_POLLS == 0:
             # Half the work of leaving all deliveries to the other thread: handing the interpreter over costs more.
             self._serve(self._raw.poll, 0)
+        large = large_bytes(key, headers)
+        produce = partial(self._room.produce, self._produce, large) if large else self._produce
         try:
             # By keyword: see ``client_headers``.
-            self._produce(
+            produce(
                 topic,
                 value=value,
                 key=key,
@@ -113,7 +125,7 @@ class Producer:
             )
         except BufferError:
             message = {"value": value, "key": key, "partition": partition, "timestamp": timestamp_ms, "headers": given}
-            self._send_when_there_is_room(topic, {**message, "on_delivery": on_delivery}, timeout)
+            self._send_when_there_is_room(produce, topic, {**message, "on_delivery": on_delivery}, timeout)
         except Exception as error:
             raise translate(error, place=f"topic {topic}") from error
 
@@ -235,13 +247,15 @@ class Producer:
         self.log.retire()
         alive_producers.discard(self)
 
-    def _send_when_there_is_room(self, topic: str, message: dict[str, Any], timeout: float) -> None:
+    def _send_when_there_is_room(
+        self, produce: Callable[..., None], topic: str, message: dict[str, Any], timeout: float
+    ) -> None:
         deadline = time.monotonic() + timeout
         while True:
             # Serves deliveries meanwhile, which is what makes room.
             self._serving.poll(ROOM_POLL_SECONDS, green_library())
             try:
-                return self._produce(topic, **message)
+                return produce(topic, **message)
             except BufferError as error:
                 if time.monotonic() >= deadline:
                     raise self._queue_full(topic, timeout) from error
@@ -290,4 +304,11 @@ def open_producer(
     properties = Properties({**producer_properties(settings), **overrides})
     log = ClientLog(name, properties)
     client = open_client(confluent_kafka.Producer, properties, place=name, options=log.options())
-    return Producer(client, log=log, name=name, servers=properties["bootstrap.servers"], polls=polls)
+    return Producer(
+        client,
+        log=log,
+        name=name,
+        servers=properties["bootstrap.servers"],
+        polls=polls,
+        max_queued_bytes=int(properties.get("queue.buffering.max.kbytes", DEFAULT_MAX_KBYTES)) * 1024,
+    )

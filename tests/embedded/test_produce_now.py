@@ -256,6 +256,44 @@ def test_a_queue_that_stays_full_fails_in_the_end(monkeypatch: pytest.MonkeyPatc
     assert not raised.value.may_still_arrive
 
 
+LARGE_PARTS: dict[str, dict[str, Any]] = {
+    "a key": {"key": b"x" * 100_000},
+    "a header": {"headers": {"large": b"x" * 100_000}},
+    "many headers": {"headers": [("small", b"x" * 10)] * 600},
+}
+
+
+@pytest.mark.parametrize("what", LARGE_PARTS)
+def test_keys_and_headers_fill_a_queue_as_values_do(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producing, "QUEUE_SECONDS", 0.2)
+    config = {"queue.buffering.max.kbytes": 1024}
+    with override_settings(KAFKA=settings_for(NOBODY, config=config)):
+        for _ in range(10):
+            produce("anywhere", "x", **LARGE_PARTS[what])
+
+        with pytest.raises(DeliveryError, match=r"stayed full for 0.2 s \(10 messages wait\)") as raised:
+            produce("anywhere", "x", **LARGE_PARTS[what])
+
+    assert raised.value.retriable
+    assert not raised.value.may_still_arrive
+
+
+def test_keys_and_headers_make_room_when_they_are_delivered(topic: str, shared_broker: EmbeddedBroker) -> None:
+    config = {"queue.buffering.max.kbytes": 256, "linger.ms": 0}
+    with override_settings(KAFKA=settings_for(shared_broker.servers, config=config)):
+        deliveries = [produce(topic, "x", key=b"x" * 50_000, headers={"large": b"x" * 50_000}) for _ in range(50)]
+
+        assert all(delivery.result(20) for delivery in deliveries)
+
+
+def test_a_header_larger_than_the_queue_has_it_for_itself(topic: str, shared_broker: EmbeddedBroker) -> None:
+    config = {"queue.buffering.max.kbytes": 64}
+    with override_settings(KAFKA=settings_for(shared_broker.servers, config=config)):
+        delivery = produce(topic, "x", headers={"large": b"x" * 100_000})
+
+        assert delivery.result(20)
+
+
 def test_a_loss_that_nobody_waits_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with override_settings(KAFKA=settings_for(NOBODY, config={"message.timeout.ms": 300})):
         for _ in range(20):

@@ -452,6 +452,26 @@ def test_a_producer_of_another_process_is_not_used(registry: ProducerRegistry, m
     first.close(0)
 
 
+def test_what_the_client_did_not_take_fills_no_queue() -> None:
+    class Refusing(Client):
+        def produce(self, topic: str, **message: Any) -> None:
+            super().produce(topic, **message)
+            raise ValueError("refused after it was sent")
+
+    client = Refusing()
+    producer = Producer(client, log=ClientLog("producer", {}), polls=False, max_queued_bytes=10_000)
+    large = [("large", b"x" * 6000)]
+    for _ in range(3):
+        with pytest.raises(BrokerError, match="raised ValueError"):
+            producer.send("t", b"v", None, -1, lambda *_: None, 0, large, 0)
+
+    client.settle()
+
+    with pytest.raises(BrokerError, match="raised ValueError"):
+        producer.send("t", b"v", None, -1, lambda *_: None, 0, large, 0)
+    producer.close(0)
+
+
 def test_the_reason_for_a_full_queue_is_given(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
 
