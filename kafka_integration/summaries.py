@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import Any
 
 from .errors import KafkaIntegrationError
 
@@ -13,7 +14,7 @@ def summarize(error: BaseException) -> str:
     """What a log may say: our own errors whole, of others class and place."""
     if isinstance(error, KafkaIntegrationError):
         return shortened(text_of(error))
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(attribute_of(error, "__traceback__"))
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     # A handler may have made the class for what a message says.
     return f"{escaped(type(error).__qualname__)}{place}"
@@ -29,6 +30,20 @@ def escaped(text: str, *, keep: str = "") -> str:
 def shortened(text: str) -> str:
     """As much of a text as a line of a log has room for."""
     return text if len(text) <= MOST_LOGGED else f"{text[:MOST_LOGGED]}… ({len(text)} characters in all)"
+
+
+def attribute_of(error: BaseException, name: str) -> Any:
+    """What it has under this name; None where it has nothing, or can't say it."""
+    try:
+        return getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - user code; that a message failed must not be kept from being dealt with by it
+        return None
+
+
+def members_of(error: BaseException) -> list[BaseException]:
+    """The exceptions of a group; none of any other."""
+    members = attribute_of(error, "exceptions") if isinstance(error, BaseExceptionGroup) else None
+    return [member for member in members or () if isinstance(member, BaseException)]
 
 
 def reason_of(decision: BaseException) -> str:

@@ -9,6 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseErrorWrapper
 
+from ..summaries import attribute_of
+
 
 def connections_behind(error: BaseException) -> list[BaseDatabaseWrapper]:
     """Django's connections that the exception passed through, each once; none where it was made by hand."""
@@ -21,14 +23,15 @@ def left_its_connection_open(error: BaseException) -> bool:
 
 
 def _passed(error: BaseException) -> Iterator[tuple[BaseDatabaseWrapper, Any]]:
-    traceback = error.__traceback__
+    traceback = attribute_of(error, "__traceback__")
     while traceback is not None:
         place = traceback.tb_frame.f_locals.get("self")
-        if isinstance(place, CursorWrapper):
+        # By their types: isinstance would have a lazy object made, in whose making this may have been raised.
+        if issubclass(type(place), CursorWrapper):
             yield place.db, place.cursor
-        elif isinstance(place, DatabaseErrorWrapper):
-            yield place.wrapper, None  # type: ignore[attr-defined]  # missing in the stubs
-        elif isinstance(place, BaseDatabaseWrapper):
+        elif issubclass(type(place), DatabaseErrorWrapper):
+            yield place.wrapper, None
+        elif issubclass(type(place), BaseDatabaseWrapper):
             yield place, None
         traceback = traceback.tb_next
 

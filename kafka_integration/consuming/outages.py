@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
 from ..outcomes import Decision
+from ..summaries import attribute_of, members_of
 from .origins import connections_behind, left_its_connection_open
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -55,7 +56,7 @@ def cause_of(outage: Exception) -> BaseException:
 
 def sqlstate_of(error: BaseException) -> str | None:
     """The code that a PostgreSQL server gave the error, by whichever driver it came; None where there is none."""
-    codes = (getattr(error, name, None) for name in _SQLSTATE_NAMES)
+    codes = (attribute_of(error, name) for name in _SQLSTATE_NAMES)
     return next((code for code in codes if isinstance(code, str)), None)
 
 
@@ -105,7 +106,7 @@ def _is_conflict_itself(error: BaseException) -> bool:
 
 def _is_sqlite(error: BaseException, *codes: int) -> bool:
     """True for one of SQLite's primary codes; extended ones have it in their lowest byte."""
-    code = getattr(error, "sqlite_errorcode", None)
+    code = attribute_of(error, "sqlite_errorcode")
     return isinstance(code, int) and code & 0xFF in codes
 
 
@@ -158,6 +159,5 @@ def links(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(link))
         yield link
-        waiting.append(link.__cause__ if link.__suppress_context__ else link.__context__)
-        if isinstance(link, BaseExceptionGroup):
-            waiting.extend(link.exceptions)
+        waiting.append(attribute_of(link, "__cause__" if attribute_of(link, "__suppress_context__") else "__context__"))
+        waiting.extend(members_of(link))

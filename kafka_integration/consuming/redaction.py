@@ -17,7 +17,7 @@ from types import TracebackType
 
 from ..errors import KafkaIntegrationError
 from ..outcomes import Decision, Reject, Skip
-from ..summaries import reason_of, text_of
+from ..summaries import attribute_of, members_of, reason_of, text_of
 from .outages import links, sqlstate_of
 
 FRAMES_AT_EITHER_END = 20
@@ -75,15 +75,14 @@ def _parts(error: BaseException, depth: int = 0) -> Iterator[str]:
     """The chain of exceptions, the oldest first, as Python prints it; of groups their members too."""
     for link, introduction in reversed(_chain(error)):
         yield introduction
-        if link.__traceback__ is not None:
+        if (tb := attribute_of(link, "__traceback__")) is not None:
             yield "Traceback (most recent call last):\n"
-            yield from _frames(link.__traceback__)
+            yield from _frames(tb)
         yield f"{_name(link)}\n"
-        if isinstance(link, BaseExceptionGroup):
-            for member in link.exceptions[:MAX_MEMBERS]:
-                yield f"  of the group: {_name(member)}\n"
-                if depth < MAX_DEPTH:
-                    yield from (indent(part, "    ") for part in _parts(member, depth + 1))
+        for member in members_of(link)[:MAX_MEMBERS]:
+            yield f"  of the group: {_name(member)}\n"
+            if depth < MAX_DEPTH:
+                yield from (indent(part, "    ") for part in _parts(member, depth + 1))
 
 
 def _chain(error: BaseException) -> list[tuple[BaseException, str]]:
@@ -93,9 +92,10 @@ def _chain(error: BaseException) -> list[tuple[BaseException, str]]:
     link: BaseException | None = error
     while link is not None and len(found) < MAX_LINKS and not any(link is seen for seen in found):
         found.append(link)
-        is_caused = link.__cause__ is not None
-        words.append(_CAUSE if is_caused else _CONTEXT)
-        link = link.__cause__ if is_caused or link.__suppress_context__ else link.__context__
+        cause = attribute_of(link, "__cause__")
+        words.append(_CONTEXT if cause is None else _CAUSE)
+        is_hidden = cause is None and attribute_of(link, "__suppress_context__")
+        link = cause if cause is not None or is_hidden else attribute_of(link, "__context__")
     words[-1] = ""
     return list(zip(found, words, strict=True))
 

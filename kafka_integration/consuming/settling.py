@@ -12,7 +12,7 @@ from ..errors import HandlerError, KafkaIntegrationError
 from ..message import Message
 from ..outcomes import BatchError, Reject, Skip
 from ..signals import message_failed, message_parked, message_skipped
-from ..summaries import escaped, reason_of, shortened, summarize
+from ..summaries import attribute_of, escaped, reason_of, shortened, summarize
 from .counts import Counts
 from .failure import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
@@ -179,14 +179,19 @@ def halves(chunk: Chunk) -> list[Chunk]:
 
 def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, Exception]:
     """What a ``BatchError`` says of these messages; empty for any other error, or one that names others."""
-    # A subclass with an __init__ of its own may have none.
-    failures = getattr(error, "failures", None) if isinstance(error, BatchError) else None
-    if not isinstance(failures, Mapping):
+    # A subclass with an __init__ of its own may have none, or what it likes.
+    failures = attribute_of(error, "failures") if isinstance(error, BatchError) else None
+    if not isinstance(failures, Mapping) or not all(map(_is_failure, failures.items())):
         return {}
     known = {_place(message) for message in messages}
     if not known.issuperset(map(_place, failures)):
         return {}
     return {message.offset: reason for message, reason in failures.items()}
+
+
+def _is_failure(item: tuple[object, object]) -> bool:
+    message, reason = item
+    return isinstance(message, Message) and isinstance(reason, BaseException)
 
 
 def _place(message: Message) -> tuple[str, int, int]:
