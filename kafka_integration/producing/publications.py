@@ -95,13 +95,14 @@ def publications_of(model: type[Model]) -> list[Publication]:
 
 
 def children_declaring(publication: Publication) -> list[type[Model]]:
-    """Multi-table children that declare its topic anew: a row that has a child's is published as the child says."""
+    """Multi-table children whose rows are published in its topic as they say, or as another parent of theirs says."""
     children: list[type[Model]] = []
     pending = list(publication.model.__subclasses__())
     for model in pending:
-        pending += model.__subclasses__()
-        if any(p.topic == publication.topic for p in _own(model)) and _is_table_of_its_own(model):
+        if _is_table_of_its_own(model) and publication not in publications_of(model):
             children.append(model)
+        else:
+            pending += model.__subclasses__()
     return children
 
 

@@ -17,8 +17,11 @@ from kafka_integration import ConfigurationError, InvalidMessageError, publish_i
 from kafka_integration.models import OutboxMessage
 from tests.waiting import wait_for
 from tests.warehouse.models import (
+    Amphibian,
     Anvil,
+    Boat,
     Box,
+    Car,
     ColdPallet,
     Crate,
     FrozenPallet,
@@ -240,6 +243,16 @@ def test_a_child_that_declares_its_parents_topic_is_told_of_once(model: Any, del
 
     value = {"name": "a", "degrees": 3}
     assert take_events() == [(f"warehouse.coldpallet.{event}", value) for event in ("created", "updated", "deleted")]
+
+
+@pytest.mark.parametrize("deleted_as", [Amphibian, Car, Boat])
+def test_a_child_of_two_parents_that_declare_one_topic_is_told_of_once(deleted_as: Any) -> None:
+    amphibian = Amphibian.objects.create()
+    amphibian.save()
+    deleted_as.objects.get().delete()
+
+    value = {"wheels": 4}
+    assert take_events() == [(f"warehouse.car.{event}", value) for event in ("created", "updated", "deleted")]
 
 
 def test_a_parent_without_a_child_is_told_of_as_itself() -> None:

@@ -104,6 +104,38 @@ class FrozenPallet(ColdPallet):
         app_label = WAREHOUSE
 
 
+# --- Two parents that declare one topic
+
+
+@publishes("vehicles", fields=("wheels",))
+class Car(models.Model):
+    car_id = models.AutoField(primary_key=True)
+    wheels = models.IntegerField(default=4)
+
+    class Meta:
+        app_label = WAREHOUSE
+
+    def __str__(self) -> str:
+        return str(self.car_id)
+
+
+@publishes("vehicles", fields=("sails",))
+class Boat(models.Model):
+    boat_id = models.AutoField(primary_key=True)
+    sails = models.IntegerField(default=1)
+
+    class Meta:
+        app_label = WAREHOUSE
+
+    def __str__(self) -> str:
+        return str(self.boat_id)
+
+
+class Amphibian(Car, Boat):
+    class Meta:
+        app_label = WAREHOUSE
+
+
 # --- A child that publishes as its parent does
 
 
