@@ -30,6 +30,9 @@ CAREFUL_WAIT_SECONDS = 1.0
 VAIN_SHARE = 0.1
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+_REFUSED = "Outbox message #%d of %s was refused and holds its key until it is retried or discarded. %s"
+# The project's own partition_strategy, or a row that others wrote: there is nothing to give up before it is mended.
+_NOT_SENT = "Outbox message #%d of %s can't be sent and holds its key: mend what stands here, then retry it. %s"
 
 
 class Courier:
@@ -287,12 +290,8 @@ class Courier:
 
     def _refuse(self, row_id: int, stamp: int, error: KafkaIntegrationError) -> None:
         if self._outbox.refuse(row_id, stamp, str(error), self.epoch):
-            logger.error(
-                "Outbox message #%d of %s was refused and holds its key until it is retried or discarded. %s",
-                row_id,
-                self._outbox.alias,
-                error,
-            )
+            text = _NOT_SENT if isinstance(error, InvalidMessageError) else _REFUSED
+            logger.error(text, row_id, self._outbox.alias, error)
 
 
 def _by_partition(failures: list[Failure]) -> list[tuple[tuple[str, int | None], list[Failure]]]:

@@ -125,7 +125,7 @@ def test_the_partition_strategy_of_the_producer_is_applied(
 
 
 def test_a_row_that_the_projects_strategy_fails_for_is_refused_alone(
-    embedded_broker: EmbeddedBroker, settings: Any
+    embedded_broker: EmbeddedBroker, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = "tests.embedded.test_relay_delivers.broken_strategy"
     settings.KAFKA = {"endpoints": "embedded", "producer": {"partition_strategy": path}}
@@ -136,7 +136,14 @@ def test_a_row_that_the_projects_strategy_fails_for_is_refused_alone(
     relay_all()
 
     assert outbox() == [(topic, b"bad")]
-    assert "ZeroDivisionError" in OutboxMessage.objects.get().refusal
+    row = OutboxMessage.objects.get()
+    assert "ZeroDivisionError" in row.refusal
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    # Kafka has not refused it, so nobody is told to give it up.
+    assert said == (
+        f"Outbox message #{row.pk} of default can't be sent and holds its key: mend what stands here, then retry it. "
+        f"topic {topic}: partition_strategy {path} raised ZeroDivisionError."
+    )
     assert values(read_topic(embedded_broker.servers, topic, 1)) == [b"good"]
 
 
