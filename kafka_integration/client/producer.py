@@ -67,8 +67,8 @@ class Producer:
         self.log = log
         self.servers = servers
         self.retired = False
-        # Guards what few deliveries need: somebody who waits for them.
-        self.waiting = threading.Lock()
+        # Guards what few deliveries need: somebody who waits for them, in a signal handler for one.
+        self.waiting = threading.RLock()
         self.partition_counts = PartitionCounts(raw, log)
         self._raw = raw
         self._room = QueueRoom(max_queued_bytes)

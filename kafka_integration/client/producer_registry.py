@@ -31,7 +31,7 @@ Key = tuple[ProducerSettings, str]
 class ProducerRegistry:
     """The shared producers of this process, by configuration and purpose."""
 
-    _lock: threading.Lock
+    _lock: threading.RLock
     _green: ModuleType | None
     _producers: dict[Key, Producer]
     _ends: bool
@@ -46,14 +46,14 @@ class ProducerRegistry:
             self._start_afresh()
         if self._green is not green_library():
             # A lock from before the patch would stop all green threads, once one of them has to wait for it.
-            self._lock, self._green = threading.Lock(), green_library()
+            self._lock, self._green = threading.RLock(), green_library()
+        surplus: Producer | None = None
         with self._lock:
             producer = self._producers.get((settings, purpose))
-            useless = producer if producer is not None and _is_useless(producer, settings) else None
-            if producer is None or useless is not None:
-                producer = self._producers[settings, purpose] = self._open(settings, purpose)
-        if useless is not None:
-            useless.close(timeout=0)
+            if producer is None or _is_useless(producer, settings):
+                surplus, producer = self._replace(producer, settings, purpose)
+        if surplus is not None:
+            surplus.close(timeout=0)
         return producer
 
     def default(self) -> Producer:
@@ -86,11 +86,24 @@ class ProducerRegistry:
             producer.abandon()
 
     def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may ask for a producer while its thread is making it: it must not wait for itself.
+        self._lock = threading.RLock()
         self._green = green_library()
         self._producers = {}
         self._ends = False
         self._pid = os.getpid()
+
+    def _replace(
+        self, former: Producer | None, settings: ProducerSettings, purpose: str
+    ) -> tuple[Producer | None, Producer]:
+        """The one that is of no use, and the one that is there now."""
+        opened = self._open(settings, purpose)
+        known = self._producers.get((settings, purpose))
+        if known is not None and known is not former:
+            # A signal handler that produces came in between, in this very thread.
+            return opened, known
+        self._producers[settings, purpose] = opened
+        return former, opened
 
     def _open(self, settings: ProducerSettings, purpose: str) -> Producer:
         if self._ends or not threading.main_thread().is_alive():

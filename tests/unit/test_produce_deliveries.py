@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException, Message
 from django.test import override_settings
 
-from kafka_integration.client import partition_counts
+from kafka_integration.client import partition_counts, producer_registry
 from kafka_integration.client import producer as producer_module
 from kafka_integration.client.logs import ClientLog
 from kafka_integration.client.partition_counts import PartitionCounts
@@ -264,6 +264,30 @@ def test_a_process_has_one_producer_for_a_configuration(registry: ProducerRegist
 
     assert registry.get(NOWHERE) is first
     assert registry.get(ProducerSettings(connection=NOWHERE.connection, linger_ms=1)) is not first
+
+
+def test_a_signal_handler_may_produce_while_its_thread_makes_the_producer(
+    registry: ProducerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Producer] = []
+
+    def open_interrupted(*args: Any, **options: Any) -> Producer:
+        if not found:
+            found.append(opened := open_producer(*args, **options))
+            # What a handler of a signal does, between two steps of the thread that it interrupts.
+            found.append(registry.get(NOWHERE))
+            return opened
+        return open_producer(*args, **options)
+
+    monkeypatch.setattr(producer_registry, "open_producer", open_interrupted)
+    thread = threading.Thread(target=lambda: found.append(registry.get(NOWHERE)), daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    surplus, of_the_handler, of_the_thread = found
+    assert of_the_thread is of_the_handler
+    assert surplus.retired
 
 
 def test_threads_that_ask_at_once_get_the_same_producer(registry: ProducerRegistry) -> None:
