@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from .errors import ConfigurationError, InvalidMessageError
@@ -49,6 +50,11 @@ def serialize_key(key: Any, serializer: str | None = None) -> bytes | None:
     return _plain(str(key) if isinstance(key, UUID) else key, "key")
 
 
+def as_text(item: Any) -> Any:
+    """The text of one that is translated, or made, only when it is needed; anything else as it is."""
+    return str(item) if isinstance(item, Promise) else item
+
+
 def load_deserializer(name: str) -> Deserializer:
     """What turns bytes into a key or value; ``name`` is "text", "json", "bytes" or a dotted path."""
     return _DESERIALIZERS.get(name) or _imported(name)
@@ -70,6 +76,7 @@ def _serialize(item: Any, place: str, serializer: str) -> bytes | None:
     if serializer == "json":
         return _as_json(item, place)
     if serializer in ("text", "bytes"):
+        item = as_text(item)
         accepted = (str, bytes) if serializer == "text" else (bytes, bytearray, memoryview)
         if not isinstance(item, accepted):
             raise InvalidMessageError(
@@ -98,6 +105,7 @@ def _by_function(item: Any, place: str, serializer: str) -> bytes | None:
 
 
 def _plain(item: Any, place: str) -> bytes:
+    item = as_text(item)
     if isinstance(item, str):
         try:
             return item.encode()
@@ -112,7 +120,8 @@ def _number(key: int) -> bytes:
     try:
         # Not str(): an int that is an Enum too would give its name.
         return int.__repr__(key).encode()
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        # Too long, or a lazy object that only looks like an int.
         raise InvalidMessageError(f"The key can't be written: {error}.") from error
 
 

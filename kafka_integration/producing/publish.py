@@ -19,7 +19,7 @@ from ..conf.values import Settings
 from ..errors import InvalidMessageError
 from ..headers import GivenHeaders, Headers, dump_headers, normalize_headers
 from ..models import OutboxMessage
-from ..serialization import serialize_key, serialize_value
+from ..serialization import as_text, serialize_key, serialize_value
 from .attendance import note_published
 from .calls import check_partition, check_size, check_topic, read_timestamp
 from .dialect import dialect_of
@@ -117,7 +117,7 @@ def _with_event_headers(given: Headers, event_type: str, settings: Settings, val
         "ce_source": (settings.outbox.source or _default_source()).encode(),
         "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode(),
     }
-    if content_type := _content_type(value, settings.producer.value_serializer):
+    if content_type := _content_type(as_text(value), settings.producer.value_serializer):
         ours[CONTENT_TYPE] = content_type
     for name, value in given:
         # What consumers tell repeats by; with an empty one they would take all events for one.

@@ -14,6 +14,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
 from django.db import DatabaseError, NotSupportedError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils.translation import gettext_lazy
 
 from kafka_integration import InvalidMessageError, publish
 from kafka_integration.headers import load_headers
@@ -172,6 +173,8 @@ def test_a_row_goes_with_its_savepoint() -> None:
         (1.5, None, b"application/json"),
         ("text", None, b"text/plain; charset=utf-8"),
         ("text", "text", b"text/plain; charset=utf-8"),
+        (gettext_lazy("Order"), None, b"text/plain; charset=utf-8"),
+        (gettext_lazy("Order"), "text", b"text/plain; charset=utf-8"),
         ("text", "json", b"application/json"),
         (b"\0", None, b"application/octet-stream"),
         (memoryview(b"\0"), "bytes", b"application/octet-stream"),

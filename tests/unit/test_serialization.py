@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +58,8 @@ NOT_CALLABLE = 1
         (memoryview(b"raw"), b"raw"),
         ("Käse", "Käse".encode()),
         (mark_safe("<b>"), b"<b>"),
+        (gettext_lazy("Order"), b"Order"),
+        ({"state": gettext_lazy("Order")}, b'{"state": "Order"}'),
         ("", b""),
         (b"", b""),
         (None, None),
@@ -84,11 +88,17 @@ def test_a_value_goes_as_it_is_or_as_django_writes_json(value: object, expected:
         (Colour.RED, b"1"),
         (Mixed.TWO, b"2"),
         (uuid.UUID(int=1), b"00000000-0000-0000-0000-000000000001"),
+        (gettext_lazy("Order"), b"Order"),
         ({"tenant": 1}, b'{"tenant": 1}'),
     ],
 )
 def test_int_and_uuid_keys_become_text(key: object, expected: bytes | None) -> None:
     assert serialize_key(key) == expected
+
+
+def test_a_lazy_object_that_looks_like_an_int_is_refused() -> None:
+    with pytest.raises(InvalidMessageError, match="key can't be written"):
+        serialize_key(SimpleLazyObject(lambda: 5))
 
 
 def test_a_bool_is_no_key() -> None:
