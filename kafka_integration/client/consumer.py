@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
-from ..conf.topic_names import cover, names_among
+from ..conf.topic_names import cover, is_kafkas_own, names_among
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from .embedded import create_embedded_topics, has_moved_from
@@ -264,8 +264,10 @@ class ConsumerClient:
         else:
             self._placed.clear()
             consumer.assign([])
-        # A broker takes a pattern for all topics that it matches, its own too. Those are left where they are.
-        self._listener.assigned([(p.topic, p.partition) for p in partitions if cover(self._settings.topics, p.topic)])
+        # A broker takes a pattern for all topics that it matches, its own too. Those are left where they are, and no
+        # others: whatever else it gives us, nobody else in the group would read.
+        places = [(p.topic, p.partition) for p in partitions if not is_kafkas_own(self._settings.topics, p.topic)]
+        self._listener.assigned(places)
 
     def _on_revoke(self, _: Any, partitions: list[TopicPartition]) -> None:
         coordinates = [(p.topic, p.partition) for p in partitions]

@@ -6,12 +6,18 @@ librdkafka accepts most bad names locally, so this looks first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 LONGEST_NAME = 249
 INTERNAL_TOPICS = frozenset(
     {"__consumer_offsets", "__transaction_state", "__share_group_state", "__remote_log_metadata"}
 )
+# Python knows no POSIX classes, in which librdkafka and brokers read patterns. Of the characters of topic names:
+_POSIX_CLASSES = {
+    "alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "lower": "a-z", "upper": "A-Z", "xdigit": "0-9A-Fa-f",
+    "punct": r"._\-", "graph": r"A-Za-z0-9._\-", "print": r"A-Za-z0-9._\-",
+}  # fmt: skip
+_POSIX_CLASS = re.compile(rf"\[:({'|'.join(_POSIX_CLASSES)}):\]")
 _BAD_CHARACTER = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -47,7 +53,9 @@ def stands_for(entry: str, topic: str, *, whole_names: bool = False) -> bool:
     """
     if not is_pattern(entry):
         return entry == topic
-    return topic not in INTERNAL_TOPICS and bool(re.fullmatch(entry, topic) if whole_names else re.match(entry, topic))
+    pattern = _in_python(entry)
+    match = re.fullmatch(pattern, topic) if whole_names else re.match(pattern, topic)
+    return topic not in INTERNAL_TOPICS and match is not None
 
 
 def cover(entries: Iterable[str], topic: str, *, whole_names: bool = False) -> bool:
@@ -55,13 +63,22 @@ def cover(entries: Iterable[str], topic: str, *, whole_names: bool = False) -> b
     return any(stands_for(entry, topic, whole_names=whole_names) for entry in entries)
 
 
+def is_kafkas_own(entries: Collection[str], topic: str) -> bool:
+    """Whether a broker means a topic of its own, which at most a pattern among the entries stands for."""
+    return topic in INTERNAL_TOPICS and topic not in entries
+
+
 def topic_pattern_problem(pattern: str) -> str | None:
     """Return what is wrong with a ``^pattern`` of topics; None where nothing is."""
     try:
-        re.compile(pattern)
+        re.compile(_in_python(pattern))
     except re.error as error:
         return f"a topic that starts with ^ is a regular expression, and this one doesn't compile: {error}"
     return None
+
+
+def _in_python(pattern: str) -> str:
+    return _POSIX_CLASS.sub(lambda found: _POSIX_CLASSES[found[1]], pattern)
 
 
 def _repaired(name: str) -> str:
