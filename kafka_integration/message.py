@@ -57,7 +57,7 @@ class KeptRecord:
         self._key = key
         self._value = value
         self._headers = headers
-        self._timestamp = _TIMESTAMP_KINDS[ts_type], -1 if ts is None else ts
+        self._timestamp = _TIMESTAMP_KINDS.get(ts_type, _TIMESTAMP_KINDS[None]), -1 if ts is None else ts
 
     def topic(self) -> str:
         return self._place[0]

@@ -8,8 +8,8 @@ from contextlib import suppress
 from django.db import Error as DatabaseLayerError
 from django.db.models.functions import Now
 
-from ..errors import FencedError
-from ..headers import load_headers
+from ..errors import DecodeError, FencedError
+from ..headers import Headers, read_headers
 from ..message import Decoding, KeptRecord, Message
 from ..models import DeadLetter
 from ..outcomes import Skip
@@ -82,8 +82,11 @@ class Replayer:
             return self._replay(letter, partition)
 
     def _replay(self, letter: DeadLetter, partition: Partition | None) -> bool:
-        message = self._message(letter)
+        headers = read_headers(letter.headers)
+        message = self._message(letter, headers or [])
         try:
+            if headers is None:
+                raise DecodeError(f"the headers of {letter!r} are in no form in which a consumer keeps them")
             hook_error = self._handle(letter, message, partition)
         except LeaseLostError as error:
             logger.warning("consumer %s: %s", self._consumer, error)
@@ -181,12 +184,12 @@ class Replayer:
         with suppress(DatabaseLayerError):
             self._requests.postpone(letter, seconds)
 
-    def _message(self, letter: DeadLetter) -> Message:
+    def _message(self, letter: DeadLetter, headers: Headers) -> Message:
         record = KeptRecord(
             place=(letter.topic, letter.partition, letter.offset),
             key=None if letter.key is None else bytes(letter.key),
             value=None if letter.value is None else bytes(letter.value),
-            headers=load_headers(letter.headers),
+            headers=headers,
             ts=letter.timestamp_ms,
             ts_type=letter.timestamp_type,  # type: ignore[arg-type]  # written from a Message's own
         )

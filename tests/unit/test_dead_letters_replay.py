@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import pytest
 from django.contrib.auth.models import Group
 from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import JSONField, Value
 
 from kafka_integration import NO_COMMIT, BatchError, Reject, Retry, Skip
 from kafka_integration.consuming import replay_requests
@@ -276,6 +277,30 @@ def test_an_exit_ends_the_consumer_but_not_at_each_start(lane, mode, error):
         lane(**mode).replay()
 
     assert reread(letter).state == Parked
+
+
+@MODES
+@pytest.mark.parametrize("headers", [{"a": 1}, [["a", 1]], [["a"]], "a", None, [["a", {"base64": "x"}]]], ids=str)
+def test_headers_that_no_consumer_wrote_keep_their_dead_letter_parked(lane, mode, headers):
+    letter = requested(attempts=5)
+    DeadLetter.objects.filter(pk=letter.pk).update(headers=Value(headers, JSONField()))
+
+    lane(**mode).replay()
+
+    letter = reread(letter)
+    assert (letter.state, letter.attempts, letter.lease_holder) == (Parked, 6, "")
+    assert "are in no form in which a consumer keeps them" in letter.reason
+    assert not scripted.seen
+
+
+@MODES
+def test_a_kind_of_timestamp_that_no_consumer_wrote_is_none(lane, mode):
+    letter = requested(timestamp_ms=5, timestamp_type="made-up")
+
+    lane(**mode).replay()
+
+    assert reread(letter).state == DeadLetter.State.HANDLED
+    assert scripted.seen[0].ts_type is None
 
 
 @MODES
