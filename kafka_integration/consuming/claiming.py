@@ -13,7 +13,7 @@ from ..client.consumer import Committed
 from ..client.patience import LEAST_SECONDS
 from ..client.topic_ids import TopicIds
 from ..errors import BrokerError
-from ..summaries import summarize
+from ..summaries import escaped, shortened, text_of
 from .outages import is_conflict
 from .partition import Partition, State
 from .stored_offsets import Claim, OffsetStore
@@ -77,7 +77,10 @@ class Claiming:
 
     def _put_off(self, partition: Partition, error: Exception) -> None:
         partition.failed_claims += 1
-        partition.obstacle = f"the database doesn't answer its claim ({summarize(error)})"
+        reason = _reason(error)
+        partition.obstacle = (
+            reason if isinstance(error, BrokerError) else f"the database doesn't answer its claim ({reason})"
+        )
         most_seconds = MAX_DELAY_OF_A_LOCK_SECONDS if is_conflict(error) else MAX_DELAY_SECONDS
         delay_seconds = min(most_seconds, 0.1 * 2.0 ** min(partition.failed_claims, 10))
         partition.ready_at = monotonic() + delay_seconds
@@ -85,7 +88,7 @@ class Claiming:
         if partition.failed_claims.bit_count() == 1:
             logger.warning(
                 "consumer %s: %s can't be claimed in the database yet (%s); trying again",
-                self._consumer, partition, type(error).__name__,
+                self._consumer, partition, reason,
             )  # fmt: skip
 
     def _claim(self, partition: Partition, offset: int, committed: Committed | None, is_reset: bool) -> None:
@@ -146,6 +149,12 @@ class Claiming:
                 "so a reset made in Kafka has no effect here",
                 self._consumer, committed, partition, claim.next_offset,
             )  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    """In the words of whoever refused: the statement is ours, so that they quote no message."""
+    text = text_of(error).strip().partition("\n")[0]
+    return shortened(escaped(text if isinstance(error, BrokerError) else f"{type(error).__name__}: {text}"))
 
 
 def _is_another(topic_id: str, partition: Partition) -> bool:

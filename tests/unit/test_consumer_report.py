@@ -16,6 +16,7 @@ from kafka_integration.consuming.assignment import Assignment
 from kafka_integration.consuming.events import Events
 from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.errors import BrokerError
+from kafka_integration.models import StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
 from tests.waiting import wait_for
@@ -215,6 +216,18 @@ def test_a_partition_that_cannot_be_claimed_says_why_it_does_not_begin(lines, qu
     (late,) = [line for line in lines() if "can't begin" in line]
     assert "the database doesn't answer its claim (OperationalError" in late
     assert not any("no lag" in line for line in lines())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_keeps_a_partition_from_being_claimed_is_said_at_the_first_try(caplog, monkeypatch):
+    monkeypatch.setattr(StoredOffset._meta, "db_table", "no_such")
+    write("a")
+
+    with running(offset_storage="database"):
+        wait_for(lambda: "can't be claimed" in caplog.text, 20)
+
+    refused = r"can't be claimed in the database yet \((Operational|Programming)Error: .*no_such.*\); trying again"
+    assert re.search(refused, caplog.text)
 
 
 def test_an_end_that_nobody_tells_is_no_end(lines, quick, monkeypatch):
