@@ -43,9 +43,9 @@ async def aproduce(
     with suppress(TimeoutError):
         await asyncio.wait_for(_settled(delivery), max(0.0, deadline - time.monotonic()))
     if delivery.done():
-        return result_of(delivery, key, 0)
+        return result_of(delivery, key, timeout, deadline)
     # In a thread: looking for the reason asks Kafka.
-    return await asyncio.to_thread(result_of, delivery, key, 0)
+    return await asyncio.to_thread(result_of, delivery, key, timeout, deadline)
 
 
 async def _settled(delivery: Delivery) -> None:

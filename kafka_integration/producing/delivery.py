@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,6 +100,11 @@ class Delivery:
             ts=self._ts if self._ts > 0 else None,
         )
 
+    def result_of_call(self, timeout: float, deadline: float) -> RecordMetadata:
+        """``result`` for a call with ``timeout`` seconds in all, until ``deadline``, not all of them for this."""
+        self._wait(max(0.0, deadline - time.monotonic()), of_call=timeout)
+        return self.result(0)
+
     def exception(self, timeout: float | None = None) -> ProduceError | None:
         """Why the message was not delivered, None if it was; raises ProduceTimeoutError if that isn't known in time."""
         self._wait(timeout)
@@ -130,13 +136,13 @@ class Delivery:
             # Not in here: whatever calls the client inside its own callback ends the process.
             self._tell(self._producer.call_soon)
 
-    def _wait(self, timeout: float | None) -> None:
+    def _wait(self, timeout: float | None, *, of_call: float | None = None) -> None:
         if self._done:
             return
         settled = threading.Event()
         self._add_waiter(settled)
         if not self._producer.wait_for(settled, timeout) and timeout is not None:
-            raise self._too_late(f"not confirmed within {timeout:.3g} s")
+            raise self._too_late(f"not confirmed within {timeout if of_call is None else of_call:.3g} s")
 
     def _add_waiter(self, waiter: threading.Event | Callable[[Delivery], object]) -> None:
         with self._producer.waiting:

@@ -59,7 +59,7 @@ def produce_sync(
     """
     deadline = deadline_of(topic, timeout)
     delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
-    return result_of(delivery, key, max(0.0, deadline - time.monotonic()))
+    return result_of(delivery, key, timeout, deadline)
 
 
 def produce_batch(
@@ -79,7 +79,7 @@ def produce_batch(
     outlet.check_topic(topic, key=messages)
     deadline = deadline_of(topic, timeout)
     outcomes = [_send(outlet, topic, message, deadline) for message in messages]
-    results = _wait_for_all(outcomes, deadline)
+    results = _wait_for_all(outcomes, timeout, deadline)
     failed = {index: result for index, result in enumerate(results) if isinstance(result, ProduceError)}
     if failed:
         raise BatchProduceError(_batch_text(topic, failed, len(results)), failed)
@@ -93,10 +93,10 @@ def deadline_of(topic: str, timeout: float) -> float:
     return time.monotonic() + timeout
 
 
-def result_of(delivery: Delivery, key: Any, timeout: float) -> RecordMetadata:
+def result_of(delivery: Delivery, key: Any, timeout: float, deadline: float) -> RecordMetadata:
     """Where the message went; an error that looks like Kaffe's order of arguments says so."""
     try:
-        return delivery.result(timeout)
+        return delivery.result_of_call(timeout, deadline)
     except ProduceTimeoutError as error:
         if key is None and getattr(error.__cause__, "code", None) in UNKNOWN_TOPIC:
             raise ProduceTimeoutError(f"{error}{KAFFE_HINT}") from error.__cause__
@@ -136,7 +136,9 @@ def _fields(topic: str, message: Any) -> Mapping[str, Any]:
     return message
 
 
-def _wait_for_all(outcomes: list[Delivery | ProduceError], deadline: float) -> list[RecordMetadata | ProduceError]:
+def _wait_for_all(
+    outcomes: list[Delivery | ProduceError], timeout: float, deadline: float
+) -> list[RecordMetadata | ProduceError]:
     results: list[RecordMetadata | ProduceError] = []
     late: ProduceError | None = None
     for outcome in outcomes:
@@ -147,7 +149,7 @@ def _wait_for_all(outcomes: list[Delivery | ProduceError], deadline: float) -> l
             results.append(late)
         else:
             try:
-                results.append(outcome.result(max(0.0, deadline - time.monotonic())))
+                results.append(outcome.result_of_call(timeout, deadline))
             except ProduceError as error:
                 results.append(error)
                 late = error if error.may_still_arrive else late

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from kafka_integration import InvalidMessageError, ProduceError, ProduceTimeoutError, aproduce
+from kafka_integration import (
+    InvalidMessageError,
+    ProduceError,
+    ProduceTimeoutError,
+    aproduce,
+    produce_batch,
+    produce_sync,
+)
 from kafka_integration.client.embedded import EmbeddedBroker
 from kafka_integration.client.producer_registry import producers
 
@@ -85,6 +92,21 @@ def test_a_confirmation_that_is_late_is_a_time_out_with_its_reason(topic: str) -
         asyncio.run(aproduce(topic, "x", timeout=1))
 
     assert late.value.may_still_arrive
+
+
+@pytest.mark.parametrize("endpoints", [NOBODY])
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda topic: produce_sync(topic, "x", timeout=0.5),
+        lambda topic: produce_batch(topic, [("k", "x"), ("k", "y")], timeout=0.5),
+        lambda topic: asyncio.run(aproduce(topic, "x", timeout=0.5)),
+    ],
+    ids=["produce_sync", "produce_batch", "aproduce"],
+)
+def test_a_time_out_names_the_seconds_that_were_given(topic: str, send: Callable[[str], object]) -> None:
+    with pytest.raises(ProduceError, match=r"not confirmed within 0\.5 s"):
+        send(topic)
 
 
 @pytest.mark.parametrize("endpoints", [NOBODY])
