@@ -1,7 +1,8 @@
 """How far the loop may run ahead of the lanes: memory stays bounded, whatever the backlog.
 
 At most ``max_ahead`` messages of a partition and ``MAX_HELD_BYTES`` of a consumer wait for handlers (overshot by
-one fetch). A full partition is paused; pausing throws away what librdkafka has prefetched of it, so the loop
+one fetch); of what librdkafka doesn't count ``MAX_HIDDEN_BYTES``, as it goes on fetching until it is paused. A full
+partition is paused; pausing throws away what librdkafka has prefetched of it, so the loop
 first gives the lanes a moment.
 """
 
@@ -15,7 +16,9 @@ from ..client.consumer import ConsumerClient
 from .partition import Partition, State
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
+MAX_HIDDEN_BYTES = 4 * 1024 * 1024
 PATIENCE_SECONDS = 0.1
+HIDDEN_PATIENCE_SECONDS = 0.01
 
 
 def max_ahead(batch_size: int) -> int:
@@ -28,30 +31,34 @@ class Flow:
 
     def __init__(self, *, batch_size: int) -> None:
         self._max_ahead = max_ahead(batch_size)
+        self._max_bytes = MAX_HELD_BYTES
         self._room = threading.Event()
 
     def made_room(self) -> None:
         self._room.set()
 
-    def regulate(self, client: ConsumerClient, partitions: Iterable[Partition], *, patient: bool = True) -> None:
-        """Hold back what is full, at once if not ``patient``; let go on what has room again."""
+    def regulate(self, client: ConsumerClient, partitions: Iterable[Partition], *, is_hidden: bool = False) -> None:
+        """Hold back what is full, let go on what has room again.
+
+        What ``is_hidden`` from the client's own bounds is held back early, and soon.
+        """
+        self._max_bytes = MAX_HIDDEN_BYTES if is_hidden else MAX_HELD_BYTES
         active = [p for p in partitions if p.state is State.ACTIVE]
         if self._full(active):
-            if patient:
-                self._wait_for_room(active)
+            self._wait_for_room(active, HIDDEN_PATIENCE_SECONDS if is_hidden else PATIENCE_SECONDS)
             self._pause(client, self._full(active))
         self._resume(client, active)
 
-    def _wait_for_room(self, active: list[Partition]) -> None:
+    def _wait_for_room(self, active: list[Partition], patience_seconds: float) -> None:
         """The lanes are mostly just a little slower than Kafka; a partition in a backoff is not waited for."""
-        deadline = monotonic() + PATIENCE_SECONDS
+        deadline = monotonic() + patience_seconds
         while any(p.ready_at <= monotonic() for p in self._full(active)):
             self._room.clear()
             if not self._room.wait(deadline - monotonic()):
                 return
 
     def _full(self, active: list[Partition]) -> list[Partition]:
-        too_many_bytes = sum(p.held_bytes for p in active) >= MAX_HELD_BYTES
+        too_many_bytes = sum(p.held_bytes for p in active) >= self._max_bytes
         return [p for p in active if not p.is_paused and (p.held >= self._max_ahead or (too_many_bytes and p.held > 0))]
 
     def _pause(self, client: ConsumerClient, full: list[Partition]) -> None:
@@ -61,7 +68,7 @@ class Flow:
                 partition.is_paused = True
 
     def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
-        has_bytes_to_spare = sum(p.held_bytes for p in active) < MAX_HELD_BYTES // 2
+        has_bytes_to_spare = sum(p.held_bytes for p in active) < self._max_bytes // 2
         roomy = [
             p for p in active if p.is_paused and p.held <= self._max_ahead // 2 and (has_bytes_to_spare or p.held == 0)
         ]

@@ -156,7 +156,7 @@ class ConsumerLoop:
             self._assignment.take_over([])
         self._assignment.look_at_topics(client)
         self._assignment.start(client)
-        self._flow.regulate(client, self._assignment, patient=not self._weighing.is_hidden_from_client)
+        self._flow.regulate(client, self._assignment, is_hidden=self._weighing.is_hidden_from_client)
         is_awaited = self._catching_up is not None and self._catching_up.note(self._assignment)
         if is_awaited or self._commits.is_due:
             self._ends.store(self._assignment)

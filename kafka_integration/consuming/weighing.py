@@ -11,8 +11,9 @@ LARGE_HEADERS_BYTES = 2048
 CAREFUL_RUNS = 100
 MOST_FETCHED_MESSAGES = 500
 MOST_FETCHED_BYTES = 16 * 1024 * 1024
+MOST_HIDDEN_BYTES = 4 * 1024 * 1024
 HEAVY_BYTES = 4096
-UNKNOWN_BYTES = 256 * 1024
+UNKNOWN_BYTES = 1024 * 1024
 """What a message is taken to weigh before any was seen."""
 
 
@@ -33,7 +34,8 @@ class Weighing:
     @property
     def fetch_size(self) -> int:
         """How many messages to take at once: of heavy ones few, because what was taken can't be put back."""
-        return max(1, min(MOST_FETCHED_MESSAGES, MOST_FETCHED_BYTES // self._typical_bytes))
+        most_bytes = MOST_HIDDEN_BYTES if self.is_hidden_from_client else MOST_FETCHED_BYTES
+        return max(1, min(MOST_FETCHED_MESSAGES, most_bytes // self._typical_bytes))
 
     def weigh(self, run: Run, messages: list[Message]) -> int:
         """The bytes that the messages of a run hold; there is at least one."""

@@ -24,6 +24,8 @@ logger = logging.getLogger("kafka_integration.relay")
 PAGES_IN_FLIGHT = 4
 MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024
 MAX_PAGE_BYTES = 8 * 1024 * 1024
+MEMORY_BOUND_BYTES = MAX_BYTES_IN_FLIGHT + 4 * MAX_PAGE_BYTES
+"""Beyond an idle relay: a page may be one too many; it is read, decoded and handed on, and the client has a copy."""
 GRACE_AFTER_FAILURE_SECONDS = 2.0
 CAREFUL_WAIT_SECONDS = 1.0
 # Part of the time that may be spent on looking past a crowded topic in vain.

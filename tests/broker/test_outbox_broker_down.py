@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from kafka_integration.producing.courier import MAX_BYTES_IN_FLIGHT, MEMORY_BOUND_BYTES
 from tests.processes import ChildProcess
-from tests.publishing.scenario import PublishingScenario
+from tests.publishing.scenario import OUTBOX, PublishingScenario
 from tests.services.kafka import KafkaCluster
 from tests.waiting import wait_for
 
@@ -64,6 +65,32 @@ def test_a_hundred_thousand_rows_wait_in_little_memory_and_then_drain(
     assert len({message.event_id for message in scenario.arrived()}) == ROWS + 1
     assert scenario.repeats() == 0
     assert relay.output().count("ERROR") <= 3
+    assert relay.terminate() == 0
+
+
+@pytest.mark.faults
+def test_large_headers_wait_within_the_bound_of_the_relay(
+    scenario: PublishingScenario, own_kafka: KafkaCluster
+) -> None:
+    relay = scenario.active_relay()
+    scenario.insert("warm")
+    scenario.wait_empty()
+    before = memory_kib(relay, "VmRSS")
+    own_kafka.kill()
+
+    scenario.execute(
+        f"INSERT INTO {OUTBOX} (topic, value, headers, refusal) "
+        "SELECT %s, '', json_build_array(json_build_array('ce_id', gen_random_uuid()::text), "
+        "json_build_array('large', repeat('x', 400000))), '' FROM generate_series(1, 300)",
+        scenario.topic,
+    )
+    wait_for(lambda: memory_kib(relay, "VmRSS") > before + MAX_BYTES_IN_FLIGHT // 1024, 20)
+    own_kafka.restart()
+    scenario.wait_empty(60)
+
+    growth = memory_kib(relay, "VmHWM") - before
+    print(f"relay with large headers: {growth // 1024} of {MEMORY_BOUND_BYTES // 1024 // MIB} MiB")
+    assert growth < MEMORY_BOUND_BYTES // 1024
     assert relay.terminate() == 0
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from confluent_kafka import Message as RawMessage
 
+from kafka_integration.consuming.flow import MAX_HELD_BYTES, max_ahead
 from kafka_integration.consuming.weighing import CAREFUL_RUNS, Weighing
 from kafka_integration.message import Decoding, Message
+from kafka_integration.sizes import HELD_MESSAGE_BYTES
 
 DECODING = Decoding(key=bytes, value=bytes)
 
@@ -62,7 +64,7 @@ def test_few_heavy_messages_are_fetched_at_once_and_many_light_ones() -> None:
 
     weigh(weighing, [[("large", b"x" * 1024 * 1024)]])
 
-    assert (at_first, light, weighing.fetch_size) == (64, 500, 15)
+    assert (at_first, light, weighing.fetch_size) == (16, 500, 3)
 
 
 def test_what_the_client_does_not_count_is_known_for_it() -> None:
@@ -74,6 +76,18 @@ def test_what_the_client_does_not_count_is_known_for_it() -> None:
         seen.append(weighing.is_hidden_from_client)
 
     assert seen == [False, True, False]
+
+
+def test_the_weight_of_ordinary_messages_pauses_nothing() -> None:
+    # Four partitions that are full by number, of messages with 200 bytes.
+    waiting = 4 * max_ahead(batch_size=500) * (200 + 20 + HELD_MESSAGE_BYTES)
+    weighing = Weighing()
+
+    for _ in range(20):
+        weigh(weighing, [None] * weighing.fetch_size)
+
+    assert waiting < MAX_HELD_BYTES // 2
+    assert (weighing.fetch_size, weighing.is_hidden_from_client) == (500, False)
 
 
 def test_small_headers_are_read_of_few_messages_only() -> None:
