@@ -46,6 +46,12 @@ class LivePage:
         wait_for(lambda: self.driver.find_element(By.ID, "state").text == "live", 20, "the stream to be open")
         self.driver.execute_script("window.neverReloaded = true")
 
+    def reload(self) -> str:
+        """Load it, and say how it is kept up to date."""
+        self.driver.get(f"{self.url}/live/")
+        state = self.driver.find_element(By.ID, "state")
+        return wait_for(lambda: state.text if state.text.startswith("live") else "", 20, "the page is live")
+
     @property
     def is_the_same_page(self) -> bool:
         return bool(self.driver.execute_script("return window.neverReloaded === true"))
