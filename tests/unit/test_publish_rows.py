@@ -342,6 +342,29 @@ def test_a_row_with_a_composite_primary_key_is_told_of() -> None:
     assert take_events() == [(f"warehouse.place.{event}", value) for event in events]
 
 
+# --- A row that may be deleted and not updated
+
+
+@pytest.mark.server_database
+def test_a_deletion_is_told_of_where_a_policy_forbids_updates() -> None:
+    pallet = Pallet.objects.create(name="a")
+    take_events()
+
+    # All of it is undone with the test's transaction.
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE kafka_clerk")
+        cursor.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO kafka_clerk")
+        cursor.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO kafka_clerk")
+        cursor.execute("ALTER TABLE warehouse_pallet ENABLE ROW LEVEL SECURITY")
+        cursor.execute("CREATE POLICY seen ON warehouse_pallet FOR SELECT USING (true)")
+        cursor.execute("CREATE POLICY deleted ON warehouse_pallet FOR DELETE USING (true)")
+        cursor.execute("SET LOCAL ROLE kafka_clerk")
+    pallet.delete()
+
+    assert not everything(Pallet).exists()
+    assert take_events() == [("warehouse.pallet.deleted", {"name": "a"})]
+
+
 # --- Two at a time
 
 
