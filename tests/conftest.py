@@ -160,6 +160,13 @@ def browser(chromium: Browsers) -> Chrome:
     return chromium.open()
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, as a project has it: in memory a reader fails the writer of another thread, and none waits."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Installed, the package brings its plugin by itself; run from a checkout alone it has no entry points.
     if not config.pluginmanager.is_registered(plugin):
