@@ -17,6 +17,7 @@ from ...operating import dead_letters
 from ...operating.dead_letter_texts import as_full_json, as_json, as_line, as_page
 from ...operating.dead_letters import Change, Selection
 from ..arguments import read_count
+from ..interrupts import interruptible
 from ..pipes import leave_pipe
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
@@ -80,7 +81,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             databases = self._databases(options["database"])
-            getattr(self, f"_{options['action']}")(databases, options)
+            with interruptible():
+                getattr(self, f"_{options['action']}")(databases, options)
         except BrokenPipeError:
             leave_pipe()
         except KafkaIntegrationError as error:

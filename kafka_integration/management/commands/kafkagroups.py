@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from ...conf import get_settings
 from ...errors import KafkaIntegrationError
 from ...operating.lag import as_json, as_table, compute_lag
+from ..interrupts import interruptible
 
 
 class Command(BaseCommand):
@@ -23,7 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            lag = compute_lag(get_settings(), options["group"])
+            with interruptible():
+                lag = compute_lag(get_settings(), options["group"])
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:

@@ -13,6 +13,7 @@ from ...producing.console import send_lines
 from ...producing.outlet import default_outlet
 from ...producing.produce import produce
 from ..arguments import read_topic
+from ..interrupts import interruptible
 
 TIMEOUT_SECONDS = 10.0
 
@@ -43,7 +44,8 @@ class Command(BaseCommand):
             if value is None:
                 self._send_lines(topic, key, headers)
             else:
-                sent = produce(topic, value, key=key, headers=headers).result(TIMEOUT_SECONDS)
+                with interruptible():
+                    sent = produce(topic, value, key=key, headers=headers).result(TIMEOUT_SECONDS)
                 self.stdout.write(f"{sent.topic}[{sent.partition}]@{sent.offset}")
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,34 @@
+"""Ctrl-C while a command waits: it ends with a line and the status of an interrupt, not with a traceback."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from kafka_integration.consuming.group_positions import GroupPositions
+from kafka_integration.operating import dead_letters
+from kafka_integration.producing.delivery import Delivery
+from tests.unit.consumers import consumer_settings
+
+pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "name"),
+    [
+        (["kafkagroups", "lag", "group"], GroupPositions, "read"),
+        (["kafkaproduce", "events", "a"], Delivery, "result"),
+        (["kafkadeadletters", "list"], dead_letters, "newest"),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+def test_it_ends_with_a_line(command, place, name, settings, monkeypatch):
+    settings.KAFKA = consumer_settings()
+    monkeypatch.setattr(place, name, Mock(side_effect=KeyboardInterrupt))
+
+    with pytest.raises(CommandError, match=r"^interrupted$") as raised:
+        call_command(*command)
+
+    assert raised.value.returncode == 130
