@@ -8,7 +8,7 @@ from django.conf import settings as django_settings
 from django.db import connections, models, router
 
 from ..conf import Examined, Kind, Problem
-from ..conf.backends import VENDORS, why_unsupported
+from ..conf.backends import VENDORS, vendor_of, why_unsupported
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings, Settings
 from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
@@ -67,7 +67,7 @@ def _outbox_problems() -> Iterator[Problem]:
         if not missing:
             homes.append(alias)
             # Databases of other kinds have no outbox, and need none.
-            if connections[alias].vendor in VENDORS and (reason := why_unsupported(alias)):
+            if vendor_of(alias) in VENDORS and (reason := why_unsupported(alias)):
                 yield Problem(
                     kind=Kind.UNSUPPORTED_DATABASE,
                     text=f'DATABASES["{alias}"], where the outbox is, is {sentence(reason)}',

@@ -8,9 +8,19 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 VENDORS = frozenset({"postgresql", "sqlite"})
+NOT_INSTALLED = (ImproperlyConfigured, ImportError)
+"""What Django raises for a backend, and what that of Oracle lets through for its driver."""
 POSTGRESQL_DRIVERS = ("psycopg", "psycopg2")
 OLDEST_SQLITE = (3, 35, 0)
 """The first that knows RETURNING."""
+
+
+def vendor_of(alias: str) -> str:
+    """What kind of database it is; ``""`` where its backend can't be loaded, as of one that nothing here uses."""
+    try:
+        return connections[alias].vendor
+    except NOT_INSTALLED:
+        return ""
 
 
 def why_unsupported(alias: str) -> str | None:
@@ -20,7 +30,7 @@ def why_unsupported(alias: str) -> str | None:
     """
     try:
         connection = connections[alias]
-    except ImproperlyConfigured as error:
+    except NOT_INSTALLED as error:
         return f"whose backend can't be loaded: {error}"
     driver: Any = connection.Database  # type: ignore[attr-defined]  # missing in the stubs
     if connection.vendor == "postgresql":

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseLayerError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..conf.backends import NOT_INSTALLED
 from ..errors import HandlerError
 
 _IN_TRANSACTION = (2, 3)
@@ -80,7 +80,7 @@ def is_left_open(connection: BaseDatabaseWrapper, depth: int) -> bool:
 def _installed_connections() -> Iterator[BaseDatabaseWrapper]:
     for alias in connections:
         # A database that nothing here uses may have a driver that isn't installed here.
-        with suppress(ImproperlyConfigured):
+        with suppress(*NOT_INSTALLED):
             yield connections[alias]
 
 

@@ -12,12 +12,12 @@ from heapq import merge
 from itertools import islice
 
 from django.conf import settings as django_settings
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, router, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from ..conf import get_settings
-from ..conf.backends import VENDORS
+from ..conf.backends import VENDORS, vendor_of
 from ..consuming.retention import PAGE, SETTLED, delete_settled
 from ..errors import KafkaIntegrationError
 from ..models import DeadLetter
@@ -92,7 +92,7 @@ def databases() -> list[str]:
 
 def _holds_others(alias: str, known: Collection[str]) -> bool:
     """Whether there are dead letters, and not those of a known database, by another way or in a replica of it."""
-    if connections[alias].vendor not in VENDORS or not router.allow_migrate_model(alias, DeadLetter):
+    if vendor_of(alias) not in VENDORS or not router.allow_migrate_model(alias, DeadLetter):
         return False
     try:
         if not has_table(alias, DeadLetter):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connections, router
 
-from ..conf.backends import VENDORS
+from ..conf.backends import VENDORS, vendor_of
 from ..conf.values import Settings
 from ..models import OutboxMessage
 
@@ -29,9 +29,8 @@ def find_outboxes(settings: Settings) -> list[str]:
     roundabout = set(settings.outbox.direct_aliases.values())
     found: dict[tuple[str, ...], str] = {}
     for alias in django_settings.DATABASES:
-        connection = connections[alias]
-        is_wanted = connection.vendor in VENDORS and router.allow_migrate_model(alias, OutboxMessage)
+        is_wanted = vendor_of(alias) in VENDORS and router.allow_migrate_model(alias, OutboxMessage)
         if is_wanted and alias not in roundabout:
-            place = tuple(str(connection.settings_dict.get(name, "")) for name in _PLACE)
+            place = tuple(str(connections[alias].settings_dict.get(name, "")) for name in _PLACE)
             found.setdefault(place, alias)
     return list(found.values())

@@ -183,14 +183,16 @@ def test_a_connection_that_died_is_no_transaction_left_open():
     assert not is_left_open(wrapper, 0)
 
 
-def test_a_database_whose_driver_is_not_installed_here_is_nobodys_business(memory_transport, monkeypatch):
+@pytest.mark.parametrize("engine", ["django.db.backends.no_such_driver", "django.db.backends.oracle"])
+def test_a_database_whose_driver_is_not_installed_here_is_nobodys_business(memory_transport, monkeypatch, engine):
     memory_transport.create_topic("events")
-    elsewhere = {**connections.settings["default"], "ENGINE": "django.db.backends.no_such_driver"}
+    elsewhere = {**connections.settings["default"], "ENGINE": engine}
     monkeypatch.setitem(connections.settings, "elsewhere", elsewhere)
     write("a")
 
     loop = consume()
 
+    assert loop.fault is None
     assert loop.counts.read().handled == 1
 
 

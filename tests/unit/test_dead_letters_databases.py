@@ -10,12 +10,15 @@ from io import StringIO
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.admin.models import LogEntry
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
+from kafka_integration.conf import get_settings
 from kafka_integration.models import DeadLetter
+from kafka_integration.producing.databases import find_outboxes
 from tests.dead_letters import make_letter
 from tests.factories import UserFactory
 
@@ -96,6 +99,21 @@ def test_a_database_without_dead_letters_that_no_consumer_has_is_none_of_them(ot
     make_letter()
 
     assert "--database" not in run("list")
+
+
+@pytest.mark.parametrize("engine", ["django.db.backends.oracle", "no.such.engine"])
+def test_a_database_whose_driver_is_not_installed_keeps_no_others_from_the_list(
+    memory_transport, settings, monkeypatch, client, engine
+):
+    monkeypatch.setitem(django_settings.DATABASES, "legacy", {"ENGINE": engine, "NAME": "legacy"})
+    connections.configure_settings(django_settings.DATABASES)
+    settings.KAFKA = {"endpoints": "memory", "consumers": {"a": {**CONSUMER, "consumer_group": "a"}}}
+    make_letter(topic="near")
+
+    assert [letter["topic"] for letter in json.loads(run("list", "--json"))] == ["near"]
+    assert "near" in client.get(LIST).content.decode()
+    assert "legacy" not in find_outboxes(get_settings())
+    assert not [problem for problem in run_checks() if str(problem.id).startswith("kafka_integration.E")]
 
 
 def test_another_way_to_the_same_dead_letters_shows_none_of_them_twice(twins, settings):
