@@ -1,15 +1,64 @@
-"""Slow, not dead: the database at a hundred times its latency.
+"""Slow, not dead: a broker whose answers take nine seconds for a minute, a database at a hundred times its latency.
 
-The consumer begins, handles and commits, only later; nobody is thrown out of the group, no attempt is used, and nothing
-becomes a dead letter.
+The consumer begins, handles and commits, only later; nobody is thrown out of the group, no attempt is used, nothing
+becomes a dead letter, and memory stays as it was.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from tests.faults.distance import DistantKafka
 from tests.faults.proxy import Proxy
+from tests.faults.scenario import consumer_of
+from tests.faults.watching import elapse, resident_mib
 from tests.faults.weather import Weather
+
+SECONDS_OF_AN_ANSWER = 9.0
+SLOW_SECONDS = 60.0
+# As they come out of the box: the sessions of the other scenarios are shorter than such an answer.
+SESSION = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000}
+# Under KIP-848 librdkafka gives a heartbeat as long as the interval that the broker tells it, five seconds by default.
+PATIENT_HEARTBEATS = {"group.consumer.heartbeat.interval.ms": 15_000}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("protocol", "offset_storage"), [("range", "kafka"), ("range", "database"), ("consumer", "database")]
+)
+def test_a_broker_that_answers_after_nine_seconds_for_a_minute_is_heard_out(scenario_on, protocol, offset_storage):
+    with DistantKafka(properties=PATIENT_HEARTBEATS) as kafka:
+        scenario = scenario_on(kafka.cluster, 2)
+        scenario.kafka["endpoints"] = [kafka.bootstrap]
+        scenario.consumer |= {"offset_storage": offset_storage, **consumer_of(protocol)}
+        if protocol == "range":
+            scenario.consumer["config"] |= SESSION
+        worker = scenario.ready_worker()
+        with scenario.watch_commits() as commits:
+            with scenario.load.flowing(100):
+                scenario.wait_handled(60, count=1000)
+                before = resident_mib(worker.pid)
+                kafka.weather[0].delay_seconds = SECONDS_OF_AN_ANSWER / 2
+
+                elapse(SLOW_SECONDS)
+                handled_slowly = scenario.effects.count()
+                kafka.weather[0].delay_seconds = 0.0
+                scenario.wait_handled(60, count=handled_slowly + 1000)
+            scenario.wait_handled(60)
+        scenario.wait_committed(30)
+        grown = resident_mib(worker.pid) - before
+        assert worker.terminate() == 0
+    print(f"{len(scenario.load.acknowledged)} records, resident memory grew by {grown:.1f} MiB")
+    assert worker.output().count(": assigned") == 1, worker.tail()
+    assert "lost" not in worker.output(), worker.tail()
+    scenario.assert_nothing_lost()
+    scenario.assert_nothing_twice()
+    scenario.assert_in_order()
+    assert not commits.too_high
+    assert scenario.effects.dead_letters() == 0
+    assert {effect.attempt for effect in scenario.effects.read()} == {1}
+    assert grown < 20
 
 
 @pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
