@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
-from ..conf.topic_names import cover, is_kafkas_own, names_among
+from ..conf.topic_names import is_kafkas_own, names_among
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from .embedded import create_embedded_topics, has_moved_from
@@ -24,7 +24,7 @@ from .leader_epochs import LeaderEpochs
 from .logs import ClientLog
 from .memory import MemoryConsumer, memory_broker
 from .opening import open_client
-from .properties import Properties, consumer_properties
+from .properties import METADATA_REFRESH, METADATA_REFRESH_MS, Properties, consumer_properties
 
 Coordinates = tuple[str, int]
 
@@ -55,13 +55,15 @@ class Listener(Protocol):
 class ConsumerClient:
     """One member of a consumer group."""
 
-    def __init__(self, settings: ConsumerSettings, listener: Listener) -> None:
+    def __init__(
+        self, settings: ConsumerSettings, listener: Listener, *, refresh_ms: int = METADATA_REFRESH_MS
+    ) -> None:
         self._settings = settings
         self._listener = listener
         self._metadata = OFFSETS_IN_KAFKA if settings.offset_storage == "kafka" else ""
         self._properties = Properties(
             {
-                **consumer_properties(settings),
+                **consumer_properties(settings, refresh_ms=refresh_ms),
                 # Where to begin is the loop's decision: a number, logged, never a silent jump.
                 "auto.offset.reset": "error",
                 "on_commit": self._on_commit,
@@ -73,6 +75,8 @@ class ConsumerClient:
         """False in an eager group, where each change is one of the whole assignment."""
         self.is_told_of_additions_only = self._properties["group.protocol"] == "consumer"
         """True under KIP-848, where a member that gets nothing hears nothing."""
+        self.refresh_ms = None if METADATA_REFRESH in settings.connection.config else refresh_ms
+        """How often it asks what its topics are like; None where the settings say that."""
         self.log = ClientLog(f"consumer {settings.name}", properties=self._properties)
         # Those of the assigned partitions that librdkafka has: it knows where they begin.
         self._placed: set[Coordinates] = set()
@@ -127,15 +131,6 @@ class ConsumerClient:
         if self.is_told_of_additions_only and self._settings.connection.transport == "kafka":
             place = f"consumer {self._settings.name}"
             require_consumer_protocol(self._settings.connection, place=place, timeout=timeout)
-
-    def has_topics(self, timeout: float) -> bool:
-        """Whether there is any topic of the subscription; ``BrokerError`` if that can't be told."""
-        try:
-            # All topics: a request for one would make it, where the broker creates topics on first use.
-            known = self._consumer.list_topics(timeout=timeout).topics
-        except KafkaException as error:
-            raise self._translated(error) from error
-        return any(cover(self._settings.topics, topic) for topic in known)
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
         """The group's committed offsets; None where there is none."""

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError
 from ..errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from .certificates import find_address
 from .failures import translate, without_secrets
+from .pace import Pace
 from .silence import Silence
 from .stable_ends import StableEnds
 
@@ -56,6 +57,7 @@ class ClientLog:
         self._properties = properties
         self._clock = clock
         self._silence = Silence(name, properties)
+        self.pace = Pace(properties)
         self.stable_ends = StableEnds(clock=clock)
         self._said_at: dict[str, float] = {}
         self._failing_since: dict[str, float] = {}
@@ -93,6 +95,7 @@ class ClientLog:
         seen = json.loads(statistics)
         brokers = seen.get("brokers", {}).values()
         self._silence.note(brokers)
+        self.pace.note(brokers)
         self.stable_ends.note(seen.get("topics", {}))
         if self.calm:
             return

@@ -19,6 +19,7 @@ from .opening import TokenSource, open_client
 DEFAULT_QUEUED_MESSAGES = 20_000
 DEFAULT_QUEUED_KBYTES = 16_384
 EMBEDDED_FETCH_WAIT_MS = 50
+METADATA_REFRESH = "topic.metadata.refresh.interval.ms"
 METADATA_REFRESH_MS = 10_000
 # With more, the first messages to a new partition can be lost although Kafka acknowledged them (KAFKA-15591).
 REQUESTS_IN_FLIGHT = 1
@@ -28,7 +29,7 @@ BOOTSTRAP_AGAIN_MS = 10_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 COMMON = {
     "socket.keepalive.enable": True,
-    "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+    METADATA_REFRESH: METADATA_REFRESH_MS,
     "metadata.recovery.rebootstrap.trigger.ms": BOOTSTRAP_AGAIN_MS,
     "log.connection.close": False,
 }
@@ -41,12 +42,16 @@ class Properties(dict[str, Any]):
         return f"<Properties {', '.join(sorted(self))}>"
 
 
-def consumer_properties(consumer: ConsumerSettings) -> Properties:
-    """Return the properties of the librdkafka consumer that runs ``consumer``."""
+def consumer_properties(consumer: ConsumerSettings, *, refresh_ms: int = METADATA_REFRESH_MS) -> Properties:
+    """Return the properties of the librdkafka consumer that runs ``consumer``.
+
+    With a longer ``refresh_ms`` it asks less often what its topics are like, unless the settings say how often.
+    """
     embedded = consumer.connection.transport == "embedded"
     properties = Properties(
         {
             **_connection_properties(consumer.connection),
+            METADATA_REFRESH: refresh_ms,
             "client.id": consumer.name,
             "group.id": consumer.consumer_group,
             "group.protocol": consumer.group_protocol,

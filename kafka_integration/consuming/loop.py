@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..client.consumer import ConsumerClient, Coordinates
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
+from ..client.properties import METADATA_REFRESH_MS
 from ..errors import BrokerError
 from ..message import Message
 from ..signals import offsets_committed
@@ -82,6 +83,7 @@ class ConsumerLoop:
         self._assignment = Assignment(settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming)
         self._report = Report(consumer=settings.name, counts=self.counts, lags=Lags(settings.name, settings.connection))
         self._client: ConsumerClient | None = None
+        self._refresh_ms = METADATA_REFRESH_MS
 
     def run(self) -> None:
         """Consume until stopped, caught up or failed; then drain, commit and leave the group."""
@@ -92,6 +94,8 @@ class ConsumerLoop:
                 while not self._is_done():
                     if self._membership.has_lost_its_broker():
                         self._open_again()
+                    elif refresh_ms := self._membership.needed_refresh_ms(self._assignment.untold_since):
+                        self._open_patiently(refresh_ms)
                     else:
                         self.turn()
         except BaseException as fault:  # noqa: BLE001 - the top of a thread
@@ -116,7 +120,7 @@ class ConsumerLoop:
         """Join the group, as soon as there is a broker to ask; False if stopped before that."""
         while not self._stop.is_set():
             try:
-                self._client = client = ConsumerClient(self.settings, self)
+                self._client = client = ConsumerClient(self.settings, self, refresh_ms=self._refresh_ms)
                 self._events = Events(self.settings, client, self._assignment)
                 client.subscribe()
             except BrokerError as error:
@@ -125,7 +129,7 @@ class ConsumerLoop:
                 self._close()
                 self._wait_for_broker(error)
             else:
-                self._membership = Membership(client)
+                self._membership = Membership(self.settings, client)
                 self.phase = Phase.RUNNING
                 return True
         return False
@@ -196,6 +200,17 @@ class ConsumerLoop:
         self._commits.forget()
         if self._catching_up is not None:
             self._catching_up.begin_anew()
+        self._close()
+        self.open()
+
+    def _open_patiently(self, refresh_ms: int) -> None:
+        """Join anew with a client that refreshes seldom: how often can't be changed once it is there."""
+        logger.warning(
+            "consumer %s: Kafka takes %.0f s for an answer, joining anew; changes of topics are looked for only every "
+            "%.0f s from now on",
+            self.settings.name, self.client.log.pace.answer_seconds, refresh_ms / 1000,
+        )  # fmt: skip
+        self._refresh_ms = refresh_ms
         self._close()
         self.open()
 

@@ -16,6 +16,7 @@ from tests.faults.weather import Weather
 
 SECONDS_OF_AN_ANSWER = 9.0
 SLOW_SECONDS = 60.0
+SECONDS_TO_JOIN = 150.0
 # As they come out of the box: the sessions of the other scenarios are shorter than such an answer.
 SESSION = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000}
 # Under KIP-848 librdkafka gives a heartbeat as long as the interval that the broker tells it, five seconds by default.
@@ -59,6 +60,34 @@ def test_a_broker_that_answers_after_nine_seconds_for_a_minute_is_heard_out(scen
     assert scenario.effects.dead_letters() == 0
     assert {effect.attempt for effect in scenario.effects.read()} == {1}
     assert grown < 20
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("protocol", ["range", "consumer"])
+def test_a_worker_starts_though_a_broker_takes_nine_seconds_for_each_answer(scenario_on, protocol):
+    with DistantKafka(properties=PATIENT_HEARTBEATS) as kafka:
+        kafka.weather[0].delay_seconds = SECONDS_OF_AN_ANSWER / 2
+        scenario = scenario_on(kafka.cluster, 2)
+        scenario.kafka["endpoints"] = [kafka.bootstrap]
+        scenario.consumer |= {"offset_storage": "database", **consumer_of(protocol)}
+        if protocol == "range":
+            scenario.consumer["config"] |= SESSION
+        scenario.load.sent(200)
+
+        worker = scenario.worker()
+
+        worker.wait_for_output(": assigned", SECONDS_TO_JOIN)
+        scenario.wait_handled(120)
+        scenario.wait_committed(60)
+        kafka.weather[0].delay_seconds = 0.0
+        assert worker.terminate() == 0
+    assert worker.output().count(": assigned") == 1, worker.tail()
+    scenario.assert_nothing_lost()
+    scenario.assert_nothing_twice()
+    scenario.assert_in_order()
+    assert scenario.effects.dead_letters() == 0
+    assert {effect.attempt for effect in scenario.effects.read()} == {1}
 
 
 @pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])

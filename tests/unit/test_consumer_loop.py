@@ -28,8 +28,8 @@ def clients(monkeypatch):
     opened, closed = [], []
     open_client, close_client = ConsumerClient.__init__, ConsumerClient.close
 
-    def note_open(client, *arguments):
-        open_client(client, *arguments)
+    def note_open(client, *arguments, **options):
+        open_client(client, *arguments, **options)
         opened.append(client)
 
     def note_close(client, timeout):
@@ -65,7 +65,7 @@ def test_a_client_that_could_not_join_is_closed_before_the_next_try(clients, mon
 def test_a_broker_that_is_not_there_is_waited_for_with_one_line(monkeypatch, caplog):
     tries = []
 
-    def refuse(client, *arguments):
+    def refuse(client, *arguments, **options):
         tries.append(client)
         raise BrokerUnavailableError("there is no broker", retriable=True)
 
