@@ -167,6 +167,7 @@ class Assignment:
             if self._claiming is None:
                 partition.start = start
             else:
+                partition.reset_to = start
                 self._claim(partition, start, is_reset=True)
 
     def ends_of(self, client: ConsumerClient, partition: Partition) -> tuple[int, int]:
@@ -205,6 +206,10 @@ class Assignment:
                 asked.ready_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
 
     def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
+        if partition.reset_to is not None:
+            # Its claim failed. What is stored would be gone on from, and what came at the offsets before left out.
+            self._claim(partition, partition.reset_to, is_reset=True)
+            return
         start = partition.committed = committed.offset
         if start is None:
             first, end = self.ends_of(client, partition)

@@ -126,6 +126,7 @@ class Claiming:
             self._tell_of_loss(partition, claim, known)
         elif committed is not None and committed.offset is not None:
             self._compare(partition, claim, committed.offset, is_kept_by_kafka=committed.counts)
+        partition.reset_to = None
         partition.start = partition.stored
 
     def _tell_of_loss(self, partition: Partition, claim: Claim, known: int) -> None:

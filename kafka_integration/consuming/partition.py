@@ -84,20 +84,20 @@ class Partition:
         self.ledger = Ledger()
         self.start: int | None = None
         """Where to begin, once that is known; the loop seeks there."""
+        self.reset_to: int | None = None
+        """Where it is to begin whatever the database holds, until that holds this."""
         self.goes_on = False
         """It begins again, where its own ledger ends."""
         self.committed: int | None = None
         """What the group had committed when the partition was assigned."""
         self.stored: int | None = None
         """What the database holds of it under our claim (written by the lane); None where Kafka keeps the offsets."""
-        self.is_storing_end = False
-        self.is_claiming = False
+        self.is_storing_end = self.is_claiming = False
         self.failed_claims = 0
         self.has_reached_end = False
         self.is_paused = False
         self.waiting: deque[Chunk] = deque()
-        self.held = 0
-        self.held_bytes = 0
+        self.held = self.held_bytes = 0
         self.ready_at = 0.0
         """Monotonic time before which the lane leaves this partition alone (backoff)."""
         self.is_busy = False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from confluent_kafka import KafkaError, Message
+from django.db import OperationalError
 
 from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.consuming.events import OffsetOutOfRangeError
+from kafka_integration.consuming.stored_offsets import OffsetStore
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, running, write
 from tests.waiting import wait_for
@@ -40,6 +42,26 @@ def test_it_goes_on_at_the_cut_though_its_position_is_in_range(cut, storage, pol
 
     assert [message.offset for message in scripted.seen] == [0, 1, 2, 3, 4, 3, 4]
     assert f"the log of {TOPIC}[0] was cut at 3, before offset 5, by an unclean leader election" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["claim", "reset"])
+def test_it_goes_on_at_the_cut_though_its_first_claim_fails(cut, monkeypatch, name):
+    write(*"abcde")
+    statement, failures = getattr(OffsetStore, name), [OperationalError("the row is locked")]
+
+    def fail_once(store, *arguments, **places):
+        if failures and (name == "reset" or places["partition"] == 0):
+            raise failures.pop()
+        return statement(store, *arguments, **places)
+
+    with running(offset_storage="database"):
+        wait_for(lambda: committed() == 5)
+        monkeypatch.setattr(OffsetStore, name, fail_once)
+        cut()
+        wait_for(lambda: len(scripted.seen) == 7)
+
+    assert not failures
+    assert [message.offset for message in scripted.seen] == [0, 1, 2, 3, 4, 3, 4]
 
 
 def test_with_none_it_stops_there(cut):
