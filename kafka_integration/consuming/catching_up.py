@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 REVISE_SECONDS = 10.0
 ABSENT_SECONDS = 10.0
-"""For so long a topic that was made a moment ago may be unknown to some brokers."""
+"""For so long some brokers may not know a topic: one that was made a moment ago, or any, if they have just started."""
 REPEAT_SECONDS = 60.0
 PATIENCE_SECONDS = 300.0
 """How long other members may stand still in what they own before this run no longer waits for them."""
@@ -45,7 +45,8 @@ class CatchingUp:
         self._group = GroupPositions(consumer)
         self._goals = Goals()
         self._absent = set(consumer.topics)
-        self._absent_until = monotonic() + (ABSENT_SECONDS if consumer.connection.transport == "kafka" else 0.0)
+        self._absent_seconds = ABSENT_SECONDS if consumer.connection.transport == "kafka" else 0.0
+        self._absent_until = monotonic() + self._absent_seconds
         self._left: dict[Place, int | None] | None = None
         self._positions: Mapping[Place, int | None] = {}
         self._moved_at = self._said_at = monotonic()
@@ -159,7 +160,7 @@ class CatchingUp:
             return
         self._revise_at = now + REVISE_SECONDS
         places = self._group.places(offsets)
-        self._goals.keep(places)
+        self._goals.keep(places, now=now, patience_seconds=self._absent_seconds)
         known = self._goals.places
         new = [place for place in places if place not in self._goals or place in self._goals.unknown]
         if known and not self._absent:  # what is added while we run is not what was there at the start

@@ -36,6 +36,7 @@ class Goals:
     """The goals of all partitions; None while an end is not known."""
 
     _of: dict[Place, Goal | None] = field(default_factory=dict)
+    _missing_since: dict[Place, float] = field(default_factory=dict)
 
     def __contains__(self, place: object) -> bool:
         return place in self._of
@@ -55,9 +56,12 @@ class Goals:
     def set(self, place: Place, goal: Goal | None) -> None:
         self._of[place] = goal
 
-    def keep(self, places: Collection[Place]) -> None:
-        """Forget what was deleted."""
-        self._of = {place: goal for place, goal in self._of.items() if place in places}
+    def keep(self, places: Collection[Place], *, now: float, patience_seconds: float) -> None:
+        """Forget what was deleted: what was not there for so long. A broker that has just started may lack some."""
+        missing = {place: self._missing_since.get(place, now) for place in self._of if place not in places}
+        gone = {place for place, since in missing.items() if now - since >= patience_seconds}
+        self._of = {place: goal for place, goal in self._of.items() if place not in gone}
+        self._missing_since = {place: since for place, since in missing.items() if place not in gone}
 
     def lower(self, place: Place, end: int) -> None:
         """The partition ends before its goal: its topic was made anew."""

@@ -272,6 +272,20 @@ def test_a_partition_that_ends_before_its_goal_has_a_lower_one():
     assert goals.left({("t", 0): 3}) == {}
 
 
+def test_a_partition_that_one_look_does_not_find_is_not_done():
+    goals = Goals()
+    goals.set(("t", 0), Goal(end=10, start=0, needs_offset=False))
+
+    goals.keep([], now=100, patience_seconds=10)
+    goals.keep([("t", 0)], now=109, patience_seconds=10)
+    goals.keep([], now=111, patience_seconds=10)
+    missed = goals.left({})
+    goals.keep([], now=121, patience_seconds=10)
+
+    assert missed == {("t", 0): 10}
+    assert goals.left({}) == {}
+
+
 def test_what_is_left_is_said_for_some_partitions_and_for_all_in_a_number():
     left = {("t", number): 1000 for number in range(12)}
 
