@@ -198,7 +198,11 @@ def test_other_errors_come_once_a_minute_of_a_kind(log: ClientLog, caplog: pytes
     assert "group.max.size" in line
 
 
-def test_a_callback_of_the_client_never_raises(log: ClientLog, caplog: pytest.LogCaptureFixture) -> None:
-    log.on_error(None)  # type: ignore[arg-type]  # what it must survive
+def test_a_callback_of_the_client_never_raises(
+    log: ClientLog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "_note", None)
+
+    log.on_error(KafkaError(KafkaError._TRANSPORT))
 
     assert "could not be reported" in caplog.text

@@ -72,7 +72,8 @@ def databases(settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Databases by alias; none of them is connected to."""
     found: dict[str, Any] = {}
     monkeypatch.setattr("kafka_integration.producing.databases.django_settings.DATABASES", found)
-    monkeypatch.setattr("kafka_integration.producing.databases.connections", found)
+    for module in ("kafka_integration.producing.databases", "kafka_integration.conf.backends"):
+        monkeypatch.setattr(f"{module}.connections", found)
     return found
 
 
