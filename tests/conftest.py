@@ -161,8 +161,13 @@ def browser(chromium: Browsers) -> Chrome:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file, as a project has it: in memory a reader fails the writer of another thread, and none waits."""
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file, as a project has it: in memory a reader fails the writer of another thread, and none waits.
+
+    On a server each worker has a database of its own, by the suffix.
+    """
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
