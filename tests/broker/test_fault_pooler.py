@@ -69,6 +69,8 @@ def test_each_record_takes_effect_once(pooled_scenario, breakable_postgres, cons
             scenario.wait_handled(60, count=scenario.effects.count() + 100)
         scenario.wait_handled()
 
+    # Before that a signal just ends it.
+    workers[0].wait_for_output("joining group", 40)
     assert [worker.terminate() for worker in workers] == [0, 0]
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
