@@ -295,7 +295,7 @@ def test_headers_that_no_consumer_wrote_keep_their_dead_letter_parked(lane, mode
 
 @MODES
 def test_a_kind_of_timestamp_that_no_consumer_wrote_is_none(lane, mode):
-    letter = requested(timestamp_ms=5, timestamp_type="made-up")
+    letter = requested(timestamp_ms=5, timestamp_type="other")
 
     lane(**mode).replay()
 
