@@ -20,7 +20,7 @@ _watcher: tuple[int, subprocess.Popen[bytes]] | None = None
 
 
 def adopt(kind: str, name: int | str) -> None:
-    """From now on a `session` (of processes), `directory`, `mount` or `namespace` goes when this process does."""
+    """From now on a `session` (of processes), `directory` or `mount` goes when this process does."""
     _tell("+", kind, name)
 
 
@@ -101,9 +101,6 @@ def _remove(kind: str, name: str) -> None:
         return
     if kind == "mount":
         subprocess.run(["umount", "--lazy", name], check=False)
-        return
-    if kind == "namespace":
-        subprocess.run(["ip", "netns", "delete", name], check=False)
         return
     end_session(int(name))
 
