@@ -42,7 +42,7 @@ def our_relay(messages: int) -> None:
     from kafka_integration.conf import get_settings
     from kafka_integration.models import OutboxMessage
     from kafka_integration.operating.runner import spare_the_collector
-    from kafka_integration.producing.relay import Relay
+    from kafka_integration.outbox.relay import Relay
 
     spare_the_collector()
     relay = Relay("default", get_settings())
@@ -57,7 +57,7 @@ def _fill(messages: int) -> None:
     django.setup()
     from django.core.management import call_command
 
-    from kafka_integration.producing.publish import build_message, write
+    from kafka_integration.outbox.publish import build_message, write
 
     call_command("migrate", verbosity=0)
     with psycopg.connect(os.environ["BENCH_DATABASE"], autocommit=True) as connection:

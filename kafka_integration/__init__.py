@@ -24,11 +24,11 @@ if TYPE_CHECKING:
         ProduceTimeoutError,
     )
     from .message import Message
+    from .outbox.decorator import publish_instances, publishes
+    from .outbox.publish import publish
     from .outcomes import NO_COMMIT, BatchError, CommitThrough, Reject, Retry, Skip
     from .producing.aproduce import aproduce
     from .producing.produce import produce, produce_batch, produce_sync
-    from .producing.publish import publish
-    from .producing.publishes import publish_instances, publishes
 
 __version__ = "0.1.0"
 
@@ -49,10 +49,10 @@ _HOMES = {
     ),
     ".message": ("Message",),
     ".outcomes": ("NO_COMMIT", "BatchError", "CommitThrough", "Reject", "Retry", "Skip"),
+    ".outbox.decorator": ("publish_instances", "publishes"),
+    ".outbox.publish": ("publish",),
     ".producing.aproduce": ("aproduce",),
     ".producing.produce": ("produce", "produce_batch", "produce_sync"),
-    ".producing.publish": ("publish",),
-    ".producing.publishes": ("publish_instances", "publishes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -14,7 +14,9 @@ KafkaIntegrationError
 │   └── AccessDeniedError         wrong credentials, certificate, host name or a missing ACL
 ├── HandlerError                  a ``message_handler`` that can't be loaded or used, or steers in no way there is
 ├── DecodeError                   a key or value its deserializer can't read (also ValueError)
-└── FencedError                   another worker owns the partition now; this one's work rolls back
+├── FencedError                   another worker owns the partition now; this one's work rolls back
+└── ConsumerStoppedError          a message failed for good, and its consumer's policy is to stop there
+    └── TooManyDeadLettersError   more in a minute than ``max_dead_letters_per_minute`` allows
 """
 
 from __future__ import annotations
@@ -120,3 +122,11 @@ class DecodeError(KafkaIntegrationError, ValueError):
 
 class FencedError(KafkaIntegrationError):
     """Another worker owns the partition; this one's transaction rolls back."""
+
+
+class ConsumerStoppedError(KafkaIntegrationError):
+    """A message failed for good and its consumer's policy is to stop there."""
+
+
+class TooManyDeadLettersError(ConsumerStoppedError):
+    """So many messages of a group failed within a minute that something else is wrong."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from kafka_integration.client.embedded import embedded_servers
+from kafka_integration.client.transports.embedded import embedded_servers
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerUnavailableError
 

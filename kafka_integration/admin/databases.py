@@ -14,8 +14,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ..operating.local_times import show_locally
-from ..operating.tables import has_table
+from ..local_times import show_locally
+from ..tables import has_table
 
 DATABASE = "database"
 LONGEST_PARAMETER = 1000

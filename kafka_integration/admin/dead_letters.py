@@ -18,10 +18,10 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from ..dead_letters import operations as dead_letters
+from ..dead_letters.operations import Change, Selection
 from ..message import moment_of
 from ..models import DeadLetter
-from ..operating import dead_letters
-from ..operating.dead_letters import Change, Selection
 from ..summaries import escaped
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter

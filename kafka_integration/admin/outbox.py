@@ -20,9 +20,9 @@ from django.utils.translation import ngettext
 
 from ..conf import get_settings
 from ..models import OutboxMessage
-from ..producing import refusals
-from ..producing.backlog import find_backlog
-from ..producing.databases import find_outboxes
+from ..outbox import operations as refusals
+from ..outbox.backlog import find_backlog
+from ..outbox.databases import find_outboxes
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin, is_across

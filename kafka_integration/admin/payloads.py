@@ -8,8 +8,8 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
+from ..dead_letters.texts import SHOWN_BYTES, legible
 from ..headers import read_headers
-from ..operating.dead_letter_texts import SHOWN_BYTES, legible
 from ..summaries import escaped
 
 LINES = "\n\t"

@@ -18,12 +18,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..conf import Kind
-from ..conf.topic_names import topic_name_problem
 from ..errors import InvalidMessageError
 from ..models import OutboxMessage
-from ..producing.fresh_rows import no_row, read_rows
-from ..producing.publications import ALL_FIELDS, EVENTS, Publication, find_field, publications_of
-from ..producing.publish import announce, build_message
+from ..outbox.declarations import ALL_FIELDS, EVENTS, Declaration, declarations_of, find_field
+from ..outbox.fresh_rows import no_row, read_rows
+from ..outbox.publish import announce, build_message
+from ..topic_names import topic_name_problem
 
 if TYPE_CHECKING:
     Admin = admin.ModelAdmin[Any]
@@ -49,7 +49,7 @@ class PublishAdminMixin(Admin):
 
     def get_publish_value(self, obj: Model) -> Any:
         """The message's value: the published fields of the row. None is a tombstone."""
-        return self._publications()[0].value_of(obj)
+        return self._declarations()[0].value_of(obj)
 
     @admin.action(description=_("Publish selected to Kafka"), permissions=["publish"])
     def publish_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -89,39 +89,39 @@ class PublishAdminMixin(Admin):
                 page = list(self._messages(rows[start : start + ROWS_AT_ONCE], using))
                 OutboxMessage.objects.using(using).bulk_create(page)
                 count += len(page)
-            topics = ", ".join(dict.fromkeys(publication.topic for publication in self._publications()))
+            topics = ", ".join(dict.fromkeys(declaration.topic for declaration in self._declarations()))
             text = str(_("Published to Kafka, topic %s.")) % topics
             LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, text)  # type: ignore[arg-type]  # signed in
             announce(using)
         return count
 
     def _messages(self, page: Sequence[Model], using: str) -> Iterable[OutboxMessage]:
-        for publication in self._publications():
+        for declaration in self._declarations():
             # What was selected may come from a replica that is behind.
-            for obj, row in zip(page, read_rows([publication], page, using), strict=True):
+            for obj, row in zip(page, read_rows([declaration], page, using), strict=True):
                 if row is None:
-                    raise no_row(publication, obj, using)
+                    raise no_row(declaration, obj, using)
                 yield build_message(
-                    publication.topic,
-                    self.get_publish_value(obj) if self._has_own_value else publication.value_of(row),
-                    key=publication.key_of(row),
-                    event_type=publication.event_type(self.publish_event),
+                    declaration.topic,
+                    self.get_publish_value(obj) if self._has_own_value else declaration.value_of(row),
+                    key=declaration.key_of(row),
+                    event_type=declaration.event_type(self.publish_event),
                 )
 
     @property
     def _has_own_value(self) -> bool:
         return type(self).get_publish_value is not PublishAdminMixin.get_publish_value
 
-    def _publications(self) -> list[Publication]:
+    def _declarations(self) -> list[Declaration]:
         """What is published of a row: as this class says, else as the model does."""
-        declared = publications_of(self.model)
+        declared = declarations_of(self.model)
         if self.publish_topic is None:
             return declared
         fields = self.publish_fields or (declared[0].fields if declared else ())
         if fields == ALL_FIELDS:
             fields = [field.name for field in self.opts.concrete_fields]
         return [
-            Publication(
+            Declaration(
                 model=self.model,
                 topic=self.publish_topic,
                 fields=tuple(fields),
@@ -132,7 +132,7 @@ class PublishAdminMixin(Admin):
 
     def _find_problems(self) -> Iterable[str]:
         name = type(self).__name__
-        declared = publications_of(self.model)
+        declared = declarations_of(self.model)
         if self.publish_topic is None and not declared:
             yield f"{name} publishes nowhere: set publish_topic, or decorate {self.model.__name__} with @publishes."
         elif self.publish_topic is not None and (problem := topic_name_problem(self.publish_topic)):

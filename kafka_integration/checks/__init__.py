@@ -11,8 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from ..conf import Examined, Kind, Problem, examined
 from ..conf.problems import sentence
 from ..conf.security import find_weak_spots, read_problems
+from .declarations import find_declaration_problems
 from .imports import find_import_problems
-from .publications import find_publication_problems
 from .tables import find_table_problems
 
 TAG = "kafka_integration"
@@ -27,7 +27,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         problems += [
             *find_import_problems(found),
             *find_table_problems(found),
-            *find_publication_problems(found),
+            *find_declaration_problems(found),
         ]
     return [_message(problem) for problem in problems]
 
@@ -48,7 +48,7 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 def _find_property_problems(found: Examined) -> list[Problem]:
     # Not imported above: a project can be checked for everything else where the client doesn't load.
-    from ..client.property_problems import consumer_problem, producer_problem, property_problem
+    from ..client.properties.problems import consumer_problem, producer_problem, property_problem
 
     problems = [
         Problem(kind=Kind.PROPERTY, text=f"{raw.path} {sentence(text)}")

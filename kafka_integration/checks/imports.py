@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 from ..conf import Examined, Kind, Problem
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
-from ..consuming.handlers import load_handler
+from ..consuming.handling.loading import load_handler
 from ..errors import HandlerError
 
 ONE_ARGUMENT = ("data",)

@@ -12,8 +12,8 @@ from ..conf.backends import VENDORS, vendor_of, why_unsupported
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings, Settings
 from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
-from ..producing.databases import find_outboxes
-from ..producing.notifications import can_listen
+from ..outbox.databases import find_outboxes
+from ..outbox.notify import can_listen
 
 DUMMY = "django.db.backends.dummy"
 OUTBOX = (OutboxMessage, RelayLease)

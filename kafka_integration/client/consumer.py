@@ -14,17 +14,17 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
-from ..conf.topic_names import is_kafkas_own, names_among
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
-from .embedded import create_embedded_topics, has_moved_from
-from .failures import translate
-from .group_protocols import require_consumer_protocol
-from .leader_epochs import LeaderEpochs
-from .logs import ClientLog
-from .memory import MemoryConsumer, memory_broker
+from ..topic_names import is_kafkas_own, names_among
+from .errors.translate import translate
+from .log.client_log import ClientLog
+from .metadata.group_protocols import require_consumer_protocol
+from .metadata.leader_epochs import LeaderEpochs
 from .opening import open_client
-from .properties import METADATA_REFRESH, METADATA_REFRESH_MS, Properties, consumer_properties
+from .properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, Properties, consumer_properties
+from .transports.embedded import create_embedded_topics, has_moved_from
+from .transports.memory import MemoryConsumer, memory_broker
 
 Coordinates = tuple[str, int]
 

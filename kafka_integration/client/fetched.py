@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Message as RawMessage
 
 from ..errors import BrokerError
-from .failures import translate
+from .errors.translate import translate
 
 END_REACHED = "_PARTITION_EOF"
 OUT_OF_RANGE = "_AUTO_OFFSET_RESET"

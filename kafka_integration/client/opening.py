@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from ..errors import BrokerUnavailableError
 from ..summaries import summarize
-from .failures import translate
+from .errors.translate import translate
 
 logger = logging.getLogger(__name__)
 

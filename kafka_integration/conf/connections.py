@@ -9,7 +9,7 @@ from typing import Any
 from .endpoints import Endpoints, parse_endpoints
 from .problems import Kind, kind_of
 from .readers import boolean
-from .reserved import reserved_reason
+from .reserved_properties import reserved_reason
 from .section import Section
 from .security import SECURITY_PREFIXES, parse_sasl, parse_tls, read_heroku_environment
 from .values import EMPTY, Connection, FrozenMapping, RawProperties, Sasl, Tls

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
+from ..topic_names import stands_for
 from .connections import Level
 from .problems import Kind, Problems, shown
-from .reserved import says_yes
+from .reserved_properties import says_yes
 from .section import Section
 from .security import OAUTHBEARER
-from .topic_names import stands_for
 from .values import ConsumerSettings, ProducerSettings, Settings
 
 MAX_POLL_INTERVAL_MS = 300_000

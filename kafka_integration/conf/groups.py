@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from ..topic_names import cover, is_pattern
 from .connections import Level
 from .problems import Kind, Problems, shown
-from .topic_names import cover, is_pattern
 from .values import ConsumerSettings
 
 ASSIGNOR = "partition.assignment.strategy"

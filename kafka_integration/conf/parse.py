@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from django.conf import settings
 
+from .app_configs import Contributions, read_apps
 from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import Definition, merge_sections, parse_consumer
 from .contradictions import find_consumer_contradictions, find_producer_contradictions, warn_of_split_topics
 from .endpoints import EXAMPLE
 from .groups import find_group_contradictions
-from .installed import Contributions, read_apps
 from .problems import Kind, Problem, Problems, kind_of
 from .producers import parse_outbox, parse_producer, parse_topics
 from .readers import Reader, integer, optional

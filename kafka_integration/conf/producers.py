@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from ..topic_names import topic_name_problem
 from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import DAY_SECONDS
 from .kaffe import PRODUCER_OPTIONS, refuse_options
@@ -25,7 +26,6 @@ from .readers import (
     topic_name,
 )
 from .section import Section
-from .topic_names import topic_name_problem
 from .values import FrozenMapping, OutboxSettings, ProducerSettings, TopicSettings
 
 READERS: dict[str, Reader[Any]] = {

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from ..topic_names import is_pattern, topic_name_problem, topic_pattern_problem
 from .problems import Kind
-from .topic_names import is_pattern, topic_name_problem, topic_pattern_problem
 from .values import FrozenMapping
 
 T = TypeVar("T")

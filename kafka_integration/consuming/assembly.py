@@ -6,35 +6,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..client.topic_ids import TopicIds
-from ..client.topic_sizes import TopicSizes
+from ..client.metadata.topic_ids import TopicIds
+from ..client.metadata.topic_sizes import TopicSizes
 from ..conf import get_settings
 from ..conf.backends import why_unsupported
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
+from ..dead_letters.parking import DeadLetters
+from ..dead_letters.replay_requests import ReplayRequests
+from ..dead_letters.retention import Retention
 from ..errors import ConfigurationError
 from ..message import Decoding
 from ..serialization import load_deserializer
-from .claiming import Claiming
 from .counts import Counts
-from .dead_letters import DeadLetters
-from .deduplication import Deduplicator
-from .errands import Errands
-from .event_loop import LaneEventLoop
-from .failure import FailurePolicy
-from .handlers import Handler, load_handler
-from .housekeeping import Housekeeping
-from .invoking import EachMessage, Invoker, WholeBatch
-from .lane import Lane
-from .plain_work import PlainWork
-from .replay_requests import ReplayRequests
-from .replaying import Replayer
-from .replays import LaneReplays, Lookout, Ownership
-from .retention import Retention
-from .settling import Settling
-from .stored_offsets import OffsetStore
-from .transactional_work import TransactionalWork
-from .work import Work
+from .failing.settling import Settling
+from .failure_policy import FailurePolicy
+from .handling.deduplication import Deduplicator
+from .handling.invoking import EachMessage, Invoker, WholeBatch
+from .handling.loading import Handler, load_handler
+from .handling.plain import PlainWork
+from .handling.transactional import TransactionalWork
+from .lanes.event_loop import LaneEventLoop
+from .lanes.housekeeping import Housekeeping
+from .lanes.lane import Lane
+from .lanes.tasks import Tasks
+from .lanes.work import Work
+from .offsets.claims import Claiming
+from .offsets.store import OffsetStore
+from .replaying.replayer import Replayer
+from .replaying.watch import LaneReplays, Ownership, ReplayWatch
 
 S = TypeVar("S", bound=Settling)
 
@@ -50,7 +50,7 @@ class Parts:
     work: Work
     store: OffsetStore | None
     claiming: Claiming | None
-    make_errands: Callable[[], Errands]
+    make_tasks: Callable[[], Tasks]
     retention: Retention
 
     def make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
@@ -61,7 +61,7 @@ class Parts:
             batch_size=self.settings.batch_size,
             on_fault=on_fault,
             on_room=on_room,
-            errands=self.make_errands(),
+            tasks=self.make_tasks(),
         )
 
 
@@ -89,7 +89,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
         work=make_work(settings, counts, store, settling=settling, handler=handler, topic_ids=topic_ids),
         store=store,
         claiming=claiming,
-        make_errands=_replays(settings, counts, store, handler, decoding),
+        make_tasks=_replays(settings, counts, store, handler, decoding),
         retention=Retention(settings, get_settings()),
     )
 
@@ -106,8 +106,9 @@ def make_settling(settings: ConsumerSettings, counts: Counts, kind: type[S], top
     return kind(
         consumer=settings.name,
         policy=FailurePolicy.of(settings),
-        parking=DeadLetters(settings, topic_ids),
+        parking=DeadLetters(settings),
         counts=counts,
+        topic_ids=topic_ids,
     )
 
 
@@ -144,8 +145,8 @@ def make_work(
 
 def _replays(
     settings: ConsumerSettings, counts: Counts, store: OffsetStore | None, handler: Handler, decoding: Decoding
-) -> Callable[[], Errands]:
-    """What makes the errands of a lane: all lanes look for replays as one, and each does its own."""
+) -> Callable[[], Tasks]:
+    """What makes the tasks of a lane: all lanes look for replays as one, and each does its own."""
     group, name = settings.consumer_group, settings.name
     others = {other.name for other in get_settings().consumers.values() if other.consumer_group == group} - {name}
     requests = ReplayRequests(database=settings.database, group=group, others=others)
@@ -163,8 +164,8 @@ def _replays(
         store=store,
         deduplicator=deduplicator,
     )
-    lookout = Lookout(name, requests, Ownership(settings.topics, TopicSizes(settings.connection)))
-    return lambda: LaneReplays(requests, replayer, lookout)
+    watch = ReplayWatch(name, requests, Ownership(settings.topics, TopicSizes(settings.connection)))
+    return lambda: LaneReplays(requests, replayer, watch)
 
 
 def _invoker(handler: Handler, call: Callable[..., object], may_hold_back: bool) -> Invoker:

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 from ..client.consumer import ConsumerClient, Coordinates
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
-from ..client.properties import METADATA_REFRESH_MS
+from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
 from ..message import Message
 from ..signals import offsets_committed
-from .assignment import Assignment
-from .catching_up import CatchingUp
-from .commits import Commits
-from .ends import LEAVE_SECONDS, Ends
-from .events import Events
-from .flow import Flow
-from .lags import Lags
-from .lanes import Lanes
-from .membership import Membership
+from .catching_up.until_caught_up import CatchingUp
+from .fetching.backpressure import Backpressure
+from .fetching.message_limit import MessageLimit
+from .fetching.weighing import Weighing
+from .group.assignment import Assignment
+from .group.lags import Lags
+from .group.membership import Membership
+from .group.notices import Notices
+from .lanes.pool import Lanes
+from .offsets.commits import Commits
+from .offsets.stored_ends import LEAVE_SECONDS, Ends
 from .partition import State
-from .quota import Quota
 from .report import Report
-from .weighing import Weighing
 
 if TYPE_CHECKING:
     from .assembly import Parts
@@ -70,12 +70,14 @@ class ConsumerLoop:
         self._catching_up = CatchingUp(settings, self.fail) if until_caught_up else None
         self.leaves_lag = False
         """It was to run until its group has caught up, and ended before."""
-        self._quota = Quota(max_messages)
+        self._message_limit = MessageLimit(max_messages)
         self._stop = threading.Event()
         self._has_said_waiting = False
         self._weighing = Weighing()
-        self._flow = Flow(batch_size=settings.batch_size)
-        self._lanes = Lanes(settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._flow.made_room))
+        self._backpressure = Backpressure(batch_size=settings.batch_size)
+        self._lanes = Lanes(
+            settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._backpressure.made_room)
+        )
         self._ends = Ends(consumer=settings.name, store=parts.store, lanes=self._lanes)
         self._commits = Commits(
             consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds, ends=self._ends
@@ -121,7 +123,7 @@ class ConsumerLoop:
         while not self._stop.is_set():
             try:
                 self._client = client = ConsumerClient(self.settings, self, refresh_ms=self._refresh_ms)
-                self._events = Events(self.settings, client, self._assignment)
+                self._notices = Notices(self.settings, client, self._assignment)
                 client.subscribe()
             except BrokerError as error:
                 if not error.retriable:
@@ -137,13 +139,13 @@ class ConsumerLoop:
     def turn(self) -> None:
         """Fetch once and hand on what came; then look after starts, flow, commits and the log."""
         client = self.client
-        for partition in self._quota.settle(self._assignment):
+        for partition in self._message_limit.settle(self._assignment):
             self._assignment.go_on(client, partition)
         try:
             raws = client.fetch(self._weighing.fetch_size, self._patience())
         except BrokerError as error:
             # What the client had in its hands is lost to it, not to us.
-            self._events.say(error)
+            self._notices.say(error)
             self._assignment.rewind(client)
             self._stop.wait(BUSY_POLL_SECONDS)
             raws = []
@@ -154,13 +156,13 @@ class ConsumerLoop:
             for event in events:
                 # After the last message that was asked for, what follows was not taken: its end isn't ours.
                 if event.code != END_REACHED or not self._leaves_out(event):
-                    self._events.handle(event)
-        self._events.look_after()
+                    self._notices.handle(event)
+        self._notices.look_after()
         if self._is_left_out():
             self._assignment.take_over([])
         self._assignment.look_at_topics(client)
         self._assignment.start(client)
-        self._flow.regulate(client, self._assignment, is_hidden=self._weighing.is_hidden_from_client)
+        self._backpressure.regulate(client, self._assignment, is_hidden=self._weighing.is_hidden_from_client)
         is_awaited = self._catching_up is not None and self._catching_up.note(self._assignment)
         if is_awaited or self._commits.is_due:
             self._ends.store(self._assignment)
@@ -243,7 +245,7 @@ class ConsumerLoop:
     def _patience(self) -> float:
         assignment = self._assignment
         is_waiting = assignment.is_starting or any(p.is_paused for p in assignment) or self._catching_up is not None
-        return BUSY_POLL_SECONDS if is_waiting or self._quota.is_limited else POLL_SECONDS
+        return BUSY_POLL_SECONDS if is_waiting or self._message_limit.is_limited else POLL_SECONDS
 
     def _take(self, run: Run) -> None:
         coordinates, raws = run
@@ -255,8 +257,8 @@ class ConsumerLoop:
         if taken is not None and raws[0].offset() < taken:
             self._assignment.restart(self.client, partition)
             return
-        raws = self._quota.take(partition, raws)
-        if self._quota.leaves_out(partition):
+        raws = self._message_limit.take(partition, raws)
+        if self._message_limit.leaves_out(partition):
             # Else all the backlog would be fetched for nothing.
             self.client.pause([coordinates])
         if not raws:
@@ -270,16 +272,16 @@ class ConsumerLoop:
         self._lanes.of(partition).put(partition, messages, size)
 
     def _leaves_out(self, event: Event) -> bool:
-        return event.coordinates is not None and self._quota.leaves_out(self._assignment.get(event.coordinates))
+        return event.coordinates is not None and self._message_limit.leaves_out(self._assignment.get(event.coordinates))
 
     def _is_left_out(self) -> bool:
         since = self._assignment.untold_since
-        return since is not None and not self._events.were_refusals and self._membership.is_left_out(since)
+        return since is not None and not self._notices.were_refusals and self._membership.is_left_out(since)
 
     def _is_done(self) -> bool:
         if self._stop.is_set():
             return True
-        if self._quota.is_reached:
+        if self._message_limit.is_reached:
             return True
         if self._catching_up is None or not self._catching_up.is_over:
             return False
@@ -292,12 +294,12 @@ class ConsumerLoop:
         How long a handler may take is the process's to decide: it ends us at the deadline.
         """
         self.phase = Phase.DRAINING
-        self._lanes.stop_errands()
+        self._lanes.stop_tasks()
         if self._client is not None:
             self._drain_client(self._client)
         self._lanes.stop(timeout=1.0)
         if self._catching_up is not None:
-            if self.fault is None and not self._quota.is_reached:
+            if self.fault is None and not self._message_limit.is_reached:
                 self.leaves_lag = self._catching_up.conclude()
             self._catching_up.stop()
         self._report.summary()
@@ -331,5 +333,5 @@ class ConsumerLoop:
         try:
             client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
         except BrokerError as error:
-            self._events.say(error)
+            self._notices.say(error)
             sleep(BUSY_POLL_SECONDS)

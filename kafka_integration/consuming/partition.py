@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
 
+from ..client.metadata.topic_ids import TopicIds
 from ..message import Message
-from .failure import Verdict
+from .failure_policy import Verdict
 from .ledger import Ledger
 
 
@@ -114,6 +115,11 @@ class Partition:
 
     def identify(self, topic_id: str) -> None:
         self.topic_id, self.is_identified, self.is_outdated = topic_id, True, False
+
+    def identify_by(self, topic_ids: TopicIds) -> None:
+        """Find out which topic it is of, unless that is known; ``BrokerError`` where that can't be asked."""
+        if not self.is_identified:
+            self.identify(topic_ids.ask_where_allowed(self.topic, lambda: self.stopping))
 
     def begin_again(self) -> None:
         """Nothing more of it is handled before it is known where to begin."""

@@ -8,9 +8,9 @@ from dataclasses import fields
 from time import monotonic
 
 from ..client.consumer import ConsumerClient
-from .assignment import Assignment
 from .counts import Counts, Tally
-from .lags import Lags
+from .group.assignment import Assignment
+from .group.lags import Lags
 from .partition import Partition, State
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-from ..conf.topic_names import topic_name_problem
+from ..topic_names import topic_name_problem
 
 MOST_DIGITS = 18
 """As many as a bigint may have."""

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from ..client.group_offsets import GroupOffsets, Place
-from ..conf.topic_names import names_among
+from ..client.metadata.group_offsets import GroupOffsets, Place
 from ..conf.values import ConsumerSettings, Settings
-from ..consuming.group_positions import GroupPositions
+from ..consuming.catching_up.group_positions import GroupPositions
 from ..errors import ConfigurationError
+from ..topic_names import names_among
 from .columns import aligned
 
 

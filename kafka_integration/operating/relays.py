@@ -10,9 +10,9 @@ from time import monotonic
 from ..client.green_threads import refuse_green_threads
 from ..conf.values import Settings
 from ..errors import ConfigurationError
-from ..producing.databases import find_outboxes
+from ..outbox.databases import find_outboxes
+from ..outbox.relay import STOP_GRACE_SECONDS, Relay
 from ..producing.partitioners import load_partitioner
-from ..producing.relay import STOP_GRACE_SECONDS, Relay
 from .migrations import require_migrated
 from .runner import FAILED, LOOK_SECONDS, STOPPED, spare_the_collector
 from .stopping import FORCED, StopRequest

@@ -17,7 +17,7 @@ from pathlib import Path
 from django.apps import apps
 from django.utils.autoreload import get_child_arguments, iter_all_python_module_files
 
-from ..consuming.handlers import load_handler
+from ..consuming.handling.loading import load_handler
 from ..errors import HandlerError
 from .stopping import StopRequest
 

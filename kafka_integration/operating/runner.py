@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import NoReturn
 
-from ..client.producer_registry import producers
+from ..client.producers.registry import producers
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
-from ..consuming.redaction import describe
+from ..dead_letters.redaction import describe
 from ..errors import KafkaIntegrationError
 from ..summaries import summarize
 from .stopping import FORCED, StopRequest

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..client.green_threads import refuse_green_threads
-from ..client.producer_registry import producers
+from ..client.producers.registry import producers
 from ..conf.values import ConsumerSettings, Settings
 from ..errors import ConfigurationError
 from .columns import aligned

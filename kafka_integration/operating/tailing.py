@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from ..client.reader import Start, TopicReader
+from ..client.topic_reader import Start, TopicReader
 from ..conf.values import Connection
 from ..message import RawMessage
 from ..summaries import escaped

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..headers import GivenHeaders
 from .delivery import Delivery, RecordMetadata
-from .outlet import default_outlet
 from .produce import deadline_of, result_of
+from .sender import default_sender
 
 __all__ = ["aproduce"]
 
@@ -34,7 +34,7 @@ async def aproduce(
     deadline = deadline_of(topic, timeout)
 
     def send() -> Delivery:
-        delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
+        delivery = default_sender().send(topic, value, key, headers, partition, timestamp, timeout)
         delivery.hurry()
         return delivery
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from ..client.failures import ClientError, translate
-from ..client.producer import Producer
+from ..client.errors.translate import ClientError, translate
+from ..client.producers.producer import Producer
 from ..errors import (
     AccessDeniedError,
     BrokerError,

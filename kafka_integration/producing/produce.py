@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import BatchProduceError, InvalidMessageError, ProduceError, ProduceTimeoutError
 from ..headers import GivenHeaders
 from .delivery import Delivery, RecordMetadata
-from .outlet import KAFFE_HINT, Outlet, default_outlet
+from .sender import KAFFE_HINT, Sender, default_sender
 
 __all__ = ["Delivery", "RecordMetadata", "produce", "produce_batch", "produce_sync"]
 
@@ -38,7 +38,7 @@ def produce(
     child too. Raises InvalidMessageError for what Kafka could not take, and another ProduceError for what can't be
     queued: the queue stays full for ten seconds, or the embedded broker isn't running.
     """
-    return default_outlet().send(topic, value, key, headers, partition, timestamp, QUEUE_SECONDS)
+    return default_sender().send(topic, value, key, headers, partition, timestamp, QUEUE_SECONDS)
 
 
 def produce_sync(
@@ -58,7 +58,7 @@ def produce_sync(
     make a duplicate.
     """
     deadline = deadline_of(topic, timeout)
-    delivery = default_outlet().send(topic, value, key, headers, partition, timestamp, timeout)
+    delivery = default_sender().send(topic, value, key, headers, partition, timestamp, timeout)
     return result_of(delivery, key, timeout, deadline)
 
 
@@ -75,10 +75,10 @@ def produce_batch(
         raise InvalidMessageError(
             f"topic {topic!r:.80}: messages is of type {type(messages).__name__}. Give a list of (key, value) or dicts."
         )
-    outlet = default_outlet()
-    outlet.check_topic(topic, key=messages)
+    sender = default_sender()
+    sender.check_topic(topic, key=messages)
     deadline = deadline_of(topic, timeout)
-    outcomes = [_send(outlet, topic, message, deadline) for message in messages]
+    outcomes = [_send(sender, topic, message, deadline) for message in messages]
     results = _wait_for_all(outcomes, timeout, deadline)
     failed = {index: result for index, result in enumerate(results) if isinstance(result, ProduceError)}
     if failed:
@@ -103,10 +103,10 @@ def result_of(delivery: Delivery, key: Any, timeout: float, deadline: float) -> 
         raise
 
 
-def _send(outlet: Outlet, topic: str, message: Any, deadline: float) -> Delivery | ProduceError:
+def _send(sender: Sender, topic: str, message: Any, deadline: float) -> Delivery | ProduceError:
     try:
         fields = _fields(topic, message)
-        return outlet.send(
+        return sender.send(
             topic,
             fields["value"],
             fields.get("key"),

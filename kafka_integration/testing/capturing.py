@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.db import connections, router
 from django.db.models import Max
 
-from ..client.memory import MemoryRecord, memory_broker
+from ..client.transports.memory import MemoryRecord, memory_broker
 from ..headers import load_headers
 from ..models import OutboxMessage
 from ..serialization import decode_json

@@ -15,19 +15,20 @@ from confluent_kafka import Message as RawMessage
 from django.db import DatabaseError, connections, transaction
 
 from ..conf import get_settings
-from ..conf.topic_names import cover, is_pattern
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import decoding_of, make_settling, make_work
 from ..consuming.counts import Counts
-from ..consuming.failure import Drop, Park, RetryLater, Verdict
-from ..consuming.handlers import Handler, load_handler
+from ..consuming.failing.settling import Settling
+from ..consuming.failure_policy import Drop, Park, RetryLater, Verdict
+from ..consuming.handling.loading import Handler, load_handler
+from ..consuming.offsets.store import OffsetStore
 from ..consuming.partition import Chunk, Partition
-from ..consuming.settling import ConsumerStoppedError, Settling
-from ..consuming.stored_offsets import OffsetStore
+from ..errors import ConsumerStoppedError
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Message
 from ..outcomes import Reject
 from ..serialization import serialize_key, serialize_value
+from ..topic_names import cover, is_pattern
 from .redirecting import producer_transport, producing_in_memory
 
 Status = Literal["handled", "failed", "rejected", "dead_letter", "skipped", "stopped", "repeated"]

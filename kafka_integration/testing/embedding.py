@@ -12,8 +12,8 @@ from unittest import mock
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka import Message as RawMessage
 
-from ..client.embedded import SERVERS_VARIABLE, EmbeddedBroker, configured_topics
-from ..client.failures import translate
+from ..client.errors.translate import translate
+from ..client.transports.embedded import SERVERS_VARIABLE, EmbeddedBroker, configured_topics
 from ..conf import get_settings
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Decoding, Message

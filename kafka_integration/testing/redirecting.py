@@ -9,7 +9,7 @@ from typing import Any, Literal
 from django.conf import settings as django_settings
 from django.test import override_settings
 
-from ..client.memory import memory_broker
+from ..client.transports.memory import memory_broker
 from ..conf import examined
 from ..conf.values import Transport
 

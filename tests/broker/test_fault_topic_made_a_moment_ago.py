@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, TopicPartition
 from django.test import override_settings
 
 from kafka_integration import produce
-from kafka_integration.client.pipeline import Pipeline
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.ordered import OrderedProducer
+from kafka_integration.client.producers.registry import producers
 from kafka_integration.conf import get_settings
 from tests.faults.watching import elapse
 from tests.services.kafka import KafkaCluster
@@ -59,7 +59,7 @@ def relayed(kafka: KafkaCluster) -> Iterator[Send]:
         assert sorted(pipeline.take_acknowledged()) == list(range(MESSAGES))
 
     with override_settings(KAFKA=_settings(kafka)):
-        pipeline = Pipeline(get_settings().producer, name="the relay")
+        pipeline = OrderedProducer(get_settings().producer, name="the relay")
         yield send
         pipeline.close(5)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from kafka_integration.producing.courier import MAX_BYTES_IN_FLIGHT, MEMORY_BOUND_BYTES
+from kafka_integration.outbox.forwarder import MAX_BYTES_IN_FLIGHT, MEMORY_BOUND_BYTES
 from tests.processes import ChildProcess
 from tests.publishing.scenario import OUTBOX, PublishingScenario
 from tests.services.kafka import KafkaCluster

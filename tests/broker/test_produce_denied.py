@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from django.test import override_settings
 
 from kafka_integration import AccessDeniedError, ProduceError, produce_sync
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
 from tests.services.certificates import CertificateAuthority
 from tests.services.kafka import KafkaCluster
 from tests.services.kafka_jars import missing_for_kafka

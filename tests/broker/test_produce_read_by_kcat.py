@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from django.test import override_settings
 
 from kafka_integration import InvalidMessageError, ProduceTimeoutError, produce, produce_batch, produce_sync
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
 from kafka_integration.errors import DeliveryError
 from tests.services.kafka import KafkaCluster
 from tests.services.kcat import Kcat

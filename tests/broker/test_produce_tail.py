@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from django.test import override_settings
 
 from kafka_integration import produce_sync
-from kafka_integration.client.producer_registry import producers
-from kafka_integration.client.reader import TopicReader
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.topic_reader import TopicReader
 from kafka_integration.conf import get_settings
 from kafka_integration.operating.tailing import tail
 from tests.services.kafka import KafkaCluster

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from django.test import override_settings
 
 from kafka_integration import produce
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
 from kafka_integration.producing.delivery import Delivery
 from tests.services.kafka import KafkaCluster
 from tests.services.kcat import Kcat

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from kafka_integration.consuming.membership import LEFT_OUT_SECONDS
+from kafka_integration.consuming.group.membership import LEFT_OUT_SECONDS
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kafka_integration import Message
-from kafka_integration.client.embedded import SERVERS_VARIABLE, EmbeddedBroker
+from kafka_integration.client.transports.embedded import SERVERS_VARIABLE, EmbeddedBroker
 from kafka_integration.testing.embedding import EmbeddedKafka
 from tests.processes import PROJECT, ChildProcess
 

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage
-from kafka_integration.producing.relay import Relay
+from kafka_integration.outbox.relay import Relay
 from tests.waiting import wait_for
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from kafka_integration.client.memory import MemoryBroker, MemoryConsumer, MemoryProducer
+from kafka_integration.client.transports.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from tests.waiting import wait_for
 
 numbers = itertools.count()

@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from django.core.management import CommandError, call_command
 
-from kafka_integration.client.embedded import (
+from kafka_integration.client.transports.embedded import (
     SERVERS_VARIABLE,
     EmbeddedBroker,
     EmbeddedBrokerRunningError,

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kafka_integration.client.embedded import SERVERS_VARIABLE, embedded_servers
+from kafka_integration.client.transports.embedded import SERVERS_VARIABLE, embedded_servers
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop

@@ -8,7 +8,7 @@ import confluent_kafka
 import pytest
 
 from kafka_integration import publish
-from kafka_integration.client.embedded import EmbeddedBroker
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 from tests.embedded.relaying import new_topic, outbox, read_topic, relay_all
 from tests.unit.test_client_wrapped import GIVEN, Trace, like_datadog, like_opentelemetry
 
@@ -25,7 +25,7 @@ def test_what_a_tracer_adds_arrives(
             super().produce(*args, **options)
 
     settings.KAFKA = {"endpoints": "embedded"}
-    monkeypatch.setattr("kafka_integration.client.pipeline.Producer", TracedProducer)
+    monkeypatch.setattr("kafka_integration.client.producers.ordered.Producer", TracedProducer)
     topic = new_topic()
     publish(topic, b"1", key="k", headers=GIVEN, timestamp=1_767_312_000_000)
 

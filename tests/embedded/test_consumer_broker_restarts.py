@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from kafka_integration import produce_sync
-from kafka_integration.client.embedded import SERVERS_VARIABLE, announced_broker
+from kafka_integration.client.transports.embedded import SERVERS_VARIABLE, announced_broker
 from tests.embedded.members import Members, handled, values_of
 from tests.waiting import wait_for
 

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from django.core.management import CommandError, call_command
 
 from kafka_integration import produce_sync
-from kafka_integration.client.embedded import SERVERS_VARIABLE
+from kafka_integration.client.transports.embedded import SERVERS_VARIABLE
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import report
 from kafka_integration.operating.lag import compute_lag

@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from kafka_integration.client.group_protocols import require_consumer_protocol
+from kafka_integration.client.metadata.group_protocols import require_consumer_protocol
 from kafka_integration.conf import get_settings
-from kafka_integration.consuming import membership
+from kafka_integration.consuming.group import membership
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 from tests.embedded.members import Members
 from tests.faults.proxy import Proxy

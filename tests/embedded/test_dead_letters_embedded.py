@@ -16,10 +16,10 @@ from kafka_integration import Reject
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop
+from kafka_integration.dead_letters.operations import Selection, request_replay
 from kafka_integration.headers import load_headers
 from kafka_integration.message import ILLEGIBLE_NAME
 from kafka_integration.models import DeadLetter
-from kafka_integration.operating.dead_letters import Selection, request_replay
 from tests.bad_messages import BAD_JSON, GOOD
 from tests.services.kcat import missing_for_kcat
 from tests.services.presence import require

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.client.topic_sizes import TopicSizes
+from kafka_integration.client.metadata.topic_sizes import TopicSizes
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf.values import Connection
 from kafka_integration.errors import BrokerError
 
@@ -37,7 +37,7 @@ def test_an_answer_is_good_for_a_while(own_broker):
 
 
 def test_without_an_answer_it_is_not_known(monkeypatch):
-    monkeypatch.setattr("kafka_integration.client.patience.LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("kafka_integration.client.metadata.patience.LEAST_SECONDS", 0.2)
     # Port 1 is nobody's.
     sizes = TopicSizes(Connection(servers=("127.0.0.1:1",), config={"log_level": 0}))
 

@@ -19,8 +19,8 @@ from kafka_integration import (
     produce_batch,
     produce_sync,
 )
-from kafka_integration.client.embedded import EmbeddedBroker
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 
 NOBODY = "127.0.0.1:1"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kafka_integration.client.embedded import EmbeddedBroker
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 from tests.processes import PROJECT, ChildProcess, environment
 from tests.waiting import wait_for
 

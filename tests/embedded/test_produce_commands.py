@@ -14,10 +14,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from kafka_integration.client.embedded import EmbeddedBroker
-from kafka_integration.client.logs import ClientLog
-from kafka_integration.client.producer_registry import producers
-from kafka_integration.client.reader import TopicReader
+from kafka_integration.client.log.client_log import ClientLog
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.topic_reader import TopicReader
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 from kafka_integration.errors import BrokerError, ProduceTimeoutError
 from kafka_integration.operating.tailing import shown
 from kafka_integration.producing.delivery import Delivery
@@ -218,7 +218,7 @@ def test_tail_waits_for_a_topic_that_is_not_there(
 def test_a_reader_sees_partitions_that_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = {"endpoints": "memory"}
     with override_settings(KAFKA=memory):
-        from kafka_integration.client.memory import memory_broker
+        from kafka_integration.client.transports.memory import memory_broker
         from kafka_integration.conf import get_settings
 
         broker = memory_broker()

@@ -80,10 +80,10 @@ def test_while_kafka_is_away_a_wait_lets_the_others_run(patch: str, run: Callabl
 from kafka_integration import ProduceError
 from kafka_integration.client.producer_registry import producers
 from kafka_integration.conf import get_settings
-from kafka_integration.producing.outlet import Outlet
+from kafka_integration.producing.sender import Sender
 logging.disable()
 producer = producers.default()
-by_key = Outlet(replace(get_settings().producer, partition_strategy="md5"), producer)
+by_key = Sender(replace(get_settings().producer, partition_strategy="md5"), producer)
 waits = {
     "a delivery": lambda: produce_sync(topic, "x", timeout=1),
     "a flush": lambda: producer.flush(1),

@@ -22,8 +22,8 @@ from kafka_integration import (
     produce_batch,
     produce_sync,
 )
-from kafka_integration.client.embedded import EmbeddedBroker
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 from kafka_integration.errors import BrokerUnavailableError, DeliveryError
 from kafka_integration.producing import produce as producing
 from kafka_integration.testing.embedding import EmbeddedKafka

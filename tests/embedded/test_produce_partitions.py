@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_integration import InvalidMessageError, produce, produce_batch, produce_sync
-from kafka_integration.client.embedded import EmbeddedBroker
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 from kafka_integration.errors import DeliveryError
 from kafka_integration.producing.partitioners import load_partitioner, md5
 from tests.waiting import wait_for

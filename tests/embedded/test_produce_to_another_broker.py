@@ -9,8 +9,8 @@ import pytest
 from django.test import override_settings
 
 from kafka_integration import BrokerUnavailableError, ProduceError, produce, produce_sync
-from kafka_integration.client.embedded import SERVERS_VARIABLE, EmbeddedBroker, announced_broker
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.embedded import SERVERS_VARIABLE, EmbeddedBroker, announced_broker
 from kafka_integration.testing.embedding import EmbeddedKafka
 from tests.waiting import wait_for
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kafka_integration.client.embedded import EmbeddedBroker
+from kafka_integration.client.transports.embedded import EmbeddedBroker
 from tests.processes import PROJECT, ChildProcess, environment
 
 GUNICORN = ("gunicorn", "--bind", "127.0.0.1:0", "tests.embedded.web_site:wsgi")

@@ -11,12 +11,12 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from kafka_integration import publish
-from kafka_integration.client.embedded import EmbeddedBroker
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.embedded import EmbeddedBroker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage
+from kafka_integration.outbox.relay import Relay
 from kafka_integration.producing.partitioners import Partitioner, md5
-from kafka_integration.producing.relay import Relay
 from tests.embedded.relaying import new_topic, outbox, read_topic, relay_all, turn_until, values
 
 pytestmark = pytest.mark.django_db(transaction=True)

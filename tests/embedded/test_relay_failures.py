@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from kafka_integration import publish
-from kafka_integration.client.embedded import SERVERS_VARIABLE, EmbeddedBroker
+from kafka_integration.client.transports.embedded import SERVERS_VARIABLE, EmbeddedBroker
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage
-from kafka_integration.producing.relay import Relay
+from kafka_integration.outbox.relay import Relay
 from tests.embedded.relaying import new_topic, outbox, read_topic, relay_all, turn_until, values
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,7 +124,7 @@ def test_a_broker_that_is_not_there_costs_one_line_and_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv(SERVERS_VARIABLE, raising=False)
-    monkeypatch.setattr("kafka_integration.client.embedded.announcement_path", _nowhere)
+    monkeypatch.setattr("kafka_integration.client.transports.embedded.announcement_path", _nowhere)
     topic = new_topic()
     publish(topic, "x")
     relay = Relay("default", get_settings())
@@ -166,8 +166,8 @@ def test_what_is_under_way_is_bounded_by_number(embedded_broker: EmbeddedBroker,
 
     def done() -> bool:
         nonlocal most
-        assert relay._courier is not None
-        most = max(most, relay._courier.in_flight)
+        assert relay._forwarder is not None
+        most = max(most, relay._forwarder.in_flight)
         return not outbox()
 
     turn_until(relay, done)

@@ -11,8 +11,8 @@ from django.db import connection
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker, Settings
 
-from kafka_integration.client.memory import MemoryBroker, memory_broker
-from kafka_integration.consuming import failure
+from kafka_integration.client.transports.memory import MemoryBroker, memory_broker
+from kafka_integration.consuming import failure_policy
 from tests.unit import scripted
 from tests.unit.consumers import consumer_settings
 from tests.unit.replays import Lane
@@ -29,7 +29,7 @@ def project_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def memory_transport(project_alone: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:
     """An empty memory broker, the project's endpoints, scripted handlers without a script, and outages soon over."""
-    monkeypatch.setattr(failure, "FLOOR_SECONDS", 0.0)
+    monkeypatch.setattr(failure_policy, "FLOOR_SECONDS", 0.0)
     settings.KAFKA = consumer_settings()
     scripted.reset()
     memory_broker().reset()

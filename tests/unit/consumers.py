@@ -9,7 +9,7 @@ from typing import Any
 
 from django.test import override_settings
 
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop, Phase

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group
 
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
+from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.partition import Partition, State
-from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
 from tests.unit import scripted
@@ -29,7 +29,7 @@ class Lane:
     def __init__(self, settings, **options):
         settings.KAFKA = consumer_settings(on_failure="dead_letter", **options)
         consumer = get_settings().consumers["c"]
-        self.replays = assemble(consumer).make_errands()
+        self.replays = assemble(consumer).make_tasks()
         self.partition = Partition("events", 0)
         if consumer.offset_storage == "database":
             store = OffsetStore(database="default", group="group")
@@ -41,9 +41,9 @@ class Lane:
 
     def replay(self):
         """Do what there is to do next; True if the partition has to be claimed again."""
-        errand = self.next()
-        assert errand is not None, "there is nothing to replay"
-        return errand.run()
+        task = self.next()
+        assert task is not None, "there is nothing to replay"
+        return task.run()
 
     def look_again(self):
         """As if a second were over."""

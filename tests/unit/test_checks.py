@@ -20,7 +20,7 @@ from kafka_integration.conf import get_settings
 from kafka_integration.conf.backends import why_unsupported
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.errors import ConfigurationError
-from kafka_integration.producing.notifications import Listener
+from kafka_integration.outbox.notify import Listener
 from tests.unit.kafka_settings import CONSUMER, with_consumer, with_producer
 
 pytestmark = pytest.mark.usefixtures("project_alone")

@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from django.test import override_settings
 
-from kafka_integration.client import group_offsets
-from kafka_integration.client.group_offsets import GroupOffsets
+from kafka_integration.client.metadata import group_offsets
+from kafka_integration.client.metadata.group_offsets import GroupOffsets
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerError
 from tests.unit.consumers import consumer_settings

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, Message
 
 from kafka_integration.client.fetched import events_apart
-from kafka_integration.client.leader_epochs import KEPT, LeaderEpochs
+from kafka_integration.client.metadata.leader_epochs import KEPT, LeaderEpochs
 
 PLACE = ("t", 0)
 

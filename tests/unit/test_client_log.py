@@ -8,7 +8,7 @@ import logging
 import pytest
 from confluent_kafka import KafkaError
 
-from kafka_integration.client.logs import ClientLog
+from kafka_integration.client.log.client_log import ClientLog
 from kafka_integration.errors import AccessDeniedError, BrokerUnavailableError
 
 REFUSED = "127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused"

@@ -10,11 +10,11 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from django.test import override_settings
 
-from kafka_integration.client.failures import translate
-from kafka_integration.client.logs import ClientLog
+from kafka_integration.client.errors.translate import translate
+from kafka_integration.client.log.client_log import ClientLog
+from kafka_integration.client.metadata.topic_ids import TopicIds
+from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.opening import TokenSource, open_client
-from kafka_integration.client.topic_ids import TopicIds
-from kafka_integration.client.topic_sizes import TopicSizes
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop, Phase

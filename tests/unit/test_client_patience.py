@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kafka_integration.client import consumer as client_consumer
-from kafka_integration.client import patience as client_patience
-from kafka_integration.client.patience import LEAST_SECONDS, MOST_SECONDS, NO_ANSWER, Patience
+from kafka_integration.client.metadata import patience as client_patience
+from kafka_integration.client.metadata.patience import LEAST_SECONDS, MOST_SECONDS, NO_ANSWER, Patience
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import running, write

@@ -14,10 +14,10 @@ from confluent_kafka import KafkaException, Producer
 from django.test import RequestFactory
 from django.views.debug import technical_500_response
 
-from kafka_integration.client.pipeline import Pipeline
-from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
-from kafka_integration.client.property_problems import consumer_problem, producer_problem, property_problem
-from kafka_integration.client.reader import TopicReader
+from kafka_integration.client.producers.ordered import OrderedProducer
+from kafka_integration.client.properties.build import admin_properties, consumer_properties, producer_properties
+from kafka_integration.client.properties.problems import consumer_problem, producer_problem, property_problem
+from kafka_integration.client.topic_reader import TopicReader
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerError, ConfigurationError
 from kafka_integration.producing.produce import produce_sync
@@ -157,9 +157,9 @@ def test_the_relays_producer_is_safe_whatever_the_settings_say(
 ) -> None:
     daring = {"message.timeout.ms": 5_000, "max.in.flight": 5, "retries": 2, "enable.idempotence": False}
     opened: list[dict[str, Any]] = []
-    monkeypatch.setattr("kafka_integration.client.pipeline.Producer", opened.append)
+    monkeypatch.setattr("kafka_integration.client.producers.ordered.Producer", opened.append)
 
-    Pipeline(read_producer(settings, required_acks=1, config=daring), name="relay", careful=careful)
+    OrderedProducer(read_producer(settings, required_acks=1, config=daring), name="relay", careful=careful)
 
     (properties,) = opened
     assert properties["request.required.acks"] == -1
@@ -293,7 +293,7 @@ def test_a_function_for_tokens_is_imported(settings: Any) -> None:
 def test_the_embedded_broker_is_found_and_its_groups_use_the_consumer_protocol(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kafka_integration.client.properties.embedded_servers", lambda: "127.0.0.1:5555")
+    monkeypatch.setattr("kafka_integration.client.properties.build.embedded_servers", lambda: "127.0.0.1:5555")
     settings.KAFKA = {
         "endpoints": "embedded",
         "config": {"session.timeout.ms": 30_000, "partition.assignment.strategy": "range"},
@@ -359,7 +359,7 @@ def test_looking_at_properties_starts_no_thread_and_opens_no_file() -> None:
 import os, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "activitylog.settings"
 django.setup()
-from kafka_integration.client.property_problems import consumer_problem, producer_problem, property_problem
+from kafka_integration.client.properties.problems import consumer_problem, producer_problem, property_problem
 from kafka_integration.conf.values import Connection, ConsumerSettings, ProducerSettings, Tls
 connection = Connection(servers=("h:1",), tls=Tls(ca="/nowhere"))
 consumer = ConsumerSettings(name="a", connection=connection, topics=("t",), consumer_group="g", message_handler="a.b")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Uuid
 
-from kafka_integration.client.topic_ids import TopicIds
+from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.conf.values import Connection
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 

@@ -10,12 +10,12 @@ import pytest
 from django.db import connection
 
 from kafka_integration import produce, publish
-from kafka_integration.client.memory import MemoryBroker, MemoryProducer, memory_broker
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.memory import MemoryBroker, MemoryProducer, memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import DeliveryError
 from kafka_integration.models import OutboxMessage
-from kafka_integration.producing.relay import Relay
+from kafka_integration.outbox.relay import Relay
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_transport")]
 
@@ -87,8 +87,8 @@ class Tracer:
 @pytest.fixture
 def tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracer]:
     tracer = Tracer()
-    monkeypatch.setattr("kafka_integration.client.pipeline.MemoryProducer", tracer.wrap)
-    monkeypatch.setattr("kafka_integration.client.producer.MemoryProducer", tracer.wrap)
+    monkeypatch.setattr("kafka_integration.client.producers.ordered.MemoryProducer", tracer.wrap)
+    monkeypatch.setattr("kafka_integration.client.producers.producer.MemoryProducer", tracer.wrap)
     producers.close(0)
     yield tracer
     tracer.trace = like_datadog

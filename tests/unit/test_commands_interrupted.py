@@ -7,8 +7,8 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import CommandError, call_command
 
-from kafka_integration.consuming.group_positions import GroupPositions
-from kafka_integration.operating import dead_letters
+from kafka_integration.consuming.catching_up.group_positions import GroupPositions
+from kafka_integration.dead_letters import operations as dead_letters
 from kafka_integration.producing.delivery import Delivery
 from tests.unit.consumers import consumer_settings
 

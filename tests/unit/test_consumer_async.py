@@ -13,10 +13,10 @@ from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.counts import Counts
-from kafka_integration.consuming.event_loop import LaneEventLoop
-from kafka_integration.consuming.housekeeping import Housekeeping
+from kafka_integration.consuming.lanes.event_loop import LaneEventLoop
+from kafka_integration.consuming.lanes.housekeeping import Housekeeping
+from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.partition import Chunk, Partition, State
-from kafka_integration.consuming.stored_offsets import OffsetStore
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from tests.unit import async_handlers, scripted

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kafka_integration.client import consumer as client_consumer
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.client.topic_ids import TopicIds
-from kafka_integration.client.topic_sizes import TopicSizes
+from kafka_integration.client.metadata.topic_ids import TopicIds
+from kafka_integration.client.metadata.topic_sizes import TopicSizes
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
@@ -88,7 +88,7 @@ def test_where_sizes_can_not_be_asked_for_it_waits_to_know_what_is_new(monkeypat
         return read(sizes)
 
     monkeypatch.setattr(TopicSizes, "read", read_later)
-    monkeypatch.setattr("kafka_integration.consuming.assignment.ASK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("kafka_integration.consuming.group.assignment.ASK_AGAIN_SECONDS", 0.01)
 
     consume(start_with_earliest_message=False)
 

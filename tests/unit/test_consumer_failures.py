@@ -9,9 +9,8 @@ import pytest
 
 from kafka_integration import BatchError, HandlerError, Reject, Retry, Skip
 from kafka_integration.conf.values import RetryPolicy
-from kafka_integration.consuming.failure import Drop, FailurePolicy, Park, RetryLater, Stop
-from kafka_integration.consuming.settling import ConsumerStoppedError
-from kafka_integration.errors import BrokerUnavailableError
+from kafka_integration.consuming.failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop
+from kafka_integration.errors import BrokerUnavailableError, ConsumerStoppedError
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
 from tests.unit.scripted import fail_on

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from kafka_integration.consuming.garbage import DUE_BYTES, Garbage
+from kafka_integration.consuming.lanes.garbage import DUE_BYTES, Garbage
 from tests.unit import scripted
 from tests.unit.consumers import consume, write
 

@@ -6,8 +6,8 @@ import pytest
 
 from kafka_integration import NO_COMMIT, CommitThrough
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.consuming.handlers import load_handler
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.errors import BrokerError, HandlerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from kafka_integration.consuming import lane as lane_module
-from kafka_integration.consuming.lane import Lane
-from kafka_integration.consuming.lanes import Lanes, TooManyStuckHandlersError
+from kafka_integration.consuming.lanes import lane as lane_module
+from kafka_integration.consuming.lanes.lane import Lane
+from kafka_integration.consuming.lanes.pool import Lanes, TooManyStuckHandlersError
+from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.partition import Partition, State
-from kafka_integration.consuming.work import Remainder
 from tests.waiting import wait_for
 
 

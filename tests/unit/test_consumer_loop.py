@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.client.memory import MemoryConsumer, memory_broker
-from kafka_integration.consuming.assignment import Assignment
+from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
+from kafka_integration.consuming.group.assignment import Assignment
 from kafka_integration.consuming.loop import Phase
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 from tests.unit import scripted

@@ -20,7 +20,7 @@ def values():
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch):
-    monkeypatch.setattr("kafka_integration.consuming.assignment.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("kafka_integration.consuming.group.assignment.LOOK_SECONDS", 0.1)
 
 
 def test_a_worker_does_not_go_on_above_what_is_stored(settings):

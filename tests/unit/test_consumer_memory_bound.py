@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kafka_integration.conf.values import Connection, ConsumerSettings
-from kafka_integration.consuming.memory_bound import memory_bound_bytes
+from kafka_integration.consuming.fetching.memory_bound import memory_bound_bytes
 from kafka_integration.sizes import record_bytes
 
 SIZE = 100_000

@@ -11,7 +11,7 @@ from django.db import connection, connections, transaction
 from kafka_integration import BatchError
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
-from kafka_integration.consuming.open_transactions import is_left_open
+from kafka_integration.consuming.handling.left_open import is_left_open
 from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
@@ -166,7 +166,7 @@ def test_a_replay_that_leaves_a_transaction_open_stays_parked(memory_transport, 
 
     scripted.script.append(follow)
 
-    assemble(get_settings().consumers["c"]).make_errands().next([partition]).run()
+    assemble(get_settings().consumers["c"]).make_tasks().next([partition]).run()
 
     connection.close()
     letter.refresh_from_db()

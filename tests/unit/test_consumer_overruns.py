@@ -14,10 +14,10 @@ from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.counts import Counts, Tally
-from kafka_integration.consuming.lane import Lane
-from kafka_integration.consuming.lanes import MAX_ABANDONED, Lanes
+from kafka_integration.consuming.lanes.lane import Lane
+from kafka_integration.consuming.lanes.pool import MAX_ABANDONED, Lanes
+from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.partition import Chunk, Partition, State
-from kafka_integration.consuming.work import Remainder
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted

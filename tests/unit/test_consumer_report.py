@@ -8,13 +8,13 @@ import threading
 import pytest
 from django.db import OperationalError
 
-from kafka_integration.client.memory import MemoryConsumer
-from kafka_integration.client.partition_ends import EndsQuestion
+from kafka_integration.client.metadata.partition_ends import EndsQuestion
+from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import report
-from kafka_integration.consuming.assignment import Assignment
-from kafka_integration.consuming.events import Events
-from kafka_integration.consuming.stored_offsets import OffsetStore
+from kafka_integration.consuming.group.assignment import Assignment
+from kafka_integration.consuming.group.notices import Notices
+from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.errors import BrokerError
 from kafka_integration.models import StoredOffset
 from tests.unit import scripted
@@ -30,7 +30,7 @@ def lines(caplog):
     caplog.set_level("INFO", logger="kafka_integration")
 
     def read() -> list[str]:
-        wanted = (report.__name__, "kafka_integration.consuming.assignment")
+        wanted = (report.__name__, "kafka_integration.consuming.group.assignment")
         return [record.getMessage() for record in caplog.records if record.name in wanted]
 
     return read
@@ -159,8 +159,8 @@ def test_a_group_that_keeps_its_member_waiting_is_said(lines, quick, memory_tran
 def test_trouble_is_said_once_a_minute_and_what_was_said_is_not_kept_for_ever(settings, monkeypatch, caplog):
     settings.KAFKA = consumer_settings()
     now = [1000.0]
-    monkeypatch.setattr("kafka_integration.consuming.events.monotonic", lambda: now[0])
-    events = Events(get_settings().consumers["c"], None, None)
+    monkeypatch.setattr("kafka_integration.consuming.group.notices.monotonic", lambda: now[0])
+    events = Notices(get_settings().consumers["c"], None, None)
 
     for offset in range(100):
         events.say(BrokerError(f"the checksum at offset {offset} is wrong"))

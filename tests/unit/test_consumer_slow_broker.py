@@ -8,12 +8,12 @@ import threading
 import pytest
 
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.client.logs import ClientLog
-from kafka_integration.client.memory import MemoryConsumer
-from kafka_integration.client.properties import METADATA_REFRESH, METADATA_REFRESH_MS, consumer_properties
-from kafka_integration.client.topic_sizes import TopicSizes
+from kafka_integration.client.log.client_log import ClientLog
+from kafka_integration.client.metadata.topic_sizes import TopicSizes
+from kafka_integration.client.properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, consumer_properties
+from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.conf import get_settings
-from kafka_integration.consuming import membership
+from kafka_integration.consuming.group import membership
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, consumer_settings, running, write
 from tests.waiting import wait_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.models import StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, write

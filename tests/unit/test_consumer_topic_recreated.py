@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.client.memory.broker import MemoryTopic
-from kafka_integration.client.topic_ids import TopicIds
+from kafka_integration.client.metadata.topic_ids import TopicIds
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory.broker import MemoryTopic
 from kafka_integration.consuming.loop import ConsumerLoop
 from kafka_integration.models import DeadLetter, StoredOffset
 from tests.unit import scripted
@@ -52,7 +52,7 @@ def test_a_message_at_the_place_of_one_that_took_effect_is_no_repeat(topic_ids):
 
 
 def test_a_new_topic_with_more_messages_than_the_old_one_is_read_from_its_beginning(topic_ids, monkeypatch):
-    monkeypatch.setattr("kafka_integration.consuming.assignment.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("kafka_integration.consuming.group.assignment.LOOK_SECONDS", 0.1)
     write("a", "b")
     with running(offset_storage="database"):
         wait_for(lambda: StoredOffset.objects.filter(topic_id="old", next_offset=2))
@@ -65,7 +65,7 @@ def test_a_new_topic_with_more_messages_than_the_old_one_is_read_from_its_beginn
 
 
 def test_looks_do_not_pile_up_behind_a_handler_that_takes_its_time(topic_ids, monkeypatch):
-    monkeypatch.setattr("kafka_integration.consuming.assignment.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("kafka_integration.consuming.group.assignment.LOOK_SECONDS", 0.01)
     write("a")
     turns, may_return = [], threading.Event()
     scripted.script.append(lambda message: may_return.wait(10))

@@ -11,9 +11,10 @@ from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kafka_integration.conf.values import RetryPolicy
-from kafka_integration.consuming import failure, fresh_connections
-from kafka_integration.consuming.dead_letters import DeadLetters
-from kafka_integration.consuming.failure import FailurePolicy
+from kafka_integration.consuming import failure_policy
+from kafka_integration.consuming.failure_policy import FailurePolicy
+from kafka_integration.consuming.lanes import fresh_connections
+from kafka_integration.dead_letters.parking import DeadLetters
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import consume, running, write
@@ -29,7 +30,7 @@ AT_ONCE = {"attempts": 1, "backoff_seconds": 0, "max_backoff_seconds": 0}
 @pytest.fixture
 def floors(memory_transport, monkeypatch):
     """The bounds as users have them."""
-    monkeypatch.setattr(failure, "FLOOR_SECONDS", 1.0)
+    monkeypatch.setattr(failure_policy, "FLOOR_SECONDS", 1.0)
 
 
 @pytest.fixture

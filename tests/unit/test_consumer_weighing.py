@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from confluent_kafka import Message as RawMessage
 
-from kafka_integration.consuming.flow import MAX_HELD_BYTES, max_ahead
-from kafka_integration.consuming.weighing import CAREFUL_RUNS, Weighing
+from kafka_integration.consuming.fetching.backpressure import MAX_HELD_BYTES, max_ahead
+from kafka_integration.consuming.fetching.weighing import CAREFUL_RUNS, Weighing
 from kafka_integration.message import Decoding, Message
 from kafka_integration.sizes import HELD_MESSAGE_BYTES
 

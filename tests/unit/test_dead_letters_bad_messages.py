@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from kafka_integration import Reject, Skip
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.headers import load_headers
 from kafka_integration.models import DeadLetter
 from tests.bad_messages import BAD_JSON, GOOD

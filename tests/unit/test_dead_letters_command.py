@@ -19,8 +19,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import localize
 
+from kafka_integration.dead_letters import operations as dead_letters
 from kafka_integration.models import DeadLetter
-from kafka_integration.operating import dead_letters
 from tests.dead_letters import make_letter, make_letters
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from kafka_integration.conf import get_settings
 from kafka_integration.models import DeadLetter
-from kafka_integration.producing.databases import find_outboxes
+from kafka_integration.outbox.databases import find_outboxes
 from tests.dead_letters import make_letter
 from tests.factories import UserFactory
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.partition import State
-from kafka_integration.consuming.replay_requests import ReplayRequests
+from kafka_integration.dead_letters.replay_requests import ReplayRequests
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letters
 from tests.steps import steps_of, take_statistics
@@ -39,8 +39,8 @@ def test_the_oldest_come_first(lane):
         requested(offset=offset)
     lane = lane()
 
-    while errand := lane.next():
-        errand.run()
+    while task := lane.next():
+        task.run()
 
     assert [message.offset for message in scripted.seen] == [3, 1, 2]
 
@@ -51,8 +51,8 @@ def test_more_than_a_page_is_found_without_a_pause(lane):
     lane = lane()
 
     count = 0
-    while errand := lane.next():
-        errand.run()
+    while task := lane.next():
+        task.run()
         count += 1
 
     assert count >= 100
@@ -116,7 +116,7 @@ def test_other_groups_and_the_groups_other_consumers_are_left_alone(lane, settin
     consumers = settings.KAFKA["consumers"]
     settings.KAFKA = {**settings.KAFKA, "consumers": {**consumers, "twin": consumers["c"]}}
     requested(consumer="twin")
-    lane.replays = assemble(get_settings().consumers["c"]).make_errands()
+    lane.replays = assemble(get_settings().consumers["c"]).make_tasks()
 
     assert lane.next() is None
 
@@ -144,10 +144,10 @@ def test_what_another_worker_has_taken_is_left_to_it_until_its_lease_ends(lane):
 def test_two_lanes_that_found_the_same_handle_it_once(lane, settings):
     requested()
     lanes = [lane(), lane()]
-    errands = [lane.next() for lane in lanes]
+    tasks = [lane.next() for lane in lanes]
 
-    for errand in errands:
-        errand.run()
+    for task in tasks:
+        task.run()
 
     assert len(scripted.seen) == 1
 
@@ -167,16 +167,16 @@ def test_what_is_in_a_handlers_hands_is_not_taken_by_another_lane_that_found_it_
 
 def test_what_was_discarded_after_it_was_found_is_not_replayed(lane):
     letter = requested()
-    errand = lane().next()
+    task = lane().next()
     DeadLetter.objects.update(state=DeadLetter.State.DISCARDED)
 
-    errand.run()
+    task.run()
 
     assert scripted.seen == []
     assert reread(letter).state == DeadLetter.State.DISCARDED
 
 
-def test_the_errand_names_the_partition_whose_place_it_takes(lane):
+def test_the_task_names_the_partition_whose_place_it_takes(lane):
     requested()
     lane = lane()
 
@@ -204,10 +204,10 @@ def test_what_nobody_can_own_is_anybodys(lane, place, memory_transport):
     memory_transport.create_topic("forgotten")
     letter = requested(**place)
 
-    errand = lane().next()
+    task = lane().next()
 
-    assert errand.partition is None
-    assert errand.run() is False
+    assert task.partition is None
+    assert task.run() is False
     assert reread(letter).state == DeadLetter.State.HANDLED
 
 
@@ -227,7 +227,7 @@ def test_a_database_that_is_down_disturbs_nothing_and_is_left_alone_for_a_while(
         asked.append(1)
         raise OperationalError("no route to host 4111")
 
-    monkeypatch.setattr("kafka_integration.consuming.replay_requests.ReplayRequests.places", fail)
+    monkeypatch.setattr("kafka_integration.dead_letters.replay_requests.ReplayRequests.places", fail)
 
     assert [lane.next() for _ in range(5)] == [None] * 5
     assert len(asked) == 1

@@ -9,9 +9,10 @@ from django.db import DatabaseError, OperationalError
 from django.db.models.functions import Now
 
 from kafka_integration import BatchError, Reject
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.consuming.dead_letters import DeadLetters, TooManyDeadLettersError
-from kafka_integration.consuming.stored_offsets import OffsetStore
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.dead_letters.parking import DeadLetters
+from kafka_integration.errors import TooManyDeadLettersError
 from kafka_integration.headers import load_headers
 from kafka_integration.models import DeadLetter, StoredOffset
 from tests.bad_messages import GOOD

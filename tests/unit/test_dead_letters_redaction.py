@@ -8,7 +8,7 @@ import pytest
 from django.db import DataError
 
 from kafka_integration import Reject, Retry
-from kafka_integration.consuming.redaction import MAX_TEXT, describe
+from kafka_integration.dead_letters.redaction import MAX_TEXT, describe
 from kafka_integration.errors import DecodeError
 
 

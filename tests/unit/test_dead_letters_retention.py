@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from kafka_integration.conf import get_settings
-from kafka_integration.consuming import retention
-from kafka_integration.consuming.housekeeping import Housekeeping
-from kafka_integration.consuming.retention import INTERVAL_SECONDS, Retention
+from kafka_integration.consuming.lanes.housekeeping import Housekeeping
+from kafka_integration.dead_letters import retention
+from kafka_integration.dead_letters.retention import INTERVAL_SECONDS, Retention
 from kafka_integration.models import DeadLetter, HandledMessage
 from tests.dead_letters import make_letter, make_letters
 from tests.steps import steps_of, take_statistics

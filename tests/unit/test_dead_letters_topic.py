@@ -10,13 +10,12 @@ from confluent_kafka import Message as RawMessage
 from django.test import override_settings
 
 from kafka_integration import Message, Reject
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
-from kafka_integration.consuming import dead_letter_topic
-from kafka_integration.consuming.dead_letter_topic import DeadLetterTopic, _producer_settings
-from kafka_integration.consuming.dead_letters import DeadLetters
-from kafka_integration.consuming.partition import Partition
+from kafka_integration.dead_letters import copies
+from kafka_integration.dead_letters.copies import DeadLetterTopic, _producer_settings
+from kafka_integration.dead_letters.parking import DeadLetters
 from kafka_integration.errors import ProduceTimeoutError
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter
@@ -38,7 +37,7 @@ def a_message():
     return Message(raw, Decoding(key=bytes.decode, value=bytes.decode))
 
 
-def copies():
+def copies_sent():
     return memory_broker().records("events.dead")
 
 
@@ -49,7 +48,7 @@ def test_a_copy_has_key_value_and_headers_and_says_where_it_is_from(storage):
 
     park(offset_storage=storage)
 
-    (copy,) = copies()
+    (copy,) = copies_sent()
     assert (copy.key, copy.value) == (b"k", b"\xfe")
     assert list(copy.headers[:3]) == headers
     ours = dict(copy.headers[3:])
@@ -73,17 +72,15 @@ def test_a_partition_that_has_to_go_does_not_wait_for_a_copy_that_nobody_acknowl
         raise ProduceTimeoutError("no answer")
 
     pending = SimpleNamespace(done=lambda: False, result=never)
-    monkeypatch.setattr(dead_letter_topic.Outlet, "send", lambda *arguments: pending)
+    monkeypatch.setattr(copies.Sender, "send", lambda *arguments: pending)
 
     with override_settings(KAFKA=consumer_settings(dead_letter_topic="events.dead")):
         topic = DeadLetterTopic(get_settings().consumers["c"], "events.dead")
-        partition = Partition("events", 0)
-        partition.stopping = True
         began_at = monotonic()
         with pytest.raises(ProduceTimeoutError):
-            topic.produce(partition, a_message(), ValueError())
+            topic.produce(a_message(), ValueError(), "", lambda: True)
 
-    assert monotonic() - began_at < dead_letter_topic.TIMEOUT_SECONDS / 2
+    assert monotonic() - began_at < copies.TIMEOUT_SECONDS / 2
 
 
 @pytest.fixture
@@ -94,10 +91,8 @@ def nobody_listens(settings):
 
 
 def give_up_a_copy(consumer):
-    partition = Partition("events", 0)
-    partition.stopping = True
     with pytest.raises(ProduceTimeoutError):
-        DeadLetterTopic(consumer, "events.dead").produce(partition, a_message(), ValueError())
+        DeadLetterTopic(consumer, "events.dead").produce(a_message(), ValueError(), "", lambda: True)
 
 
 def test_a_copy_that_was_given_up_does_not_hold_up_the_end_of_the_process(nobody_listens, caplog):
@@ -111,7 +106,7 @@ def test_a_copy_that_was_given_up_does_not_hold_up_the_end_of_the_process(nobody
 
 
 def test_copies_that_were_given_up_do_not_pile_up(nobody_listens):
-    producer = producers.get(_producer_settings(nobody_listens), dead_letter_topic.PURPOSE)
+    producer = producers.get(_producer_settings(nobody_listens), copies.PURPOSE)
 
     for _ in range(3):
         give_up_a_copy(nobody_listens)
@@ -120,7 +115,7 @@ def test_copies_that_were_given_up_do_not_pile_up(nobody_listens):
 
 
 def test_a_copy_that_is_given_up_takes_no_other_with_it(nobody_listens):
-    producer = producers.get(_producer_settings(nobody_listens), dead_letter_topic.PURPOSE)
+    producer = producers.get(_producer_settings(nobody_listens), copies.PURPOSE)
     told = []
 
     with producer.awaited():
@@ -136,7 +131,7 @@ def test_a_copy_that_is_given_up_takes_no_other_with_it(nobody_listens):
 def test_copies_have_a_producer_of_their_own(nobody_listens):
     settings = _producer_settings(nobody_listens)
 
-    assert producers.get(settings) is not producers.get(settings, dead_letter_topic.PURPOSE)
+    assert producers.get(settings) is not producers.get(settings, copies.PURPOSE)
 
 
 def test_a_tombstone_without_a_key_stays_one():
@@ -144,7 +139,7 @@ def test_a_tombstone_without_a_key_stays_one():
 
     park()
 
-    (copy,) = copies()
+    (copy,) = copies_sent()
     assert (copy.key, copy.value) == (None, None)
 
 
@@ -153,7 +148,7 @@ def test_ours_come_after_forged_headers_of_the_same_name():
 
     park()
 
-    (copy,) = copies()
+    (copy,) = copies_sent()
     assert [value for name, value in copy.headers if name == "kafka_integration_attempts"] == [b"99", b"1"]
 
 
@@ -164,7 +159,7 @@ def test_a_repeated_copy_has_the_same_id_another_message_has_another():
 
     park()
 
-    ids = [dict(copy.headers)["kafka_integration_id"] for copy in copies()]
+    ids = [dict(copy.headers)["kafka_integration_id"] for copy in copies_sent()]
     assert ids[:2] == ids[2:]
     assert ids[0] != ids[1]
 
@@ -187,7 +182,7 @@ def test_without_an_acknowledgement_there_is_no_row_and_no_commit(storage, monke
 
     assert [(count, offset or 0) for count, offset in rows] == [(0, 0), (0, 0)]
     assert "can't be written as a dead letter" in caplog.text
-    assert len(copies()) == DeadLetter.objects.count() == 1
+    assert len(copies_sent()) == DeadLetter.objects.count() == 1
     assert [message.value for message in scripted.seen] == ["bad"]
 
 
@@ -196,7 +191,7 @@ def test_a_row_that_cannot_be_written_is_announced_again(monkeypatch):
     real, tries = DeadLetters.park, []
 
     def fail_once(self, *arguments):
-        tries.append(len(copies()))
+        tries.append(len(copies_sent()))
         if len(tries) == 1:
             raise RuntimeError
         real(self, *arguments)
@@ -226,7 +221,7 @@ def test_it_does_not_matter_what_the_project_does_to_its_own_messages():
 
     assert (found.topics, found.key_serializer, found.value_serializer) == ((), None, None)
     assert (found.required_acks, found.max_retries, found.partition_strategy) == (-1, None, "murmur2_random")
-    assert dict(found.connection.config) == {"message.max.bytes": dead_letter_topic.LARGEST_MESSAGE_BYTES}
+    assert dict(found.connection.config) == {"message.max.bytes": copies.LARGEST_MESSAGE_BYTES}
 
 
 def test_without_a_producer_copies_go_where_the_consumer_reads():

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from kafka_integration.client.causes import CAUSES
+from kafka_integration.client.errors.causes import CAUSES
 from tests.processes import PROJECT
 
 PAGE = PROJECT / "docs" / "troubleshooting.md"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from kafka_integration.client.causes import CAUSES
-from kafka_integration.client.failures import is_retriable, translate, without_secrets
+from kafka_integration.client.errors.causes import CAUSES
+from kafka_integration.client.errors.translate import is_retriable, translate, without_secrets
 from kafka_integration.errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 
 

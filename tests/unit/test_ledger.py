@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kafka_integration import NO_COMMIT, CommitThrough
-from kafka_integration.consuming.invoking import steer
+from kafka_integration.consuming.handling.invoking import steer
 from kafka_integration.consuming.ledger import Ledger
 
 GAPS = st.integers(0, 3)

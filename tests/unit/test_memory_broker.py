@@ -5,7 +5,7 @@ import threading
 import pytest
 from confluent_kafka import KafkaError, KafkaException, murmur2
 
-from kafka_integration.client.memory import MemoryBroker, MemoryProducer, memory_broker
+from kafka_integration.client.transports.memory import MemoryBroker, MemoryProducer, memory_broker
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import threading
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
-from kafka_integration.client.memory import MemoryBroker, MemoryConsumer
+from kafka_integration.client.transports.memory import MemoryBroker, MemoryConsumer
 
 P0 = TopicPartition("t", 0)
 

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 
-from kafka_integration.client.memory import MemoryBroker, MemoryConsumer
+from kafka_integration.client.transports.memory import MemoryBroker, MemoryConsumer
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from kafka_integration import produce, produce_sync
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop, Phase

@@ -7,10 +7,10 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from kafka_integration.client.memory import memory_broker
-from kafka_integration.client.partition_ends import EndsQuestion
-from kafka_integration.client.topic_ids import TopicIds
-from kafka_integration.consuming.group_positions import GroupPositions
+from kafka_integration.client.metadata.partition_ends import EndsQuestion
+from kafka_integration.client.metadata.topic_ids import TopicIds
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.consuming.catching_up.group_positions import GroupPositions
 from kafka_integration.errors import AccessDeniedError
 from kafka_integration.models import StoredOffset
 from tests.unit.consumers import TOPIC, consume, consumer_settings, write

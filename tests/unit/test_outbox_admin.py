@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from kafka_integration.headers import dump_headers
 from kafka_integration.models import OutboxMessage
-from kafka_integration.producing.lease import Lease
+from kafka_integration.outbox.lease import Lease
 
 pytestmark = pytest.mark.django_db
 

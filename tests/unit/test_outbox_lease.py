@@ -11,8 +11,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from kafka_integration.models import OutboxMessage, RelayLease
-from kafka_integration.producing.lease import Lease
-from kafka_integration.producing.outbox import Outbox, OutboxRow
+from kafka_integration.outbox.lease import Lease
+from kafka_integration.outbox.table import Outbox, OutboxRow
 
 pytestmark = pytest.mark.django_db
 

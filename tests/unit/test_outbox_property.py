@@ -25,8 +25,8 @@ from hypothesis.stateful import (
 from kafka_integration import publish
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage, RelayLease
-from kafka_integration.producing.refusals import discard, retry
-from kafka_integration.producing.relay import Relay
+from kafka_integration.outbox.operations import discard, retry
+from kafka_integration.outbox.relay import Relay
 from tests.unit.scripted_broker import POISON, ScriptedBroker, ScriptedProducer
 
 BATCH = 4
@@ -120,8 +120,8 @@ class OutboxMachine(RuleBasedStateMachine):
         return Relay("default", get_settings(), clock=lambda: self.now)
 
     def _producer(self) -> ScriptedProducer | None:
-        courier = self.relay._courier
-        pipeline = courier._pipeline if courier else None
+        forwarder = self.relay._forwarder
+        pipeline = forwarder._pipeline if forwarder else None
         return pipeline._producer if pipeline else None
 
     # --- The operator
@@ -204,7 +204,7 @@ def _event_id(row: OutboxMessage) -> str:
 @pytest.mark.timeout(600)  # a failure is worth the time to find the shortest way to it
 def test_what_is_committed_arrives_in_order_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = ScriptedBroker()
-    monkeypatch.setattr("kafka_integration.client.pipeline.MemoryProducer", broker.connect)
+    monkeypatch.setattr("kafka_integration.client.producers.ordered.MemoryProducer", broker.connect)
 
     class Machine(OutboxMachine):
         def __init__(self) -> None:

@@ -14,9 +14,9 @@ from kafka_integration import publish
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage
 from kafka_integration.operating import relays
-from kafka_integration.producing.databases import find_outboxes
-from kafka_integration.producing.lease import Lease
-from kafka_integration.producing.relay import Relay
+from kafka_integration.outbox.databases import find_outboxes
+from kafka_integration.outbox.lease import Lease
+from kafka_integration.outbox.relay import Relay
 
 
 class NoOutbox:
@@ -71,8 +71,8 @@ def replica() -> Iterator[None]:
 def databases(settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Databases by alias; none of them is connected to."""
     found: dict[str, Any] = {}
-    monkeypatch.setattr("kafka_integration.producing.databases.django_settings.DATABASES", found)
-    for module in ("kafka_integration.producing.databases", "kafka_integration.conf.backends"):
+    monkeypatch.setattr("kafka_integration.outbox.databases.django_settings.DATABASES", found)
+    for module in ("kafka_integration.outbox.databases", "kafka_integration.conf.backends"):
         monkeypatch.setattr(f"{module}.connections", found)
     return found
 
@@ -191,7 +191,7 @@ def test_once_leaves_out_a_database_that_is_read_only_and_says_so(
 def test_a_replica_that_is_promoted_is_relayed(
     settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("kafka_integration.producing.relay.NO_OUTBOX_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("kafka_integration.outbox.relay.NO_OUTBOX_PAUSE_SECONDS", 0.001)
     settings.KAFKA = {"endpoints": "memory", "outbox": {"poll_interval_seconds": 0.001}}
     publish("t", 1)
     relay = Relay("default", get_settings(), clock=Seconds())

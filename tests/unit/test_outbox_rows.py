@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from kafka_integration.headers import dump_headers
 from kafka_integration.models import OutboxMessage, RelayLease
-from kafka_integration.producing.backlog import find_backlog, warn_if_unattended
-from kafka_integration.producing.lease import Lease
-from kafka_integration.producing.outbox import Outbox, OutboxRow
+from kafka_integration.outbox.backlog import find_backlog, warn_if_unattended
+from kafka_integration.outbox.lease import Lease
+from kafka_integration.outbox.table import Outbox, OutboxRow
 from tests.steps import steps_of, take_statistics
 
 pytestmark = pytest.mark.django_db

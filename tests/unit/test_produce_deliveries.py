@@ -13,12 +13,13 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException, Message
 from django.test import override_settings
 
-from kafka_integration.client import partition_counts, producer_registry
-from kafka_integration.client import producer as producer_module
-from kafka_integration.client.logs import ClientLog
-from kafka_integration.client.partition_counts import PartitionCounts
-from kafka_integration.client.producer import Producer, alive_producers, open_producer
-from kafka_integration.client.producer_registry import ProducerRegistry, producers
+from kafka_integration.client.log.client_log import ClientLog
+from kafka_integration.client.metadata import partition_counts
+from kafka_integration.client.metadata.partition_counts import PartitionCounts
+from kafka_integration.client.producers import producer as producer_module
+from kafka_integration.client.producers import registry as producer_registry
+from kafka_integration.client.producers.producer import Producer, alive_producers, open_producer
+from kafka_integration.client.producers.registry import ProducerRegistry, producers
 from kafka_integration.conf.values import Connection, ProducerSettings
 from kafka_integration.errors import (
     AccessDeniedError,
@@ -28,7 +29,7 @@ from kafka_integration.errors import (
     ProduceTimeoutError,
 )
 from kafka_integration.producing.delivery import Delivery
-from kafka_integration.producing.outlet import DefaultOutlet
+from kafka_integration.producing.sender import DefaultSender
 from tests.waiting import wait_for
 
 DELIVERED = Message(topic="t", partition=1, offset=7, timestamp=(TIMESTAMP_CREATE_TIME, 1000))
@@ -328,13 +329,13 @@ def test_a_closed_registry_leaves_no_thread_behind(registry: ProducerRegistry) -
     assert not any(producer.retired for producer in alive_producers)
 
 
-def test_the_default_outlet_notices_that_its_producer_was_replaced() -> None:
-    outlets = DefaultOutlet()
+def test_the_default_sender_notices_that_its_producer_was_replaced() -> None:
+    senders = DefaultSender()
     with override_settings(KAFKA={"endpoints": ["127.0.0.1:1"]}):
-        first = outlets.get()
-        assert outlets.get() is first
+        first = senders.get()
+        assert senders.get() is first
     with override_settings(KAFKA={"endpoints": ["127.0.0.1:2"]}):
-        assert outlets.get() is not first
+        assert senders.get() is not first
     producers.close(0)
 
 

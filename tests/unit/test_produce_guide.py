@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import override_settings
 
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.testing import captured_messages
 from tests.processes import PROJECT
 

@@ -21,7 +21,7 @@ from kafka_integration import (
     produce_batch,
     produce_sync,
 )
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
 
 NOWHERE = {"endpoints": ["127.0.0.1:1"], "producer": {"shutdown_grace_seconds": 0}}
 SECRET = "s3cret-payload"

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from kafka_integration import InvalidMessageError, publish
 from kafka_integration.headers import load_headers
 from kafka_integration.models import OutboxMessage, RelayLease
-from kafka_integration.producing.attendance import Attendance
+from kafka_integration.outbox.unattended import UnattendedOutboxes
 
 pytestmark = pytest.mark.usefixtures("shop")
 
@@ -229,7 +229,7 @@ def by_hand(transactional_db: None) -> Iterator[None]:
 
 
 def test_a_transaction_that_is_committed_by_hand_publishes_once(by_hand: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kafka_integration.producing.publish.note_published", Attendance().note_published)
+    monkeypatch.setattr("kafka_integration.outbox.publish.note_published", UnattendedOutboxes().note_published)
 
     publish("orders", "kept")
     transaction.commit()
@@ -257,7 +257,7 @@ def test_a_row_whose_notification_fails_is_not_written(settings: Any, monkeypatc
         raise DatabaseError("the notification queue is full")
 
     settings.KAFKA = {"endpoints": "memory", "outbox": {"notify": True}}
-    monkeypatch.setattr("kafka_integration.producing.publish.notify_on_commit", fail)
+    monkeypatch.setattr("kafka_integration.outbox.publish.notify_on_commit", fail)
 
     with pytest.raises(DatabaseError):
         publish("orders", "x")
@@ -271,14 +271,14 @@ def test_a_row_whose_notification_fails_is_not_written(settings: Any, monkeypatc
 @pytest.mark.django_db(transaction=True)
 def test_publishing_warns_once_a_minute_where_rows_age_and_no_relay_runs(caplog: pytest.LogCaptureFixture) -> None:
     now = [1000.0]
-    attendance = Attendance(clock=lambda: now[0])
+    unattended = UnattendedOutboxes(clock=lambda: now[0])
     publish("orders", "x")
     OutboxMessage.objects.update(created_at="2026-01-01T00:00:00Z")
 
     with caplog.at_level(logging.WARNING, "kafka_integration.relay"):
         for seconds in (0, 1, 30, 61):
             now[0] = 1000.0 + seconds
-            attendance.note_published("default")
+            unattended.note_published("default")
 
     assert len(caplog.messages) == 2
     assert "manage.py runrelay" in caplog.messages[0]
@@ -291,22 +291,22 @@ def test_publishing_is_silent_while_a_relay_holds_the_lease(caplog: pytest.LogCa
     RelayLease.objects.create(name="outbox", holder="another", epoch=1, expires_at="2999-01-01T00:00:00Z")
 
     with caplog.at_level(logging.WARNING, "kafka_integration.relay"):
-        Attendance().note_published("default")
+        UnattendedOutboxes().note_published("default")
 
     assert caplog.messages == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_who_counts_queries_is_left_alone_and_the_look_comes_later(caplog: pytest.LogCaptureFixture) -> None:
-    attendance = Attendance()
+    unattended = UnattendedOutboxes()
     publish("orders", "x")
     OutboxMessage.objects.update(created_at="2026-01-01T00:00:00Z")
 
     with caplog.at_level(logging.WARNING, "kafka_integration.relay"):
         with CaptureQueriesContext(connection) as queries:
-            attendance.note_published("default")
+            unattended.note_published("default")
         before = list(caplog.messages)
-        attendance.note_published("default")
+        unattended.note_published("default")
 
     assert (len(queries), before) == (0, [])
     assert "manage.py runrelay" in caplog.messages[0]
@@ -314,6 +314,6 @@ def test_who_counts_queries_is_left_alone_and_the_look_comes_later(caplog: pytes
 
 def test_a_testcase_is_left_alone(django_capture_on_commit_callbacks: Any) -> None:
     with django_capture_on_commit_callbacks() as callbacks:
-        Attendance().note_published("default")
+        UnattendedOutboxes().note_published("default")
 
     assert callbacks == []

@@ -8,7 +8,7 @@ import pytest
 
 from kafka_integration.conf import find_problems
 from kafka_integration.conf.problems import Kind
-from kafka_integration.conf.reserved import RESERVED
+from kafka_integration.conf.reserved_properties import RESERVED
 from tests.unit.kafka_settings import CONSUMER, problems_of, with_consumer, with_producer
 
 pytestmark = pytest.mark.usefixtures("project_alone")

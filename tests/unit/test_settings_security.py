@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kafka_integration.client.properties import admin_properties, consumer_properties, producer_properties
+from kafka_integration.client.properties.build import admin_properties, consumer_properties, producer_properties
 from kafka_integration.conf import examined, find_problems, get_settings
 from kafka_integration.conf.connections import Level, read_level
 from kafka_integration.conf.problems import Problems

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from kafka_integration.consuming.outages import is_conflict
+from kafka_integration.consuming.failing.outages import is_conflict
 from kafka_integration.models import StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC

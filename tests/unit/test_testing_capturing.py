@@ -7,7 +7,7 @@ from django.db import connection, connections, transaction
 from django.test import TestCase, TransactionTestCase
 
 from kafka_integration import InvalidMessageError, produce, produce_batch, produce_sync, publish
-from kafka_integration.client.memory import memory_broker
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.models import OutboxMessage
 from kafka_integration.testing import captured_messages

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition
 
 from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.conf import get_settings
-from kafka_integration.conf.topic_names import INTERNAL_TOPICS, cover, topic_pattern_problem
+from kafka_integration.topic_names import INTERNAL_TOPICS, cover, topic_pattern_problem
 from tests.unit.consumers import consumer_settings
 
 

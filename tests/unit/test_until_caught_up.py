@@ -10,13 +10,13 @@ from django.test import override_settings
 
 from kafka_integration import NO_COMMIT
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.client.group_offsets import GroupOffsets
-from kafka_integration.client.memory import MemoryConsumer, memory_broker
-from kafka_integration.client.partition_ends import EndsQuestion
-from kafka_integration.client.topic_ids import TopicIds
+from kafka_integration.client.metadata.group_offsets import GroupOffsets
+from kafka_integration.client.metadata.partition_ends import EndsQuestion
+from kafka_integration.client.metadata.topic_ids import TopicIds
+from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.conf import get_settings
-from kafka_integration.consuming import catching_up
-from kafka_integration.consuming.goals import Goal, Goals, describe_left
+from kafka_integration.consuming.catching_up import until_caught_up
+from kafka_integration.consuming.catching_up.goals import Goal, Goals, describe_left
 from kafka_integration.consuming.loop import Phase
 from kafka_integration.errors import AccessDeniedError, BrokerUnavailableError
 from kafka_integration.operating.runner import BEHIND, RunOptions, run_consumers
@@ -87,8 +87,8 @@ def test_others_that_stand_still_are_waited_for_only_so_long_and_what_is_left_is
     memory_transport, monkeypatch, caplog
 ):
     write_everywhere()
-    monkeypatch.setattr(catching_up, "PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(catching_up, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(until_caught_up, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
 
     with another_member(memory_transport) as others, running(until_caught_up=True) as loop:
         wait_for(lambda: len(scripted.seen) == 4 and len(others) == 2)
@@ -102,8 +102,8 @@ def test_others_that_stand_still_are_waited_for_only_so_long_and_what_is_left_is
 
 def test_while_it_has_work_of_its_own_nobody_stands_still(memory_transport, monkeypatch):
     write_everywhere()
-    monkeypatch.setattr(catching_up, "PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(catching_up, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(until_caught_up, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
     scripted.script.append(hold(0.4))
 
     with another_member(memory_transport), running(until_caught_up=True) as loop:
@@ -162,8 +162,8 @@ def test_who_is_stopped_when_all_is_done_leaves_nothing(caplog):
 
 
 def test_the_process_exits_with_a_status_of_its_own_and_other_consumers_finish(memory_transport, monkeypatch):
-    monkeypatch.setattr(catching_up, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(catching_up, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(until_caught_up, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
     write_everywhere()
     write(*"abcdef", topic="other")
     scripted.script.append(lambda message: threading.Event().wait(0.2) and None if message.topic == "other" else None)
@@ -188,7 +188,7 @@ def test_an_end_that_is_not_known_is_waited_for(monkeypatch):
         return found if len(asked) > 3 else {place: ends for place, ends in found.items() if place != (TOPIC, 1)}
 
     monkeypatch.setattr(EndsQuestion, "answer", without_a_leader)
-    monkeypatch.setattr(catching_up, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
 
     loop = consume()
 
@@ -202,7 +202,7 @@ def test_a_topic_that_is_kept_from_us_may_have_something_to_do(monkeypatch, capl
 
     monkeypatch.setattr(TopicIds, "ask", deny)
     monkeypatch.setattr(GroupOffsets, "places", lambda *_, **__: [])
-    monkeypatch.setattr(catching_up, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
 
     with running(until_caught_up=True) as loop:
         threading.Event().wait(0.5)

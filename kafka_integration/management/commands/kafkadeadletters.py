@@ -11,11 +11,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from ...conf import get_settings
+from ...dead_letters import operations as dead_letters
+from ...dead_letters.operations import Change, Selection
+from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
 from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
-from ...operating import dead_letters
-from ...operating.dead_letter_texts import as_full_json, as_json, as_line, as_page
-from ...operating.dead_letters import Change, Selection
 from ..arguments import read_count
 from ..interrupts import interruptible
 from ..pipes import leave_pipe

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...errors import KafkaIntegrationError
 from ...producing.console import send_lines
-from ...producing.outlet import default_outlet
 from ...producing.produce import produce
+from ...producing.sender import default_sender
 from ..arguments import read_topic
 from ..interrupts import interruptible
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         topic, value, key, headers = (options[name] for name in ("topic", "value", "key", "headers"))
         try:
             # Here a missing key is no sign of a mistaken call; so it isn't produce_sync below, either.
-            default_outlet().check_topic(topic, key="")
+            default_sender().check_topic(topic, key="")
             if value is None:
                 self._send_lines(topic, key, headers)
             else:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from ...client.reader import Start
+from ...client.topic_reader import Start
 from ...conf import get_settings
 from ...errors import BrokerError
 from ...operating.stopping import StopRequest

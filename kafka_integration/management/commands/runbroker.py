@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ...client.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
+from ...client.transports.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
 from ...conf import get_settings
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

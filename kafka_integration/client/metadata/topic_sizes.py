@@ -1,0 +1,57 @@
+"""How many partitions a topic has, asked without making it."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from ...conf.values import Connection
+from ..errors.translate import translate
+from ..properties.build import open_admin
+from ..transports.memory import memory_broker
+from .patience import Patience
+
+FRESH_SECONDS = 60.0
+
+
+class TopicSizes:
+    """The topics of a cluster and their numbers of partitions, as they were at most a minute ago."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._admin: AdminClient | None = None
+        self._sizes: dict[str, int] = {}
+        self._fresh_until = 0.0
+        self._patience = Patience()
+
+    def ask(self, topic: str) -> int:
+        """The topic's number of partitions, 0 if there is no such topic; ``BrokerError`` if that can't be told."""
+        if monotonic() >= self._fresh_until:
+            self._sizes = self.read()
+            self._fresh_until = monotonic() + FRESH_SECONDS
+        return self._sizes.get(topic, 0)
+
+    def read(self) -> dict[str, int]:
+        """The number of partitions of each topic, now; ``BrokerError`` if that can't be told."""
+        if self._connection.transport == "memory":
+            return {name: len(topic.partitions) for name, topic in memory_broker().topics.items()}
+        if self._admin is None:
+            self._admin = open_admin(self._connection, place="topics of the cluster")
+        with self._patience.timeout() as timeout:
+            try:
+                # All topics: a request for one would make it, where the broker creates topics on first use.
+                metadata = self._admin.list_topics(timeout=timeout)
+            except KafkaException as error:
+                raise translate(error, place="topics of the cluster") from error
+        return {name: _size(topic) for name, topic in metadata.topics.items()}
+
+
+def _size(topic: Any) -> int:
+    if topic.error is None:
+        return len(topic.partitions)
+    # It may be on its way in or out, or without a leader: who can't tell had better expect all of it.
+    return 0 if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART else sys.maxsize

@@ -1,0 +1,79 @@
+"""Calls in which a client serves its callbacks, and what is not to be done before they are over."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sized
+from types import ModuleType
+
+from confluent_kafka import KafkaException
+
+from ..green_threads import green_library
+from ..log.client_log import ClientLog
+
+# A look that may find nothing, under gevent and eventlet.
+GREEN_POLL_SECONDS = 0.02
+
+
+class Serving:
+    """Serves one client's callbacks in whichever thread comes, and then makes the calls that they asked for."""
+
+    def __init__(self, client: Sized, poll: Callable[[float], int], log: ClientLog) -> None:
+        self._client = client
+        self._poll = poll
+        self._log = log
+        self._calls: deque[Callable[[], object]] = deque()
+        self._local = threading.local()
+        self._green_threads: set[int] = set()
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Has ``call`` made when the client's callbacks are over; it must not raise."""
+        self._calls.append(call)
+
+    def poll(self, seconds: float, green: ModuleType | None) -> None:
+        """Serves what comes within that time; ``green`` threads look, and let the others run."""
+        if green is None:
+            self.serve(self._poll, seconds)
+        else:
+            self.serve(self._poll, 0)
+            green.sleep(min(seconds, GREEN_POLL_SECONDS) if len(self._client) else seconds)
+
+    def serve(self, call: Callable[[float], int], timeout: float) -> int:
+        """What the client's ``poll`` or ``flush`` returns; its fatal error goes to the log."""
+        try:
+            if green_library() is not None:
+                return self._serve_alone(call, timeout)
+            return call(timeout)
+        except KafkaException as error:
+            # How the client reports a fatal error, instead of calling error_cb.
+            self._log.on_error(error.args[0])
+            return len(self._client)
+        finally:
+            self._make_calls()
+
+    def _serve_alone(self, call: Callable[[float], int], timeout: float) -> int:
+        # Inside a callback a green thread may have to wait, for a log that others write to. Whichever of its thread of
+        # the system calls the client then ends the process.
+        thread = threading.get_native_id()
+        if thread in self._green_threads:
+            return len(self._client)
+        self._green_threads.add(thread)
+        try:
+            return call(timeout)
+        finally:
+            self._green_threads.discard(thread)
+
+    def _make_calls(self) -> None:
+        # Not inside one of them: each would go a level deeper.
+        if not self._calls or getattr(self._local, "is_calling", False):
+            return
+        self._local.is_calling = True
+        try:
+            while self._calls:
+                self._calls.popleft()()
+        except IndexError:
+            # Another thread had the last one.
+            pass
+        finally:
+            self._local.is_calling = False

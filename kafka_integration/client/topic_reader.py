@@ -1,0 +1,129 @@
+"""A reader that belongs to no group: all partitions of one topic, from a point of one's choice, nothing committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+
+from ..conf.values import Connection
+from .errors.translate import is_retriable, translate
+from .log.client_log import ClientLog
+from .opening import open_client
+from .properties.build import Properties, admin_properties
+from .transports.memory import MemoryConsumer, memory_broker
+
+Start = Literal["earliest", "latest"] | datetime
+
+READ_SECONDS = 0.25
+READ_MESSAGES = 500
+ANSWER_SECONDS = 5.0
+# How often partitions are counted, in readings of READ_SECONDS.
+READINGS_BETWEEN_COUNTS = 8
+
+
+class TopicReader:
+    """Reads one topic for ever, also partitions that are added and a topic that doesn't exist yet."""
+
+    def __init__(self, connection: Connection, topic: str, start: Start) -> None:
+        self._topic = topic
+        self._start: Start = start
+        # The mock cluster finds no offsets by time.
+        self._skip_before_ms = _milliseconds(start) if connection.transport == "embedded" else None
+        self._assigned: set[int] = set()
+        self._has_looked = False
+        properties: dict[str, Any] = {
+            # librdkafka asks for a group, and nothing joins it.
+            "group.id": "kafkatail",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "allow.auto.create.topics": False,
+            "fetch.queue.backoff.ms": 10,
+        }
+        self._consumer = self._open(connection, properties)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def read(self, when_absent: Callable[[], None]) -> Generator[list[Message], None, None]:
+        """Batches of messages, an empty one where nothing came for a moment; ends by being abandoned.
+
+        Calls ``when_absent`` once if there is no such topic. A broker that is away is waited for; a refusal raises
+        BrokerError.
+        """
+        reported = False
+        while True:
+            self._assign_new_partitions()
+            if not self._assigned and self._has_looked and not reported:
+                reported = True
+                when_absent()
+            for _ in range(READINGS_BETWEEN_COUNTS):
+                yield self._messages()
+                if self._log.denied:
+                    raise self._log.denied
+
+    def _open(self, connection: Connection, properties: dict[str, Any]) -> Any:
+        if connection.transport == "memory":
+            self._log = ClientLog("kafkatail", properties)
+            return MemoryConsumer(memory_broker(), properties)
+        properties = Properties({**admin_properties(connection), **properties})
+        self._log = ClientLog("kafkatail", properties)
+        return open_client(Consumer, properties, place="kafkatail", options=self._log.options())
+
+    def _messages(self) -> list[Message]:
+        # One first, then what is there: a batch call alone would hold a lone message back.
+        first = self._consumer.poll(READ_SECONDS)
+        if first is None:
+            return []
+        found = [first, *self._consumer.consume(READ_MESSAGES, 0)]
+        for message in found:
+            error = message.error()
+            if error is not None and not is_retriable(error):
+                raise translate(error, place=f"topic {self._topic}")
+        return [message for message in found if message.error() is None and not self._is_too_old(message)]
+
+    def _is_too_old(self, message: Message) -> bool:
+        return self._skip_before_ms is not None and message.timestamp()[1] < self._skip_before_ms
+
+    def _assign_new_partitions(self) -> None:
+        try:
+            numbers = self._find_partitions()
+            new = [TopicPartition(self._topic, number) for number in sorted(numbers - self._assigned)]
+            if new:
+                self._consumer.incremental_assign(self._placed(new))
+        except KafkaException as error:
+            if not is_retriable(error.args[0]):
+                raise translate(error, place=f"topic {self._topic}") from error
+            return
+        self._assigned |= numbers
+        self._has_looked = True
+
+    def _find_partitions(self) -> set[int]:
+        metadata = self._consumer.list_topics(self._topic, timeout=ANSWER_SECONDS).topics[self._topic]
+        if metadata.error is not None and metadata.error.name() != "UNKNOWN_TOPIC_OR_PART":
+            raise KafkaException(metadata.error)
+        return set(metadata.partitions)
+
+    def _placed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        milliseconds = _milliseconds(self._start)
+        if milliseconds is not None and self._skip_before_ms is None:
+            asked = [TopicPartition(p.topic, p.partition, milliseconds) for p in partitions]
+            return list(self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS))
+        # What is added later is new from its first message on.
+        at_end = self._start == "latest" and not self._has_looked
+        return [TopicPartition(p.topic, p.partition, OFFSET_END if at_end else OFFSET_BEGINNING) for p in partitions]
+
+
+def _milliseconds(start: Start) -> int | None:
+    # Below 0 Kafka has words of its own ("the latest"), and asks for a newer broker where it knows none.
+    return max(0, int(start.timestamp() * 1000)) if isinstance(start, datetime) else None

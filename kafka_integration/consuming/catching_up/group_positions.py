@@ -1,0 +1,72 @@
+"""Where a consumer's group stands in each partition: by Kafka's offsets, or by the stored ones where these count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.topic_ids import TopicIds
+from ...conf.values import ConsumerSettings
+from ...errors import AccessDeniedError, BrokerError
+from ...models import StoredOffset
+
+UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
+
+
+class GroupPositions:
+    """One consumer's group; who asks brings the client that asks Kafka."""
+
+    def __init__(self, consumer: ConsumerSettings) -> None:
+        self._consumer = consumer
+        self._topic_ids = TopicIds(consumer.connection)
+
+    def places(self, offsets: GroupOffsets) -> list[Place]:
+        """The partitions that the consumer's topics have now."""
+        consumer = self._consumer
+        # Under the `consumer` protocol the broker matches patterns, against whole names.
+        whole_names = consumer.group_protocol == "consumer" or consumer.connection.transport == "embedded"
+        return offsets.places(consumer.topics, whole_names=whole_names)
+
+    def is_hidden(self, topic: str) -> bool:
+        """Whether an ACL keeps the topic from us, be it there or not; ``BrokerError`` if that can't be told."""
+        try:
+            self._topic_ids.ask(topic)
+        except AccessDeniedError:
+            return True
+        except BrokerError as error:
+            if error.code != UNKNOWN_TOPIC:
+                raise
+        return False
+
+    def read(self, offsets: GroupOffsets, places: Collection[Place]) -> dict[Place, int | None]:
+        """The next offset of each partition; None where the group has none yet."""
+        committed = offsets.committed(places)
+        if self._consumer.offset_storage != "database" or not places:
+            return committed
+        # These count: Kafka's follow at or below.
+        return {**committed, **self._stored(places)}
+
+    def start(self, first: int, end: int) -> int:
+        """Where the group begins in a partition of which it has no offset."""
+        return first if self._consumer.start_with_earliest_message else end
+
+    def _stored(self, places: Collection[Place]) -> dict[Place, int]:
+        ids = {topic: self._topic_ids.ask(topic) for topic in {topic for topic, _ in places}}
+        rows = StoredOffset.objects.using(self._consumer.database).filter(
+            group=self._consumer.consumer_group, topic__in=ids
+        )
+        wanted, found = set(places), dict[Place, dict[str, int]]()
+        for row in rows.order_by("pk"):
+            if (row.topic, row.partition) in wanted:
+                found.setdefault((row.topic, row.partition), {})[row.topic_id] = row.next_offset
+        return {place: _of_topic(ids[place[0]], by_id) for place, by_id in found.items()}
+
+
+def _of_topic(topic_id: str, by_id: Mapping[str, int]) -> int:
+    """Of the rows of one partition the one that a claim would take, the newest at the end."""
+    if topic_id in by_id:
+        return by_id[topic_id]
+    if not topic_id:
+        return list(by_id.values())[-1]
+    # A row of another id is that of a topic which is gone: the new one is read from its beginning.
+    return by_id.get("", 0)

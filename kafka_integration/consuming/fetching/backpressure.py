@@ -1,0 +1,78 @@
+"""How far the loop may run ahead of the lanes: memory stays bounded, whatever the backlog.
+
+At most ``max_ahead`` messages of a partition and ``MAX_HELD_BYTES`` of a consumer wait for handlers (overshot by
+one fetch); of what librdkafka doesn't count ``MAX_HIDDEN_BYTES``, as it goes on fetching until it is paused. A full
+partition is paused; pausing throws away what librdkafka has prefetched of it, so the loop
+first gives the lanes a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from time import monotonic
+
+from ...client.consumer import ConsumerClient
+from ..partition import Partition, State
+
+MAX_HELD_BYTES = 16 * 1024 * 1024
+MAX_HIDDEN_BYTES = 4 * 1024 * 1024
+PATIENCE_SECONDS = 0.1
+HIDDEN_PATIENCE_SECONDS = 0.01
+
+
+def max_ahead(batch_size: int) -> int:
+    """How many messages of a partition may wait: enough that a lane never idles while the loop fetches."""
+    return max(1000, 4 * batch_size)
+
+
+class Backpressure:
+    """Pauses and resumes partitions; the loop thread's own, but for ``made_room``, which lanes call."""
+
+    def __init__(self, *, batch_size: int) -> None:
+        self._max_ahead = max_ahead(batch_size)
+        self._max_bytes = MAX_HELD_BYTES
+        self._room = threading.Event()
+
+    def made_room(self) -> None:
+        self._room.set()
+
+    def regulate(self, client: ConsumerClient, partitions: Iterable[Partition], *, is_hidden: bool = False) -> None:
+        """Hold back what is full, let go on what has room again.
+
+        What ``is_hidden`` from the client's own bounds is held back early, and soon.
+        """
+        self._max_bytes = MAX_HIDDEN_BYTES if is_hidden else MAX_HELD_BYTES
+        active = [p for p in partitions if p.state is State.ACTIVE]
+        if self._full(active):
+            self._wait_for_room(active, HIDDEN_PATIENCE_SECONDS if is_hidden else PATIENCE_SECONDS)
+            self._pause(client, self._full(active))
+        self._resume(client, active)
+
+    def _wait_for_room(self, active: list[Partition], patience_seconds: float) -> None:
+        """The lanes are mostly just a little slower than Kafka; a partition in a backoff is not waited for."""
+        deadline = monotonic() + patience_seconds
+        while any(p.ready_at <= monotonic() for p in self._full(active)):
+            self._room.clear()
+            if not self._room.wait(deadline - monotonic()):
+                return
+
+    def _full(self, active: list[Partition]) -> list[Partition]:
+        too_many_bytes = sum(p.held_bytes for p in active) >= self._max_bytes
+        return [p for p in active if not p.is_paused and (p.held >= self._max_ahead or (too_many_bytes and p.held > 0))]
+
+    def _pause(self, client: ConsumerClient, full: list[Partition]) -> None:
+        if full:
+            client.pause(p.key for p in full)
+            for partition in full:
+                partition.is_paused = True
+
+    def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
+        has_bytes_to_spare = sum(p.held_bytes for p in active) < self._max_bytes // 2
+        roomy = [
+            p for p in active if p.is_paused and p.held <= self._max_ahead // 2 and (has_bytes_to_spare or p.held == 0)
+        ]
+        if roomy:
+            client.resume(p.key for p in roomy)
+            for partition in roomy:
+                partition.is_paused = False

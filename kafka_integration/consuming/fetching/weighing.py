@@ -1,0 +1,61 @@
+"""What fetched messages weigh in memory, at a cost that a message hardly notices."""
+
+from __future__ import annotations
+
+from ...client.fetched import Run, payload_bytes
+from ...message import Message
+from ...sizes import HELD_MESSAGE_BYTES, held_header_bytes
+
+STRIDE = 64
+LARGE_HEADERS_BYTES = 2048
+CAREFUL_RUNS = 100
+MOST_FETCHED_MESSAGES = 500
+MOST_FETCHED_BYTES = 16 * 1024 * 1024
+MOST_HIDDEN_BYTES = 4 * 1024 * 1024
+HEAVY_BYTES = 4096
+UNKNOWN_BYTES = 1024 * 1024
+"""What a message is taken to weigh before any was seen."""
+
+
+class Weighing:
+    """Counts keys, values, headers and what is around them; belongs to the loop's thread.
+
+    To read headers takes a third of what a message takes in all. So while they are small, one message stands for
+    64, another one in each run; once any is large, all are read, for a while: then they are what there is to count.
+    """
+
+    def __init__(self) -> None:
+        self._phase = 0
+        self._careful_runs = 0
+        self._typical_bytes = UNKNOWN_BYTES
+        self.is_hidden_from_client = False
+        """Whether most of what came last is keys and headers, which bound nothing of what librdkafka fetches."""
+
+    @property
+    def fetch_size(self) -> int:
+        """How many messages to take at once: of heavy ones few, because what was taken can't be put back."""
+        most_bytes = MOST_HIDDEN_BYTES if self.is_hidden_from_client else MOST_FETCHED_BYTES
+        return max(1, min(MOST_FETCHED_MESSAGES, most_bytes // self._typical_bytes))
+
+    def weigh(self, run: Run, messages: list[Message]) -> int:
+        """The bytes that the messages of a run hold; there is at least one."""
+        _, raws = run
+        size = payload_bytes(raws) + HELD_MESSAGE_BYTES * len(raws) + self._headers(messages)
+        self.is_hidden_from_client = size // len(raws) > HEAVY_BYTES and sum(map(len, raws)) < size // 2
+        # Heavier ones count at once, lighter ones when a few runs of them have come.
+        self._typical_bytes = max(size // len(raws), self._typical_bytes // 2)
+        return size
+
+    def _headers(self, messages: list[Message]) -> int:
+        if self._careful_runs:
+            self._careful_runs -= 1
+        else:
+            self._phase = (self._phase + 1) % STRIDE
+            sample = messages[self._phase % len(messages) :: STRIDE]
+            sizes = [held_header_bytes(message.headers) for message in sample]
+            if max(sizes) < LARGE_HEADERS_BYTES:
+                return sum(sizes) * len(messages) // len(sizes)
+        sizes = [held_header_bytes(message.headers) for message in messages]
+        if max(sizes) >= LARGE_HEADERS_BYTES:
+            self._careful_runs = CAREFUL_RUNS
+        return sum(sizes)

@@ -1,0 +1,298 @@
+"""The partitions that this member owns: taking them over, starting them, letting them go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
+from time import monotonic
+
+from django.dispatch import Signal
+
+from ...client.consumer import Committed, ConsumerClient, Coordinates
+from ...client.metadata.patience import LEAST_SECONDS, Patience
+from ...conf.values import ConsumerSettings
+from ...errors import BrokerError
+from ...signals import partitions_assigned, partitions_revoked
+from ..lanes.pool import Lanes
+from ..ledger import Ledger
+from ..offsets.claims import LOOK_SECONDS, Claiming
+from ..offsets.commits import Commits
+from ..partition import Partition, State
+from .start_offsets import StartOffsets
+
+logger = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 1.0
+WAIT_FOR_OTHERS_SECONDS = 0.5
+
+
+class Assignment:
+    """The assigned partitions; the loop thread's own. Its callbacks never raise."""
+
+    def __init__(
+        self, settings: ConsumerSettings, *, lanes: Lanes, commits: Commits, claiming: Claiming | None
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._commits = commits
+        self._claiming = claiming
+        self._start_offsets = StartOffsets(settings)
+        self._patience = Patience()
+        self._partitions: dict[Coordinates, Partition] = {}
+        self._ask_at = 0.0
+        self._look_at = monotonic() + LOOK_SECONDS
+        self._began_waiting_at: float | None = None
+        self.untold_since: float | None = monotonic()
+        """Since when the group owes us an answer; None once it has said what is ours, be it nothing."""
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._partitions.values())
+
+    def __len__(self) -> int:
+        return len(self._partitions)
+
+    def get(self, coordinates: Coordinates) -> Partition | None:
+        return self._partitions.get(coordinates)
+
+    @property
+    def was_told(self) -> bool:
+        return self.untold_since is None
+
+    @property
+    def is_starting(self) -> bool:
+        return any(p.state is State.STARTING for p in self)
+
+    def take_over(self, coordinates: Iterable[Coordinates]) -> None:
+        """New partitions, paused at no particular place until ``start`` knows where to begin."""
+        self.untold_since = None
+        added = [Partition(*place) for place in coordinates]
+        for partition in added:
+            self._partitions[partition.key] = partition
+            self._lanes.adopt(partition)
+        if added or not self._partitions:
+            logger.info("consumer %s: assigned %s", self._settings.name, _names(added) or "nothing")
+        self._ask_at = 0.0
+        self._tell(partitions_assigned, added)
+
+    def let_go(self, client: ConsumerClient, coordinates: Iterable[Coordinates]) -> None:
+        """Finish what is in handlers' hands, commit, and forget the partitions.
+
+        Runs inside the rebalance: the group waits for us, at most for the drain deadline.
+        """
+        leaving = self._remove(coordinates)
+        overrun = self._lanes.drop(leaving, monotonic() + self._settings.rebalance_drain_seconds)
+        for partition in overrun:
+            logger.warning(
+                "consumer %s: the handler of %s overran rebalance_drain_seconds; its message will be delivered again",
+                self._settings.name, partition,
+            )  # fmt: skip
+        # Commit before releasing: the next owner starts here.
+        self._commits.commit_before_leaving(client, leaving)
+        for partition in overrun:
+            self._lanes.abandon(partition)
+        self._forget(leaving)
+        if leaving:
+            logger.info("consumer %s: revoked %s", self._settings.name, _names(leaving))
+            self._tell(partitions_revoked, leaving, lost=False)
+
+    def lose(self, coordinates: Iterable[Coordinates]) -> None:
+        """Forget partitions that already belong to someone else: nothing may be committed any more."""
+        lost = self._remove(coordinates)
+        for partition in self._lanes.drop(lost, monotonic()):
+            self._lanes.abandon(partition)
+        self._forget(lost)
+        if lost:
+            logger.warning(
+                "consumer %s: lost %s to the group without notice; unfinished work is delivered again",
+                self._settings.name, _names(lost),
+            )  # fmt: skip
+            self._tell(partitions_revoked, lost, lost=True)
+
+    def start(self, client: ConsumerClient) -> None:
+        """Bring each starting partition a step further; call it every turn."""
+        now = monotonic()
+        if now >= self._ask_at:
+            self._look_what_there_is()
+        starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
+        for partition in starting:
+            if partition.goes_on:
+                partition.start = partition.ledger.finished
+        unknown = [p for p in starting if p.start is None and not p.is_claiming and p.ready_at <= now]
+        if unknown and now >= self._ask_at:
+            self._find_starts(client, unknown)
+        self._begin(client, starting)
+
+    def look_at_topics(self, client: ConsumerClient) -> None:
+        """Begin again where a topic was made anew and has so many records that no offset tells; call it every turn."""
+        if self._claiming is None:
+            return
+        active = [p for p in self if p.state is State.ACTIVE]
+        for partition in active:
+            if partition.is_outdated:
+                self.restart(client, partition)
+        if monotonic() >= self._look_at and client.log.trouble is None:  # else the lanes would wait for an answer
+            self._look_at = monotonic() + LOOK_SECONDS
+            for topic in {p.topic for p in active}:
+                # A lane may be at work for hours.
+                first, *others = sorted(
+                    (p for p in active if p.topic == topic), key=lambda p: self._lanes.of(p).is_held_up
+                )
+                if not first.is_looked_at:
+                    first.is_looked_at = True
+                    self._lanes.of(first).call(partial(self._claiming.look, first, others))
+
+    def rewind(self, client: ConsumerClient) -> None:
+        """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
+        for partition in self:
+            # Of the others nothing was fetched, and some know already where to begin.
+            if partition.state is State.ACTIVE:
+                self.go_on(client, partition)
+
+    def go_on(self, client: ConsumerClient, partition: Partition) -> None:
+        """Begin again where the partition's own ledger ends, once nothing of it is in a handler's hands."""
+        self.restart(client, partition)
+        partition.goes_on = self._claiming is None and partition.ledger.finished is not None
+
+    def restart(self, client: ConsumerClient, partition: Partition, start: int | None = None) -> None:
+        """Begin a partition again, at ``start`` or wherever its stored offset says."""
+        client.pause([partition.key])
+        # The state first: once the line is cleared, the lane must not begin what it puts back there.
+        partition.begin_again()
+        self._lanes.of(partition).clear(partition)
+        partition.start, partition.goes_on = None, False
+        if start is not None:
+            client.leader_epochs.forget([partition.key])
+            partition.committed = None
+            if self._claiming is None:
+                partition.start = start
+            else:
+                partition.reset_to = start
+                self._claim(partition, start, is_reset=True)
+
+    def ends_of(self, client: ConsumerClient, partition: Partition) -> tuple[int, int]:
+        """Its first offset and the one after its last, asked of the broker, however slow that is at the moment."""
+        with self._patience.timeout() as timeout:
+            return client.ends(partition.key, timeout)
+
+    def _look_what_there_is(self) -> None:
+        """At the first turn: what is there from then on is new."""
+        try:
+            self._start_offsets.look()
+        except BrokerError:
+            self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+
+    def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
+        began_at, asked = monotonic(), None
+        try:
+            with self._patience.timeout() as timeout:
+                committed = client.last_commits([p.key for p in partitions], timeout)
+            # The others in the next turn: a slow broker must not keep us from polling, or from a stop.
+            enough_at = monotonic() + LEAST_SECONDS
+            for asked in partitions:
+                began_at = monotonic()
+                if began_at >= enough_at:
+                    break
+                self._find_start(client, asked, committed[asked.key])
+        except BrokerError as error:
+            took_seconds = monotonic() - began_at
+            for partition in partitions if asked is None else [asked]:
+                partition.obstacle = str(error)
+            if asked is None:
+                self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+            else:
+                # A partition without a leader: the others are asked for in the next turn, and it doesn't take all of
+                # the loop's time.
+                asked.ready_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
+
+    def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
+        if partition.reset_to is not None:
+            # Its claim failed. What is stored would be gone on from, and what came at the offsets before left out.
+            self._claim(partition, partition.reset_to, is_reset=True)
+            return
+        start = partition.committed = committed.offset
+        if start is None:
+            first, end = self.ends_of(client, partition)
+            start = self._start_offsets.choose(partition, first, end)
+        if self._claiming is None:
+            partition.start = start
+        else:
+            self._claim(partition, start, committed=committed)
+
+    def _claim(
+        self, partition: Partition, offset: int, *, committed: Committed | None = None, is_reset: bool = False
+    ) -> None:
+        assert self._claiming is not None
+        partition.is_claiming = True
+        claim = partial(self._claiming.claim, partition, offset, committed=committed, is_reset=is_reset)
+        self._lanes.of(partition).call(claim)
+
+    def _begin(self, client: ConsumerClient, starting: list[Partition]) -> None:
+        """Let those flow of which the beginning is known."""
+        starts = {p.key: p.start for p in starting if p.start is not None}
+        if not starts or (len(starts) < len(starting) and not client.adds_one_by_one and self._may_wait()):
+            return
+        for place, start in starts.items():
+            partition = self._partitions[place]
+            # What was put there before belongs to another position: handled after this, it would hide a gap.
+            self._lanes.of(partition).clear(partition)
+            if partition.goes_on:
+                partition.ledger = partition.ledger.resumed()
+            else:
+                partition.ledger = Ledger(start)
+                partition.ledger.committed = partition.committed
+            partition.has_reached_end = False
+            if self._claiming is None:
+                # It may begin again because the topic is another one: the lane asks when it needs to know.
+                partition.is_identified = False
+        flowing = [p for p in self if p.state is State.ACTIVE]
+        if not client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
+            return
+        self._began_waiting_at = None
+        for place in starts:
+            partition = self._partitions[place]
+            partition.start, partition.goes_on, partition.is_paused = None, False, False
+            partition.obstacle = ""
+            partition.state = State.ACTIVE
+        if not client.adds_one_by_one:
+            client.pause(p.key for p in flowing if p.is_paused)
+
+    def _may_wait(self) -> bool:
+        """True for a moment: each time an eager group begins some, the prefetched messages of the others are lost."""
+        if self._began_waiting_at is None:
+            self._began_waiting_at = monotonic()
+        return monotonic() - self._began_waiting_at < WAIT_FOR_OTHERS_SECONDS
+
+    def _tell(self, signal: Signal, partitions: list[Partition], **facts: bool) -> None:
+        places = [partition.key for partition in partitions]
+        signal.send_robust(sender=Assignment, consumer=self._settings.name, partitions=places, **facts)
+
+    def _remove(self, coordinates: Iterable[Coordinates]) -> list[Partition]:
+        found = [self._partitions.pop(place, None) for place in coordinates]
+        return [partition for partition in found if partition is not None]
+
+    def _forget(self, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            partition.state = State.REVOKED
+            self._lanes.let_go(partition)
+        if not self._partitions:
+            # Not the same as being given nothing: the group is about to say who gets what.
+            self.untold_since = monotonic()
+
+
+def _names(partitions: Iterable[Partition]) -> str:
+    """``login[0-3], search_term[1]``: short, however many there are."""
+    numbers: dict[str, list[int]] = {}
+    for partition in partitions:
+        numbers.setdefault(partition.topic, []).append(partition.number)
+    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,86 @@
+"""Recognising a message that already took effect, by a row written in the handler's own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+
+from ...client.metadata.topic_ids import TopicIds
+from ...message import Message
+from ...models import HandledMessage
+from ...outbox.dialect import dialect_of
+from ..counts import Counts
+from ..partition import Partition
+
+
+class Deduplicator:
+    """Knows the messages of one group that took effect, in one database; any lane may call it.
+
+    ``topic_ids`` tells a topic from a later one of the same name, where claiming doesn't already.
+    """
+
+    def __init__(self, *, database: str, group: str, counts: Counts, topic_ids: TopicIds | None = None) -> None:
+        self._database = database
+        self._group = group
+        self._now = dialect_of(database).now
+        self._counts = counts
+        self._topic_ids = topic_ids
+        self._topic_id_of: dict[tuple[str, int], str] = {}
+
+    def identify(self, partition: Partition) -> None:
+        """Find out which topic the next messages of ``partition`` are of; ``BrokerError`` where that can't be asked.
+
+        Messages of a topic that was deleted and made anew have the places of others that took effect.
+        """
+        if self._topic_ids is not None:
+            partition.identify_by(self._topic_ids)
+        self._topic_id_of[partition.key] = partition.topic_id
+
+    def each(self, call: Callable[[Message], Any]) -> Callable[[Message], Any]:
+        """The handler, called for first appearances only."""
+
+        def call_once(message: Message) -> Any:
+            return call(message) if self._is_first(message) else None
+
+        return call_once
+
+    def batch(self, call: Callable[[list[Message]], Any]) -> Callable[[list[Message]], Any]:
+        """The batch handler, given first appearances only."""
+
+        def call_once(messages: list[Message]) -> Any:
+            new = [message for message in messages if self._is_first(message)]
+            return call(new) if new else None
+
+        return call_once
+
+    def remember(self, message: Message, topic_id: str) -> bool:
+        """True the first time; must be asked in the transaction of the effect, or a rollback would be remembered."""
+        connection = connections[self._database]
+        table = connection.ops.quote_name(HandledMessage._meta.db_table)
+        with connection.cursor() as cursor:
+            # By the database's clock, as retention goes by that.
+            cursor.execute(
+                f'INSERT INTO {table} ("group", topic_id, identity, handled_at) VALUES (%s, %s, %s, {self._now}) '
+                "ON CONFLICT DO NOTHING",
+                # Where there are no ids, the name has to do.
+                [self._group, topic_id or message.topic, identity(message)],
+            )
+            return bool(cursor.rowcount == 1)
+
+    def _is_first(self, message: Message) -> bool:
+        is_first = self.remember(message, self._topic_id_of.get((message.topic, message.partition), ""))
+        if not is_first:
+            self._counts.add(repeated=1)
+        return is_first
+
+
+def identity(message: Message) -> str:
+    """What two appearances of one event share: the CloudEvents source and id, else the place in the topic."""
+    source, event_id = message.header("ce_source"), message.header("ce_id")
+    if source and event_id:
+        # Hashed: the headers are whatever someone sent, of any length and any bytes.
+        return "ce:" + hashlib.sha256(source + b"\0" + event_id).hexdigest()
+    return f"{message.partition}:{message.offset}"

@@ -1,0 +1,156 @@
+"""Calling the handler: message by message, or with a whole batch. What it returns or raises becomes ``Progress``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+from ...errors import HandlerError
+from ...message import Message
+from ...outcomes import NO_COMMIT, BatchError, CommitThrough
+from ..ledger import Ledger
+from ..partition import Partition
+from .left_open import HandlerTransactions
+
+TURN_SECONDS = 1.0
+"""How long a lane stays with one chunk before it looks after its other partitions and its connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """``done`` messages are finished; ``error`` is what the next one, or the whole batch, raised."""
+
+    done: int
+    error: Exception | None = None
+
+
+class Invoker(Protocol):
+    """Runs the handler on consecutive messages of a partition, and notes in the ledger what is finished."""
+
+    takes_batch: bool
+
+    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress: ...
+
+
+class EachMessage:
+    """Calls the handler once for each message, until told to stop or for ``TURN_SECONDS``."""
+
+    takes_batch = False
+
+    def __init__(self, call: Callable[[Message], Any], *, path: str, may_hold_back: bool) -> None:
+        self._call = call
+        self._path = path
+        self._may_hold_back = may_hold_back
+
+    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+        # The hot path of every consumer: one call, one store and three looks a message.
+        call, clock, transactions = self._call, monotonic, HandlerTransactions()
+        deadline = clock() + TURN_SECONDS
+        holds_back = ledger.is_held_back
+        done = 0
+        try:
+            with transactions:
+                for message in messages:
+                    result = call(message)
+                    if transactions.were_used:
+                        _refuse_left_open(transactions, path=self._path)
+                    if result is not None or holds_back:
+                        holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
+                    else:
+                        ledger.last_finished = message
+                    done += 1
+                    if partition.stopping or clock() > deadline:
+                        break
+        except BaseException as error:  # noqa: BLE001 - user code
+            return Progress(done, _failure(error, transactions, path=self._path))
+        return Progress(done)
+
+
+class WholeBatch:
+    """Calls the handler once with all the messages."""
+
+    takes_batch = True
+
+    def __init__(self, call: Callable[[list[Message]], Any], *, path: str, may_hold_back: bool) -> None:
+        self._call = call
+        self._path = path
+        self._may_hold_back = may_hold_back
+
+    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+        transactions = HandlerTransactions()
+        try:
+            result = self._result(messages)
+            _refuse_left_open(transactions, path=self._path)
+            steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
+        except BaseException as error:  # noqa: BLE001 - user code
+            return Progress(0, _failure(error, transactions, path=self._path))
+        return Progress(len(messages))
+
+    def _result(self, messages: list[Message]) -> Any:
+        try:
+            # A list of its own: a handler may empty it, and ours says what is finished.
+            return self._call(list(messages))
+        except BatchError as error:
+            if error.failures:
+                raise
+            # It names none: all count as handled.
+            return None
+
+
+def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_back: bool) -> bool:
+    """Finish through ``last`` and do what the handler's result asks of the commit; True while it is held back."""
+    if isinstance(result, CommitThrough) or result is NO_COMMIT:
+        if not may_hold_back:
+            raise HandlerError(
+                f"{path} returned {type(result).__name__}, but its offsets are saved in the transaction of its own "
+                f'writes: return nothing, or use offset_storage "kafka" without deduplicate'
+            )
+        if result is NO_COMMIT:
+            ledger.hold_back()
+            ledger.last_finished = last
+        elif isinstance(result, CommitThrough):
+            # In this order, and never further than handled: the loop may look in between.
+            ledger.commit_through(min(result.message.offset, last.offset) + 1)
+            ledger.last_finished = last
+        return True
+    # Not whatever can be awaited: a task or a delivery goes on by itself.
+    if inspect.iscoroutine(result) or inspect.isgenerator(result):
+        result.close()  # else Python warns, some time later, that nobody awaited it
+        raise HandlerError(
+            f"{path} returned a {type(result).__name__}, and nothing of it has run: declare the handler itself "
+            f'"async def" (a decorator may hide that it is), or let it do its work before it returns'
+        )
+    ledger.last_finished = last
+    ledger.release()
+    return False
+
+
+def _refuse_left_open(transactions: HandlerTransactions, *, path: str) -> None:
+    if alias := transactions.left_open():
+        raise _left_open(path, alias)
+
+
+def _left_open(path: str, alias: str) -> HandlerError:
+    return HandlerError(
+        f'{path} returned with a transaction open in database "{alias}": what it wrote there is rolled back; '
+        "commit it, or use transaction.atomic() in a with statement or as a decorator"
+    )
+
+
+def _failure(error: BaseException, transactions: HandlerTransactions, *, path: str) -> Exception:
+    """What a handler raised, once nothing of it is left open; what ends the process is raised again."""
+    alias = transactions.roll_back()
+    if alias is not None and isinstance(error, BatchError):
+        # What the others wrote is rolled back with it: none of them counts as handled.
+        return _left_open(path, alias)
+    if isinstance(error, Exception):
+        return error
+    if not isinstance(error, asyncio.CancelledError):
+        raise error
+    failure = HandlerError("the handler was cancelled")
+    failure.__cause__ = error
+    return failure

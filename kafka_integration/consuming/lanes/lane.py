@@ -1,0 +1,306 @@
+"""Lanes: the threads that run handlers, each for the partitions it was given."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+
+from ...message import Message
+from ..partition import Chunk, Partition, State
+from .garbage import Garbage
+from .tasks import Task, Tasks
+from .work import LaneWork, Remainder
+
+logger = logging.getLogger(__name__)
+
+HELD_UP_SECONDS = 5.0
+
+
+class Lane:
+    """One thread and the partitions it serves, in turn, each in order.
+
+    Its methods may be called from any thread. ``on_fault`` is told of what no handler's failure policy can answer: an
+    exception of the lane's own work, SystemExit, a decision to stop. ``on_room`` is told when fewer messages wait.
+    """
+
+    IDLE_SECONDS = 0.5
+    ERRANDS_SECONDS = 1.0
+
+    def __init__(
+        self,
+        name: str,
+        work: LaneWork,
+        *,
+        batch_size: int,
+        on_fault: Callable[[BaseException], None],
+        on_room: Callable[[], None],
+        tasks: Tasks | None = None,
+    ) -> None:
+        self.name = name
+        self.is_abandoned = False
+        self.is_on_task = False
+        """True while it does something that belongs to none of its partitions."""
+        self._work = work
+        self._tasks = tasks
+        self._batch_size = batch_size
+        self._on_fault = on_fault
+        self._on_room = on_room
+        self._condition = threading.Condition()
+        self._partitions: list[Partition] = []
+        self._calls: list[Callable[[], None]] = []
+        self._is_stopping = False
+        self._garbage = Garbage()
+        # A daemon: a handler that never returns must not keep the process from leaving at its deadline.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def load(self) -> int:
+        return len(self._partitions)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a handler is at one chunk for so long that it may never return."""
+        now = monotonic()
+        return any(partition.is_busy and now - partition.busy_since >= HELD_UP_SECONDS for partition in self.partitions)
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        return tuple(self._partitions)
+
+    def add(self, partition: Partition) -> None:
+        with self._condition:
+            self._partitions.append(partition)
+            self._condition.notify_all()
+
+    def put(self, partition: Partition, messages: list[Message], size: int) -> None:
+        """Queue messages of a partition; ``size`` is what they weigh in memory, in bytes."""
+        with self._condition:
+            partition.waiting.append(Chunk(messages=messages))
+            partition.held += len(messages)
+            partition.held_bytes += size
+            self._condition.notify_all()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Run something in the lane's thread, before its next chunk."""
+        with self._condition:
+            self._calls.append(function)
+            self._condition.notify_all()
+
+    def give_calls_to(self, other: Lane) -> None:
+        """Leave what was to be run before the next chunk to another lane."""
+        with self._condition:
+            calls, self._calls = self._calls, []
+        for call in calls:
+            other.call(call)
+
+    def give_up(self, partition: Partition) -> tuple[Partition, ...] | None:
+        """Leave the thread to the handler of ``partition``; the others, for another lane. None if it has returned."""
+        with self._condition:
+            # Its deadline was a while ago: by now the lane may be at work for one of the others.
+            if not partition.is_busy:
+                return None
+            self.is_abandoned = True
+            others = tuple(other for other in self._partitions if other is not partition)
+            self._partitions = [partition]
+            return others
+
+    def halt(self) -> None:
+        """Begin nothing more of any partition."""
+        with self._condition:
+            for partition in self._partitions:
+                partition.stopping = True
+
+    def drop(self, partition: Partition) -> None:
+        """Forget what waits, begin nothing more; what is in a handler's hands may finish."""
+        with self._condition:
+            partition.stopping = True
+            self._forget_waiting(partition)
+            self._condition.notify_all()
+
+    def clear(self, partition: Partition) -> None:
+        """Forget what waits; the partition goes on with what comes next."""
+        with self._condition:
+            self._forget_waiting(partition)
+
+    def remove(self, partition: Partition) -> None:
+        with self._condition:
+            if partition in self._partitions:
+                self._partitions.remove(partition)
+
+    def wait_idle(self, partition: Partition, deadline: float) -> bool:
+        """True once nothing of the partition is in a handler's hands, False at the (monotonic) deadline."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not partition.is_busy, max(0.0, deadline - monotonic()))
+
+    def stop_tasks(self) -> None:
+        """Begin no more of them; one under way may finish."""
+        with self._condition:
+            self._tasks = None
+
+    def stop(self) -> None:
+        with self._condition:
+            self._is_stopping = True
+            self._condition.notify_all()
+
+    def join(self, timeout: float) -> bool:
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        except BaseException as fault:  # noqa: BLE001 - the top of a thread
+            self._on_fault(fault)
+        finally:
+            self._work.close()
+
+    def _turn(self) -> bool:
+        step = self._next()
+        if step is not None:
+            step()
+        elif self._is_stopping or self.is_abandoned:
+            return False
+        self._garbage.collect_if_due()
+        self._work.idle()
+        self._run_tasks()
+        return True
+
+    def _handle(self, partition: Partition, chunk: Chunk) -> None:
+        try:
+            remainder = self._work.handle(partition, chunk)
+        except BaseException:
+            self._leave(partition)
+            raise
+        self._settle(partition, chunk, remainder)
+
+    def _run_tasks(self) -> None:
+        """Do what there is besides messages, until some wait or the turn is over."""
+        deadline = monotonic() + self.ERRANDS_SECONDS
+        while (tasks := self._tasks) is not None and (task := tasks.next(self.partitions)) is not None:
+            if not self._begin(task):
+                return
+            try:
+                needs_claim = task.run()
+            except BaseException:
+                self._end(task)
+                if task.partition is not None:
+                    self._leave(task.partition)
+                raise
+            self._end(task, needs_claim=needs_claim)
+            self._garbage.collect()
+            if monotonic() > deadline or any(partition.waiting for partition in self.partitions):
+                return
+
+    def _begin(self, task: Task) -> bool:
+        """Take the task's partition, so that whoever takes it away waits for us; False if that happened already."""
+        with self._condition:
+            if self._tasks is None or self._is_stopping or self.is_abandoned:
+                return False
+            partition = task.partition
+            if partition is None:
+                self.is_on_task = True
+                return True
+            if partition.stopping or partition.state is not State.ACTIVE or partition not in self._partitions:
+                return False
+            partition.is_busy, partition.busy_since = True, monotonic()
+            return True
+
+    def _end(self, task: Task, *, needs_claim: bool = False) -> None:
+        with self._condition:
+            self.is_on_task = False
+            if task.partition is not None:
+                task.partition.is_busy = False
+                if needs_claim and task.partition.state is State.ACTIVE:
+                    self._forget_waiting(task.partition)
+                    task.partition.begin_again()
+            self._condition.notify_all()
+
+    def _next(self) -> Callable[[], None] | None:
+        """What to do next; None if there was nothing, after having waited for it a moment."""
+        with self._condition:
+            if self._calls:
+                return self._calls.pop(0)
+            partition, wait_seconds = self._choose()
+            if partition is None and not self._is_stopping:
+                self._condition.wait(wait_seconds)
+                if self._calls:
+                    return self._calls.pop(0)
+                partition, _ = self._choose()
+            if partition is None:
+                return None
+            partition.is_busy, partition.busy_since = True, monotonic()
+            return partial(self._handle, partition, self._take(partition))
+
+    def _choose(self) -> tuple[Partition | None, float]:
+        """The next partition that may go on, in turn, or how long to wait for one."""
+        now = monotonic()
+        wait_seconds = self.IDLE_SECONDS
+        for index, partition in enumerate(self._partitions):
+            if not partition.waiting or partition.stopping or partition.state is not State.ACTIVE:
+                continue
+            if partition.ready_at <= now:
+                # To the end of the line, so that a busy partition doesn't starve the others.
+                self._partitions.append(self._partitions.pop(index))
+                return partition, 0.0
+            wait_seconds = min(wait_seconds, partition.ready_at - now)
+        return None, wait_seconds
+
+    def _take(self, partition: Partition) -> Chunk:
+        """Up to ``batch_size`` messages from the head of the line; chunks after a failure stay as they are."""
+        chunk = partition.waiting.popleft()
+        if not chunk.may_merge:
+            return chunk
+        messages, limit = chunk.messages, self._batch_size
+        while len(messages) < limit and partition.waiting and partition.waiting[0].may_merge:
+            messages = messages + partition.waiting.popleft().messages
+        if len(messages) > limit:
+            partition.waiting.appendleft(Chunk(messages=messages[limit:]))
+            messages = messages[:limit]
+        return Chunk(messages=messages)
+
+    def _settle(self, partition: Partition, chunk: Chunk, remainder: Remainder) -> None:
+        with self._condition:
+            partition.is_busy = False
+            left = sum(len(rest.messages) for rest in remainder.chunks)
+            before = partition.held
+            self._finish(partition, len(chunk.messages) - left)
+            if remainder.reclaim:
+                self._forget_waiting(partition)
+                if partition.state is State.ACTIVE:
+                    partition.begin_again()
+                partition.ready_at = monotonic() + remainder.delay_seconds
+            elif not partition.stopping:
+                partition.waiting.extendleft(reversed(remainder.chunks))
+                partition.ready_at = monotonic() + remainder.delay_seconds if remainder.delay_seconds else 0.0
+            else:
+                self._forget_waiting(partition)
+            self._condition.notify_all()
+        if partition.held < before:
+            self._on_room()
+
+    def _leave(self, partition: Partition) -> None:
+        """After a fault nothing more of the partition is begun; what it finished is still to be committed."""
+        with self._condition:
+            partition.is_busy = False
+            partition.stopping = True
+            self._forget_waiting(partition)
+            self._condition.notify_all()
+
+    def _finish(self, partition: Partition, count: int) -> None:
+        if partition.held:
+            size = partition.held_bytes * count // partition.held
+            partition.held_bytes -= size
+            partition.held -= count
+            self._garbage.add(size)
+
+    def _forget_waiting(self, partition: Partition) -> None:
+        partition.waiting.clear()
+        partition.held = 0
+        partition.held_bytes = 0

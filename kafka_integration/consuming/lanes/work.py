@@ -1,0 +1,34 @@
+"""What a lane does with the messages of a partition, and what that leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..partition import Chunk, Partition
+
+
+@dataclass(slots=True)
+class Remainder:
+    """What a turn of work leaves: chunks to go back to the head, after ``delay_seconds``."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    delay_seconds: float = 0.0
+    reclaim: bool = False
+    """The partition has to be claimed again before anything of it is handled."""
+
+
+class Work(Protocol):
+    """What becomes of messages; it runs in a lane's thread."""
+
+    def handle(self, partition: Partition, chunk: Chunk) -> Remainder: ...
+
+
+class LaneWork(Work, Protocol):
+    """The same, with what a lane has to do around it."""
+
+    def idle(self) -> None:
+        """Called after each chunk, and each time that the lane has had nothing to do for a moment: quick."""
+
+    def close(self) -> None:
+        """The lane's last call: give back what belongs to its thread."""

@@ -1,0 +1,163 @@
+"""Claiming a partition in the database, in a lane: the loop never waits for the database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from time import monotonic
+
+from django.db import Error as DatabaseLayerError
+from django.db import close_old_connections
+
+from ...client.consumer import Committed
+from ...client.metadata.patience import LEAST_SECONDS
+from ...client.metadata.topic_ids import TopicIds
+from ...errors import BrokerError
+from ...summaries import escaped, shortened, text_of
+from ..failing.outages import is_conflict
+from ..partition import Partition, State
+from .store import Claim, OffsetStore
+
+logger = logging.getLogger(__name__)
+
+MAX_DELAY_SECONDS = 5.0
+MAX_DELAY_OF_A_LOCK_SECONDS = 1.0
+"""A short wait for the lock needs many tries, where a former owner's transactions follow each other."""
+LOOK_SECONDS = 10.0
+"""As often as the client refreshes its metadata."""
+
+
+class Claiming:
+    """Makes this worker the one whose offsets the database accepts."""
+
+    def __init__(self, *, consumer: str, store: OffsetStore, topic_ids: TopicIds) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._topic_ids = topic_ids
+
+    def claim(self, partition: Partition, offset: int, *, committed: Committed | None, is_reset: bool) -> None:
+        """Find out where to begin: the stored offset, or ``offset`` where there is none or it has to be reset.
+
+        What can't be had now is left unclaimed: the loop asks again.
+        """
+        try:
+            if partition.state is not State.REVOKED:
+                self._claim(partition, offset, committed, is_reset)
+        except (DatabaseLayerError, BrokerError) as error:
+            close_old_connections()
+            self._put_off(partition, error)
+        finally:
+            partition.is_claiming = False
+
+    def look(self, first: Partition, others: list[Partition]) -> None:
+        """See whether the topic of these partitions is still the one that was claimed, and the database still has what
+        was committed to it; the loop does the rest."""
+        # Messages wait for the answer meanwhile, and nothing else does: not longer, however slow the broker is.
+        give_up_at = monotonic() + LEAST_SECONDS
+        try:
+            topic_id = self._topic_ids.ask(first.topic, lambda: monotonic() >= give_up_at)
+            lost = self._lost((first, *others))
+        except (DatabaseLayerError, BrokerError):
+            close_old_connections()
+            return  # it is looked at again
+        finally:
+            first.is_looked_at = False
+        for partition in (first, *others):
+            partition.is_outdated = partition in lost or _is_another(topic_id, partition)
+
+    def _lost(self, partitions: Sequence[Partition]) -> set[Partition]:
+        close_old_connections()
+        lost = set()
+        for topic, topic_id in {(p.topic, p.topic_id) for p in partitions}:
+            # What is stored first, and then the rows: other lanes go on meanwhile.
+            own = {p.number: p for p in partitions if (p.topic, p.topic_id) == (topic, topic_id)}
+            stored = {number: partition.stored or 0 for number, partition in own.items()}
+            lost |= {own[number] for number in self._store.lost_by(topic, topic_id, stored)}
+        return lost
+
+    def _put_off(self, partition: Partition, error: Exception) -> None:
+        partition.failed_claims += 1
+        reason = _reason(error)
+        partition.obstacle = (
+            reason if isinstance(error, BrokerError) else f"the database doesn't answer its claim ({reason})"
+        )
+        most_seconds = MAX_DELAY_OF_A_LOCK_SECONDS if is_conflict(error) else MAX_DELAY_SECONDS
+        delay_seconds = min(most_seconds, 0.1 * 2.0 ** min(partition.failed_claims, 10))
+        partition.ready_at = monotonic() + delay_seconds
+        # The first, the second, the fourth: an outage of hours is no line a second.
+        if partition.failed_claims.bit_count() == 1:
+            logger.warning(
+                "consumer %s: %s can't be claimed in the database yet (%s); trying again",
+                self._consumer, partition, reason,
+            )  # fmt: skip
+
+    def _claim(self, partition: Partition, offset: int, committed: Committed | None, is_reset: bool) -> None:
+        close_old_connections()
+        topic_id = self._topic_ids.ask(partition.topic)
+        if _is_another(topic_id, partition):
+            # Deleted and made anew: what the reset policy says is for records that are gone, not for new ones.
+            logger.error(
+                "consumer %s: topic %s was made anew; %s begins at its beginning",
+                self._consumer, partition.topic, partition,
+            )  # fmt: skip
+            offset, is_reset = 0, False
+        elif partition.claimed_at is not None and not is_reset:
+            # Should there be no row any more, then a database that lost it has lost the effects since then, too.
+            offset = partition.claimed_at
+        # In the order of time: what was done with offsets in Kafka came after what the row says, or Kafka would follow.
+        at_least = committed.offset if committed is not None and committed.counts else None
+        claim = self._store.claim(
+            topic=partition.topic,
+            topic_id=topic_id,
+            partition=partition.number,
+            fallback=offset,
+            at_least=at_least or 0,
+        )
+        is_another = _is_another(claim.topic_id, partition)
+        known, partition.stored = partition.stored, offset if is_reset else claim.next_offset
+        partition.identify(claim.topic_id)
+        partition.epoch = claim.epoch
+        partition.failed_claims = 0
+        if partition.claimed_at is None or is_another or is_reset:
+            partition.claimed_at = partition.stored
+        if is_reset:
+            self._store.reset(partition, offset)
+        elif known is not None and claim.next_offset < known and not is_another:
+            self._tell_of_loss(partition, claim, known)
+        elif committed is not None and committed.offset is not None:
+            self._compare(partition, claim, committed.offset, is_kept_by_kafka=committed.counts)
+        partition.reset_to = None
+        partition.start = partition.stored
+
+    def _tell_of_loss(self, partition: Partition, claim: Claim, known: int) -> None:
+        logger.error(
+            "consumer %s: the database lost transactions that it had committed: it holds offset %d of %s, where "
+            "%d had been stored; the messages in between are handled again",
+            self._consumer, claim.next_offset, partition, known,
+        )  # fmt: skip
+
+    def _compare(self, partition: Partition, claim: Claim, committed: int, *, is_kept_by_kafka: bool) -> None:
+        """Say what an operator would not expect of the two offsets."""
+        if is_kept_by_kafka and claim.former is not None and claim.former < committed == claim.next_offset:
+            logger.warning(
+                "consumer %s: %s had its offsets in Kafka up to %d, beyond the %d that the database holds: "
+                "it begins at %d",
+                self._consumer, partition, committed, claim.former, committed,
+            )  # fmt: skip
+        elif committed > claim.next_offset or (is_kept_by_kafka and committed < claim.next_offset):
+            logger.warning(
+                "consumer %s: Kafka holds offset %d for %s, the database %d: the database counts, "
+                "so a reset made in Kafka has no effect here",
+                self._consumer, committed, partition, claim.next_offset,
+            )  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    """In the words of whoever refused: the statement is ours, so that they quote no message."""
+    text = text_of(error).strip().partition("\n")[0]
+    return shortened(escaped(text if isinstance(error, BrokerError) else f"{type(error).__name__}: {text}"))
+
+
+def _is_another(topic_id: str, partition: Partition) -> bool:
+    """True if both ids are known and differ: a broker that has none says nothing."""
+    return bool(topic_id and partition.topic_id) and topic_id != partition.topic_id

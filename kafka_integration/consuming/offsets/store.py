@@ -1,0 +1,175 @@
+"""Offsets kept in the database, in the transaction of the handler's own writes: exactly-once effects.
+
+A row's epoch is raised at each claim. A worker saves with the epoch of its own claim, so one that lost its
+partition hits no row and rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from ...errors import FencedError
+from ...models import StoredOffset
+from ..partition import Partition
+
+LOCK_TIMEOUT_MS = 100
+"""A claim is tried again: meanwhile its lane has other partitions to serve."""
+PAGE = 100
+"""Rows in one transaction: on SQLite everybody else waits meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim returns: where to go on, and the epoch and id to save with."""
+
+    next_offset: int
+    epoch: int
+    topic_id: str
+    former: int | None = None
+    """What the row held before; None where there was none."""
+
+
+class OffsetStore:
+    """The stored offsets of one group on one database alias; thread-safe, as it holds no connection."""
+
+    def __init__(self, *, database: str, group: str) -> None:
+        self.database = database
+        self._group = group
+        self._table = connections[database].ops.quote_name(StoredOffset._meta.db_table)
+
+    def reset(self, partition: Partition, offset: int) -> None:
+        """Set the stored offset, where the one it holds is no longer in the topic."""
+        rows = StoredOffset.objects.using(self.database).filter(
+            group=self._group, topic=partition.topic, topic_id=partition.topic_id, partition=partition.number
+        )
+        rows.filter(epoch=partition.epoch).update(next_offset=offset, updated_at=timezone.now())
+
+    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int, at_least: int = 0) -> Claim:
+        """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
+
+        A row that holds less than ``at_least`` is taken there.
+
+        Reading first and raising after would let the former owner commit in between. Waits for the row's
+        lock, so a transaction in doubt is decided once this returns. ``topic_id`` is ``""`` where the broker has none:
+        that says nothing, so the row of the last id is meant. While brokers are upgraded some tell ids and some don't,
+        and a row for each answer would be two owners, of which neither is fenced.
+        """
+        connection = connections[self.database]
+        with transaction.atomic(using=self.database), connection.cursor() as cursor:
+            self._limit_waiting(cursor)
+            known = self._known(topic, partition)
+            named = [known_id for known_id in known if known_id]
+            if not topic_id and named:
+                topic_id = named[-1]
+            unnamed = self._take_unnamed(cursor, topic, partition) if topic_id and "" in known else None
+            if topic_id not in known and named:
+                # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
+                fallback = 0
+                at_least = 0
+            elif unnamed is not None:
+                at_least = max(at_least, unnamed)
+                fallback = at_least
+            cursor.execute(
+                f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
+                'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) DO UPDATE SET '
+                "epoch = o.epoch + 1, next_offset = CASE WHEN o.next_offset < %s THEN %s ELSE o.next_offset END "
+                "RETURNING next_offset, epoch",
+                [self._group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
+            )
+            next_offset, epoch = cursor.fetchone()
+        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
+
+    def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
+        """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
+
+        The last statement of the transaction that holds the effects of the messages in between. A row below what was
+        committed before has lost that, as has the database the effects: going on from here would leave them out.
+        """
+        with connections[self.database].cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
+                'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+                "AND epoch = %s AND next_offset BETWEEN %s AND %s",
+                [
+                    next_offset, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
+                    partition.epoch, partition.stored or 0, first,
+                ],
+            )  # fmt: skip
+            if cursor.rowcount != 1:
+                raise FencedError(
+                    f"{partition} of group {self._group} was claimed by another worker, or lost what was stored: "
+                    f"the work at {first} rolls back"
+                )
+
+    def store_ends(self, ends: Sequence[tuple[Partition, int]]) -> None:
+        """Move the offsets to where the partitions end, everything before that being finished.
+
+        Those that aren't ours any more stay as they are: whoever claimed them finds the end as well.
+        """
+        # In the order of claims, so that no two wait for each other.
+        ordered = sorted(ends, key=lambda end: end[0].key)
+        for first in range(0, len(ordered), PAGE):
+            page = ordered[first : first + PAGE]
+            with transaction.atomic(using=self.database), connections[self.database].cursor() as cursor:
+                self._limit_waiting(cursor)
+                is_moved = [self._store_end(cursor, partition, end) for partition, end in page]
+            for (partition, end), moved in zip(page, is_moved, strict=True):
+                if moved:
+                    partition.stored = end
+
+    def _store_end(self, cursor: Any, partition: Partition, end: int) -> bool:
+        cursor.execute(
+            f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
+            'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+            "AND epoch = %s AND next_offset >= %s AND next_offset < %s",
+            [
+                end, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
+                partition.epoch, partition.stored or 0, end,
+            ],
+        )  # fmt: skip
+        return bool(cursor.rowcount == 1)
+
+    def lost_by(self, topic: str, topic_id: str, stored: Mapping[int, int]) -> set[int]:
+        """Which of these partitions, given with what was committed of them, the database now knows less of."""
+        rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, topic_id=topic_id)
+        known = dict(rows.values_list("partition", "next_offset"))
+        return {number for number, offset in stored.items() if known.get(number, -1) < offset}
+
+    def confirm(self, partition: Partition) -> None:
+        """``FencedError`` if the partition isn't ours any more; otherwise it stays so until the transaction ends."""
+        with connections[self.database].cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self._table} SET updated_at = %s "
+                'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s AND epoch = %s',
+                [
+                    timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
+                    partition.epoch,
+                ],
+            )  # fmt: skip
+            if cursor.rowcount != 1:
+                raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
+
+    def _limit_waiting(self, cursor: Any) -> None:
+        """Until the transaction ends; SQLite has its ``timeout`` for all locks."""
+        if connections[self.database].vendor == "postgresql":
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+
+    def _known(self, topic: str, partition: int) -> dict[str, int]:
+        """The ids of which there is a row and the offset in it, that of the newest topic at the end."""
+        rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
+        return dict(rows.order_by("pk").values_list("topic_id", "next_offset"))
+
+    def _take_unnamed(self, cursor: Any, topic: str, partition: int) -> int | None:
+        """What was stored while the brokers told no id; whoever still works under that row is fenced."""
+        cursor.execute(
+            f'DELETE FROM {self._table} WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+            "RETURNING next_offset",
+            [self._group, topic, "", partition],
+        )
+        row = cursor.fetchone()
+        return None if row is None else int(row[0])

@@ -1,0 +1,96 @@
+"""The ends of partitions, stored in the database too: what lies before an end and was not delivered is no lag."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from functools import partial
+from time import monotonic
+
+from django.db import Error as DatabaseLayerError
+from django.db import close_old_connections
+
+from ...summaries import summarize
+from ..lanes.lane import Lane
+from ..lanes.pool import Lanes
+from ..ledger import Ledger
+from ..partition import Partition, State
+from .store import OffsetStore
+
+logger = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 1.0
+"""The next owner finds the end by itself: more patience than this it is not worth."""
+
+
+class Ends:
+    """Has lanes store the ends that the loop has seen. The loop thread's own, but for what a lane runs.
+
+    An end moves without a message: by control records, aborted transactions, compaction. Without a ``store`` the
+    commit in Kafka is all there is, and there is nothing to do.
+    """
+
+    def __init__(self, *, consumer: str, store: OffsetStore | None, lanes: Lanes) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._lanes = lanes
+        self._under_way: list[threading.Event] = []
+        self._is_failing = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when no lane has any left to store."""
+        self._under_way = [stored for stored in self._under_way if not stored.is_set()]
+        return not self._under_way
+
+    def store(self, partitions: Iterable[Partition]) -> None:
+        """Have stored what is beyond the last stored message, once everything before it is finished."""
+        due: dict[Lane, list[tuple[Partition, Ledger, int]]] = {}
+        for partition in partitions:
+            if (end := self._due(partition)) is not None:
+                due.setdefault(self._lanes.of(partition), []).append((partition, partition.ledger, end))
+        for lane, ends in due.items():
+            stored = threading.Event()
+            self._under_way.append(stored)
+            for found, _, _ in ends:
+                found.is_storing_end = True
+            lane.call(partial(self._store_in_lane, ends, stored))
+
+    def store_before_leaving(self, partitions: Iterable[Partition]) -> None:
+        """The same, waited for a moment: there is no next time."""
+        self.store(partitions)
+        deadline = monotonic() + LEAVE_SECONDS
+        for stored in self._under_way:
+            stored.wait(max(0.0, deadline - monotonic()))
+
+    def _due(self, partition: Partition) -> int | None:
+        if self._store is None or partition.state is not State.ACTIVE or partition.is_storing_end:
+            return None
+        end, stored = partition.ledger.next_offset, partition.stored
+        is_behind = end is not None and stored is not None and stored < end
+        return end if is_behind and partition.ledger.is_idle else None
+
+    def _store_in_lane(self, ends: list[tuple[Partition, Ledger, int]], stored: threading.Event) -> None:
+        assert self._store is not None
+        # Not of an earlier assignment or position, nor of what a handler has moved on from meanwhile.
+        present = [
+            (p, end) for p, ledger, end in ends if p.ledger is ledger and p.stored is not None and p.stored < end
+        ]
+        try:
+            close_old_connections()
+            self._store.store_ends(present)
+            self._is_failing = False
+        except DatabaseLayerError as error:
+            close_old_connections()
+            # They are due again at the next interval: one line for an outage.
+            if not self._is_failing:
+                self._is_failing = True
+                logger.warning(
+                    "consumer %s: ends of partitions can't be stored now, and count as lag meanwhile: %s",
+                    self._consumer, summarize(error),
+                )  # fmt: skip
+        finally:
+            for partition, _, _ in ends:
+                partition.is_storing_end = False
+            stored.set()

@@ -1,0 +1,141 @@
+"""Dead letters as people and programs read them: nothing in a payload can steer a terminal or a page."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from ..headers import read_headers
+from ..local_times import local
+from ..models import DeadLetter
+from ..summaries import escaped
+
+SHOWN_BYTES = 10_000
+
+
+def as_json(letter: DeadLetter) -> dict[str, Any]:
+    """What ``list --json`` prints: text where it is UTF-8, ``{"base64": …}`` where it is not."""
+    return {
+        "id": letter.pk,
+        "consumer": letter.consumer,
+        "group": letter.group,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "key": _text_or_base64(letter.key),
+        "value": _text_or_base64(letter.value),
+        "headers": _headers_as_json(letter.headers),
+        "attempts": letter.attempts,
+        "exception": letter.exception,
+        "at": _moment(letter, letter.failed_at),
+    }
+
+
+def as_full_json(letter: DeadLetter) -> dict[str, Any]:
+    """What ``show --json`` prints: all there is."""
+    return {
+        **as_json(letter),
+        "state": letter.state,
+        "topic_id": letter.topic_id,
+        "timestamp_ms": letter.timestamp_ms,
+        "timestamp_type": letter.timestamp_type,
+        "reason": letter.reason,
+        "traceback": letter.traceback,
+        "replayed_at": _moment(letter, letter.replayed_at),
+        "settled_at": _moment(letter, letter.settled_at),
+    }
+
+
+def _moment(letter: DeadLetter, value: datetime | None) -> str | None:
+    """With its offset from UTC, also where the project's times have none (``USE_TZ = False``)."""
+    if value is not None and timezone.is_naive(value):
+        # The database wrote it, and SQLite's clock knows no time zone.
+        in_utc = connections[letter._state.db or DEFAULT_DB_ALIAS].vendor == "sqlite"
+        value = timezone.make_aware(value, UTC if in_utc else None)
+    return None if value is None else value.isoformat()
+
+
+def as_line(letter: DeadLetter, *, names_database: bool) -> str:
+    """One line of ``list``, without the payload."""
+    state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
+    return escaped(
+        f"{letter.pk}  {local(letter.failed_at, letter):%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
+        f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{state}"
+        + (f"  --database {letter._state.db}" if names_database else "")
+    )
+
+
+def as_page(letter: DeadLetter) -> Iterator[str]:
+    """The lines of ``show``."""
+    replayed_at = "never" if letter.replayed_at is None else _second(local(letter.replayed_at, letter))
+    facts = {
+        "dead letter": f"{letter.pk}, {letter.get_state_display()}",
+        "consumer": f"{letter.consumer}, group {letter.group}",
+        "message": f"{letter.topic}[{letter.partition}]@{letter.offset}",
+        "failed at": f"{_second(local(letter.failed_at, letter))}, attempts: {letter.attempts}",
+        "replayed at": replayed_at,
+        "exception": letter.exception,
+        "reason": letter.reason or "not kept",
+        "key": legible(letter.key),
+        **_headers_as_facts(letter.headers),
+        "value": legible(letter.value),
+    }
+    for name, fact in facts.items():
+        yield escaped(f"{name}: {fact}")
+    yield from map(escaped, letter.traceback.splitlines())
+
+
+def _second(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+
+
+def legible(data: bytes | memoryview | None, *, keep: str = "") -> str:
+    """Bytes as text without control characters (but those to ``keep``), in hexadecimal where they are not UTF-8."""
+    if data is None:
+        return gettext("(null)")
+    whole = bytes(data)
+    shown = whole[:SHOWN_BYTES]
+    text = _decoded(shown, is_whole=len(shown) == len(whole))
+    rest = " … " + gettext("(%d bytes in all)") % len(whole) if len(whole) > len(shown) else ""
+    if text is None:
+        return f"{shown.hex(' ')}{rest} {gettext('(hexadecimal: not UTF-8)')}"
+    return f"{escaped(text, keep=keep)}{rest}" if text else gettext("(empty)")
+
+
+def _decoded(data: bytes, *, is_whole: bool) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        # Cut off within a character, which is no fault of the text.
+        if not is_whole and error.start > len(data) - 4:
+            return data[: error.start].decode()
+        return None
+
+
+def _headers_as_json(dumped: Any) -> Any:
+    headers = read_headers(dumped)
+    # What others wrote is shown as it is.
+    return dumped if headers is None else [[name, _text_or_base64(value)] for name, value in headers]
+
+
+def _headers_as_facts(dumped: Any) -> dict[str, str]:
+    headers = read_headers(dumped)
+    if headers is None:
+        return {"headers": legible(json.dumps(dumped).encode())}
+    return {f"header {name}": legible(value) for name, value in headers}
+
+
+def _text_or_base64(data: bytes | memoryview | None) -> str | dict[str, str] | None:
+    if data is None:
+        return None
+    try:
+        return bytes(data).decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode()}

@@ -1,0 +1,88 @@
+"""What waits in an outbox, for how long, and whether anybody relays it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.db import connections
+
+from ..models import OutboxMessage, RelayLease
+from .dialect import dialect_of, walking
+from .table import LEASE_NAME
+
+logger = logging.getLogger("kafka_integration.relay")
+
+# A relay that runs takes a row within a tenth of a second, or says why it doesn't.
+AGED_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """The outbox of one database at this moment."""
+
+    alias: str
+    oldest_seconds: float | None
+    """The age of the oldest row that was not refused; None if there is none."""
+    refused: int
+    holder: str
+    """The relay that holds the lease; empty if none does."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self.oldest_seconds is None and not self.refused
+
+    @property
+    def is_unattended(self) -> bool:
+        """Whether rows age and nobody is there to relay them."""
+        return not self.holder and self.oldest_seconds is not None and self.oldest_seconds >= AGED_SECONDS
+
+    def __str__(self) -> str:
+        if self.is_empty:
+            return "The outbox is empty."
+        parts = []
+        if self.oldest_seconds is not None:
+            parts.append(f"The oldest message waits for {self.oldest_seconds:.1f} s.")
+        if self.refused:
+            parts.append(f"{self.refused} were refused and hold their keys: see the outbox in the admin.")
+        return " ".join(parts)
+
+
+def find_backlog(alias: str) -> Backlog:
+    """What waits in the outbox of a database, by that database's clock."""
+    dialect = dialect_of(alias)
+    quote = connections[alias].ops.quote_name
+    query = _QUERY.format(
+        outbox=quote(OutboxMessage._meta.db_table),
+        lease=quote(RelayLease._meta.db_table),
+        age=dialect.age_seconds.format("created_at"),
+        now=dialect.now,
+        is_refused=dialect.is_refused,
+    )
+    with walking(alias) as cursor:
+        cursor.execute(query, [LEASE_NAME])
+        age, refused, holder = cursor.fetchone()
+    return Backlog(
+        alias=alias, oldest_seconds=None if age is None else max(0.0, float(age)), refused=refused, holder=holder or ""
+    )
+
+
+def warn_if_unattended(alias: str) -> bool:
+    """Log one clear warning if messages age and no relay runs; True if so."""
+    backlog = find_backlog(alias)
+    if backlog.is_unattended:
+        logger.warning(
+            "Messages published in database %s wait for %.0f s and no relay is running: start one with "
+            "manage.py runrelay",
+            alias,
+            backlog.oldest_seconds,
+        )
+    return backlog.is_unattended
+
+
+_QUERY = """
+SELECT
+    (SELECT {age} FROM {outbox} WHERE ({is_refused}) IS NOT TRUE ORDER BY id LIMIT 1),
+    (SELECT count(*) FROM {outbox} WHERE {is_refused}),
+    (SELECT holder FROM {lease} WHERE name = %s AND expires_at > {now})
+"""
