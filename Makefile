@@ -8,8 +8,9 @@ READY := $(VENV)/.ready
 TRAFFIC ?= 0
 MINUTES ?= 10
 PYTEST_OPTIONS ?=
-WORKERS ?= 2
-# Each worker has servers of its own. A file's tests stay together: they share what took seconds to set up.
+# More than two cores can run at once: tests of real servers mostly wait. Each worker has servers of its own. A file's
+# tests stay together: they share what took seconds to set up.
+WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help

@@ -52,8 +52,9 @@ def states(scenario):
     return {state for (state,) in rows(scenario, b"SELECT DISTINCT state FROM kafka_integration_deadletter")}
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("storage", ["kafka", pytest.param("database", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("storage", ["kafka", "database"])
 def test_memory_stays_flat_and_every_byte_is_kept(new_scenario, storage):
     scenario = new_scenario(config={"max.message.bytes": str(4 * SIZE)})
     scenario.consumer |= {

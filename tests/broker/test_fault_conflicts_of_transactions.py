@@ -11,7 +11,7 @@ import pytest
 from tests.waiting import wait_for
 
 
-@pytest.mark.parametrize("transaction", ["message", "batch"])
+@pytest.mark.parametrize("transaction", [pytest.param("message", marks=pytest.mark.faults), "batch"])
 def test_handlers_that_deadlock_are_run_again(new_scenario, transaction):
     scenario = new_scenario(partitions=2)
     scenario.consumer |= {"offset_storage": "database", "transaction": transaction, "concurrency": 2}

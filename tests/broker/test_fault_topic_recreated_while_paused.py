@@ -24,8 +24,9 @@ HOLDING = {
 }
 
 
-@pytest.mark.parametrize("offset_storage", [pytest.param("kafka", marks=pytest.mark.faults), "database"])
-@pytest.mark.parametrize("holding", ["a slow handler", pytest.param("a backoff", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+@pytest.mark.parametrize("holding", HOLDING)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_new_topic_is_read_from_its_beginning(new_scenario, create_topic, protocol, holding, offset_storage):
     scenario = new_scenario(partitions=1)

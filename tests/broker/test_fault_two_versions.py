@@ -66,12 +66,13 @@ def versions(postgres, old_checkout, manage) -> Iterator[Versions]:
     postgres.execute('DROP DATABASE "two_versions" WITH (FORCE)')
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "consumer",
     [
         {"offset_storage": "database"},
-        pytest.param({"offset_storage": "kafka", "deduplicate": True}, marks=pytest.mark.faults),
+        {"offset_storage": "kafka", "deduplicate": True},
     ],
     ids=["database", "deduplicate"],
 )

@@ -66,7 +66,7 @@ def relay_through(
     return scenario.active_relay()
 
 
-@pytest.mark.parametrize("mechanism", ["plain", "scram_sha_512"])
+@pytest.mark.parametrize("mechanism", [pytest.param("plain", marks=pytest.mark.faults), "scram_sha_512"])
 def test_a_wrong_password(refused: PublishingScenario, secured: KafkaCluster, mechanism: str) -> None:
     relay = relay_through(refused, secured, sasl={**WRONG, "mechanism": mechanism})
 
