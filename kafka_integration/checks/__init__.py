@@ -10,7 +10,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from ..conf import Examined, Kind, Problem, examined
 from ..conf.problems import sentence
-from ..conf.security import find_weak_spots, read_problems
+from ..conf.security import find_weak_spots
+from .certificates import find_certificate_problems
 from .declarations import find_declaration_problems
 from .imports import find_import_problems
 from .tables import find_table_problems
@@ -41,7 +42,7 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     used = [settings.producer.connection, *(consumer.connection for consumer in settings.consumers.values())]
     found: list[Problem] = []
     for connection in dict.fromkeys(used):
-        found += [Problem(kind=Kind.CERTIFICATE, text=text) for text in read_problems(connection)]
+        found += [Problem(kind=Kind.CERTIFICATE, text=text) for text in find_certificate_problems(connection)]
         found += find_weak_spots(connection)
     return [_message(problem) for problem in dict.fromkeys(found)]
 

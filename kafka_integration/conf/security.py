@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +27,7 @@ MECHANISMS = {
     "scram_sha_512": "SCRAM-SHA-512",
     "oauthbearer": "OAUTHBEARER",
 }
-KEY_PASSWORD = "ssl.key.password"
+PEM_LABELS = {"ca": "CERTIFICATE", "cert": "CERTIFICATE", "key": "PRIVATE KEY"}
 SECURITY_PREFIXES = ("ssl.", "sasl.", "security.", "enable.ssl.", "enable.sasl.", "oauth_cb", "https.")
 """How librdkafka's properties of TLS and SASL begin."""
 OAUTHBEARER = MECHANISMS["oauthbearer"]
@@ -37,7 +36,6 @@ HEROKU_VARIABLES = ("KAFKA_URL", *HEROKU_CERTIFICATES.values())
 
 _LIKE_MECHANISM = re.compile(r"(plain|scram|oauth|gssapi|kerberos|digest|cram|md5|sha|aws|external)\b|scram", re.I)
 _PEM_BEGIN = "-----BEGIN "
-_PEM_LABEL = {"ca": "CERTIFICATE", "cert": "CERTIFICATE", "key": "PRIVATE KEY"}
 
 
 def parse_tls(value: Any, path: str, problems: Problems) -> Tls | None:
@@ -55,7 +53,7 @@ def parse_tls(value: Any, path: str, problems: Problems) -> Tls | None:
     for one, other in (("cert", "key"), ("key", "cert")):
         if one in given and other not in given:
             problems.add(Kind.SECURITY, f'{path} has "{one}" but no "{other}": a client certificate needs both.')
-    places = FrozenMapping({key: section.path_of(key) for key in _PEM_LABEL})
+    places = FrozenMapping({key: section.path_of(key) for key in PEM_LABELS})
     return Tls(places=places, **{key: item for key, item in read.items() if item is not None})
 
 
@@ -65,7 +63,7 @@ def _read_secret(section: Section, key: str, value: Any) -> Any:
     except Invalid as invalid:
         section.add(key, Kind.SECURITY, f"is {kind_of(value)}: {invalid}")
         return None
-    if key in _PEM_LABEL and (problem := pem_problem(item, _PEM_LABEL[key])):
+    if key in PEM_LABELS and (problem := pem_problem(item, PEM_LABELS[key])):
         section.add(key, Kind.SECURITY, problem)
     return item
 
@@ -162,68 +160,13 @@ def read_heroku_environment(path: str, problems: Problems) -> tuple[Endpoints | 
     places = {key: f"The environment variable {name}" for key, name in HEROKU_CERTIFICATES.items()}
     pems = {key: found[name] for key, name in HEROKU_CERTIFICATES.items()}
     for key, pem in pems.items():
-        problem = pem_problem(pem, _PEM_LABEL[key]) if is_pem(pem) else "is no PEM text"
+        problem = pem_problem(pem, PEM_LABELS[key]) if is_pem(pem) else "is no PEM text"
         if problem:
             problems.add(Kind.SECURITY, f"{places[key]} {sentence(problem)}")
     endpoints = parse_endpoints(found["KAFKA_URL"], "The environment variable KAFKA_URL", problems)
     # Heroku's brokers have certificates of its own authority that don't name their hosts.
     tls = Tls(ca=pems["ca"], cert=pems["cert"], key=pems["key"], verify_hostname=False, places=FrozenMapping(places))
     return endpoints, tls
-
-
-def read_problems(connection: Connection) -> list[str]:
-    """Return what is wrong with the certificates of a connection, read as the client will read them."""
-    tls = connection.tls
-    if tls is None:
-        return []
-    found = [problem for name in _PEM_LABEL if (problem := _unreadable(tls, name))]
-    if found:
-        return found
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls.ca is not None and (problem := _refused_ca(context, tls)):
-        found.append(problem)
-    if tls.cert is not None and tls.key is not None and not (is_pem(tls.cert) or is_pem(tls.key)):
-        try:
-            context.load_cert_chain(tls.cert, tls.key, password=lambda: str(connection.config.get(KEY_PASSWORD, "")))
-        except (ssl.SSLError, ValueError) as error:
-            found.append(
-                f"{tls.place('cert')} is {tls.cert}, which can't be used together with the key {tls.key} "
-                f'({_reason(error)}): give the key of this certificate, and its password as "{KEY_PASSWORD}".'
-            )
-    return found
-
-
-def _unreadable(tls: Tls, name: str) -> str | None:
-    value = getattr(tls, name)
-    if value is None or is_pem(value):
-        return None
-    try:
-        with open(value, "rb") as file:
-            content = file.read()
-    except IsADirectoryError:
-        return None if name == "ca" else f"{tls.place(name)} is {value}, a directory: give the path of a file."
-    except OSError as error:
-        return f"{tls.place(name)} is {value}, which can't be read: {error.strerror}."
-    if f"{_PEM_LABEL[name]}-----".encode() not in content:
-        return f"{tls.place(name)} is {value}, which holds no {_PEM_LABEL[name]} in PEM form."
-    return None
-
-
-def _refused_ca(context: ssl.SSLContext, tls: Tls) -> str | None:
-    ca = str(tls.ca)
-    try:
-        if is_pem(ca):
-            context.load_verify_locations(cadata=ca)
-        else:
-            context.load_verify_locations(**{"capath" if os.path.isdir(ca) else "cafile": ca})
-    except (ssl.SSLError, ValueError) as error:
-        text = "PEM text" if is_pem(ca) else ca
-        return f"{tls.place('ca')} is {text}, which holds no usable certificate ({_reason(error)})."
-    return None
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or type(error).__name__)
 
 
 def find_weak_spots(connection: Connection) -> list[Problem]:

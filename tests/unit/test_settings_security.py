@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from kafka_integration.checks.certificates import find_certificate_problems
 from kafka_integration.client.properties.build import admin_properties, consumer_properties, producer_properties
 from kafka_integration.conf import examined, find_problems, get_settings
 from kafka_integration.conf.connections import Level, read_level
 from kafka_integration.conf.problems import Problems
 from kafka_integration.conf.section import Section
-from kafka_integration.conf.security import parse_sasl, parse_tls, read_problems
+from kafka_integration.conf.security import parse_sasl, parse_tls
 from kafka_integration.conf.values import Connection, Sasl, Tls
 from tests.services.certificates import CertificateAuthority
 from tests.unit.kafka_settings import problems_of
@@ -295,7 +296,7 @@ class TestFiles:
         return CertificateAuthority(tmp_path_factory.mktemp("authority"))
 
     def problems(self, **tls: Any) -> list[str]:
-        return read_problems(Connection(servers=("h1:9092",), tls=Tls(**tls)))
+        return find_certificate_problems(Connection(servers=("h1:9092",), tls=Tls(**tls)))
 
     def test_a_file_that_is_not_there_is_a_problem(self, tmp_path: Path) -> None:
         path = tmp_path / "ca.pem"
@@ -334,13 +335,16 @@ class TestFiles:
         }
         found = get_settings()
 
-        (of_producer,), (of_heroku,) = read_problems(found.producer.connection), read_problems(found.connection)
+        (of_producer,), (of_heroku,) = (
+            find_certificate_problems(found.producer.connection),
+            find_certificate_problems(found.connection),
+        )
 
         assert of_producer.startswith('KAFKA["producer"]["ssl"]["ca"] is /nowhere/ca.pem')
         assert of_heroku.startswith("The environment variable KAFKA_TRUSTED_CERT is PEM text, which holds no usable")
 
     def test_a_connection_without_tls_reads_nothing(self) -> None:
-        assert read_problems(Connection(servers=("h1:9092",))) == []
+        assert find_certificate_problems(Connection(servers=("h1:9092",))) == []
 
 
 def test_problems_are_found_without_reading_files(settings: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ...checks.certificates import find_certificate_problems
 from ...conf import get_settings
-from ...conf.security import read_problems
 from ...errors import ConfigurationError, HandlerError
 from ...operating.console_log import show_log
 from ...operating.processes import MAX_PROCESSES
@@ -63,8 +63,8 @@ class Command(BaseCommand):
                 self.stdout.write("\n".join(describe(settings.consumers.values())))
                 return
             consumers = choose(settings, options["names"])
-            if unreadable := [text for each in consumers for text in read_problems(each.connection)]:
-                raise ConfigurationError(list(dict.fromkeys(unreadable)))
+            if problems := [text for each in consumers for text in find_certificate_problems(each.connection)]:
+                raise ConfigurationError(list(dict.fromkeys(problems)))
             status = run(
                 RunRequest(
                     consumers=consumers,
