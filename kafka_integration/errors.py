@@ -15,13 +15,19 @@ KafkaIntegrationError
 ├── HandlerError                  a ``message_handler`` that can't be loaded or used, or steers in no way there is
 ├── DecodeError                   a key or value its deserializer can't read (also ValueError)
 ├── FencedError                   another worker owns the partition now; this one's work rolls back
+│   └── LeaseLostError            another worker replays the dead letter now
+├── UnknownDeadLetterError        no dead letter has that id: ``ids``
+├── OffsetOutOfRangeError         what comes next is not in the partition, and ``offset_reset_policy`` is "none"
+├── TooManyStuckHandlersError     more handlers overran the drain deadline than there can be threads for
+├── EmbeddedBrokerRunningError    there is one for this project already: ``servers`` says where
+├── BatchError                    what ``handle_messages`` raises; stands with the other outcomes, in ``outcomes``
 └── ConsumerStoppedError          a message failed for good, and its consumer's policy is to stop there
     └── TooManyDeadLettersError   more in a minute than ``max_dead_letters_per_minute`` allows
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -122,6 +128,41 @@ class DecodeError(KafkaIntegrationError, ValueError):
 
 class FencedError(KafkaIntegrationError):
     """Another worker owns the partition; this one's transaction rolls back."""
+
+
+class LeaseLostError(FencedError):
+    """The dead letter is no longer this worker's to settle."""
+
+
+class UnknownDeadLetterError(KafkaIntegrationError):
+    """There is no dead letter of some id; ``ids`` says which."""
+
+    def __init__(self, ids: Collection[int], database: str) -> None:
+        self.ids = sorted(ids)
+        shown = ", ".join(map(str, self.ids[:10])) + (", …" if len(self.ids) > 10 else "")
+        super().__init__(
+            f'there is no dead letter {shown} in database "{database}": it may have been purged; '
+            "kafkadeadletters list shows those there are"
+        )
+
+
+class OffsetOutOfRangeError(KafkaIntegrationError):
+    """The next offset is no longer, or not yet, in the partition, and ``offset_reset_policy`` is "none"."""
+
+
+class TooManyStuckHandlersError(KafkaIntegrationError):
+    """So many handlers overran the drain deadline that more threads would only make it worse."""
+
+
+class EmbeddedBrokerRunningError(KafkaIntegrationError):
+    """An embedded broker already runs for this project; ``servers`` is where."""
+
+    def __init__(self, servers: str) -> None:
+        self.servers = servers
+        super().__init__(
+            f"An embedded broker already runs for this project, on {servers}. "
+            "Use it, or stop it before starting another."
+        )
 
 
 class ConsumerStoppedError(KafkaIntegrationError):

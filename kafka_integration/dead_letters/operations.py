@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from ..conf import get_settings
 from ..conf.backends import VENDORS, vendor_of
-from ..errors import KafkaIntegrationError
+from ..errors import UnknownDeadLetterError
 from ..models import DeadLetter
 from ..summaries import summarize
 from ..tables import has_table
@@ -33,18 +33,6 @@ State = DeadLetter.State
 UNSETTLED = (State.PARKED, State.REPLAY)
 # A discarded one can be had back, as long as it has not been purged.
 REPLAYABLE = (State.PARKED, State.DISCARDED)
-
-
-class UnknownDeadLetterError(KafkaIntegrationError):
-    """There is no dead letter of some id; ``ids`` says which."""
-
-    def __init__(self, ids: Collection[int], database: str) -> None:
-        self.ids = sorted(ids)
-        shown = ", ".join(map(str, self.ids[:10])) + (", …" if len(self.ids) > 10 else "")
-        super().__init__(
-            f'there is no dead letter {shown} in database "{database}": it may have been purged; '
-            "kafkadeadletters list shows those there are"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

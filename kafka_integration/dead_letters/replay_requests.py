@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from ..errors import FencedError
+from ..errors import LeaseLostError
 from ..models import DeadLetter
 from ..outbox.lease import RENEWALS_PER_LEASE, name_a_holder
 from .heartbeat import Heartbeat
@@ -31,10 +31,6 @@ class ReplayRequest:
 
     id: int
     place: Place
-
-
-class LeaseLostError(FencedError):
-    """The dead letter is no longer this worker's to settle."""
 
 
 class ReplayRequests:

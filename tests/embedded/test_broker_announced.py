@@ -18,13 +18,12 @@ from django.core.management import CommandError, call_command
 from kafka_integration.client.transports.embedded import (
     SERVERS_VARIABLE,
     EmbeddedBroker,
-    EmbeddedBrokerRunningError,
     announced_broker,
     announcement_path,
     create_embedded_topics,
     embedded_servers,
 )
-from kafka_integration.errors import BrokerUnavailableError
+from kafka_integration.errors import BrokerUnavailableError, EmbeddedBrokerRunningError
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,22 +25,11 @@ from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
 from ...conf.values import Settings
-from ...errors import BrokerUnavailableError, KafkaIntegrationError
+from ...errors import BrokerUnavailableError, EmbeddedBrokerRunningError, KafkaIntegrationError
 from ...topic_names import names_among
 
 SERVERS_VARIABLE = "KAFKA_EMBEDDED_SERVERS"
 NOT_RUNNING = "The embedded broker isn't running: start it in another terminal with: manage.py runbroker"
-
-
-class EmbeddedBrokerRunningError(KafkaIntegrationError):
-    """An embedded broker already runs for this project; ``servers`` is where."""
-
-    def __init__(self, servers: str) -> None:
-        self.servers = servers
-        super().__init__(
-            f"An embedded broker already runs for this project, on {servers}. "
-            "Use it, or stop it before starting another."
-        )
 
 
 def embedded_servers() -> str:

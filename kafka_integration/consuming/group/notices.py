@@ -8,7 +8,7 @@ from time import monotonic
 from ...client.consumer import ConsumerClient
 from ...client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ...conf.values import ConsumerSettings
-from ...errors import BrokerError, KafkaIntegrationError
+from ...errors import BrokerError, OffsetOutOfRangeError
 from ..partition import Partition, State
 from .assignment import ASK_AGAIN_SECONDS, Assignment
 from .refused_subscription import Subscription, is_refusal
@@ -16,10 +16,6 @@ from .refused_subscription import Subscription, is_refusal
 logger = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
-
-
-class OffsetOutOfRangeError(KafkaIntegrationError):
-    """The next offset is no longer, or not yet, in the partition, and ``offset_reset_policy`` is "none"."""
 
 
 class Notices:

@@ -6,17 +6,13 @@ import logging
 from collections.abc import Callable
 from time import monotonic
 
-from ...errors import KafkaIntegrationError
+from ...errors import TooManyStuckHandlersError
 from ..partition import Partition
 from .lane import Lane
 
 logger = logging.getLogger(__name__)
 
 MAX_ABANDONED = 8
-
-
-class TooManyStuckHandlersError(KafkaIntegrationError):
-    """So many handlers overran the drain deadline that more threads would only make it worse."""
 
 
 class Lanes:

@@ -9,8 +9,8 @@ from django.db import Error as DatabaseLayerError
 from django.db.models.functions import Now
 
 from ...dead_letters.redaction import describe
-from ...dead_letters.replay_requests import LeaseLostError, ReplayRequest, ReplayRequests
-from ...errors import DecodeError, FencedError
+from ...dead_letters.replay_requests import ReplayRequest, ReplayRequests
+from ...errors import DecodeError, FencedError, LeaseLostError
 from ...headers import Headers, read_headers
 from ...message import Decoding, KeptRecord, Message
 from ...models import DeadLetter

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ...client.transports.embedded import EmbeddedBrokerRunningError, announced_broker, configured_topics
+from ...client.transports.embedded import announced_broker, configured_topics
 from ...conf import get_settings
+from ...errors import EmbeddedBrokerRunningError
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
