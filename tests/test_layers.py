@@ -22,7 +22,7 @@ ROOT = PACKAGE.name
 # first.
 FLOORS = {
     "": [
-        {"errors", "headers", "local_times", "models", "signals", "summaries", "tables", "topic_names"}
+        {"errors", "headers", "local_times", "models", "retrying", "signals", "summaries", "tables", "topic_names"}
         | {"conf", "message", "outcomes", "exception_chains", "serialization", "sizes"},
         {"client"},
         {"producing"},

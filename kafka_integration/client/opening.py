@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from time import monotonic
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
 
 from ..errors import BrokerUnavailableError
+from ..retrying import Repeats
 from ..summaries import summarize
 from .errors.translate import translate
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-REPEAT_SECONDS = 60.0
 
 
 class TokenSource:
@@ -31,7 +29,7 @@ class TokenSource:
 
     def __init__(self, function: Callable[[str], Any]) -> None:
         self._function = function
-        self._said_at = float("-inf")
+        self._repeats = Repeats()
         self.problem = "it didn't return in time"
         """Why there is no token."""
 
@@ -41,8 +39,7 @@ class TokenSource:
             _require_token(token)
         except Exception as error:
             self.problem = summarize(error)
-            if monotonic() - self._said_at >= REPEAT_SECONDS:
-                self._said_at = monotonic()
+            if self._repeats.is_due():
                 logger.warning('the function of "oauth_cb" gave no token, it is asked again: %s', self.problem)
             raise
         return token

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 from ..conf.values import ConsumerSettings, FailureAction, RetryPolicy
 from ..errors import HandlerError
 from ..outcomes import Reject, Retry, Skip, is_seconds
+from ..retrying import Backoff
 
 # What isn't the message's failure has bounds that ``retry`` doesn't move: with no pauses between attempts a lane would
 # spin while a database is away, and with pauses of hours go on hours after it is back.
@@ -60,7 +61,14 @@ class FailurePolicy:
         self._retry = retry
         self._on_failure: FailureAction = on_failure
         self._rules = rules
-        self._jitter = jitter
+        self._attempts = Backoff(
+            first_seconds=retry.backoff_seconds,
+            longest_seconds=retry.max_backoff_seconds,
+            factor=retry.backoff_factor,
+            jitter=jitter,
+        )
+        self._outages = Backoff(first_seconds=OUTAGE_SECONDS, longest_seconds=FLOOR_SECONDS, jitter=jitter)
+        self._conflicts = Backoff(first_seconds=CONFLICT_SECONDS, longest_seconds=FLOOR_SECONDS, jitter=jitter)
 
     @classmethod
     def of(cls, consumer: ConsumerSettings) -> FailurePolicy:
@@ -85,24 +93,15 @@ class FailurePolicy:
 
     def delay_seconds(self, attempt: int) -> float:
         """Exponential, capped, and between half and all of it, so that many consumers don't return as one."""
-        retry = self._retry
-        try:
-            whole = min(retry.max_backoff_seconds, retry.backoff_seconds * retry.backoff_factor ** (attempt - 1))
-        except OverflowError:
-            whole = retry.max_backoff_seconds
-        return whole * (0.5 + self._jitter() / 2)
+        return self._attempts.seconds(attempt)
 
     def outage_seconds(self, count: int) -> float:
         """How long to wait at the ``count``-th outage in a row, or dead letter that can't be written."""
-        return self._within_bounds(self.delay_seconds(min(count, 5)), OUTAGE_SECONDS, count)
+        return _at_least(self._outages.seconds(count), self.delay_seconds(min(count, 5)))
 
     def conflict_seconds(self, count: int) -> float:
         """The same for transactions that met: they are soon over."""
-        return self._within_bounds(self.delay_seconds(min(count, 5)) / 10, CONFLICT_SECONDS, count)
-
-    def _within_bounds(self, seconds: float, first_seconds: float, count: int) -> float:
-        floor = min(FLOOR_SECONDS, first_seconds * 2.0 ** min(count - 1, 20)) * (0.5 + self._jitter() / 2)
-        return min(LONGEST_WAIT_SECONDS, max(floor, seconds))
+        return _at_least(self._conflicts.seconds(count), self.delay_seconds(min(count, 5)) / 10)
 
     def _action(self, error: BaseException) -> FailureAction:
         """The rule of the nearest class in the exception's MRO; without one, "retry"."""
@@ -110,6 +109,10 @@ class FailurePolicy:
 
     def _has_attempts_left(self, attempt: int) -> bool:
         return self._retry.attempts is None or attempt < self._retry.attempts
+
+
+def _at_least(floor_seconds: float, seconds: float) -> float:
+    return min(LONGEST_WAIT_SECONDS, max(floor_seconds, seconds))
 
 
 def _asked_seconds(error: BaseException) -> float | None:

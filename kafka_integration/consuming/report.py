@@ -8,6 +8,7 @@ from dataclasses import fields
 from time import monotonic
 
 from ..client.consumer import ConsumerClient
+from ..retrying import Repeats
 from .counts import Counts, Tally
 from .group.assignment import Assignment
 from .group.lags import Lags
@@ -18,7 +19,6 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 30.0
 STUCK_SECONDS = 60.0
 LATE_SECONDS = 10.0
-REPEAT_SECONDS = 60.0
 WORDS = {
     "failed": "failed attempts",
     "parked": "dead letters",
@@ -36,7 +36,7 @@ class Report:
         self._counts = counts
         self._lags = lags
         self._is_due = False
-        self._late_at = 0.0
+        self._repeats = Repeats()
         self._started_at = self._last_at = monotonic()
         self._last = Tally()
         self._was_behind = True
@@ -108,9 +108,8 @@ class Report:
         """What can't begin has no lag that anybody could see."""
         now = monotonic()
         late = [p for p in assignment if p.state is State.STARTING and now - p.starting_since >= LATE_SECONDS]
-        if not late or now < self._late_at or client.log.trouble is not None:
+        if not late or client.log.trouble is not None or not self._repeats.is_due():
             return
-        self._late_at = now + REPEAT_SECONDS
         reasons = {p.obstacle for p in late} - {""}
         logger.warning(
             "consumer %s: for %.0f s and longer can't begin, so that their lag is unknown: %s%s",

@@ -12,13 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
+from ..retrying import Backoff
 from .runner import BEHIND, FAILED, STOPPED, leave
 from .stopping import FORCED, SIGNALS, StopRequest
 
 logger = logging.getLogger(__name__)
 
 MAX_PROCESSES = 128
-MAX_BACKOFF_SECONDS = 30.0
+PAUSES = Backoff(first_seconds=1.0, longest_seconds=31.0)
+"""Less the first second: at once the first time, and after half a minute in the end."""
 HEALTHY_SECONDS = 60.0
 AS_ASKED = 64
 """What a worker that stopped as asked ends with; 0 is left by whatever calls ``os._exit`` in its middle."""
@@ -112,8 +114,8 @@ class Processes:
     def _start_later(self, worker: _Worker, how_it_ended: str) -> None:
         if monotonic() - worker.started_at > HEALTHY_SECONDS:
             worker.deaths = 0
-        delay_seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(worker.deaths, 10) - 1)
         worker.deaths += 1
+        delay_seconds = PAUSES.seconds(worker.deaths) - PAUSES.first_seconds
         worker.start_at = monotonic() + delay_seconds
         logger.error("worker %d %s; it starts again in %.0f s", worker.number, how_it_ended, delay_seconds)
 

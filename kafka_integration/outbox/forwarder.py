@@ -15,6 +15,7 @@ from ..client.errors.translate import CLIENT_RAISED
 from ..client.producers.ordered import REFUSALS, TOPIC_PROBLEMS, Failure, OrderedProducer
 from ..conf.values import ProducerSettings
 from ..errors import BrokerError, InvalidMessageError, KafkaIntegrationError
+from ..retrying import Backoff
 from .foreign_rows import check_row, headers_of
 from .table import Outbox, OutboxRow
 from .topics import Destinations
@@ -30,8 +31,7 @@ GRACE_AFTER_FAILURE_SECONDS = 2.0
 CAREFUL_WAIT_SECONDS = 1.0
 # Part of the time that may be spent on looking past a crowded topic in vain.
 VAIN_SHARE = 0.1
-SHORTEST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+PAUSES = Backoff(first_seconds=0.5, longest_seconds=30.0)
 _REFUSED = "Outbox message #%d of %s was refused and holds its key until it is retried or discarded. %s"
 # The project's own partition_strategy, or a row that others wrote: there is nothing to give up before it is mended.
 _NOT_SENT = "Outbox message #%d of %s can't be sent and holds its key: mend what stands here, then retry it. %s"
@@ -67,7 +67,7 @@ class Forwarder:
         self._stamps: dict[int, int] = {}
         self._careful_until: int | None = None
         self._paused_until = float("-inf")
-        self._pause_seconds = SHORTEST_PAUSE_SECONDS
+        self._pauses = 0
         self.relayed = 0
         """How many rows arrived in Kafka and were removed."""
         self._has_looked = False
@@ -139,9 +139,10 @@ class Forwarder:
             self._pause(pipeline.broken)
 
     def _pause(self, error: Exception) -> None:
-        self._paused_until = self._clock() + self._pause_seconds
-        logger.warning("%s The relay tries again in %.1f s.", error, self._pause_seconds)
-        self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+        self._pauses += 1
+        seconds = PAUSES.seconds(self._pauses)
+        self._paused_until = self._clock() + seconds
+        logger.warning("%s The relay tries again in %.1f s.", error, seconds)
 
     def _remove_acknowledged(self, pipeline: OrderedProducer) -> bool:
         if not pipeline.acknowledged:
@@ -156,7 +157,7 @@ class Forwarder:
             # Discarded by somebody, or this relay is fenced.
             self._check_lease()
         self.relayed += removed
-        self._pause_seconds = SHORTEST_PAUSE_SECONDS
+        self._pauses = 0
         return True
 
     # --- Sending
@@ -260,7 +261,7 @@ class Forwarder:
             self._pause(error)
         elif error.retriable:
             # No broker to ask about a topic: the client's log says so, once.
-            self._paused_until = self._clock() + SHORTEST_PAUSE_SECONDS
+            self._paused_until = self._clock() + PAUSES.first_seconds
         else:
             pipeline.broken = error
 

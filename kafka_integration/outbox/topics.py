@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from ..client.producers.ordered import OrderedProducer
 from ..errors import BrokerError
 from ..producing.partitioners import load_partitioner
+from ..retrying import Backoff
 from .table import OutboxRow
 
 logger = logging.getLogger("kafka_integration.relay")
 
 ANY_PARTITION = -1
 METADATA_TIMEOUT_SECONDS = 1.0
-SHORTEST_WAIT_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 60.0
+WAITS = Backoff(first_seconds=1.0, longest_seconds=60.0)
 COUNT_IS_FRESH_SECONDS = 30.0
 # To ask for one topic after the other takes a broker's answer for each, and the client's time grows with their square.
 MANY_TROUBLES = 10
-LONGEST_WAIT_OF_MANY_SECONDS = 10.0
+WAITS_OF_MANY = Backoff(first_seconds=1.0, longest_seconds=10.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +32,11 @@ class _Topic:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Trouble:
-    """Why a topic's rows wait, until when, and for how long in all they did at the last attempt."""
+    """Why a topic's rows wait, until when, and for how many times in a row by now."""
 
     code: str
     until: float
-    seconds: float
+    times: int
 
     @property
     def is_denied(self) -> bool:
@@ -88,13 +88,11 @@ class Destinations:
         now = self._clock()
         self._topics.pop(topic, None)
         before = self._troubles.get(topic)
-        is_new = before is None or before.code != error.code or now > before.until + LONGEST_WAIT_SECONDS
+        is_new = before is None or before.code != error.code or now > before.until + WAITS.longest_seconds
         if is_new:
             logger.error("%s Its messages wait in the outbox; those of other topics go on.", error)
-        seconds = SHORTEST_WAIT_SECONDS
-        if before is not None and not is_new and before.is_denied:
-            seconds = min(before.seconds * 2, LONGEST_WAIT_SECONDS)
-        self._troubles[topic] = _Trouble(code=error.code, until=now + seconds, seconds=seconds)
+        times = 1 if before is None or is_new or not before.is_denied else before.times + 1
+        self._troubles[topic] = _Trouble(code=error.code, until=now + WAITS.seconds(times), times=times)
 
     @property
     def _are_many(self) -> bool:
@@ -124,12 +122,12 @@ class Destinations:
                 self._note(name, found[name])
             else:
                 trouble = self._troubles[name]
-                seconds = min(trouble.seconds * 2, LONGEST_WAIT_OF_MANY_SECONDS)
-                self._troubles[name] = replace(trouble, until=now + seconds, seconds=seconds)
+                times = trouble.times + 1
+                self._troubles[name] = replace(trouble, until=now + WAITS_OF_MANY.seconds(times), times=times)
 
     def _look_at_all(self, pipeline: OrderedProducer) -> dict[str, int]:
         now = self._clock()
-        if now >= self._all_at + SHORTEST_WAIT_SECONDS:
+        if now >= self._all_at + WAITS.first_seconds:
             self._all = pipeline.partition_counts(METADATA_TIMEOUT_SECONDS)
             self._all_at = now
         return self._all

@@ -17,6 +17,7 @@ from kafka_integration.consuming.group.notices import Notices
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.errors import BrokerError
 from kafka_integration.models import StoredOffset
+from kafka_integration.retrying import Repeats
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
 from tests.waiting import wait_for
@@ -159,8 +160,8 @@ def test_a_group_that_keeps_its_member_waiting_is_said(lines, quick, memory_tran
 def test_trouble_is_said_once_a_minute_and_what_was_said_is_not_kept_for_ever(settings, monkeypatch, caplog):
     settings.KAFKA = consumer_settings()
     now = [1000.0]
-    monkeypatch.setattr("kafka_integration.consuming.group.notices.monotonic", lambda: now[0])
     events = Notices(get_settings().consumers["c"], None, None)
+    monkeypatch.setattr(events, "_repeats", Repeats(clock=lambda: now[0]))
 
     for offset in range(100):
         events.say(BrokerError(f"the checksum at offset {offset} is wrong"))
@@ -169,7 +170,7 @@ def test_trouble_is_said_once_a_minute_and_what_was_said_is_not_kept_for_ever(se
 
     assert caplog.text.count("the same") == 17
     assert caplog.text.count("is wrong") == 100
-    assert len(events._said) < 10
+    assert len(events._repeats._said_at) < 10
 
 
 def test_what_cannot_begin_is_said_once_a_minute_and_its_lag_is_not_taken_for_none(lines, quick, monkeypatch):

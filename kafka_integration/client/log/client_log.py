@@ -16,6 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 from ...errors import AccessDeniedError, BrokerError, BrokerUnavailableError
+from ...retrying import Repeats
 from ..errors.certificates import find_address
 from ..errors.translate import translate, without_secrets
 from .pace import Pace
@@ -24,7 +25,6 @@ from .stable_ends import StableEnds
 
 logger = logging.getLogger("kafka_integration.client")
 
-REPEAT_SECONDS = 60.0
 # One broker of several that is away for less is a restart, not news.
 PARTIAL_OUTAGE_SECONDS = 5.0
 STATISTICS_INTERVAL_MS = 5000
@@ -59,7 +59,7 @@ class ClientLog:
         self._silent_brokers = SilentBrokers(name, properties)
         self.pace = Pace(properties)
         self.stable_ends = StableEnds(clock=clock)
-        self._said_at: dict[str, float] = {}
+        self._repeats = Repeats(clock=clock)
         self._failing_since: dict[str, float] = {}
         self._lost: dict[str, int] = {}
         self._down_since: float | None = None
@@ -112,7 +112,7 @@ class ClientLog:
         if self._down_since is not None:
             logger.info("%s: Kafka is back after %.0f s", self._name, self._clock() - self._down_since)
             self._down_since = None
-            self._said_at.clear()
+            self._repeats.forget()
 
     def retire(self) -> None:
         """The client is being closed: never ``calm`` again."""
@@ -122,7 +122,7 @@ class ClientLog:
         """A message that nobody waits for was not delivered: once a minute of a kind, with their number."""
         kind = f"lost {error}"
         self._lost[kind] = self._lost.get(kind, 0) + 1
-        if self._is_news(kind):
+        if self._repeats.is_due(kind):
             logger.error("%s Messages lost since this was last said: %d", error, self._lost.pop(kind, 1))
 
     def tell_losses(self) -> None:
@@ -141,7 +141,7 @@ class ClientLog:
             # A broker that wants TLS or SASL just hangs up: librdkafka logs that, and reports no error.
             if _HUNG_UP_AT_ONCE.search(text):
                 self._last_reason = _hung_up(text, self._name)
-        elif level < logging.WARNING or self._is_news(facility):
+        elif level < logging.WARNING or self._repeats.is_due(facility):
             logger.log(level, "%s: %s", self._name, text)
 
     def _note(self, error: BrokerError) -> None:
@@ -150,18 +150,18 @@ class ClientLog:
             self.fatal = error
         if isinstance(error, AccessDeniedError):
             self.denied = error
-            if self._is_news(str(error).partition(" (")[0]):
+            if self._repeats.is_due(str(error).partition(" (")[0]):
                 logger.error("%s It is tried again, at a limited rate.", error)
         elif error.code == "_AUTHENTICATION" and isinstance(error, BrokerUnavailableError):
             self.unreachable = error
-            if self._is_news(error.code):
+            if self._repeats.is_due(error.code):
                 logger.warning("%s", error)
         elif error.code == "_ALL_BROKERS_DOWN":
             self._note_outage(error)
         elif isinstance(error, BrokerUnavailableError):
             self._last_reason = error
             self._note_failing(error)
-        elif self._is_news(error.code):
+        elif self._repeats.is_due(error.code):
             logger.log(logging.ERROR if error.fatal else logging.WARNING, "%s", error)
 
     def _note_outage(self, error: BrokerError) -> None:
@@ -170,28 +170,21 @@ class ClientLog:
         if self._down_since is None:
             self._down_since = self._clock()
         # A refusal closes the connection too, and has had its line.
-        if self.denied is None and self._is_news("outage"):
+        if self.denied is None and self._repeats.is_due("outage"):
             logger.error("%s", reason)
 
     def _note_failing(self, error: BrokerUnavailableError) -> None:
         """One broker: no news if all are gone, or if it is back at once."""
         if self._down_since is not None:
             self.unreachable = error
-            if self.denied is None and self._is_news("outage"):
+            if self.denied is None and self._repeats.is_due("outage"):
                 logger.error("%s This lasts for %.0f s now.", error, self._clock() - self._down_since)
             return
         address = find_address(str(error))
         place = f"{address[0]}:{address[1]}" if address else ""
         since = self._failing_since.setdefault(place, self._clock())
-        if self._clock() - since >= PARTIAL_OUTAGE_SECONDS and self._is_news(place):
+        if self._clock() - since >= PARTIAL_OUTAGE_SECONDS and self._repeats.is_due(place):
             logger.warning("%s The other brokers go on.", error)
-
-    def _is_news(self, kind: str) -> bool:
-        now = self._clock()
-        if now - self._said_at.get(kind, float("-inf")) < REPEAT_SECONDS:
-            return False
-        self._said_at[kind] = now
-        return True
 
 
 def _is_steadily_up(broker: Mapping[str, Any]) -> bool:

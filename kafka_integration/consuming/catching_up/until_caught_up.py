@@ -13,6 +13,7 @@ from django.db import close_old_connections, connections
 from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
+from ...retrying import Repeats
 from ...summaries import summarize
 from ...topic_names import is_pattern, stands_for
 from ..partition import Partition, State
@@ -25,7 +26,6 @@ LOOK_SECONDS = 1.0
 REVISE_SECONDS = 10.0
 ABSENT_SECONDS = 10.0
 """For so long some brokers may not know a topic: one that was made a moment ago, or any, if they have just started."""
-REPEAT_SECONDS = 60.0
 PATIENCE_SECONDS = 300.0
 """How long other members may stand still in what they own before this run no longer waits for them."""
 EARLY_COMMIT_SECONDS = 0.5
@@ -49,7 +49,10 @@ class CatchingUp:
         self._absent_until = monotonic() + self._absent_seconds
         self._left: dict[Place, int | None] | None = None
         self._positions: Mapping[Place, int | None] = {}
-        self._moved_at = self._said_at = monotonic()
+        self._moved_at = monotonic()
+        self._repeats = Repeats()
+        # As if it had been said now: mostly it is over before it is worth a line.
+        self._repeats.is_due()
         self._revise_at = self._commit_early_at = 0.0
         self._owned: frozenset[Place] = frozenset()
         self._settled: frozenset[Place] = frozenset()
@@ -204,7 +207,5 @@ class CatchingUp:
             self._say("consumer %s: waits for other members of its group: %s", describe_left(self._left))
 
     def _say(self, line: str, detail: str) -> None:
-        """Once a minute, not at once: mostly it is over before."""
-        if monotonic() - self._said_at >= REPEAT_SECONDS:
-            self._said_at = monotonic()
+        if self._repeats.is_due():
             logger.warning(line, self._consumer.name, detail)

@@ -12,6 +12,7 @@ from ...client.metadata.topic_ids import TopicIds
 from ...errors import ConsumerStoppedError, HandlerError, KafkaIntegrationError
 from ...message import Message
 from ...outcomes import BatchError, Reject, Skip
+from ...retrying import is_worth_a_line
 from ...signals import message_failed, message_parked, message_skipped
 from ...summaries import attribute_of, escaped, reason_of, shortened, summarize
 from ..counts import Counts
@@ -73,8 +74,7 @@ class Settling:
             return self._policy.conflict_seconds(partition.setbacks)
         partition.away = Away(databases_of(error))
         seconds = self._policy.outage_seconds(partition.setbacks)
-        # The first, the second, the fourth: an outage of hours is no line for each look.
-        if partition.setbacks.bit_count() == 1:
+        if is_worth_a_line(partition.setbacks):
             logger.warning(
                 "consumer %s: %s waits %.1f s for what its handler needs: %s",
                 self._consumer, partition, seconds, summarize(cause_of(error)),
@@ -91,7 +91,7 @@ class Settling:
             away.looks = 0
             return False
         away.looks += 1
-        if away.looks.bit_count() == 1:
+        if is_worth_a_line(away.looks):
             logger.warning(
                 'consumer %s: %s waits for database "%s", which does not answer', self._consumer, partition, alias
             )

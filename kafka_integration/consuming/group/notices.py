@@ -9,13 +9,12 @@ from ...client.consumer import ConsumerClient
 from ...client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError, OffsetOutOfRangeError
+from ...retrying import Repeats
 from ..partition import Partition, State
 from .assignment import ASK_AGAIN_SECONDS, Assignment
 from .refused_subscription import Subscription, is_refusal
 
 logger = logging.getLogger(__name__)
-
-REPEAT_SECONDS = 60.0
 
 
 class Notices:
@@ -26,7 +25,7 @@ class Notices:
         self._client = client
         self._assignment = assignment
         self._subscription = Subscription(settings, client, assignment)
-        self._said: dict[str, float] = {}
+        self._repeats = Repeats()
         self._out_of_range: dict[Partition, int | None] = {}
         """With the offset at which its log was cut, where that is the reason."""
         self._ask_at = 0.0
@@ -103,11 +102,7 @@ class Notices:
 
     def say(self, error: BrokerError) -> None:
         """One line for each kind of trouble, again after a minute."""
-        now = monotonic()
-        # Not for ever: some texts hold an offset or a time, and are never the same.
-        self._said = {text: said_at for text, said_at in self._said.items() if now - said_at < REPEAT_SECONDS}
-        if str(error) not in self._said:
-            self._said[str(error)] = now
+        if self._repeats.is_due(str(error)):
             logger.warning("%s", error)
 
 

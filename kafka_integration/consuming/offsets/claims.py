@@ -13,6 +13,7 @@ from ...client.consumer import Committed
 from ...client.metadata.patience import LEAST_SECONDS
 from ...client.metadata.topic_ids import TopicIds
 from ...errors import BrokerError
+from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
 from ..partition import Partition, State
@@ -20,8 +21,8 @@ from .store import Claim, OffsetStore
 
 logger = logging.getLogger(__name__)
 
-MAX_DELAY_SECONDS = 5.0
-MAX_DELAY_OF_A_LOCK_SECONDS = 1.0
+DELAYS = Backoff(first_seconds=0.2, longest_seconds=5.0)
+DELAYS_OF_A_LOCK = Backoff(first_seconds=0.2, longest_seconds=1.0)
 """A short wait for the lock needs many tries, where a former owner's transactions follow each other."""
 LOOK_SECONDS = 10.0
 """As often as the client refreshes its metadata."""
@@ -81,11 +82,9 @@ class Claiming:
         partition.obstacle = (
             reason if isinstance(error, BrokerError) else f"the database doesn't answer its claim ({reason})"
         )
-        most_seconds = MAX_DELAY_OF_A_LOCK_SECONDS if is_conflict(error) else MAX_DELAY_SECONDS
-        delay_seconds = min(most_seconds, 0.1 * 2.0 ** min(partition.failed_claims, 10))
-        partition.ready_at = monotonic() + delay_seconds
-        # The first, the second, the fourth: an outage of hours is no line a second.
-        if partition.failed_claims.bit_count() == 1:
+        delays = DELAYS_OF_A_LOCK if is_conflict(error) else DELAYS
+        partition.ready_at = monotonic() + delays.seconds(partition.failed_claims)
+        if is_worth_a_line(partition.failed_claims):
             logger.warning(
                 "consumer %s: %s can't be claimed in the database yet (%s); trying again",
                 self._consumer, partition, reason,

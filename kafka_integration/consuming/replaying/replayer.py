@@ -15,6 +15,7 @@ from ...headers import Headers, read_headers
 from ...message import Decoding, KeptRecord, Message
 from ...models import DeadLetter
 from ...outcomes import Skip
+from ...retrying import Backoff
 from ...summaries import summarize
 from ..counts import Counts
 from ..failing.failed_hooks import tell_of_failed_hook
@@ -30,8 +31,8 @@ from ..partition import Partition
 
 logger = logging.getLogger(__name__)
 
-CONFLICT_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 60.0
+PAUSES = Backoff(first_seconds=1.0, longest_seconds=60.0)
+CONFLICT_PAUSES = Backoff(first_seconds=0.1, longest_seconds=60.0)
 
 
 class _HandlerError(Exception):
@@ -141,11 +142,10 @@ class Replayer:
         self._requests.settle(letter, DeadLetter.State.HANDLED, attempts=message.attempt, replayed_at=Now())
 
     def _fail(self, letter: DeadLetter, message: Message, error: Exception) -> None:
-        setbacks = self._setbacks.get(letter.pk, 0)
-        if setbacks < MAX_SETBACKS and is_setback(error):
-            self._setbacks[letter.pk] = setbacks + 1
-            first = CONFLICT_PAUSE_SECONDS if is_conflict(error) else 1.0
-            seconds = min(first * 2.0**setbacks, LONGEST_PAUSE_SECONDS)
+        setbacks = self._setbacks.get(letter.pk, 0) + 1
+        if setbacks <= MAX_SETBACKS and is_setback(error):
+            self._setbacks[letter.pk] = setbacks
+            seconds = (CONFLICT_PAUSES if is_conflict(error) else PAUSES).seconds(setbacks)
             logger.warning(
                 "consumer %s: the replay of %r waits %.1f s for what its handler needs: %s",
                 self._consumer, message, seconds, summarize(error),

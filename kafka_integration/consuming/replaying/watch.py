@@ -14,6 +14,7 @@ from django.db import Error as DatabaseLayerError
 from ...client.metadata.topic_sizes import TopicSizes
 from ...dead_letters.replay_requests import Place, ReplayRequest, ReplayRequests
 from ...errors import BrokerError
+from ...retrying import Backoff
 from ...summaries import summarize
 from ...topic_names import cover
 from ..lanes.tasks import Task
@@ -23,7 +24,7 @@ from .replayer import Replayer
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
+PAUSES = Backoff(first_seconds=2.0, longest_seconds=60.0)
 ORPHANS_LOOK_SECONDS = 10.0
 PAGE = 50
 MOST_PLACES = 1000
@@ -38,7 +39,7 @@ class ReplayWatch:
         self._ownership = ownership
         self._lock = threading.Lock()
         self._look_at = self._look_for_orphans_at = 0.0
-        self._pause_seconds = LOOK_SECONDS
+        self._failures = 0
         self._places: list[Place] = []
         self._orphans: list[Place] = []
 
@@ -64,17 +65,17 @@ class ReplayWatch:
     def fail(self, error: Exception) -> None:
         """The database could not be asked: leave it alone for a while, longer each time."""
         self._places = []
-        if self._pause_seconds == LOOK_SECONDS:
+        self._failures += 1
+        if self._failures == 1:
             logger.warning("consumer %s: can't look for replays now: %s", self._consumer, summarize(error))
-        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
-        self._look_at = monotonic() + self._pause_seconds
+        self._look_at = monotonic() + PAUSES.seconds(self._failures)
 
     def _look(self) -> None:
         # First, so that no other lane looks while this one waits for the answer.
         self._look_at = monotonic() + LOOK_SECONDS
         try:
             self._places = self._requests.places(MOST_PLACES)
-            self._pause_seconds = LOOK_SECONDS
+            self._failures = 0
             if not self._places:
                 self._orphans = []
             elif monotonic() >= self._look_for_orphans_at:
