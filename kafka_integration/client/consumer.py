@@ -17,7 +17,7 @@ from confluent_kafka import Message as RawMessage
 from ..conf.values import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from ..topic_names import is_kafkas_own, names_among
-from .errors.translate import translate
+from .errors.translate import translate, translated
 from .log.client_log import ClientLog
 from .metadata.group_protocols import require_consumer_protocol
 from .metadata.leader_epochs import LeaderEpochs
@@ -59,6 +59,7 @@ class ConsumerClient:
         self, settings: ConsumerSettings, listener: Listener, *, refresh_ms: int = METADATA_REFRESH_MS
     ) -> None:
         self._settings = settings
+        self._name = f"consumer {settings.name}"
         self._listener = listener
         self._metadata = OFFSETS_IN_KAFKA if settings.offset_storage == "kafka" else ""
         self._properties = Properties(
@@ -69,6 +70,7 @@ class ConsumerClient:
                 "on_commit": self._on_commit,
             }
         )
+        self._translated = translated(self._name, properties=self._properties)
         self.adds_one_by_one = self._properties["group.protocol"] == "consumer" or "cooperative" in str(
             self._properties.get("partition.assignment.strategy", "")
         )
@@ -77,7 +79,7 @@ class ConsumerClient:
         """True under KIP-848, where a member that gets nothing hears nothing."""
         self.refresh_ms = None if METADATA_REFRESH in settings.connection.config else refresh_ms
         """How often it asks what its topics are like; None where the settings say that."""
-        self.log = ClientLog(f"consumer {settings.name}", properties=self._properties)
+        self.log = ClientLog(self._name, properties=self._properties)
         # Those of the assigned partitions that librdkafka has: it knows where they begin.
         self._placed: set[Coordinates] = set()
         self.leader_epochs = LeaderEpochs()
@@ -89,48 +91,41 @@ class ConsumerClient:
         """Join the group; ``BrokerError`` if the subscription itself is refused."""
         if self._settings.connection.transport == "embedded":
             create_embedded_topics(self._properties["bootstrap.servers"], self._settings.topics)
-        try:
+        with self._translated:
             self._consumer.subscribe(
                 list(self._settings.topics),
                 on_assign=self._on_assign,
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
-        except KafkaException as error:
-            raise self._translated(error) from error
 
     def fetch(self, limit: int, timeout: float) -> list[RawMessage]:
         """Up to ``limit`` messages: waits ``timeout`` seconds for the first, then takes only what is there.
 
         A batch call alone would hold a lone message back until its time is over.
         """
-        try:
+        with self._translated:
             first = self._consumer.poll(timeout)
             if first is None:
                 return []
             raws = self._consumer.consume(limit - 1, 0) if limit > 1 else []
-        except KafkaException as error:
-            raise self._translated(error) from error
         raws.insert(0, first)
         return raws
 
     def require_access(self, timeout: float) -> None:
         """``AccessDeniedError`` if an ACL on one of the topics, or on the group, is missing."""
         topics = names_among(self._settings.topics)
-        try:
+        with self._translated:
             errors = [self._consumer.list_topics(topic, timeout).topics[topic].error for topic in topics]
-        except KafkaException as error:
-            raise self._translated(error) from error
         for found in errors:
-            if found is not None and isinstance(refused := self._translated(found), AccessDeniedError):
+            if found is not None and isinstance(refused := self._ours(found), AccessDeniedError):
                 raise refused
         self.committed([(topic, 0) for topic in topics[:1]], timeout)
 
     def require_group_protocol(self, timeout: float) -> None:
         """``BrokerError``, a fatal one if the brokers don't know the protocol of the group."""
         if self.is_told_of_additions_only and self._settings.connection.transport == "kafka":
-            place = f"consumer {self._settings.name}"
-            require_consumer_protocol(self._settings.connection, place=place, timeout=timeout)
+            require_consumer_protocol(self._settings.connection, place=self._name, timeout=timeout)
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
         """The group's committed offsets; None where there is none."""
@@ -138,13 +133,11 @@ class ConsumerClient:
 
     def last_commits(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, Committed]:
         """The group's committed offsets, and whose they are."""
-        try:
+        with self._translated:
             answers = self._consumer.committed([TopicPartition(*c) for c in partitions], timeout=timeout)
-        except KafkaException as error:
-            raise self._translated(error) from error
         for answer in answers:
             if answer.error is not None:
-                raise self._translated(answer.error)
+                raise self._ours(answer.error)
             self.leader_epochs.remember((answer.topic, answer.partition), answer.offset, answer.leader_epoch)
         return {
             (a.topic, a.partition): Committed(
@@ -155,10 +148,8 @@ class ConsumerClient:
 
     def ends(self, coordinates: Coordinates, timeout: float) -> tuple[int, int]:
         """The first offset of a partition and the one after its last, asked of the broker."""
-        try:
+        with self._translated:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*coordinates), timeout=timeout)
-        except KafkaException as error:
-            raise self._translated(error) from error
         return low, high
 
     def place(self, starts: Mapping[Coordinates, int], flowing: Mapping[Coordinates, int]) -> bool:
@@ -180,7 +171,7 @@ class ConsumerClient:
         except KafkaException as error:
             if error.args[0].code() in _NOT_NOW:
                 return False
-            raise self._translated(error) from error
+            raise self._ours(error) from error
         self._placed.update(starts)
         return True
 
@@ -208,7 +199,7 @@ class ConsumerClient:
         except KafkaException as failure:
             error = failure.args[0]
         # Waiting commits are reported here, whether or not librdkafka calls on_commit for them as well.
-        self._listener.committed(dict(offsets), None if error is None else self._translated(error))
+        self._listener.committed(dict(offsets), None if error is None else self._ours(error))
 
     def _positions(self, offsets: Mapping[Coordinates, int]) -> list[TopicPartition]:
         """Offsets with the epochs that go with them: at the next change of a leader the broker is asked for a cut."""
@@ -247,9 +238,7 @@ class ConsumerClient:
     def _open(self) -> Any:
         if self._settings.connection.transport == "memory":
             return MemoryConsumer(memory_broker(), self._properties)
-        return open_client(
-            Consumer, self._properties, place=f"consumer {self._settings.name}", options=self.log.options()
-        )
+        return open_client(Consumer, self._properties, place=self._name, options=self.log.options())
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         # Nothing flows before the loop knows from where. A provisional place at OFFSET_END would be looked up; the
@@ -292,10 +281,10 @@ class ConsumerClient:
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         failed = error or next((p.error for p in partitions if p.error is not None), None)
         offsets = {(p.topic, p.partition): p.offset for p in partitions}
-        self._listener.committed(offsets, None if failed is None else self._translated(failed))
+        self._listener.committed(offsets, None if failed is None else self._ours(failed))
 
-    def _translated(self, error: KafkaError | KafkaException) -> BrokerError:
-        return translate(error, place=f"consumer {self._settings.name}", properties=self._properties)
+    def _ours(self, error: KafkaError | KafkaException) -> BrokerError:
+        return translate(error, place=self._name, properties=self._properties)
 
 
 class _Nobody:

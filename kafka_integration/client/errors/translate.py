@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -89,6 +90,24 @@ _TLS_CAUSES = (
         ),
     ),
 )
+
+
+class translated:  # noqa: N801 - reads like contextlib's suppress
+    """A context in which ``errors`` become ours, as ``translate`` says them; it can be entered again and again."""
+
+    def __init__(
+        self, place: str, *, properties: Mapping[str, Any] | None = None, errors: type[Exception] = KafkaException
+    ) -> None:
+        self._place = place
+        self._properties = properties
+        self._errors = errors
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, self._errors):
+            raise translate(error, place=self._place, properties=self._properties) from error
 
 
 def translate(

@@ -54,7 +54,7 @@ class GroupOffsets:
             return {}
         answers = self._ask(lambda timeout: self._consumer.committed(asked, timeout=timeout))
         if failed := next((answer.error for answer in answers if answer.error is not None), None):
-            raise self._translated(failed)
+            raise self._ours(failed)
         return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
 
     def ends(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
@@ -71,7 +71,7 @@ class GroupOffsets:
                 return question(seconds)
             except KafkaException as error:
                 self._consumer.poll(0)  # what the client has to report
-                failure = self._trouble or self._translated(error.args[0])
+                failure = self._trouble or self._ours(error.args[0])
                 if self._trouble is not None or not failure.retriable or monotonic() >= deadline:
                     raise failure from error
                 # A broker that is slow would never be heard out.
@@ -85,9 +85,9 @@ class GroupOffsets:
         return open_client(Consumer, self._properties, place=self._place, options=options)
 
     def _note(self, error: KafkaError) -> None:
-        failure = self._translated(error)
+        failure = self._ours(error)
         if isinstance(failure, AccessDeniedError | BrokerUnavailableError) and self._trouble is None:
             self._trouble = failure
 
-    def _translated(self, error: KafkaError) -> BrokerError:
+    def _ours(self, error: KafkaError) -> BrokerError:
         return translate(error, place=self._place, properties=self._properties)

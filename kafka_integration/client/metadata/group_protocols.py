@@ -6,12 +6,11 @@ import re
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ...conf.values import Connection
 from ...errors import BrokerError
-from ..errors.translate import translate
+from ..errors.translate import translated
 from ..opening import open_client
 from ..properties.build import admin_properties
 
@@ -38,10 +37,8 @@ def require_consumer_protocol(connection: Connection, *, place: str, timeout: fl
     versions = _Versions()
     options = {"debug": "feature", "logger": versions}
     with open_client(AdminClient, admin_properties(connection), place=place, options=options) as admin:
-        try:
+        with translated(place):
             admin.list_topics(timeout=timeout)
-        except KafkaException as error:
-            raise translate(error, place=place) from error
         deadline = monotonic() + timeout
         while admin.poll(POLL_SECONDS) and monotonic() < deadline:
             pass  # what it has to log comes with the polls

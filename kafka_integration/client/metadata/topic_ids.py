@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from ...conf.values import Connection
 from ...errors import AccessDeniedError, BrokerUnavailableError
-from ..errors.translate import translate
+from ..errors.translate import translate, translated
 from ..properties.build import open_admin
 from ..transports.embedded import embedded_servers
 from .patience import NO_ANSWER, Patience
@@ -70,10 +70,8 @@ class TopicIds:
             self._admin = open_admin(self._connection, place="ids of topics")
         ids = dict.fromkeys(topics, "")
         with self._patience.timeout() as timeout:
-            try:
+            with translated("ids of topics"):
                 answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
-            except KafkaException as error:
-                raise translate(error, place="ids of topics") from error
             for topic, answer in answers.items():
                 with suppress(*((AccessDeniedError,) if where_allowed else ())):
                     ids[topic] = _id_of(topic, answer, timeout + 1, is_over)

@@ -6,11 +6,11 @@ import sys
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from ...conf.values import Connection
-from ..errors.translate import translate
+from ..errors.translate import translated
 from ..properties.build import open_admin
 from ..transports.memory import memory_broker
 from .patience import Patience
@@ -41,12 +41,9 @@ class TopicSizes:
             return {name: len(topic.partitions) for name, topic in memory_broker().topics.items()}
         if self._admin is None:
             self._admin = open_admin(self._connection, place="topics of the cluster")
-        with self._patience.timeout() as timeout:
-            try:
-                # All topics: a request for one would make it, where the broker creates topics on first use.
-                metadata = self._admin.list_topics(timeout=timeout)
-            except KafkaException as error:
-                raise translate(error, place="topics of the cluster") from error
+        with self._patience.timeout() as timeout, translated("topics of the cluster"):
+            # All topics: a request for one would make it, where the broker creates topics on first use.
+            metadata = self._admin.list_topics(timeout=timeout)
         return {name: _size(topic) for name, topic in metadata.topics.items()}
 
 

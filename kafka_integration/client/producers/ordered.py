@@ -18,7 +18,7 @@ from ...conf.values import ProducerSettings
 from ...errors import BrokerError
 from ...headers import Headers
 from ...sizes import held_bytes
-from ..errors.translate import translate
+from ..errors.translate import translate, translated
 from ..log.client_log import ClientLog
 from ..opening import open_client
 from ..properties import names as property_names
@@ -73,6 +73,8 @@ class OrderedProducer:
         self._name = name
         self._settings = settings
         self._properties = _properties(settings, careful=careful)
+        # What a tracer raises, for one.
+        self._translated = translated(name, properties=self._properties, errors=Exception)
         self.log = _Log(name, self._properties)
         self._producer = self._open()
         self._closing = False
@@ -129,7 +131,7 @@ class OrderedProducer:
         except BufferError:
             raise
         except Exception as error:
-            raise self._translated(error, topic) from error
+            raise self._ours(error, topic) from error
         self._in_flight[row_id] = size
         self.in_flight_bytes += size
         self.in_flight_per_topic[topic] += 1
@@ -140,7 +142,7 @@ class OrderedProducer:
             self._producer.poll(timeout)
         except Exception as error:  # noqa: BLE001 - its fatal error, or one of whatever wraps the client
             # The client raises its fatal error here instead of calling error_cb.
-            self.broken = self._translated(error)
+            self.broken = self._ours(error)
 
     def take_acknowledged(self) -> list[int]:
         """The rows that Kafka has; the caller removes them."""
@@ -154,27 +156,23 @@ class OrderedProducer:
 
     def partition_count(self, topic: str, timeout: float) -> int:
         """How many partitions a topic has; ``BrokerError`` if it has none, or nobody knows."""
-        try:
+        with self._translated:
             metadata = self._producer.list_topics(topic, timeout).topics[topic]
-        except Exception as error:
-            raise self._translated(error) from error
         if metadata.error is not None:
-            raise self._translated(metadata.error, topic)
+            raise self._ours(metadata.error, topic)
         if not metadata.partitions:
-            raise self._translated(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), topic)
+            raise self._ours(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), topic)
         return len(metadata.partitions)
 
     def partition_counts(self, timeout: float) -> dict[str, int]:
         """The topics that are there and how many partitions each has, by one request for all."""
-        try:
+        with self._translated:
             topics = self._producer.list_topics(timeout=timeout).topics
-        except Exception as error:
-            raise self._translated(error) from error
         return {name: len(topic.partitions) for name, topic in topics.items() if not topic.error and topic.partitions}
 
     def missing(self, topic: str) -> BrokerError:
         """What ``partition_count`` raises for a topic that isn't there."""
-        return self._translated(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
+        return self._ours(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
 
     def drain(self, timeout: float) -> None:
         """Wait for what is under way."""
@@ -200,9 +198,7 @@ class OrderedProducer:
         if error is None:
             self.acknowledged.append(row_id)
         elif not (self._closing and error.name() in _PURGED):
-            failure = Failure(
-                row_id=row_id, topic=topic, partition=message.partition(), error=self._translated(error, topic)
-            )
+            failure = Failure(row_id=row_id, topic=topic, partition=message.partition(), error=self._ours(error, topic))
             self.failures.append(failure)
 
     def _open(self) -> Any:
@@ -210,7 +206,7 @@ class OrderedProducer:
             return open_client(partial(MemoryProducer, memory_broker()), self._properties, place=self._name)
         return open_client(Producer, self._properties, place=self._name, options=self.log.options())
 
-    def _translated(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
+    def _ours(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
         return translate(error, place=f"topic {topic}" if topic else self._name, properties=self._properties)
 
 
