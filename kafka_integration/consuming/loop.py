@@ -285,8 +285,11 @@ class ConsumerLoop:
             return True
         if self._catching_up is None or not self._catching_up.is_over:
             return False
+        if not self._assignment.was_told and self.client.is_told_of_additions_only:
+            # Who gets nothing hears nothing; and there is nothing left to be given.
+            self._assignment.take_over([])
         # A classic group hears of no leaving before it has told its members what is theirs.
-        return self._assignment.was_told or self.client.is_told_of_additions_only
+        return self._assignment.was_told
 
     def drain(self) -> None:
         """Let handlers finish while polling goes on, commit, and leave the group.
