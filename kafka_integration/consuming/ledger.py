@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+
 from ..message import Message
 
 
@@ -13,15 +16,17 @@ class Ledger:
     are compared, never counted.
     """
 
-    __slots__ = ("_committable", "_end", "_held_back", "_start", "committed", "last_finished", "taken")
+    __slots__ = ("_committable", "_end", "_held_back", "_newest", "_start", "committed", "finish", "taken")
 
-    def __init__(self, start: int | None = None) -> None:
+    def __init__(self, start: int | None = None, committed: int | None = None) -> None:
         self.taken = start
-        """The next offset to take (written by the loop)."""
-        self.committed = start
-        """What Kafka has confirmed, or was asked to hold, for this assignment (written by the loop)."""
-        self.last_finished: Message | None = None
-        """The newest message with all earlier ones finished (written by the lane, once a message)."""
+        """The next offset to take."""
+        self.committed = committed
+        """What Kafka has confirmed for this assignment, or held before it."""
+        self._newest: deque[Message] = deque(maxlen=1)
+        self.finish: Callable[[Message], None] = self._newest.append
+        """This message is finished, and so are all before it. Once a message: a method of our own takes four times as
+        long, which is 3 % of the throughput of an empty handler."""
         self._start = start
         self._committable = start
         self._held_back = False
@@ -29,10 +34,10 @@ class Ledger:
 
     def resumed(self) -> Ledger:
         """A ledger that begins where this one is finished, with what was taken beyond to be taken again."""
-        ledger = Ledger(self.finished)
-        ledger.committed = self.committed
-        # What a handler asked to be left uncommitted it still has in its own hands.
-        ledger._committable, ledger._held_back = self._committable, self._held_back
+        ledger = Ledger(self.finished, self.committed)
+        if self._held_back:
+            # What a handler asked to be left uncommitted it still has in its own hands.
+            ledger._hold_at(self._committable)
         return ledger
 
     def take(self, next_offset: int) -> None:
@@ -43,19 +48,21 @@ class Ledger:
         """The partition's end was seen at ``position``: what lies before it and was not delivered is a gap."""
         self._end = position
 
+    def confirm(self, next_offset: int) -> None:
+        """Kafka holds ``next_offset`` now."""
+        self.committed = next_offset if self.committed is None else max(next_offset, self.committed)
+
     def hold_back(self) -> None:
         """From here on only ``commit_through`` moves the commit, until ``release`` (``NO_COMMIT``)."""
         if not self._held_back:
-            self._committable = self.finished
-            self._held_back = True
+            self._hold_at(self.finished)
 
     def commit_through(self, next_offset: int) -> None:
         """What is about to be finished may be committed up to ``next_offset``, and no further (``CommitThrough``)."""
         earlier = self._committable
         if self._held_back and earlier is not None:
             next_offset = max(earlier, next_offset)
-        self._committable = next_offset
-        self._held_back = True
+        self._hold_at(next_offset)
 
     def release(self) -> None:
         """Everything finished may be committed again."""
@@ -68,10 +75,7 @@ class Ledger:
     @property
     def finished(self) -> int | None:
         """The lowest unfinished offset; None while that is unknown."""
-        last = self.last_finished
-        if last is None:
-            return self._start
-        return last.offset + 1
+        return self._newest[0].offset + 1 if self._newest else self._start
 
     @property
     def is_idle(self) -> bool:
@@ -91,3 +95,7 @@ class Ledger:
     def next_offset(self) -> int | None:
         """The offset to commit."""
         return self._committable if self._held_back else self.position
+
+    def _hold_at(self, next_offset: int | None) -> None:
+        self._committable = next_offset
+        self._held_back = True

@@ -30,7 +30,7 @@ class Work:
     def handle(self, partition, chunk):
         self.during()
         self.handled += chunk.messages
-        partition.ledger.last_finished = chunk.messages[-1]
+        partition.ledger.finish(chunk.messages[-1])
         return Remainder()
 
     def idle(self): ...

@@ -26,7 +26,6 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(start=st.integers(0, 1000))
     def begin(self, start: int) -> None:
         self.ledger = Ledger(start)
-        self.ledger.committed = None
         self.position = start
         self.waiting: list[Any] = []
         self.handled: list[Any] = []
@@ -145,12 +144,17 @@ class WatchingLedger(Ledger):
         if name != "seen" and hasattr(self, "seen"):
             self.seen.append(self.next_offset)
 
+    def watch(self) -> None:
+        finish, seen = self.finish, []
+        self.finish = lambda message: (finish(message), seen.append(self.next_offset))
+        self.seen: list[int | None] = seen
+
 
 def test_a_loop_that_looks_between_two_writes_commits_no_more_than_the_handler_said() -> None:
     ledger = WatchingLedger(100)
     ledger.take(103)
     first, second, third = (SimpleNamespace(offset=offset) for offset in (100, 101, 102))
-    ledger.seen: list[int | None] = []
+    ledger.watch()
 
     for message, result in ((first, None), (second, CommitThrough(first)), (third, NO_COMMIT)):
         steer(ledger, message, result, path="handler", may_hold_back=True)

@@ -239,8 +239,7 @@ class Assignment:
             if partition.goes_on:
                 partition.ledger = partition.ledger.resumed()
             else:
-                partition.ledger = Ledger(start)
-                partition.ledger.committed = partition.committed
+                partition.ledger = Ledger(start, partition.committed)
             partition.has_reached_end = False
             if self._claiming is None:
                 # It may begin again because the topic is another one: the lane asks when it needs to know.

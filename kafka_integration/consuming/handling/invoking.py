@@ -47,8 +47,8 @@ class EachMessage:
         self._may_hold_back = may_hold_back
 
     def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
-        # The hot path of every consumer: one call, one store and three looks a message.
-        call, clock, transactions = self._call, monotonic, HandlerTransactions()
+        # The hot path of every consumer: two calls and three looks a message.
+        call, finish, clock, transactions = self._call, ledger.finish, monotonic, HandlerTransactions()
         deadline = clock() + TURN_SECONDS
         holds_back = ledger.is_held_back
         done = 0
@@ -61,7 +61,7 @@ class EachMessage:
                     if result is not None or holds_back:
                         holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
                     else:
-                        ledger.last_finished = message
+                        finish(message)
                     done += 1
                     if partition.stopping or clock() > deadline:
                         break
@@ -111,11 +111,11 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
             )
         if result is NO_COMMIT:
             ledger.hold_back()
-            ledger.last_finished = last
+            ledger.finish(last)
         elif isinstance(result, CommitThrough):
             # In this order, and never further than handled: the loop may look in between.
             ledger.commit_through(min(result.message.offset, last.offset) + 1)
-            ledger.last_finished = last
+            ledger.finish(last)
         return True
     # Not whatever can be awaited: a task or a delivery goes on by itself.
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
@@ -124,7 +124,7 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
             f"{path} returned a {type(result).__name__}, and nothing of it has run: declare the handler itself "
             f'"async def" (a decorator may hide that it is), or let it do its work before it returns'
         )
-    ledger.last_finished = last
+    ledger.finish(last)
     ledger.release()
     return False
 

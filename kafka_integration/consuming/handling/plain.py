@@ -42,7 +42,7 @@ class PlainWork:
         if rest:
             return Remainder([replace(chunk, messages=rest, failure=None)])
         if chunk.through is not None:
-            partition.ledger.last_finished = chunk.through
+            partition.ledger.finish(chunk.through)
         return Remainder()
 
     def _fail(self, partition: Partition, chunk: Chunk, error: Exception) -> Remainder:
@@ -77,7 +77,7 @@ class PlainWork:
             delay_seconds = self._settling.parking_failed(partition, failure, error)
             return Remainder([replace(chunk, failure=failure)], delay_seconds=delay_seconds)
         partition.setbacks = 0
-        partition.ledger.last_finished = failure.message
+        partition.ledger.finish(failure.message)
         self._settling.note_end(failure)
         return self._rest(partition, chunk, chunk.messages[1:])
 

@@ -70,9 +70,9 @@ class TransactionalWork:
         """One transaction after the other, until there is something else to do or the lane's turn is over."""
         deadline = monotonic() + TURN_SECONDS
         while True:
-            before = partition.ledger.last_finished
+            before = partition.ledger.finished
             remainder = self._run(partition, chunk, chunk.messages[:1])
-            goes_on = bool(remainder.chunks) and partition.ledger.last_finished is not before
+            goes_on = bool(remainder.chunks) and partition.ledger.finished != before
             if not goes_on or partition.stopping or monotonic() > deadline:
                 return remainder
             chunk = remainder.chunks[0]
@@ -190,7 +190,7 @@ class TransactionalWork:
         if self._store is not None:
             # First: what is finished and not stored would be taken for an end without messages.
             partition.stored = last.offset + 1
-        partition.ledger.last_finished = last
+        partition.ledger.finish(last)
         rest = chunk.messages[done:]
         return Remainder([replace(chunk, messages=rest, failure=None)] if rest else [])
 

@@ -63,8 +63,7 @@ class Commits:
         """The broker holds ``offset`` now."""
         self._in_flight.pop(coordinates, None)
         if partition is not None:
-            ledger = partition.ledger
-            ledger.committed = offset if ledger.committed is None else max(offset, ledger.committed)
+            partition.ledger.confirm(offset)
 
     def fail(self, coordinates: Iterable[Coordinates], error: BrokerError) -> None:
         """The broker refused: what these offsets cover is due again at the next interval."""
