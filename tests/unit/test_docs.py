@@ -11,12 +11,13 @@ import pytest
 from tests.guides import files_of
 from tests.processes import PROJECT
 
-PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)|\bsrc(?:set)?=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 MODULE = re.compile(r"`([\w/]+(?:\.py|/))`")
+PLACE = re.compile(r"`([\w/]+\.py): (\w+)`")
 DECISIONS = PROJECT / "docs" / "decisions"
 
 
@@ -107,6 +108,24 @@ def test_the_design_names_no_module_that_is_gone():
     there = {path.name for path in PROJECT.rglob("*.py") if ".venv" not in path.parts}
 
     assert {Path(name).name for name in MODULE.findall(design) if name.endswith(".py")} - there == set()
+
+
+def test_each_place_that_the_design_names_is_there():
+    sources = {
+        str(path.relative_to(PROJECT)): path.read_text() for path in (PROJECT / "kafka_integration").rglob("*.py")
+    }
+
+    for file, name in PLACE.findall((PROJECT / "docs" / "design.md").read_text()):
+        defined = re.compile(rf"^ *(?:(?:async )?def|class) {name}\b|^{name}\b.*=", re.MULTILINE)
+        assert any(path.endswith(f"/{file}") and defined.search(text) for path, text in sources.items()), (file, name)
+
+
+def test_each_rule_names_the_place_that_keeps_it():
+    rules = (PROJECT / "docs" / "design.md").read_text().partition("## What must stay true")[2].partition("\n## ")[0]
+    numbered = re.split(r"^(?=\d+\. )", rules, flags=re.MULTILINE)[1:]
+
+    assert [rule.partition(".")[0] for rule in numbered] == [str(number + 1) for number in range(len(numbered))]
+    assert [rule for rule in numbered if not PLACE.search(rule)] == []
 
 
 def test_the_decisions_are_numbered_and_listed():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import kafka_integration
 from tests.processes import PROJECT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -66,6 +67,10 @@ def test_the_wheel_holds_every_file_of_the_library(wheel):
     assert "kafka_integration/py.typed" in packed
     assert any(name.startswith("kafka_integration/migrations/0001") for name in packed)
     assert sources - packed == set()
+
+
+def test_the_wheel_has_the_version_of_the_package(wheel):
+    assert wheel.name.startswith(f"django_kafka_integration-{kafka_integration.__version__}-")
 
 
 def test_the_wheel_asks_for_django_and_the_client_alone(wheel):
