@@ -53,6 +53,7 @@ FLOORS = {
     ],
     "consuming": [
         {"counts", "failure_policy", "ledger"},
+        {"line"},
         {"partition"},
         {"failing", "fetching", "lanes"},
         {"offsets"},

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
 
 from ..client.metadata.topic_ids import TopicIds
-from ..message import Message
-from .failure_policy import Verdict
 from .ledger import Ledger
+from .line import Line
 
 
 class State(Enum):
@@ -19,34 +17,6 @@ class State(Enum):
     STARTING = "starting"
     ACTIVE = "active"
     REVOKED = "revoked"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A message, what its handling raised, and the decision still to be carried out."""
-
-    message: Message
-    error: Exception
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Consecutive messages of one partition, waiting for its lane."""
-
-    messages: list[Message]
-    one_by_one: bool = False
-    """One of them failed in a transaction that they shared: now each has its own."""
-    is_narrowed: bool = False
-    """Part of a batch that failed: not to be merged with others, so that the halves get smaller."""
-    through: Message | None = None
-    """The end of the batch that the chunk's only message is left over from: finished with it."""
-    failure: Failure | None = None
-    """The first message was handled and failed: it is not handled again, only its verdict carried out."""
-
-    @property
-    def may_merge(self) -> bool:
-        return not (self.one_by_one or self.is_narrowed or self.through or self.failure)
 
 
 @dataclass(slots=True)
@@ -61,8 +31,7 @@ class Partition:
     """What this process knows of a partition it was assigned.
 
     Made by the loop at each assignment and thrown away at its end: results of an earlier assignment
-    reach an object that nobody reads any more. The fields from ``waiting`` on are guarded by the lock of
-    its lane.
+    reach an object that nobody reads any more.
     """
 
     def __init__(self, topic: str, number: int) -> None:
@@ -78,11 +47,12 @@ class Partition:
         self.claimed_at: int | None = None
         """Where the first claim of this assignment said to begin."""
         self.state, self.starting_since = State.STARTING, monotonic()
+        self.ask_at = 0.0
+        """Monotonic time before which it isn't asked again where to begin."""
         self.obstacle = ""
         """What keeps it from beginning, as far as is known."""
-        self.stopping = False
-        """Read by the lane between messages: nothing further is begun once it is True."""
         self.ledger = Ledger()
+        self.line = Line()
         self.start: int | None = None
         """Where to begin, once that is known; the loop seeks there."""
         self.reset_to: int | None = None
@@ -97,12 +67,6 @@ class Partition:
         self.failed_claims = 0
         self.has_reached_end = False
         self.is_paused = False
-        self.waiting: deque[Chunk] = deque()
-        self.held = self.held_bytes = 0
-        self.ready_at = 0.0
-        """Monotonic time before which the lane leaves this partition alone (backoff)."""
-        self.is_busy = False
-        self.busy_since = 0.0
         self.setbacks = 0
         """How often in a row the first waiting message met an outage or a conflict."""
         self.away = Away()
@@ -119,12 +83,17 @@ class Partition:
     def identify_by(self, topic_ids: TopicIds) -> None:
         """Find out which topic it is of, unless that is known; ``BrokerError`` where that can't be asked."""
         if not self.is_identified:
-            self.identify(topic_ids.ask_where_allowed(self.topic, lambda: self.stopping))
+            self.identify(topic_ids.ask_where_allowed(self.topic, lambda: self.line.is_stopping))
 
     def begin_again(self) -> None:
         """Nothing more of it is handled before it is known where to begin."""
         if self.state is not State.STARTING:
             self.state, self.starting_since, self.obstacle = State.STARTING, monotonic(), ""
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the lane may begin something of it."""
+        return self.state is State.ACTIVE and not self.line.is_stopping
 
     @property
     def key(self) -> tuple[str, int]:

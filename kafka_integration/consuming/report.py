@@ -75,7 +75,7 @@ class Report:
 
     def draining(self, assignment: Assignment) -> None:
         """Say what a stop has to wait for."""
-        if busy := [partition for partition in assignment if partition.is_busy]:
+        if busy := [partition for partition in assignment if partition.line.is_busy]:
             logger.info("consumer %s: stopping, %s in the handler's hands", self._consumer, _places(busy))
 
     def summary(self) -> None:
@@ -97,11 +97,11 @@ class Report:
 
     def _note_stuck(self, assignment: Assignment) -> None:
         now = monotonic()
-        stuck = [p for p in assignment if p.is_busy and now - p.busy_since >= STUCK_SECONDS]
+        stuck = [p for p in assignment if p.line.is_busy and now - p.line.busy_since >= STUCK_SECONDS]
         if stuck:
             logger.warning(
                 "consumer %s: for %.0f s and longer in the handler's hands: %s",
-                self._consumer, min(now - p.busy_since for p in stuck), _places(stuck),
+                self._consumer, min(now - p.line.busy_since for p in stuck), _places(stuck),
             )  # fmt: skip
 
     def _note_late(self, client: ConsumerClient, assignment: Assignment) -> None:

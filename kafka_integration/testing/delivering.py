@@ -21,8 +21,9 @@ from ..consuming.counts import Counts
 from ..consuming.failing.settling import Settling
 from ..consuming.failure_policy import Drop, Park, RetryLater, Verdict
 from ..consuming.handling.loading import Handler, load_handler
+from ..consuming.line import Chunk
 from ..consuming.offsets.store import OffsetStore
-from ..consuming.partition import Chunk, Partition
+from ..consuming.partition import Partition
 from ..errors import ConsumerStoppedError
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Message

@@ -9,8 +9,9 @@ from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.counts import Counts
+from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.consuming.partition import Chunk, Partition, State
+from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from tests.unit.consumers import TOPIC, consumer_settings

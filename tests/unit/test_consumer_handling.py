@@ -135,7 +135,7 @@ def test_a_slow_handler_is_not_run_over_by_a_backlog():
     most_held = []
 
     with running(batch_size=10) as loop:
-        scripted.script.append(lambda message: most_held.append(max(p.held for p in loop._assignment)))
+        scripted.script.append(lambda message: most_held.append(max(p.line.held for p in loop._assignment)))
         wait_for(lambda: len(scripted.seen) == 3000, timeout=30)
 
     assert values() == [str(number) for number in range(3000)]

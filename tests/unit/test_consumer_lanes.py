@@ -59,7 +59,7 @@ class Threads:
 
     def begin(self, partition, *messages):
         self.put(partition, *messages)
-        wait_for(lambda: partition.is_busy, message="the handler has begun")
+        wait_for(lambda: partition.line.is_busy, message="the handler has begun")
 
     def _make_lane(self, name):
         return Lane(name, self.work, batch_size=1, on_fault=self.faults.append, on_room=lambda: None)
@@ -101,7 +101,7 @@ def test_a_handler_that_returned_after_its_deadline_keeps_its_thread_and_its_lan
 
     # It returns while the last commit is on its way, and its lane takes up the other partition.
     threads.work.of(slow).set()
-    wait_for(lambda: other.is_busy)
+    wait_for(lambda: other.line.is_busy)
     threads.lanes.abandon(overrun)
     threads.work.of(other).set()
 
@@ -144,11 +144,11 @@ def test_of_a_partition_that_has_to_be_claimed_again_nothing_waits_any_longer(st
     threads.begin(partition, "a", "b")
 
     threads.work.of(partition).set()
-    wait_for(lambda: not partition.is_busy)
+    wait_for(lambda: not partition.line.is_busy)
 
     assert partition.state is State.STARTING
-    assert not partition.waiting
-    assert partition.held == 0
+    assert partition.line.is_empty
+    assert partition.line.held == 0
     assert [message for _, message in threads.work.handled] == ["a"]
 
 

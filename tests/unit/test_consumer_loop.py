@@ -247,7 +247,7 @@ def test_after_a_stop_nothing_of_another_partition_is_begun_either():
     write("1", partition=1)
 
     def stop_once_both_are_held(message):
-        wait_for(lambda: sum(partition.held for partition in loop._assignment) == 2)
+        wait_for(lambda: sum(partition.line.held for partition in loop._assignment) == 2)
         loop.stop()
 
     scripted.script.append(stop_once_both_are_held)

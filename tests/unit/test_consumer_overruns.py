@@ -17,7 +17,8 @@ from kafka_integration.consuming.counts import Counts, Tally
 from kafka_integration.consuming.lanes.lane import Lane
 from kafka_integration.consuming.lanes.pool import MAX_ABANDONED, Lanes
 from kafka_integration.consuming.lanes.work import Remainder
-from kafka_integration.consuming.partition import Chunk, Partition, State
+from kafka_integration.consuming.line import Chunk
+from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
@@ -79,7 +80,7 @@ def adopted(lanes: Lanes, topic: str) -> Partition:
 def give_up(lanes: Lanes) -> None:
     """A handler that overruns the deadline at which its partition has to go."""
     partition = adopted(lanes, "stuck")
-    wait_for(lambda: partition.is_busy)
+    wait_for(lambda: partition.line.is_busy)
     assert lanes.drop([partition], monotonic() + 0.01) == [partition]
     try:
         lanes.abandon(partition)
@@ -89,7 +90,7 @@ def give_up(lanes: Lanes) -> None:
 
 def test_what_is_in_a_handlers_hands_may_finish_until_the_deadline(lanes, work):
     partition = adopted(lanes, "stuck")
-    wait_for(lambda: partition.is_busy)
+    wait_for(lambda: partition.line.is_busy)
     threading.Timer(0.2, work.released.set).start()
 
     assert lanes.drop([partition], monotonic() + 10) == []

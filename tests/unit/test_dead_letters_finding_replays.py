@@ -188,7 +188,7 @@ def test_a_partition_that_is_about_to_go_or_to_come_is_left_alone(lane, spoil):
     requested()
     lane = lane()
     if spoil == "stopping":
-        lane.partition.stopping = True
+        lane.partition.line.stop()
     else:
         lane.partition.state = State.STARTING
 

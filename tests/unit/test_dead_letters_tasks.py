@@ -172,7 +172,7 @@ def test_an_task_that_lost_its_partition_has_it_claimed_again(asker):
 
     wait_for(lambda: asker.partition.state is State.STARTING)
 
-    assert not asker.partition.is_busy
+    assert not asker.partition.line.is_busy
 
 
 def test_an_task_that_ends_the_process_faults_the_lane(asker):
@@ -183,7 +183,7 @@ def test_an_task_that_ends_the_process_faults_the_lane(asker):
 
     wait_for(lambda: asker.faults)
     assert isinstance(asker.faults[0], SystemExit)
-    assert not asker.partition.is_busy
+    assert not asker.partition.line.is_busy
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from ...signals import message_failed, message_parked, message_skipped
 from ...summaries import attribute_of, escaped, reason_of, shortened, summarize
 from ..counts import Counts
 from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from ..partition import Away, Chunk, Failure, Partition
+from ..line import Chunk, Failure
+from ..partition import Away, Partition
 from .failed_hooks import tell_of_failed_hook
 from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
 
@@ -125,7 +126,8 @@ class Settling:
         if isinstance(failure.verdict, Park):
             if self._topic_ids is not None:
                 partition.identify_by(self._topic_ids)
-            self._parking.announce(failure.message, failure.error, partition.topic_id, lambda: partition.stopping)
+            line = partition.line
+            self._parking.announce(failure.message, failure.error, partition.topic_id, lambda: line.is_stopping)
 
     def carry_out(self, partition: Partition, failure: Failure) -> None:
         """End the message as decided; raises what kept it from being ended, or ``ConsumerStoppedError``."""

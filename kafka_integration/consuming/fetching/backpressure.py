@@ -52,14 +52,15 @@ class Backpressure:
     def _wait_for_room(self, active: list[Partition], patience_seconds: float) -> None:
         """The lanes are mostly just a little slower than Kafka; a partition in a backoff is not waited for."""
         deadline = monotonic() + patience_seconds
-        while any(p.ready_at <= monotonic() for p in self._full(active)):
+        while any(p.line.ready_at <= monotonic() for p in self._full(active)):
             self._room.clear()
             if not self._room.wait(deadline - monotonic()):
                 return
 
     def _full(self, active: list[Partition]) -> list[Partition]:
-        too_many_bytes = sum(p.held_bytes for p in active) >= self._max_bytes
-        return [p for p in active if not p.is_paused and (p.held >= self._max_ahead or (too_many_bytes and p.held > 0))]
+        too_many_bytes = sum(p.line.held_bytes for p in active) >= self._max_bytes
+        most = 0 if too_many_bytes else self._max_ahead - 1
+        return [p for p in active if not p.is_paused and p.line.held > most]
 
     def _pause(self, client: ConsumerClient, full: list[Partition]) -> None:
         if full:
@@ -68,10 +69,9 @@ class Backpressure:
                 partition.is_paused = True
 
     def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
-        has_bytes_to_spare = sum(p.held_bytes for p in active) < self._max_bytes // 2
-        roomy = [
-            p for p in active if p.is_paused and p.held <= self._max_ahead // 2 and (has_bytes_to_spare or p.held == 0)
-        ]
+        has_bytes_to_spare = sum(p.line.held_bytes for p in active) < self._max_bytes // 2
+        most = self._max_ahead // 2 if has_bytes_to_spare else 0
+        roomy = [p for p in active if p.is_paused and p.line.held <= most]
         if roomy:
             client.resume(p.key for p in roomy)
             for partition in roomy:

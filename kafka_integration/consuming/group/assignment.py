@@ -114,11 +114,12 @@ class Assignment:
         now = monotonic()
         if now >= self._ask_at:
             self._look_what_there_is()
-        starting = [p for p in self if p.state is State.STARTING and not p.is_busy]
+        starting = [p for p in self if p.state is State.STARTING and not p.line.is_busy]
         for partition in starting:
             if partition.goes_on:
                 partition.start = partition.ledger.finished
-        unknown = [p for p in starting if p.start is None and not p.is_claiming and p.ready_at <= now]
+        unknown = [p for p in starting if p.start is None and not p.is_claiming]
+        unknown = [p for p in unknown if max(p.ask_at, p.line.ready_at) <= now]
         if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
         self._begin(client, starting)
@@ -203,7 +204,7 @@ class Assignment:
             else:
                 # A partition without a leader: the others are asked for in the next turn, and it doesn't take all of
                 # the loop's time.
-                asked.ready_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
+                asked.ask_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
 
     def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
         if partition.reset_to is not None:

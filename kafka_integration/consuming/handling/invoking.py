@@ -50,7 +50,7 @@ class EachMessage:
         # The hot path of every consumer: two calls and three looks a message.
         call, finish, clock, transactions = self._call, ledger.finish, monotonic, HandlerTransactions()
         deadline = clock() + TURN_SECONDS
-        holds_back = ledger.is_held_back
+        line, holds_back = partition.line, ledger.is_held_back
         done = 0
         try:
             with transactions:
@@ -63,7 +63,7 @@ class EachMessage:
                     else:
                         finish(message)
                     done += 1
-                    if partition.stopping or clock() > deadline:
+                    if line.is_stopping or clock() > deadline:
                         break
         except BaseException as error:  # noqa: BLE001 - user code
             return Progress(done, _failure(error, transactions, path=self._path))

@@ -11,7 +11,8 @@ from ..failing.outages import is_setback
 from ..failing.settling import Settling, again, failures_by_offset, halves
 from ..failure_policy import RetryLater
 from ..lanes.work import Remainder
-from ..partition import Chunk, Failure, Partition, State
+from ..line import Chunk, Failure
+from ..partition import Partition, State
 from .invoking import Invoker
 
 

@@ -15,8 +15,9 @@ from ..failing.settling import Settling, again, failures_by_offset, halves
 from ..failure_policy import RetryLater
 from ..lanes.work import Remainder
 from ..ledger import Ledger
+from ..line import Chunk, Failure
 from ..offsets.store import OffsetStore
-from ..partition import Chunk, Failure, Partition, State
+from ..partition import Partition, State
 from .deduplication import Deduplicator
 from .invoking import TURN_SECONDS, Invoker
 from .own_transaction import OwnTransaction
@@ -73,7 +74,7 @@ class TransactionalWork:
             before = partition.ledger.finished
             remainder = self._run(partition, chunk, chunk.messages[:1])
             goes_on = bool(remainder.chunks) and partition.ledger.finished != before
-            if not goes_on or partition.stopping or monotonic() > deadline:
+            if not goes_on or partition.line.is_stopping or monotonic() > deadline:
                 return remainder
             chunk = remainder.chunks[0]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import close_old_connections, connections, reset_queries
 
 from ...dead_letters.retention import Retention
-from ..partition import Chunk, Partition
+from ..line import Chunk
+from ..partition import Partition
 from .event_loop import LaneEventLoop
 from .fresh_connections import FreshConnections
 from .work import Remainder, Work

@@ -9,7 +9,8 @@ from functools import partial
 from time import monotonic
 
 from ...message import Message
-from ..partition import Chunk, Partition, State
+from ..line import Chunk
+from ..partition import Partition, State
 from .garbage import Garbage
 from .tasks import Task, Tasks
 from .work import LaneWork, Remainder
@@ -67,7 +68,8 @@ class Lane:
     def is_held_up(self) -> bool:
         """Whether a handler is at one chunk for so long that it may never return."""
         now = monotonic()
-        return any(partition.is_busy and now - partition.busy_since >= HELD_UP_SECONDS for partition in self.partitions)
+        lines = [partition.line for partition in self.partitions]
+        return any(line.is_busy and now - line.busy_since >= HELD_UP_SECONDS for line in lines)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -81,9 +83,7 @@ class Lane:
     def put(self, partition: Partition, messages: list[Message], size: int) -> None:
         """Queue messages of a partition; ``size`` is what they weigh in memory, in bytes."""
         with self._condition:
-            partition.waiting.append(Chunk(messages=messages))
-            partition.held += len(messages)
-            partition.held_bytes += size
+            partition.line.put(messages, size)
             self._condition.notify_all()
 
     def call(self, function: Callable[[], None]) -> None:
@@ -103,7 +103,7 @@ class Lane:
         """Leave the thread to the handler of ``partition``; the others, for another lane. None if it has returned."""
         with self._condition:
             # Its deadline was a while ago: by now the lane may be at work for one of the others.
-            if not partition.is_busy:
+            if not partition.line.is_busy:
                 return None
             self.is_abandoned = True
             others = tuple(other for other in self._partitions if other is not partition)
@@ -114,19 +114,19 @@ class Lane:
         """Begin nothing more of any partition."""
         with self._condition:
             for partition in self._partitions:
-                partition.stopping = True
+                partition.line.stop()
 
     def drop(self, partition: Partition) -> None:
         """Forget what waits, begin nothing more; what is in a handler's hands may finish."""
         with self._condition:
-            partition.stopping = True
-            self._forget_waiting(partition)
+            partition.line.stop()
+            partition.line.clear()
             self._condition.notify_all()
 
     def clear(self, partition: Partition) -> None:
         """Forget what waits; the partition goes on with what comes next."""
         with self._condition:
-            self._forget_waiting(partition)
+            partition.line.clear()
 
     def remove(self, partition: Partition) -> None:
         with self._condition:
@@ -136,7 +136,7 @@ class Lane:
     def wait_idle(self, partition: Partition, deadline: float) -> bool:
         """True once nothing of the partition is in a handler's hands, False at the (monotonic) deadline."""
         with self._condition:
-            return self._condition.wait_for(lambda: not partition.is_busy, max(0.0, deadline - monotonic()))
+            return self._condition.wait_for(lambda: not partition.line.is_busy, max(0.0, deadline - monotonic()))
 
     def stop_tasks(self) -> None:
         """Begin no more of them; one under way may finish."""
@@ -195,7 +195,7 @@ class Lane:
                 raise
             self._end(task, needs_claim=needs_claim)
             self._garbage.collect()
-            if monotonic() > deadline or any(partition.waiting for partition in self.partitions):
+            if monotonic() > deadline or not all(partition.line.is_empty for partition in self.partitions):
                 return
 
     def _begin(self, task: Task) -> bool:
@@ -207,19 +207,18 @@ class Lane:
             if partition is None:
                 self.is_on_task = True
                 return True
-            if partition.stopping or partition.state is not State.ACTIVE or partition not in self._partitions:
+            if not partition.may_begin or partition not in self._partitions:
                 return False
-            partition.is_busy, partition.busy_since = True, monotonic()
+            partition.line.begin()
             return True
 
     def _end(self, task: Task, *, needs_claim: bool = False) -> None:
         with self._condition:
             self.is_on_task = False
             if task.partition is not None:
-                task.partition.is_busy = False
+                task.partition.line.end()
                 if needs_claim and task.partition.state is State.ACTIVE:
-                    self._forget_waiting(task.partition)
-                    task.partition.begin_again()
+                    self._claim_again(task.partition)
             self._condition.notify_all()
 
     def _next(self) -> Callable[[], None] | None:
@@ -235,72 +234,46 @@ class Lane:
                 partition, _ = self._choose()
             if partition is None:
                 return None
-            partition.is_busy, partition.busy_since = True, monotonic()
-            return partial(self._handle, partition, self._take(partition))
+            return partial(self._handle, partition, partition.line.take(self._batch_size))
 
     def _choose(self) -> tuple[Partition | None, float]:
         """The next partition that may go on, in turn, or how long to wait for one."""
         now = monotonic()
         wait_seconds = self.IDLE_SECONDS
         for index, partition in enumerate(self._partitions):
-            if not partition.waiting or partition.stopping or partition.state is not State.ACTIVE:
+            if partition.line.is_empty or not partition.may_begin:
                 continue
-            if partition.ready_at <= now:
+            if partition.line.ready_at <= now:
                 # To the end of the line, so that a busy partition doesn't starve the others.
                 self._partitions.append(self._partitions.pop(index))
                 return partition, 0.0
-            wait_seconds = min(wait_seconds, partition.ready_at - now)
+            wait_seconds = min(wait_seconds, partition.line.ready_at - now)
         return None, wait_seconds
 
-    def _take(self, partition: Partition) -> Chunk:
-        """Up to ``batch_size`` messages from the head of the line; chunks after a failure stay as they are."""
-        chunk = partition.waiting.popleft()
-        if not chunk.may_merge:
-            return chunk
-        messages, limit = chunk.messages, self._batch_size
-        while len(messages) < limit and partition.waiting and partition.waiting[0].may_merge:
-            messages = messages + partition.waiting.popleft().messages
-        if len(messages) > limit:
-            partition.waiting.appendleft(Chunk(messages=messages[limit:]))
-            messages = messages[:limit]
-        return Chunk(messages=messages)
-
     def _settle(self, partition: Partition, chunk: Chunk, remainder: Remainder) -> None:
+        line = partition.line
         with self._condition:
-            partition.is_busy = False
-            left = sum(len(rest.messages) for rest in remainder.chunks)
-            before = partition.held
-            self._finish(partition, len(chunk.messages) - left)
+            before = line.held
+            line.end()
+            self._garbage.add(line.finish(len(chunk.messages) - sum(len(rest.messages) for rest in remainder.chunks)))
             if remainder.reclaim:
-                self._forget_waiting(partition)
-                if partition.state is State.ACTIVE:
-                    partition.begin_again()
-                partition.ready_at = monotonic() + remainder.delay_seconds
-            elif not partition.stopping:
-                partition.waiting.extendleft(reversed(remainder.chunks))
-                partition.ready_at = monotonic() + remainder.delay_seconds if remainder.delay_seconds else 0.0
+                self._claim_again(partition)
             else:
-                self._forget_waiting(partition)
+                line.put_back(remainder.chunks)
+            line.wait(remainder.delay_seconds)
             self._condition.notify_all()
-        if partition.held < before:
+        if line.held < before:
             self._on_room()
 
     def _leave(self, partition: Partition) -> None:
         """After a fault nothing more of the partition is begun; what it finished is still to be committed."""
         with self._condition:
-            partition.is_busy = False
-            partition.stopping = True
-            self._forget_waiting(partition)
+            partition.line.end()
+            partition.line.stop()
+            partition.line.clear()
             self._condition.notify_all()
 
-    def _finish(self, partition: Partition, count: int) -> None:
-        if partition.held:
-            size = partition.held_bytes * count // partition.held
-            partition.held_bytes -= size
-            partition.held -= count
-            self._garbage.add(size)
-
-    def _forget_waiting(self, partition: Partition) -> None:
-        partition.waiting.clear()
-        partition.held = 0
-        partition.held_bytes = 0
+    def _claim_again(self, partition: Partition) -> None:
+        partition.line.clear()
+        if partition.state is State.ACTIVE:
+            partition.begin_again()

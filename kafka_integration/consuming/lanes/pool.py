@@ -55,7 +55,7 @@ class Lanes:
         self._abandoned = [lane for lane in self._abandoned if not lane.join(0)]
         # One event may find a handler at work in every lane, and then another one.
         most = max(MAX_ABANDONED, 2 * len(self._lanes))
-        if len(self._abandoned) >= most and partition.is_busy:
+        if len(self._abandoned) >= most and partition.line.is_busy:
             raise TooManyStuckHandlersError(
                 f"{most} handlers are still running past their deadline: their process has to be restarted"
             )
@@ -73,7 +73,7 @@ class Lanes:
     @property
     def is_idle(self) -> bool:
         """True when no handler is running (stuck ones that were given up aside)."""
-        busy = (partition.is_busy for lane in self._lanes for partition in lane.partitions)
+        busy = (partition.line.is_busy for lane in self._lanes for partition in lane.partitions)
         return not any(busy) and not any(lane.is_on_task for lane in self._lanes)
 
     def halt(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..partition import Chunk, Partition
+from ..line import Chunk
+from ..partition import Partition
 
 
 @dataclass(slots=True)

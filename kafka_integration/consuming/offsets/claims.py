@@ -83,7 +83,7 @@ class Claiming:
             reason if isinstance(error, BrokerError) else f"the database doesn't answer its claim ({reason})"
         )
         delays = DELAYS_OF_A_LOCK if is_conflict(error) else DELAYS
-        partition.ready_at = monotonic() + delays.seconds(partition.failed_claims)
+        partition.ask_at = monotonic() + delays.seconds(partition.failed_claims)
         if is_worth_a_line(partition.failed_claims):
             logger.warning(
                 "consumer %s: %s can't be claimed in the database yet (%s); trying again",

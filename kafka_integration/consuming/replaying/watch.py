@@ -18,7 +18,7 @@ from ...retrying import Backoff
 from ...summaries import summarize
 from ...topic_names import cover
 from ..lanes.tasks import Task
-from ..partition import Partition, State
+from ..partition import Partition
 from .replayer import Replayer
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class LaneReplays:
         """The next replay for one of these partitions, or for one without an owner. Cheap while there are none."""
         if not self._found and not self._lookout.sees_any():
             return None
-        owned = {p.key: p for p in partitions if p.state is State.ACTIVE and not p.stopping}
+        owned = {p.key: p for p in partitions if p.may_begin}
         if not self._found and monotonic() >= self._look_at:
             orphans = set(self._lookout.orphans)
             self._find([place for place in self._lookout.places if place in owned or place in orphans])

@@ -1,0 +1,118 @@
+"""The line of a partition: its messages that wait for their lane, and whether the lane may begin them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from time import monotonic
+
+from ..message import Message
+from .failure_policy import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message, what its handling raised, and the decision still to be carried out."""
+
+    message: Message
+    error: Exception
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Consecutive messages of one partition, waiting for its lane."""
+
+    messages: list[Message]
+    one_by_one: bool = False
+    """One of them failed in a transaction that they shared: now each has its own."""
+    is_narrowed: bool = False
+    """Part of a batch that failed: not to be merged with others, so that the halves get smaller."""
+    through: Message | None = None
+    """The end of the batch that the chunk's only message is left over from: finished with it."""
+    failure: Failure | None = None
+    """The first message was handled and failed: it is not handled again, only its verdict carried out."""
+
+    @property
+    def may_merge(self) -> bool:
+        return not (self.one_by_one or self.is_narrowed or self.through or self.failure)
+
+
+class Line:
+    """What a lane holds of one partition.
+
+    Only the lane that the partition is in calls these methods, and only under its lock. Anybody may read the fields,
+    without the lock: each is true by itself, for a moment.
+    """
+
+    __slots__ = ("_chunks", "busy_since", "held", "held_bytes", "is_busy", "is_stopping", "ready_at")
+
+    def __init__(self) -> None:
+        self._chunks: deque[Chunk] = deque()
+        self.held = self.held_bytes = 0
+        self.ready_at = 0.0
+        """Monotonic time before which the partition is left alone (backoff)."""
+        self.is_busy = False
+        self.busy_since = 0.0
+        self.is_stopping = False
+        """Read by the lane between messages: nothing further is begun once it is True."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._chunks
+
+    def put(self, messages: list[Message], size: int) -> None:
+        self._chunks.append(Chunk(messages=messages))
+        self.held += len(messages)
+        self.held_bytes += size
+
+    def begin(self) -> None:
+        """Something of the partition is done from now on: whoever takes it away waits for that."""
+        self.busy_since, self.is_busy = monotonic(), True
+
+    def take(self, limit: int) -> Chunk:
+        """Up to ``limit`` messages from the head, to be begun; chunks after a failure stay as they are."""
+        self.begin()
+        waiting = self._chunks
+        chunk = waiting.popleft()
+        if not chunk.may_merge:
+            return chunk
+        messages = chunk.messages
+        while len(messages) < limit and waiting and waiting[0].may_merge:
+            messages = messages + waiting.popleft().messages
+        if len(messages) > limit:
+            waiting.appendleft(Chunk(messages=messages[limit:]))
+            messages = messages[:limit]
+        return Chunk(messages=messages)
+
+    def end(self) -> None:
+        self.is_busy = False
+
+    def finish(self, count: int) -> int:
+        """So many messages need no room any more; about how many bytes that gives back."""
+        if not self.held:
+            return 0  # it was cleared meanwhile
+        size = self.held_bytes * count // self.held
+        self.held_bytes -= size
+        self.held -= count
+        return size
+
+    def put_back(self, chunks: list[Chunk]) -> None:
+        """To the head, unless nothing further is to be begun."""
+        if self.is_stopping:
+            self.clear()
+        else:
+            self._chunks.extendleft(reversed(chunks))
+
+    def wait(self, seconds: float) -> None:
+        """Begin nothing for so long."""
+        self.ready_at = monotonic() + seconds if seconds else 0.0
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._chunks.clear()
+        self.held = self.held_bytes = 0
+
+    def stop(self) -> None:
+        """Begin nothing further, ever; what waits is left where it is."""
+        self.is_stopping = True
