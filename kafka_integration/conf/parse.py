@@ -13,20 +13,17 @@ from .connections import CONNECTION_KEYS, Level, read_level
 from .consumers import Definition, merge_sections, parse_consumer
 from .contradictions import find_consumer_contradictions, find_producer_contradictions, warn_of_split_topics
 from .endpoints import EXAMPLE
+from .frozen import EMPTY, FrozenMapping
 from .groups import find_group_contradictions
 from .problems import Kind, Problem, Problems, kind_of
 from .producers import parse_outbox, parse_producer, parse_topics
-from .readers import Reader, integer, optional
+from .schema import keys_of, read_given
 from .section import Section
-from .values import EMPTY, ConsumerSettings, FrozenMapping, Settings, TopicSettings
+from .values import ConsumerSettings, Settings, TopicSettings
 
 ROOT = "KAFKA"
 SEED_NAME = "default"
-RETENTION_READERS: dict[str, Reader[Any]] = {
-    "dead_letter_retention_days": optional(integer(1, 36_500)),
-    "deduplication_retention_days": integer(1, 36_500),
-}
-KEYS = (*CONNECTION_KEYS, "consumer", "consumers", "producer", "topics", "outbox", *RETENTION_READERS)
+KEYS = (*CONNECTION_KEYS, "consumer", "consumers", "producer", "topics", "outbox", *keys_of(Settings))
 
 Client = Literal["any", "consumer", "producer"]
 
@@ -85,7 +82,7 @@ def _examine_root(root: Section) -> Examined:
         consumers=FrozenMapping({name: consumer for name, (consumer, _) in parsed.items()}),
         topics=_topics(root, contributions),
         outbox=parse_outbox(root.section("outbox", '{"batch_size": 500}')),
-        **root.read_given(RETENTION_READERS),
+        **read_given(root, Settings),
     )
     for name, (consumer, level) in parsed.items():
         find_consumer_contradictions(consumer, level, definitions[name].section)

@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from django.conf import settings
+
 from ..topic_names import is_pattern, topic_name_problem, topic_pattern_problem
-from .problems import Kind
-from .values import FrozenMapping
+from .frozen import FrozenMapping
+from .problems import Kind, shown
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
@@ -131,6 +133,13 @@ def mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise Invalid("use a dict")
     return FrozenMapping(value)
+
+
+def database_aliases(value: Any) -> Mapping[str, str]:
+    names = [*mapping(value).keys(), *value.values()]
+    if unknown := [name for name in names if not isinstance(name, str) or name not in settings.DATABASES]:
+        raise Invalid(f"{shown(unknown[0])} is not in settings.DATABASES", kind=Kind.DATABASE)
+    return FrozenMapping(dict(value))
 
 
 def path_or_pem(value: Any) -> str:

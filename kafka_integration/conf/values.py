@@ -1,48 +1,34 @@
-"""The settings as the code sees them: frozen, checked, complete. ``conf.parse`` makes them from ``settings.KAFKA``."""
+"""The settings as the code sees them: frozen, checked, complete; ``conf.parse`` makes them from ``settings.KAFKA``.
+
+A field that is read from a key of its own says how, and what it is without the key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
-V = TypeVar("V")
+from .frozen import EMPTY
+from .readers import (
+    boolean,
+    choice,
+    database_aliases,
+    dotted_path,
+    integer,
+    mapping,
+    named_or_path,
+    number,
+    optional,
+    text,
+    text_up_to,
+    topic_name,
+)
+from .schema import setting
 
-
-class FrozenMapping(Mapping[str, V], Generic[V]):
-    """A mapping that doesn't change and can be hashed, so that settings can be compared and used as keys."""
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Mapping[str, V]) -> None:
-        self._items = dict(items)
-
-    def __getitem__(self, key: str) -> V:
-        return self._items[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._items))
-
-    def __repr__(self) -> str:
-        return repr(self._items)
-
-
-class RawProperties(FrozenMapping[Any]):
-    """A ``"config"``, whose repr has the names only: debug pages and error trackers show what a frame holds."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<RawProperties {', '.join(sorted(self))}>"
-
-
-EMPTY: FrozenMapping[Any] = FrozenMapping({})
+DAY_SECONDS = 86_400
+DAY_MS = DAY_SECONDS * 1000
+KAFFES_RESETS = {"reset_to_earliest": "earliest", "reset_to_latest": "latest", "reset_by_subscriber": "none"}
 
 Transport = Literal["kafka", "embedded", "memory"]
 FailureAction = Literal["retry", "dead_letter", "skip", "stop"]
@@ -97,10 +83,10 @@ class Connection:
 class RetryPolicy:
     """When a failed message is handled again. ``attempts`` counts executions; None is for ever."""
 
-    attempts: int | None = 5
-    backoff_seconds: float = 1.0
-    backoff_factor: float = 2.0
-    max_backoff_seconds: float = 60.0
+    attempts: int | None = setting(optional(integer(1)), 5)
+    backoff_seconds: float = setting(number(0, DAY_SECONDS), 1.0)
+    backoff_factor: float = setting(number(1, 1000), 2.0)
+    max_backoff_seconds: float = setting(number(0, DAY_SECONDS), 60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,38 +96,40 @@ class ConsumerSettings:
     name: str
     connection: Connection
     topics: tuple[str, ...]
-    consumer_group: str
-    message_handler: str
+    consumer_group: str = setting(text_up_to(249))
+    message_handler: str = setting(dotted_path)
     app_label: str | None = None
-    enabled: bool = True
-    start_with_earliest_message: bool = True
-    offset_reset_policy: Literal["earliest", "latest", "none"] = "earliest"
-    offset_commit_interval_seconds: float = 5.0
-    max_bytes: int | None = None
-    min_bytes: int | None = None
-    max_wait_time_ms: int | None = None
-    prefetch_count: int | None = None
-    prefetch_bytes: int | None = None
-    subscriber_retries: int = 5
-    subscriber_retry_delay_ms: int = 5000
-    allow_topic_auto_creation: bool = False
-    key_deserializer: str = "text"
-    value_deserializer: str = "text"
-    batch_size: int = 500
-    concurrency: int = 1
-    ordering: Literal["partition"] = "partition"
-    offset_storage: Literal["kafka", "database"] = "kafka"
-    transaction: Literal["message", "batch"] = "message"
-    database: str = "default"
-    deduplicate: bool = False
+    enabled: bool = setting(boolean, True)
+    start_with_earliest_message: bool = setting(boolean, True)
+    offset_reset_policy: Literal["earliest", "latest", "none"] = setting(
+        choice("earliest", "latest", "none", **KAFFES_RESETS), "earliest"
+    )
+    offset_commit_interval_seconds: float = setting(number(0.01, DAY_SECONDS), 5.0)
+    max_bytes: int | None = setting(optional(integer(1, 1_000_000_000)), None)
+    min_bytes: int | None = setting(optional(integer(0, 100_000_000)), None)
+    max_wait_time_ms: int | None = setting(optional(integer(0, 300_000)), None, key="max_wait_time")
+    prefetch_count: int | None = setting(optional(integer(1, 10_000_000)), None)
+    prefetch_bytes: int | None = setting(optional(integer(1)), None)
+    subscriber_retries: int = setting(integer(0), 5)
+    subscriber_retry_delay_ms: int = setting(integer(0, DAY_MS), 5000)
+    allow_topic_auto_creation: bool = setting(boolean, False)
+    key_deserializer: str = setting(named_or_path("text", "json", "bytes"), "text")
+    value_deserializer: str = setting(named_or_path("text", "json", "bytes"), "text")
+    batch_size: int = setting(integer(1, 1_000_000), 500)
+    concurrency: int = setting(integer(1, 1000), 1)
+    ordering: Literal["partition"] = setting(choice("partition"), "partition")
+    offset_storage: Literal["kafka", "database"] = setting(choice("kafka", "database"), "kafka")
+    transaction: Literal["message", "batch"] = setting(choice("message", "batch"), "message")
+    database: str = setting(text, "default")
+    deduplicate: bool = setting(boolean, False)
     retry: RetryPolicy = RetryPolicy()
-    on_failure: Literal["dead_letter", "stop", "skip"] = "dead_letter"
+    on_failure: Literal["dead_letter", "stop", "skip"] = setting(choice("dead_letter", "stop", "skip"), "dead_letter")
     failure_rules: Mapping[str, FailureAction] = EMPTY
-    dead_letter_topic: str | None = None
-    max_dead_letters_per_minute: int | None = None
-    group_protocol: Literal["classic", "consumer"] = "classic"
-    rebalance_drain_seconds: float = 15.0
-    shutdown_grace_seconds: float = 25.0
+    dead_letter_topic: str | None = setting(optional(topic_name), None)
+    max_dead_letters_per_minute: int | None = setting(optional(integer(1)), None)
+    group_protocol: Literal["classic", "consumer"] = setting(choice("classic", "consumer"), "classic")
+    rebalance_drain_seconds: float = setting(number(0, DAY_SECONDS), 15.0)
+    shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 25.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,20 +138,20 @@ class ProducerSettings:
 
     connection: Connection
     topics: tuple[str, ...] = ()
-    allow_any_topic: bool = False
-    client_name: str | None = None
-    partition_strategy: str = "murmur2_random"
-    required_acks: int = -1
-    max_retries: int | None = None
-    compression: str = "none"
-    linger_ms: float = 5
-    max_batch_size: int | None = None
-    retry_backoff_ms: int | None = None
-    ack_timeout_ms: int | None = None
-    allow_topic_auto_creation: bool = False
-    key_serializer: str | None = None
-    value_serializer: str | None = None
-    shutdown_grace_seconds: float = 5.0
+    allow_any_topic: bool = setting(boolean, False)
+    client_name: str | None = setting(optional(text), None)
+    partition_strategy: str = setting(named_or_path("murmur2_random", "md5", "random"), "murmur2_random")
+    required_acks: int = setting(choice(-1, 0, 1, all=-1), -1)
+    max_retries: int | None = setting(optional(integer(0)), None)
+    compression: str = setting(choice("none", "gzip", "snappy", "lz4", "zstd", no_compression="none"), "none")
+    linger_ms: float = setting(number(0, 900_000), 5)
+    max_batch_size: int | None = setting(optional(integer(1)), None)
+    retry_backoff_ms: int | None = setting(optional(integer(1, 300_000)), None)
+    ack_timeout_ms: int | None = setting(optional(integer(1, 900_000)), None, key="ack_timeout")
+    allow_topic_auto_creation: bool = setting(boolean, False)
+    key_serializer: str | None = setting(optional(named_or_path("text", "json", "bytes")), None)
+    value_serializer: str | None = setting(optional(named_or_path("text", "json", "bytes")), None)
+    shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 5.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,12 +161,12 @@ class OutboxSettings:
     ``direct_aliases`` names, for a database behind a pooler, the alias that leads to it directly: for LISTEN.
     """
 
-    poll_interval_seconds: float = 0.1
-    batch_size: int = 500
-    notify: bool = False
-    direct_aliases: Mapping[str, str] = EMPTY
-    lease_seconds: float = 10.0
-    source: str | None = None
+    poll_interval_seconds: float = setting(number(0.001, DAY_SECONDS), 0.1)
+    batch_size: int = setting(integer(1, 100_000), 500)
+    notify: bool = setting(boolean, False)
+    direct_aliases: Mapping[str, str] = setting(database_aliases, EMPTY)
+    lease_seconds: float = setting(number(1, DAY_SECONDS), 10.0)
+    source: str | None = setting(optional(text), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +174,9 @@ class TopicSettings:
     """``KAFKA["topics"][name]``: what the topic should look like."""
 
     name: str
-    partitions: int | None = None
-    replication_factor: int | None = None
-    config: Mapping[str, Any] = EMPTY
+    partitions: int | None = setting(optional(integer(1, 1_000_000)), None)
+    replication_factor: int | None = setting(optional(integer(1, 32767)), None)
+    config: Mapping[str, Any] = setting(mapping, EMPTY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,5 +188,5 @@ class Settings:
     consumers: Mapping[str, ConsumerSettings]
     topics: Mapping[str, TopicSettings] = EMPTY
     outbox: OutboxSettings = OutboxSettings()
-    dead_letter_retention_days: int | None = None
-    deduplication_retention_days: int = 30
+    dead_letter_retention_days: int | None = setting(optional(integer(1, 36_500)), None)
+    deduplication_retention_days: int = setting(integer(1, 36_500), 30)

@@ -15,7 +15,8 @@ from dataclasses import replace
 from ..client.producers.registry import producers
 from ..client.properties.names import ALIASES
 from ..conf import get_settings
-from ..conf.values import Connection, ConsumerSettings, ProducerSettings, RawProperties
+from ..conf.frozen import RawProperties
+from ..conf.values import Connection, ConsumerSettings, ProducerSettings
 from ..errors import ProduceTimeoutError
 from ..headers import Headers
 from ..message import Message

@@ -15,7 +15,8 @@ from kafka_integration.conf import find_problems, get_settings
 from kafka_integration.conf.consumers import KEYS as CONSUMER_KEYS
 from kafka_integration.conf.parse import KEYS
 from kafka_integration.conf.producers import KEYS as PRODUCER_KEYS
-from kafka_integration.conf.producers import OUTBOX_READERS, TOPIC_READERS
+from kafka_integration.conf.schema import keys_of
+from kafka_integration.conf.values import OutboxSettings, TopicSettings
 from kafka_integration.errors import ConfigurationError
 from tests.unit.kafka_settings import CONSUMER, problems_of, with_consumer
 
@@ -113,10 +114,10 @@ sections = st.fixed_dictionaries(
             st.fixed_dictionaries({}, optional=dict.fromkeys(CONSUMER_KEYS, anything)),
         ),
         "producer": st.fixed_dictionaries({}, optional=dict.fromkeys(PRODUCER_KEYS, anything)),
-        "outbox": st.fixed_dictionaries({}, optional=dict.fromkeys(OUTBOX_READERS, anything)),
+        "outbox": st.fixed_dictionaries({}, optional=dict.fromkeys(keys_of(OutboxSettings), anything)),
         "topics": st.dictionaries(
             st.sampled_from(["orders", "a b"]),
-            st.fixed_dictionaries({}, optional=dict.fromkeys(TOPIC_READERS, anything)),
+            st.fixed_dictionaries({}, optional=dict.fromkeys(keys_of(TopicSettings), anything)),
         ),
     },
 )

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from kafka_integration.conf.consumers import CONSUMER_OPTIONS, KEYS, RETRY_READERS
+from kafka_integration.conf.consumers import CONSUMER_OPTIONS, KEYS
 from kafka_integration.conf.parse import KEYS as TOP_KEYS
 from kafka_integration.conf.problems import Kind
 from kafka_integration.conf.producers import KEYS as PRODUCER_KEYS
-from kafka_integration.conf.producers import OUTBOX_READERS, PRODUCER_OPTIONS, TOPIC_READERS
+from kafka_integration.conf.producers import PRODUCER_OPTIONS
+from kafka_integration.conf.schema import keys_of
 from kafka_integration.conf.security import TLS_KEYS
 from kafka_integration.conf.values import (
     ConsumerSettings,
@@ -42,10 +43,10 @@ def rows(heading: str) -> dict[str, str]:
     [
         ("The top level", TOP_KEYS),
         ("Security", ("ssl", "sasl", "heroku_kafka_env", *TLS_KEYS)),
-        ("Consumers", (*KEYS, *RETRY_READERS)),
+        ("Consumers", (*KEYS, *keys_of(RetryPolicy))),
         ("Producer", PRODUCER_KEYS),
-        ("Outbox", OUTBOX_READERS),
-        ("Topics", TOPIC_READERS),
+        ("Outbox", keys_of(OutboxSettings)),
+        ("Topics", keys_of(TopicSettings)),
     ],
 )
 def test_the_reference_names_every_key_and_no_other(heading: str, keys: Any) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
-from ...conf.values import EMPTY, ProducerSettings
+from ...conf.frozen import EMPTY
+from ...conf.values import ProducerSettings
 from ...errors import BrokerError
 from ...headers import Headers
 from ...summaries import summarize
