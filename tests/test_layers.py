@@ -23,7 +23,7 @@ ROOT = PACKAGE.name
 FLOORS = {
     "": [
         {"errors", "headers", "local_times", "models", "retrying", "signals", "summaries", "tables", "topic_names"}
-        | {"conf", "message", "outcomes", "exception_chains", "serialization", "sizes"},
+        | {"conf", "message", "outcomes", "exception_chains", "observing", "serialization", "sizes"},
         {"client"},
         {"producing"},
         {"outbox"},
@@ -52,7 +52,7 @@ FLOORS = {
         {"parking"},
     ],
     "consuming": [
-        {"counts", "failure_policy", "ledger"},
+        {"failure_policy", "ledger"},
         {"line"},
         {"partition"},
         {"failing", "fetching", "lanes"},

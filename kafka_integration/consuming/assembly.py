@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..client.metadata.topic_ids import TopicIds
 from ..client.metadata.topic_sizes import TopicSizes
@@ -17,9 +16,12 @@ from ..dead_letters.replay_requests import ReplayRequests
 from ..dead_letters.retention import Retention
 from ..errors import ConfigurationError
 from ..message import Decoding
+from ..observing.counts import Counts
+from ..observing.log import Log
+from ..observing.observers import Observers
+from ..observing.receivers import Receivers
 from ..serialization import load_deserializer
-from .counts import Counts
-from .failing.settling import Settling
+from .failing.ending import Endings
 from .failure_policy import FailurePolicy
 from .handling.deduplication import Deduplicator
 from .handling.invoking import EachMessage, Invoker, WholeBatch
@@ -35,8 +37,6 @@ from .offsets.claims import Claiming
 from .offsets.store import OffsetStore
 from .replaying.replayer import Replayer
 from .replaying.watch import LaneReplays, Ownership, ReplayWatch
-
-S = TypeVar("S", bound=Settling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
             [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
         )
     counts = Counts()
+    observers = Observers(counts, Receivers(settings.name), Log(settings.name))
     store, claiming = None, None
     topic_ids = TopicIds(settings.connection)
     if settings.offset_storage == "database":
@@ -80,16 +81,15 @@ def assemble(settings: ConsumerSettings) -> Parts:
         claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
     decoding = decoding_of(settings)
     handler = load_handler(settings.message_handler)
-    settling = make_settling(settings, counts, Settling, topic_ids)
     return Parts(
         settings=settings,
         counts=counts,
         decoding=decoding,
         handler=handler,
-        work=make_work(settings, counts, store, settling=settling, handler=handler, topic_ids=topic_ids),
+        work=make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids),
         store=store,
         claiming=claiming,
-        make_tasks=_replays(settings, counts, store, handler, decoding),
+        make_tasks=_replays(settings, observers, store, handler, decoding),
         retention=Retention(settings, get_settings()),
     )
 
@@ -101,41 +101,34 @@ def decoding_of(settings: ConsumerSettings) -> Decoding:
     )
 
 
-def make_settling(settings: ConsumerSettings, counts: Counts, kind: type[S], topic_ids: TopicIds | None = None) -> S:
-    """What decides about the consumer's failures."""
-    return kind(
+def make_work(
+    settings: ConsumerSettings,
+    *,
+    handler: Handler,
+    store: OffsetStore | None,
+    observers: Observers,
+    topic_ids: TopicIds | None = None,
+) -> PlainWork | TransactionalWork:
+    """What the consumer's lanes do with messages."""
+    endings = Endings(
         consumer=settings.name,
         policy=FailurePolicy.of(settings),
         parking=DeadLetters(settings),
-        counts=counts,
+        observers=observers,
         topic_ids=topic_ids,
     )
-
-
-def make_work(
-    settings: ConsumerSettings,
-    counts: Counts,
-    store: OffsetStore | None,
-    *,
-    settling: Settling | None = None,
-    handler: Handler | None = None,
-    topic_ids: TopicIds | None = None,
-) -> PlainWork | TransactionalWork:
-    """What the consumer's lanes do with messages; ``settling`` and ``handler`` instead of its own, where given."""
-    settling = settling or make_settling(settings, counts, Settling)
-    handler = handler or load_handler(settings.message_handler)
     if store is None and not settings.deduplicate:
-        return PlainWork(invoker=_invoker(handler, handler.call, True), settling=settling, counts=counts)
+        return PlainWork(invoker=_invoker(handler, handler.call, True), endings=endings, observers=observers)
     call, deduplicator = handler.call, None
     if settings.deduplicate:
         deduplicator = Deduplicator(
-            database=settings.database, group=settings.consumer_group, counts=counts, topic_ids=topic_ids
+            database=settings.database, group=settings.consumer_group, observers=observers, topic_ids=topic_ids
         )
         call = deduplicator.batch(call) if handler.takes_batch else deduplicator.each(call)
     return TransactionalWork(
         invoker=_invoker(handler, call, False),
-        settling=settling,
-        counts=counts,
+        endings=endings,
+        observers=observers,
         database=settings.database,
         store=store,
         shares=settings.transaction == "batch",
@@ -144,7 +137,7 @@ def make_work(
 
 
 def _replays(
-    settings: ConsumerSettings, counts: Counts, store: OffsetStore | None, handler: Handler, decoding: Decoding
+    settings: ConsumerSettings, observers: Observers, store: OffsetStore | None, handler: Handler, decoding: Decoding
 ) -> Callable[[], Tasks]:
     """What makes the tasks of a lane: all lanes look for replays as one, and each does its own."""
     group, name = settings.consumer_group, settings.name
@@ -153,13 +146,13 @@ def _replays(
     is_plain = store is None and not settings.deduplicate
     deduplicator = None
     if settings.deduplicate:
-        deduplicator = Deduplicator(database=settings.database, group=group, counts=counts)
+        deduplicator = Deduplicator(database=settings.database, group=group, observers=observers)
     replayer = Replayer(
         consumer=name,
         requests=requests,
         invoker=_invoker(handler, handler.call, is_plain),
         decoding=decoding,
-        counts=counts,
+        observers=observers,
         database=None if is_plain else settings.database,
         store=store,
         deduplicator=deduplicator,

@@ -8,8 +8,8 @@ from dataclasses import fields
 from time import monotonic
 
 from ..client.consumer import ConsumerClient
+from ..observing.counts import Counts, Tally
 from ..retrying import Repeats
-from .counts import Counts, Tally
 from .group.assignment import Assignment
 from .group.lags import Lags
 from .partition import Partition, State

@@ -39,7 +39,7 @@ class DeadLetters:
         Once ``is_over`` nobody waits for the copy there any more, and this raises ``ProduceTimeoutError``.
         """
         if self._settings.max_dead_letters_per_minute is not None:
-            self._check_rate(self._settings.max_dead_letters_per_minute, message)
+            self._check_rate(self._settings.max_dead_letters_per_minute, message, error)
         if self._topic is not None:
             self._topic.produce(message, error, topic_id, is_over)
 
@@ -70,7 +70,7 @@ class DeadLetters:
         letters = DeadLetter.objects.using(self._settings.database)
         letters.bulk_create([letter], update_conflicts=True, unique_fields=_PLACE, update_fields=_OVERWRITTEN)
 
-    def _check_rate(self, limit: int, message: Message) -> None:
+    def _check_rate(self, limit: int, message: Message, error: Exception) -> None:
         group = self._settings.consumer_group
         recent = DeadLetter.objects.using(self._settings.database).filter(
             group=group, failed_at__gt=Now() - RATE_PERIOD
@@ -80,4 +80,4 @@ class DeadLetters:
                 f"consumer {self._settings.name} stops at {message!r}, which stays uncommitted: group {group} has had "
                 f"{limit} dead letters within a minute, all that max_dead_letters_per_minute allows. Look at them "
                 "(manage.py kafkadeadletters list), mend the cause, and start it again."
-            )
+            ) from error

@@ -16,10 +16,7 @@ from django.db import DatabaseError, connections, transaction
 
 from ..conf import get_settings
 from ..conf.values import ConsumerSettings
-from ..consuming.assembly import decoding_of, make_settling, make_work
-from ..consuming.counts import Counts
-from ..consuming.failing.settling import Settling
-from ..consuming.failure_policy import Drop, Park, RetryLater, Verdict
+from ..consuming.assembly import decoding_of, make_work
 from ..consuming.handling.loading import Handler, load_handler
 from ..consuming.line import Chunk
 from ..consuming.offsets.store import OffsetStore
@@ -27,6 +24,10 @@ from ..consuming.partition import Partition
 from ..errors import ConsumerStoppedError
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Message
+from ..observing.facts import Fact, LeftOut, Parked, Skipped
+from ..observing.log import Log
+from ..observing.observers import Observers
+from ..observing.receivers import Receivers
 from ..outcomes import Reject
 from ..serialization import serialize_key, serialize_value
 from ..topic_names import cover, is_pattern
@@ -87,64 +88,49 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
 
 
 def _run(settings: ConsumerSettings, store: OffsetStore | None, place: Partition, message: Message) -> Outcome:
-    counts = Counts()
-    settling = make_settling(settings, counts, _NotingSettling)
     handler = load_handler(settings.message_handler)
     if store is None and not settings.deduplicate:
         handler = _guarded(handler)
-    work = make_work(settings, counts, store, settling=settling, handler=handler)
-    chunk = Chunk(messages=[message])
+    facts: list[Fact] = []
+    observers = Observers(facts.append, Receivers(settings.name), Log(settings.name))
+    work = make_work(settings, handler=handler, store=store, observers=observers)
     try:
-        remainder = work.handle(place, chunk)
+        remainder = work.handle(place, Chunk(messages=[message]))
         # A batch handler's verdict on one message is carried out on the next turn.
         while remainder.chunks and remainder.chunks[0].failure is not None and not remainder.delay_seconds:
             remainder = work.handle(place, remainder.chunks[0])
-    except ConsumerStoppedError:
-        return Outcome(status="stopped", exception=settling.exception, message=message)
+    except ConsumerStoppedError as stopped:
+        return Outcome(status="stopped", exception=_exception(stopped.__cause__), message=message)
+    exception = _exception(*(getattr(fact, "error", None) for fact in facts))
     if remainder.chunks or remainder.reclaim:
         delay = remainder.delay_seconds
-        return Outcome(status="failed", exception=settling.exception, message=message, retry_in_seconds=delay)
-    return Outcome(status=_status(settling, counts), exception=settling.exception, message=message)
+        return Outcome(status="failed", exception=exception, message=message, retry_in_seconds=delay)
+    return Outcome(status=_status(facts), exception=exception, message=message)
+
+
+def _exception(*errors: BaseException | None) -> Exception | None:
+    """The last of them that a test can be told of."""
+    return next((error for error in reversed(errors) if isinstance(error, Exception)), None)
+
+
+def _status(facts: list[Fact]) -> Status:
+    for fact in facts:
+        match fact:
+            case Parked(error=Reject()):
+                return "rejected"
+            case Parked():
+                return "dead_letter"
+            case Skipped():
+                return "skipped"
+            case LeftOut():
+                return "repeated"
+    return "handled"
 
 
 def _copies_of_dead_letters_in_memory(settings: ConsumerSettings) -> AbstractContextManager[None]:
     """A ``dead_letter_topic`` must not make a test wait for a cluster."""
     is_needed = settings.dead_letter_topic is not None and producer_transport() == "kafka"
     return producing_in_memory() if is_needed else nullcontext()
-
-
-class _NotingSettling(Settling):
-    """Settles as ever, and remembers what it was told and decided last."""
-
-    exception: Exception | None = None
-    verdict: Verdict | None = None
-
-    def setback_seconds(self, partition: Partition, error: Exception) -> float | None:
-        self.exception = error
-        return super().setback_seconds(partition, error)
-
-    def decide(self, message: Message, error: Exception) -> Verdict:
-        self.exception = error
-        self.verdict = super().decide(message, error)
-        return self.verdict
-
-    def note_failed_hook(self, handled: list[Message], error: BaseException) -> None:
-        self.exception = error if isinstance(error, Exception) else None
-        super().note_failed_hook(handled, error)
-
-    def parking_failed(self, partition: Partition, failure: Any, error: Exception) -> float:
-        self.exception = error
-        return super().parking_failed(partition, failure, error)
-
-
-def _status(settling: _NotingSettling, counts: Counts) -> Status:
-    if isinstance(settling.verdict, Park):
-        return "rejected" if isinstance(settling.exception, Reject) else "dead_letter"
-    if isinstance(settling.verdict, Drop):
-        return "skipped"
-    if isinstance(settling.verdict, RetryLater):
-        return "failed"
-    return "repeated" if counts.read().repeated else "handled"
 
 
 def _guarded(handler: Handler) -> Handler:

@@ -8,12 +8,15 @@ from django.contrib.auth.models import Group
 from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
-from kafka_integration.consuming.counts import Counts
+from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
+from kafka_integration.observing.counts import Counts
+from kafka_integration.observing.log import Log
+from kafka_integration.observing.observers import Observers
 from tests.unit.consumers import TOPIC, consumer_settings
 
 BATCH = "tests.unit.scripted.Batch"
@@ -28,7 +31,12 @@ class Worker:
         consumer = get_settings().consumers["c"]
         self.store = OffsetStore(database="default", group="group") if consumer.offset_storage == "database" else None
         self.counts = Counts()
-        self.work = make_work(consumer, self.counts, self.store)
+        self.work = make_work(
+            consumer,
+            handler=load_handler(consumer.message_handler),
+            store=self.store,
+            observers=Observers(self.counts, Log("c")),
+        )
         self.partition = Partition(TOPIC, 0)
         self.partition.state = State.ACTIVE
         if self.store is not None:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
-from kafka_integration.consuming.counts import Counts
+from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.lanes.event_loop import LaneEventLoop
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
 from kafka_integration.consuming.line import Chunk
@@ -20,6 +20,7 @@ from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
+from kafka_integration.observing.observers import Observers
 from tests.unit import async_handlers, scripted
 from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, write
 
@@ -107,7 +108,8 @@ def lane(settings):
     partition.state = State.ACTIVE
     partition.epoch = store.claim(topic=TOPIC, topic_id="", partition=0, fallback=0).epoch
     event_loop = LaneEventLoop("test")
-    yield Housekeeping(make_work(consumer, Counts(), store), event_loop=event_loop), partition, event_loop
+    work = make_work(consumer, handler=load_handler(consumer.message_handler), store=store, observers=Observers())
+    yield Housekeeping(work, event_loop=event_loop), partition, event_loop
     event_loop.close()
     del SyncToAsync.threadlocal.main_event_loop, SyncToAsync.threadlocal.main_event_loop_pid
 

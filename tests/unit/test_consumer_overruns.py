@@ -13,7 +13,7 @@ from confluent_kafka import Message as RawMessage
 from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
-from kafka_integration.consuming.counts import Counts, Tally
+from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.lanes.lane import Lane
 from kafka_integration.consuming.lanes.pool import MAX_ABANDONED, Lanes
 from kafka_integration.consuming.lanes.work import Remainder
@@ -21,6 +21,8 @@ from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter
+from kafka_integration.observing.counts import Counts, Tally
+from kafka_integration.observing.observers import Observers
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, consumer_settings
 from tests.waiting import wait_for
@@ -116,7 +118,9 @@ def test_what_fails_in_the_end_is_for_the_new_owner_to_decide(settings, memory_t
     """It may handle the message well: a dead letter beside that could be replayed."""
     settings.KAFKA = consumer_settings(on_failure=on_failure, **options)
     counts, partition = Counts(), Partition(TOPIC, 0)
-    work = make_work(get_settings().consumers["c"], counts, None)
+    consumer = get_settings().consumers["c"]
+    handler = load_handler(consumer.message_handler)
+    work = make_work(consumer, handler=handler, store=None, observers=Observers(counts))
 
     def overrun(message):
         partition.state = State.REVOKED

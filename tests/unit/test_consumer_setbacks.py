@@ -8,8 +8,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection, connections
 
 from kafka_integration import BatchError, Reject, Retry, Skip
-from kafka_integration.consuming.failing.outages import is_conflict, is_outage, refuses_work
-from kafka_integration.consuming.failing.settling import is_setback
+from kafka_integration.consuming.failing.outages import is_conflict, is_outage, is_setback, refuses_work
 from kafka_integration.dead_letters.redaction import describe
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted

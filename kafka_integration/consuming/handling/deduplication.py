@@ -11,8 +11,9 @@ from django.db import connections
 from ...client.metadata.topic_ids import TopicIds
 from ...message import Message
 from ...models import HandledMessage
+from ...observing.facts import LeftOut
+from ...observing.observers import Observers
 from ...outbox.dialect import dialect_of
-from ..counts import Counts
 from ..partition import Partition
 
 
@@ -22,11 +23,11 @@ class Deduplicator:
     ``topic_ids`` tells a topic from a later one of the same name, where claiming doesn't already.
     """
 
-    def __init__(self, *, database: str, group: str, counts: Counts, topic_ids: TopicIds | None = None) -> None:
+    def __init__(self, *, database: str, group: str, observers: Observers, topic_ids: TopicIds | None = None) -> None:
         self._database = database
         self._group = group
         self._now = dialect_of(database).now
-        self._counts = counts
+        self._observers = observers
         self._topic_ids = topic_ids
         self._topic_id_of: dict[tuple[str, int], str] = {}
 
@@ -73,7 +74,7 @@ class Deduplicator:
     def _is_first(self, message: Message) -> bool:
         is_first = self.remember(message, self._topic_id_of.get((message.topic, message.partition), ""))
         if not is_first:
-            self._counts.add(repeated=1)
+            self._observers.tell(LeftOut(message))
         return is_first
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 
 from django.db import connections, transaction
+
+from ...observing.facts import HookFailed
+from ...observing.observers import Observers
 
 
 class OwnTransaction:
     """As ``atomic``, but for what ``transaction.on_commit`` hooks raise.
 
     They run after COMMIT, and Django lets out what they raise as if the transaction had failed. It undoes nothing, so
-    it is not raised but kept, as ``hook_error``. Anything else that comes out is from before the COMMIT, or of it.
+    it is not raised but kept, for ``tell_of_failed_hook``. Anything else that comes out is from before the COMMIT, or
+    of it.
     """
 
     def __init__(self, database: str) -> None:
         self._database = database
         self._atomic = transaction.atomic(using=database)
         self._is_committed = False
-        self.hook_error: BaseException | None = None
+        self._hook_error: BaseException | None = None
 
     def __enter__(self) -> None:
         is_outermost = not connections[self._database].in_atomic_block
@@ -36,7 +41,20 @@ class OwnTransaction:
         except BaseException as raised:
             if not self._is_committed:
                 raise
-            self.hook_error = raised
+            self._hook_error = raised
+
+    def roll_back(self) -> None:
+        """Undo what was written so far, at the end of the block, as if that had raised."""
+        transaction.set_rollback(True, using=self._database)
+
+    def tell_of_failed_hook(self, observers: Observers, what: str) -> None:
+        """Tell what a hook raised, once what was committed is noted as handled; raises what ends the process."""
+        error = self._hook_error
+        if error is None:
+            return
+        if not isinstance(error, Exception | asyncio.CancelledError):
+            raise error
+        observers.tell(HookFailed(what, error))
 
     def _note_commit(self) -> None:
         self._is_committed = True

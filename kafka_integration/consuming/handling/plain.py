@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
-from ...errors import ConsumerStoppedError
 from ...message import Message
-from ..counts import Counts
+from ...observing.facts import Handled
+from ...observing.observers import Observers
+from ..failing.ending import Ending, Endings
 from ..failing.outages import is_setback
-from ..failing.settling import Settling, again, failures_by_offset, halves
-from ..failure_policy import RetryLater
 from ..lanes.work import Remainder
-from ..line import Chunk, Failure
+from ..line import Chunk
 from ..partition import Partition, State
+from .batches import failures_by_offset, halves
 from .invoking import Invoker
 
 
 class PlainWork:
     """What a lane does with a chunk; every method runs in the lane's thread."""
 
-    def __init__(self, *, invoker: Invoker, settling: Settling, counts: Counts) -> None:
+    def __init__(self, *, invoker: Invoker, endings: Endings, observers: Observers) -> None:
         self._invoker = invoker
-        self._settling = settling
-        self._counts = counts
+        self._endings = endings
+        self._observers = observers
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
         if chunk.failure is not None:
-            return self._end(partition, chunk, chunk.failure)
-        if self._settling.must_wait(partition):
+            return self._end(partition, chunk, Ending(self._endings, partition, chunk.failure))
+        if self._endings.must_wait(partition):
             return Remainder([chunk], delay_seconds=1.0)
         progress = self._invoker.run(chunk.messages, partition.ledger, partition)
-        self._counts.add(handled=progress.done)
         rest = chunk.messages[progress.done :]
         if progress.done:
             partition.setbacks = 0
+            self._observers.tell(Handled(progress.done))
         if progress.error is None:
             return self._rest(partition, chunk, rest)
         return self._fail(partition, replace(chunk, messages=rest), progress.error)
@@ -47,7 +49,7 @@ class PlainWork:
         return Remainder()
 
     def _fail(self, partition: Partition, chunk: Chunk, error: Exception) -> Remainder:
-        wait_seconds = self._settling.setback_seconds(partition, error)
+        wait_seconds = self._endings.wait_out(partition, error)
         if wait_seconds is not None:
             return Remainder([chunk], delay_seconds=wait_seconds)
         if self._invoker.takes_batch:
@@ -55,38 +57,31 @@ class PlainWork:
                 return self._keep_the_others(partition, chunk, failed)
             if len(chunk.messages) > 1:
                 return Remainder(halves(chunk))
-        return self._decide(partition, chunk, error)
+        ending = self._endings.of(partition, chunk.messages[0], error)
+        if ending.is_final:
+            return self._end(partition, chunk, ending)
+        retried = replace(chunk, messages=[ending.retried(), *chunk.messages[1:]])
+        return Remainder([retried], delay_seconds=ending.delay_seconds)
 
-    def _decide(self, partition: Partition, chunk: Chunk, error: Exception) -> Remainder:
-        message = chunk.messages[0]
-        verdict = self._settling.decide(message, error)
-        if isinstance(verdict, RetryLater):
-            retried = replace(chunk, messages=[again(message), *chunk.messages[1:]])
-            return Remainder([retried], delay_seconds=verdict.delay_seconds)
-        return self._end(partition, chunk, Failure(message, error, verdict))
-
-    def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
+    def _end(self, partition: Partition, chunk: Chunk, ending: Ending) -> Remainder:
         if partition.state is State.REVOKED:
             return Remainder()  # an overrun: whoever owns it now may handle the message well
-        try:
-            self._settling.prepare(partition, failure)
-            self._settling.carry_out(partition, failure)
-        except ConsumerStoppedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
+        if ending.carry_out(self._finishing(partition, chunk.messages[0])) is not None:
             # The offset must not move past a message that is kept nowhere: wait, and only write it again.
-            delay_seconds = self._settling.parking_failed(partition, failure, error)
-            return Remainder([replace(chunk, failure=failure)], delay_seconds=delay_seconds)
-        partition.setbacks = 0
-        partition.ledger.finish(failure.message)
-        self._settling.note_end(failure)
+            return Remainder([replace(chunk, failure=ending.failure)], delay_seconds=ending.delay_seconds)
         return self._rest(partition, chunk, chunk.messages[1:])
+
+    @contextmanager
+    def _finishing(self, partition: Partition, message: Message) -> Iterator[None]:
+        yield
+        partition.setbacks = 0
+        partition.ledger.finish(message)
 
     def _keep_the_others(self, partition: Partition, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:
         """The messages that a ``BatchError`` names are left, each on its own; the others count as handled."""
         left = [message for message in chunk.messages if message.offset in failed]
-        self._counts.add(handled=len(chunk.messages) - len(left))
-        wait_seconds = self._settling.setback_seconds_of_batch(partition, failed.values())
+        self._observers.tell(Handled(len(chunk.messages) - len(left)))
+        wait_seconds = self._endings.wait_out(partition, *failed.values())
         chunks: list[Chunk] = []
         delays = [wait_seconds or 0.0]
         for message in left:
@@ -94,12 +89,12 @@ class PlainWork:
             if wait_seconds is not None and is_setback(reason):
                 chunks.append(Chunk(messages=[message], is_narrowed=True))
                 continue
-            verdict = self._settling.decide(message, reason)
-            if isinstance(verdict, RetryLater):
-                delays.append(verdict.delay_seconds)
-                chunks.append(Chunk(messages=[again(message)], is_narrowed=True))
+            ending = self._endings.of(partition, message, reason)
+            if ending.is_final:
+                chunks.append(Chunk(messages=[message], failure=ending.failure))
             else:
-                chunks.append(Chunk(messages=[message], failure=Failure(message, reason, verdict)))
+                delays.append(ending.delay_seconds)
+                chunks.append(Chunk(messages=[ending.retried()], is_narrowed=True))
         chunks[-1] = replace(chunks[-1], through=chunk.through or chunk.messages[-1])
         # They keep their order, so the first one waits for the longest delay: none may come before its time.
         return Remainder(chunks, delay_seconds=max(delays))

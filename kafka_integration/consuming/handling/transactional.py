@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 
@@ -9,26 +11,19 @@ from django.db import connections, transaction
 
 from ...errors import ConsumerStoppedError, FencedError, HandlerError, KafkaIntegrationError
 from ...message import Message
-from ..counts import Counts
+from ...observing.facts import Handled
+from ...observing.observers import Observers
+from ..failing.ending import Ending, Endings
 from ..failing.outages import is_conflict, is_outage, is_setback
-from ..failing.settling import Settling, again, failures_by_offset, halves
-from ..failure_policy import RetryLater
 from ..lanes.work import Remainder
 from ..ledger import Ledger
-from ..line import Chunk, Failure
+from ..line import Chunk
 from ..offsets.store import OffsetStore
 from ..partition import Partition, State
+from .batches import failures_by_offset, halves
 from .deduplication import Deduplicator
-from .invoking import TURN_SECONDS, Invoker
+from .invoking import TURN_SECONDS, Invoker, Progress
 from .own_transaction import OwnTransaction
-
-
-class _RollBack(Exception):  # noqa: N818 - carries what happened out of the transaction
-    """The handler failed, and its transaction with it."""
-
-    def __init__(self, error: Exception, delay_seconds: float = 0.0) -> None:
-        self.error = error
-        self.delay_seconds = delay_seconds
 
 
 class TransactionalWork:
@@ -43,26 +38,26 @@ class TransactionalWork:
         self,
         *,
         invoker: Invoker,
-        settling: Settling,
-        counts: Counts,
+        endings: Endings,
+        observers: Observers,
         database: str,
         store: OffsetStore | None,
         shares: bool,
         deduplicator: Deduplicator | None = None,
     ) -> None:
         self._invoker = invoker
-        self._settling = settling
-        self._counts = counts
+        self._endings = endings
+        self._observers = observers
         self._database = database
         self._store = store
         self._shares = shares or invoker.takes_batch
         self._deduplicator = deduplicator
 
     def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
-        if self._settling.must_wait(partition, self._database):
+        if self._endings.must_wait(partition, self._database):
             return self._wait(chunk, 1.0)
         if chunk.failure is not None:
-            return self._end(partition, chunk, chunk.failure)
+            return self._end(partition, chunk, Ending(self._endings, partition, chunk.failure))
         if self._shares and not chunk.one_by_one:
             return self._run(partition, chunk, chunk.messages)
         return self._run_one_by_one(partition, chunk)
@@ -80,7 +75,6 @@ class TransactionalWork:
 
     def _run(self, partition: Partition, chunk: Chunk, unit: list[Message]) -> Remainder:
         """Handle the first messages of the chunk in one transaction."""
-        endings: list[Failure] = []
         own = OwnTransaction(self._database)
         try:
             if self._deduplicator is not None:
@@ -88,110 +82,106 @@ class TransactionalWork:
             # Django names it as the cause of whatever breaks a transaction later: an outage that is long over.
             connections[self._database].rollback_exc = None  # type: ignore[attr-defined]  # missing in the stubs
             with own:
-                progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
-                done = progress.done
-                if connections[self._database].closed_in_transaction:
-                    raise _RollBack(_closed(progress.error))
+                progress, endings = self._attempt(partition, unit)
                 if progress.error is not None:
-                    endings = self._endings(unit, progress.error)
-                    done = len(unit)
-                for ending in endings:
-                    self._settling.prepare(partition, ending)
-                    self._settling.carry_out(partition, ending)
-                self._save(partition, unit[0], unit[done - 1])
+                    own.roll_back()
         except ConsumerStoppedError:
             raise
-        except _RollBack as rolled_back:
-            return self._fail(partition, chunk, unit, rolled_back.error, rolled_back.delay_seconds)
         except Exception as error:  # noqa: BLE001 - user code, and the COMMIT that checks it
             return self._fail(partition, chunk, unit, error)
+        if progress.error is not None:
+            return self._fail(partition, chunk, unit, progress.error, endings)
+        done = unit[: progress.done]
+        self._finish(partition, done[-1])
         for ending in endings:
-            self._settling.note_end(ending)
-        self._counts.add(handled=done - len(endings))
-        remainder = self._finish(partition, chunk, done)
-        if own.hook_error is not None:
-            self._settling.note_failed_hook(unit[:done], own.hook_error)
-        return remainder
+            ending.tell()
+        self._observers.tell(Handled(len(done) - len(endings)))
+        own.tell_of_failed_hook(self._observers, _described(done))
+        return self._rest(chunk, len(done))
 
-    def _endings(self, unit: list[Message], error: Exception) -> list[Failure]:
-        """What ends the failures of a batch whose other effects are kept; ``_RollBack`` unless all of them are final.
+    def _attempt(self, partition: Partition, unit: list[Message]) -> tuple[Progress, list[Ending]]:
+        """Handle messages, and write what their transaction holds beside the handler's effects, unless it failed."""
+        progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
+        endings: list[Ending] = []
+        if connections[self._database].closed_in_transaction:
+            return Progress(0, _closed(progress.error)), endings
+        if progress.error is not None:
+            progress, endings = self._judge(partition, unit, progress.error)
+        if progress.error is None:
+            for ending in endings:
+                ending.carry_out_within()
+            self._save(partition, unit[0], unit[progress.done - 1])
+        return progress, endings
+
+    def _judge(self, partition: Partition, unit: list[Message], error: Exception) -> tuple[Progress, list[Ending]]:
+        """The effects of a batch are kept where all of its failures are final.
 
         While one is to be retried all of it is rolled back and done again: only so has each message one effect. An
         outage or a conflict that the handler met at one of them is waited out, as if it had not been caught.
         """
-        failed = self._named(unit, error)
-        if not failed:
-            raise _RollBack(error)
-        if setback := next(filter(is_setback, failed.values()), None):
-            raise _RollBack(setback)
-        endings, delays = [], []
-        for message in unit:
-            if message.offset in failed:
-                reason = failed[message.offset]
-                verdict = self._settling.decide(message, reason)
-                endings.append(Failure(message, reason, verdict))
-                if isinstance(verdict, RetryLater):
-                    delays.append(verdict.delay_seconds)
-        if delays:
-            raise _RollBack(error, max(delays))
-        return endings
+        failed = failures_by_offset(unit, error) if self._invoker.takes_batch else {}
+        setback = next(filter(is_setback, failed.values()), None)
+        if setback is not None or not failed:
+            return Progress(0, setback or error), []
+        at_fault = [message for message in unit if message.offset in failed]
+        endings = [self._endings.of(partition, message, failed[message.offset]) for message in at_fault]
+        is_final = all(ending.is_final for ending in endings)
+        return Progress(len(unit)) if is_final else Progress(0, error), endings
 
     def _fail(
-        self, partition: Partition, chunk: Chunk, unit: list[Message], error: Exception, delay_seconds: float = 0.0
+        self, partition: Partition, chunk: Chunk, unit: list[Message], error: Exception, endings: Sequence[Ending] = ()
     ) -> Remainder:
         if isinstance(error, FencedError):
             return Remainder(reclaim=True)
-        wait_seconds = self._settling.setback_seconds(partition, error)
+        wait_seconds = self._endings.wait_out(partition, error)
         if wait_seconds is not None:
             # A lost connection may have lost only the answer to COMMIT: the next claim tells which.
             return self._wait(chunk, wait_seconds, in_doubt=not is_conflict(error))
-        if failed := self._named(unit, error):
-            retried = [again(message) if message.offset in failed else message for message in chunk.messages]
-            return Remainder([replace(chunk, messages=retried, is_narrowed=True)], delay_seconds=delay_seconds)
+        if endings:
+            retried = {ending.failure.message: ending.retried() for ending in endings}
+            messages = [retried.get(message, message) for message in chunk.messages]
+            delay_seconds = max(ending.delay_seconds for ending in endings)
+            return Remainder([replace(chunk, messages=messages, is_narrowed=True)], delay_seconds=delay_seconds)
         if len(unit) > 1:
             return Remainder(halves(chunk) if self._invoker.takes_batch else [replace(chunk, one_by_one=True)])
-        message = unit[0]
-        verdict = self._settling.decide(message, error)
-        if isinstance(verdict, RetryLater):
-            retried = [again(message), *chunk.messages[1:]]
-            return Remainder([replace(chunk, messages=retried)], delay_seconds=verdict.delay_seconds)
-        return self._end(partition, chunk, Failure(message, error, verdict))
+        ending = self._endings.of(partition, unit[0], error)
+        if ending.is_final:
+            return self._end(partition, chunk, ending)
+        next_chunk = replace(chunk, messages=[ending.retried(), *chunk.messages[1:]])
+        return Remainder([next_chunk], delay_seconds=ending.delay_seconds)
 
-    def _named(self, unit: list[Message], error: Exception) -> dict[int, Exception]:
-        """The failures that a ``BatchError`` names; of a handler of single messages it says nothing of the others."""
-        return failures_by_offset(unit, error) if self._invoker.takes_batch else {}
-
-    def _end(self, partition: Partition, chunk: Chunk, failure: Failure) -> Remainder:
-        """Park or skip the first message, and move the offset, in one transaction."""
+    def _end(self, partition: Partition, chunk: Chunk, ending: Ending) -> Remainder:
         if partition.state is State.REVOKED:
             return Remainder()  # an overrun: whoever owns it now may handle the message well
         try:
-            self._settling.prepare(partition, failure)
-            with transaction.atomic(using=self._database):
-                if self._deduplicator is not None:
-                    # It has come to its end: from here on only its dead letter may take effect, and once.
-                    self._deduplicator.remember(failure.message, partition.topic_id)
-                self._settling.carry_out(partition, failure)
-                self._save(partition, failure.message, failure.message)
-        except ConsumerStoppedError:
-            raise
+            obstacle = ending.carry_out(self._finishing(partition, chunk.messages[0]))
         except FencedError:
             return Remainder(reclaim=True)
-        except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
-            delay_seconds = self._settling.parking_failed(partition, failure, error)
+        if obstacle is not None:
             # Only a lost connection leaves the COMMIT in doubt; else the message needs no second handling.
-            is_lost = not isinstance(error, KafkaIntegrationError) and is_outage(error)
-            return self._wait(replace(chunk, failure=failure), delay_seconds, in_doubt=is_lost)
-        self._settling.note_end(failure)
-        return self._finish(partition, chunk, 1)
+            is_lost = not isinstance(obstacle, KafkaIntegrationError) and is_outage(obstacle)
+            return self._wait(replace(chunk, failure=ending.failure), ending.delay_seconds, in_doubt=is_lost)
+        return self._rest(chunk, 1)
 
-    def _finish(self, partition: Partition, chunk: Chunk, done: int) -> Remainder:
+    @contextmanager
+    def _finishing(self, partition: Partition, message: Message) -> Iterator[None]:
+        """Park or skip the message within, and move the offset, in one transaction."""
+        with transaction.atomic(using=self._database):
+            if self._deduplicator is not None:
+                # It has come to its end: from here on only its dead letter may take effect, and once.
+                self._deduplicator.remember(message, partition.topic_id)
+            yield
+            self._save(partition, message, message)
+        self._finish(partition, message)
+
+    def _finish(self, partition: Partition, last: Message) -> None:
         partition.setbacks = 0
-        last = chunk.messages[done - 1]
         if self._store is not None:
             # First: what is finished and not stored would be taken for an end without messages.
             partition.stored = last.offset + 1
         partition.ledger.finish(last)
+
+    def _rest(self, chunk: Chunk, done: int) -> Remainder:
         rest = chunk.messages[done:]
         return Remainder([replace(chunk, messages=rest, failure=None)] if rest else [])
 
@@ -205,6 +195,11 @@ class TransactionalWork:
         else:
             with connections[self._database].cursor() as cursor:
                 cursor.execute("SELECT 1")
+
+
+def _described(messages: list[Message]) -> str:
+    first, last = messages[0], messages[-1]
+    return repr(first) if first is last else f"what {first!r} to {last!r} did"
 
 
 def _closed(error: Exception | None) -> HandlerError:

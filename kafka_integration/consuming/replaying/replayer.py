@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from django.db import Error as DatabaseLayerError
 from django.db.models.functions import Now
@@ -14,13 +14,14 @@ from ...errors import DecodeError, FencedError, LeaseLostError
 from ...headers import Headers, read_headers
 from ...message import Decoding, KeptRecord, Message
 from ...models import DeadLetter
+from ...observing.facts import Replayed
+from ...observing.observers import Observers
 from ...outcomes import Skip
 from ...retrying import Backoff
 from ...summaries import summarize
-from ..counts import Counts
-from ..failing.failed_hooks import tell_of_failed_hook
+from ..failing.ending import MAX_SETBACKS
 from ..failing.outages import is_conflict, is_setback
-from ..failing.settling import MAX_SETBACKS, failures_by_offset
+from ..handling.batches import failures_by_offset
 from ..handling.deduplication import Deduplicator
 from ..handling.invoking import Invoker
 from ..handling.own_transaction import OwnTransaction
@@ -33,13 +34,6 @@ logger = logging.getLogger(__name__)
 
 PAUSES = Backoff(first_seconds=1.0, longest_seconds=60.0)
 CONFLICT_PAUSES = Backoff(first_seconds=0.1, longest_seconds=60.0)
-
-
-class _HandlerError(Exception):
-    """What the handler raised, on its way out of the transaction."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
 
 
 class Replayer:
@@ -56,7 +50,7 @@ class Replayer:
         requests: ReplayRequests,
         invoker: Invoker,
         decoding: Decoding,
-        counts: Counts,
+        observers: Observers,
         database: str | None,
         store: OffsetStore | None,
         deduplicator: Deduplicator | None = None,
@@ -65,7 +59,7 @@ class Replayer:
         self._requests = requests
         self._invoker = invoker
         self._decoding = decoding
-        self._counts = counts
+        self._observers = observers
         self._database = database
         self._store = store
         self._deduplicator = deduplicator
@@ -86,57 +80,56 @@ class Replayer:
     def _replay(self, letter: DeadLetter, partition: Partition | None) -> bool:
         headers = read_headers(letter.headers)
         message = self._message(letter, headers or [])
+        own = None if self._database is None else OwnTransaction(self._database)
         try:
             if headers is None:
                 raise DecodeError(f"the headers of {letter!r} are in no form in which a consumer keeps them")
-            hook_error = self._handle(letter, message, partition)
-        except LeaseLostError as error:
-            logger.warning("consumer %s: %s", self._consumer, error)
+            error = self._handle(own, letter, message, partition)
+        except LeaseLostError as lost:
+            logger.warning("consumer %s: %s", self._consumer, lost)
+            return False
         except FencedError:
             self._give_back(letter, 0)
             return partition is not None
-        except _HandlerError as failed:
-            self._fail(letter, message, failed.error)
-        except Exception as error:  # noqa: BLE001 - the COMMIT that checks what user code did
-            self._fail(letter, message, error)
+        except Exception as raised:  # noqa: BLE001 - the COMMIT that checks what user code did
+            error = raised
         except BaseException:
             # A handler that ends the process must not do so again at each start.
             with suppress(DatabaseLayerError, LeaseLostError):
                 self._requests.settle(letter, DeadLetter.State.PARKED, replayed_at=Now())
             raise
-        else:
-            self._setbacks.pop(letter.pk, None)
-            logger.info("consumer %s: dead letter %d, %r, is handled by its replay", self._consumer, letter.pk, message)
-            if hook_error is not None:
-                tell_of_failed_hook(
-                    hook_error, consumer=self._consumer, counts=self._counts, what=f"the replay of {message!r}"
-                )
+        if error is not None:
+            self._fail(letter, message, error)
+            return False
+        self._setbacks.pop(letter.pk, None)
+        self._observers.tell(Replayed(letter.pk, message))
+        if own is not None:
+            own.tell_of_failed_hook(self._observers, f"the replay of {message!r}")
         return False
 
-    def _handle(self, letter: DeadLetter, message: Message, partition: Partition | None) -> BaseException | None:
-        """Handle it and settle the dead letter; what a hook raised after both were committed."""
-        if self._database is None:
-            self._run(message, partition)
-            self._note_handled(letter, message)
-            return None
-        own = OwnTransaction(self._database)
-        with own:
+    def _handle(
+        self, own: OwnTransaction | None, letter: DeadLetter, message: Message, partition: Partition | None
+    ) -> Exception | None:
+        """Handle it and settle the dead letter; what the handler raised, and then nothing is settled."""
+        with own or nullcontext():
             if self._deduplicator is not None:
                 # A repeat that comes later is one; this is handled in any case, because somebody asked for it.
                 self._deduplicator.remember(message, letter.topic_id)
-            self._run(message, partition)
-            self._note_handled(letter, message)
-            if self._store is not None and partition is not None:
-                self._store.confirm(partition)
-        return own.hook_error
+            error = self._run(message, partition)
+            if error is None:
+                self._note_handled(letter, message)
+                if self._store is not None and partition is not None:
+                    self._store.confirm(partition)
+            elif own is not None:
+                own.roll_back()
+        return error
 
-    def _run(self, message: Message, partition: Partition | None) -> None:
+    def _run(self, message: Message, partition: Partition | None) -> Exception | None:
         place = partition or Partition(message.topic, message.partition)
         # A ledger that nobody reads: offsets have long moved on.
-        progress = self._invoker.run([message], Ledger(message.offset), place)
-        if progress.error is not None:
-            # A batch handler's word about its only message.
-            raise _HandlerError(failures_by_offset([message], progress.error).get(message.offset, progress.error))
+        error = self._invoker.run([message], Ledger(message.offset), place).error
+        # A batch handler's word about its only message.
+        return error and failures_by_offset([message], error).get(message.offset, error)
 
     def _note_handled(self, letter: DeadLetter, message: Message) -> None:
         self._requests.settle(letter, DeadLetter.State.HANDLED, attempts=message.attempt, replayed_at=Now())
@@ -171,14 +164,7 @@ class Replayer:
             reason=description.reason,
             traceback=description.traceback,
         )
-        if state == DeadLetter.State.DISCARDED:
-            self._counts.add(skipped=1)
-            logger.warning("consumer %s: %r skipped by its replay: %s", self._consumer, message, summarize(error))
-            return
-        logger.error(
-            "consumer %s: the replay of %r failed, it stays dead letter %d after %d attempts: %s",
-            self._consumer, message, letter.pk, message.attempt, summarize(error),
-        )  # fmt: skip
+        self._observers.tell(Replayed(letter.pk, message, error))
 
     def _give_back(self, letter: DeadLetter, seconds: float) -> None:
         # With the database down the lease ends by itself.

@@ -1,0 +1,167 @@
+"""How a failure ends: waited out, tried again, or the end of its message, carried out and then told."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from ...client.metadata.topic_ids import TopicIds
+from ...dead_letters.parking import DeadLetters
+from ...errors import ConsumerStoppedError, FencedError, HandlerError, KafkaIntegrationError
+from ...message import Message
+from ...observing.facts import AttemptFailed, Parked, ParkingFailed, SetBack, Skipped
+from ...observing.observers import Observers
+from ...retrying import is_worth_a_line
+from ...summaries import summarize
+from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
+from ..line import Failure
+from ..partition import Away, Partition
+from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
+
+logger = logging.getLogger(__name__)
+
+MAX_SETBACKS = 10
+"""Lost connections or conflicts in a row at one message, the database being back each time, before it is to blame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endings:
+    """Answers the failures of one consumer; any lane may ask.
+
+    ``topic_ids`` tells a topic from a later one of the same name, where claiming doesn't already.
+    """
+
+    consumer: str
+    policy: FailurePolicy
+    parking: DeadLetters
+    observers: Observers
+    topic_ids: TopicIds | None = None
+
+    def must_wait(self, partition: Partition, *databases: str) -> bool:
+        """Whether, after a setback, a database that it was about is away still, or one of these others."""
+        if not partition.setbacks:
+            return False
+        away = partition.away
+        alias = first_away(away.databases.union(databases))
+        if alias is None:
+            away.looks = 0
+            return False
+        away.looks += 1
+        if is_worth_a_line(away.looks):
+            logger.warning(
+                'consumer %s: %s waits for database "%s", which does not answer', self.consumer, partition, alias
+            )
+        return True
+
+    def wait_out(self, partition: Partition, *errors: Exception) -> float | None:
+        """How long to wait out an outage or a conflict; None when the failure is the message's own.
+
+        Of a batch several may have failed: together they are one setback.
+        """
+        error = next(filter(is_setback, errors), None)
+        if error is None or (partition.setbacks >= MAX_SETBACKS and _may_be_to_blame(error)):
+            return None
+        partition.setbacks += 1
+        if is_conflict(error):
+            # Whoever refused a lock, or a transaction, is there.
+            partition.away, outage = Away(), None
+            seconds = self.policy.conflict_seconds(partition.setbacks)
+        else:
+            partition.away, outage = Away(databases_of(error)), cause_of(error)
+            seconds = self.policy.outage_seconds(partition.setbacks)
+        self.observers.tell(SetBack(str(partition), error, partition.setbacks, seconds, outage))
+        return seconds
+
+    def of(self, partition: Partition, message: Message, error: Exception) -> Ending:
+        """What becomes of a failure that is the message's own: decided, with nothing done or told yet."""
+        return Ending(self, partition, Failure(message, error, self._verdict(message, error)))
+
+    def _verdict(self, message: Message, error: Exception) -> Verdict:
+        try:
+            return self.policy.decide(error, message.attempt)
+        except Exception as broken:  # noqa: BLE001 - what a handler raises is code of its own too
+            failure = HandlerError(f"what the handler raised can't be asked what to do: {summarize(broken)}")
+            return self.policy.decide(failure, message.attempt)
+
+
+class Ending:
+    """What was decided about one failure at one message, in the order in which it is carried out."""
+
+    def __init__(self, endings: Endings, partition: Partition, failure: Failure) -> None:
+        self._endings = endings
+        self._partition = partition
+        self.failure = failure
+        verdict = failure.verdict
+        self.delay_seconds = verdict.delay_seconds if isinstance(verdict, RetryLater) else 0.0
+        """How long to wait for the next attempt, or before it is carried out once more."""
+
+    @property
+    def is_final(self) -> bool:
+        return not isinstance(self.failure.verdict, RetryLater)
+
+    def retried(self) -> Message:
+        """The message for its next attempt, decoded anew: a handler may have changed what it was given.
+
+        Where a batch is done again, that goes for those of its messages, too, that would end.
+        """
+        message = self.failure.message
+        if not self.is_final:
+            self._endings.observers.tell(AttemptFailed(message, self.failure.error, self.delay_seconds))
+        return Message(message.raw, message.decoding, message.attempt + 1)
+
+    def carry_out(self, finishing: AbstractContextManager[None]) -> Exception | None:
+        """End the message within ``finishing``, after which it is finished, and tell; or what kept it from that.
+
+        Raises ``ConsumerStoppedError`` where it is to stay uncommitted, and ``FencedError``.
+        """
+        try:
+            self._prepare()
+            with finishing:
+                self._end()
+        except (ConsumerStoppedError, FencedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
+            self._partition.setbacks += 1
+            self.delay_seconds = self._endings.policy.outage_seconds(self._partition.setbacks)
+            self._endings.observers.tell(ParkingFailed(self.failure.message, error))
+            return error
+        self.tell()
+        return None
+
+    def carry_out_within(self) -> None:
+        """End the message in the transaction that is under way; raises what kept it from that."""
+        self._prepare()
+        self._end()
+
+    def tell(self) -> None:
+        """Say what is durable now."""
+        failure, observers = self.failure, self._endings.observers
+        if isinstance(failure.verdict, Park):
+            observers.tell(Parked(failure.message, failure.error))
+        elif isinstance(failure.verdict, Drop):
+            observers.tell(Skipped(failure.message, failure.error))
+
+    def _prepare(self) -> None:
+        """What may take long, where possible before the transaction in which the message is ended."""
+        partition, failure, endings = self._partition, self.failure, self._endings
+        if isinstance(failure.verdict, Park):
+            if endings.topic_ids is not None:
+                partition.identify_by(endings.topic_ids)
+            line = partition.line
+            endings.parking.announce(failure.message, failure.error, partition.topic_id, lambda: line.is_stopping)
+
+    def _end(self) -> None:
+        message, error, verdict = self.failure.message, self.failure.error, self.failure.verdict
+        if isinstance(verdict, Stop):
+            raise ConsumerStoppedError(
+                f"consumer {self._endings.consumer} stops at {message!r}, which stays uncommitted: {summarize(error)}"
+            ) from error
+        if isinstance(verdict, Park):
+            self._endings.parking.park(message, error, self._partition.topic_id)
+
+
+def _may_be_to_blame(error: Exception) -> bool:
+    """Whether it came out of the handler, and is no server's word that it takes no work at all."""
+    is_of_handler = isinstance(error, HandlerError) or not isinstance(error, KafkaIntegrationError)
+    return is_of_handler and not refuses_work(error)

@@ -1,0 +1,37 @@
+"""A batch that failed: which of its messages did, and the smaller batches that are left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...message import Message
+from ...outcomes import BatchError
+from ...summaries import attribute_of
+from ..line import Chunk
+
+
+def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, Exception]:
+    """What a ``BatchError`` says of these messages; empty for any other error, or one that names others."""
+    # A subclass with an __init__ of its own may have none, or what it likes.
+    failures = attribute_of(error, "failures") if isinstance(error, BatchError) else None
+    if not isinstance(failures, Mapping) or not all(map(_is_failure, failures.items())):
+        return {}
+    known = {_place(message) for message in messages}
+    if not known.issuperset(map(_place, failures)):
+        return {}
+    return {message.offset: reason for message, reason in failures.items()}
+
+
+def halves(chunk: Chunk) -> list[Chunk]:
+    """A failed batch as two smaller ones, which stay apart."""
+    middle = len(chunk.messages) // 2
+    return [Chunk(messages=half, is_narrowed=True) for half in (chunk.messages[:middle], chunk.messages[middle:])]
+
+
+def _is_failure(item: tuple[object, object]) -> bool:
+    message, reason = item
+    return isinstance(message, Message) and isinstance(reason, BaseException)
+
+
+def _place(message: Message) -> tuple[str, int, int]:
+    return message.topic, message.partition, message.offset

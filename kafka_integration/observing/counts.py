@@ -1,0 +1,52 @@
+"""What a consumer has done so far, for its log and for tests."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from ..outcomes import Skip
+from .facts import AttemptFailed, Fact, Handled, HookFailed, LeftOut, Parked, Replayed, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Numbers of messages; ``failed`` counts attempts, ``failed_hooks`` on_commit hooks."""
+
+    handled: int = 0
+    failed: int = 0
+    parked: int = 0
+    skipped: int = 0
+    repeated: int = 0
+    failed_hooks: int = 0
+
+
+class Counts:
+    """A tally of facts; any thread may read it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tally = Tally()
+
+    def read(self) -> Tally:
+        return self._tally
+
+    def __call__(self, fact: Fact) -> None:
+        match fact:
+            case Handled(count=count):
+                self._add(handled=count)
+            case AttemptFailed():
+                self._add(failed=1)
+            case Parked():
+                self._add(parked=1)
+            case Skipped() | Replayed(error=Skip()):
+                self._add(skipped=1)
+            case LeftOut():
+                self._add(repeated=1)
+            case HookFailed():
+                self._add(failed_hooks=1)
+
+    def _add(self, **numbers: int) -> None:
+        with self._lock:
+            now = self._tally
+            self._tally = replace(now, **{name: getattr(now, name) + number for name, number in numbers.items()})

@@ -1,0 +1,78 @@
+"""What a consumer has done, or met: each is told once, after what it tells of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """So many messages of a chunk are finished."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A repeat: it took effect before, and the handler isn't given it."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    message: Message
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed(_Failure):
+    """Another attempt follows, ``delay_seconds`` from now."""
+
+    delay_seconds: float
+
+
+class Skipped(_Failure):
+    """It was dropped by decision."""
+
+
+class Parked(_Failure):
+    """It is a dead letter now."""
+
+
+class ParkingFailed(_Failure):
+    """It could not be written as a dead letter, and its partition waits until it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A dead letter was handled once more; with ``error`` where that failed, or its handler skipped it."""
+
+    letter: int
+    message: Message
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailed:
+    """An ``on_commit`` hook raised, after what it was to follow was committed; that stays handled."""
+
+    what: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """A partition met an outage or a conflict, for the ``count``-th time in a row, and waits."""
+
+    partition: str
+    error: Exception
+    count: int
+    delay_seconds: float
+    outage: BaseException | None
+    """What says by its class what is wrong; None where it is a conflict."""
+
+
+Fact = Handled | LeftOut | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
