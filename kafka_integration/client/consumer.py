@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
 from ..conf.values import ConsumerSettings
@@ -21,10 +21,9 @@ from .errors.translate import translate, translated
 from .log.client_log import ClientLog
 from .metadata.group_protocols import require_consumer_protocol
 from .metadata.leader_epochs import LeaderEpochs
-from .opening import open_client
-from .properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, Properties, consumer_properties
-from .transports.embedded import create_embedded_topics, has_moved_from
-from .transports.memory import MemoryConsumer, memory_broker
+from .opening import Properties, open_client
+from .properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, consumer_properties
+from .transports.transport import transport_of
 
 Coordinates = tuple[str, int]
 
@@ -61,6 +60,7 @@ class ConsumerClient:
         self._settings = settings
         self._name = f"consumer {settings.name}"
         self._listener = listener
+        self._transport = transport_of(settings.connection)
         self._metadata = OFFSETS_IN_KAFKA if settings.offset_storage == "kafka" else ""
         self._properties = Properties(
             {
@@ -85,12 +85,13 @@ class ConsumerClient:
         self.leader_epochs = LeaderEpochs()
         self._paused: set[Coordinates] = set()
         self._closing: threading.Thread | None = None
-        self._consumer = self._open()
+        self._consumer = open_client(
+            self._transport.consumer, self._properties, place=self._name, options=self.log.options()
+        )
 
     def subscribe(self) -> None:
         """Join the group; ``BrokerError`` if the subscription itself is refused."""
-        if self._settings.connection.transport == "embedded":
-            create_embedded_topics(self._properties["bootstrap.servers"], self._settings.topics)
+        self._transport.make_topics(self._properties["bootstrap.servers"], self._settings.topics)
         with self._translated:
             self._consumer.subscribe(
                 list(self._settings.topics),
@@ -124,7 +125,7 @@ class ConsumerClient:
 
     def require_group_protocol(self, timeout: float) -> None:
         """``BrokerError``, a fatal one if the brokers don't know the protocol of the group."""
-        if self.is_told_of_additions_only and self._settings.connection.transport == "kafka":
+        if self.is_told_of_additions_only:
             require_consumer_protocol(self._settings.connection, place=self._name, timeout=timeout)
 
     def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
@@ -228,17 +229,11 @@ class ConsumerClient:
 
     def has_other_servers(self) -> bool:
         """True if the endpoints lead elsewhere now."""
-        is_embedded = self._settings.connection.transport == "embedded"
-        return is_embedded and has_moved_from(self._properties["bootstrap.servers"])
+        return self._transport.has_moved(self._settings.connection, self._properties["bootstrap.servers"])
 
     def _close(self) -> None:
         with suppress(KafkaException, RuntimeError):
             self._consumer.close()
-
-    def _open(self) -> Any:
-        if self._settings.connection.transport == "memory":
-            return MemoryConsumer(memory_broker(), self._properties)
-        return open_client(Consumer, self._properties, place=self._name, options=self.log.options())
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         # Nothing flows before the loop knows from where. A provisional place at OFFSET_END would be looked up; the

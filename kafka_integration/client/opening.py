@@ -21,6 +21,13 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Properties(dict[str, Any]):
+    """Properties of a client, whose repr has their names only: debug pages and error trackers show local variables."""
+
+    def __repr__(self) -> str:
+        return f"<Properties {', '.join(sorted(self))}>"
+
+
 class TokenSource:
     """The project's ``oauth_cb``. What it raises, or returns wrongly, is a token less, and no end of the client.
 
@@ -54,7 +61,7 @@ def open_client(
 ) -> T:
     """A client of these properties, and ``options`` besides; ``BrokerError`` says for ``place`` why there is none."""
     try:
-        return make({**properties, **(options or {})})
+        return make(Properties({**properties, **(options or {})}))
     except Exception as error:
         source = properties.get("oauth_cb")
         # A client waits for its first token when it is made. A SystemError is what a callback raised meanwhile.

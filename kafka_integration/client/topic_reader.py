@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message, TopicPartition
 
 from ..conf.values import Connection
 from .errors.translate import is_retriable, translate
 from .log.client_log import ClientLog
-from .opening import open_client
-from .properties.build import Properties, admin_properties
-from .transports.memory import MemoryConsumer, memory_broker
+from .opening import Properties, open_client
+from .properties.build import admin_properties
+from .transports.transport import transport_of
 
 Start = Literal["earliest", "latest"] | datetime
 
@@ -30,11 +30,11 @@ class TopicReader:
     def __init__(self, connection: Connection, topic: str, start: Start) -> None:
         self._topic = topic
         self._start: Start = start
-        # The mock cluster finds no offsets by time.
-        self._skip_before_ms = _milliseconds(start) if connection.transport == "embedded" else None
+        transport = transport_of(connection)
+        self._skip_before_ms = None if transport.finds_offsets_by_time else _milliseconds(start)
         self._assigned: set[int] = set()
         self._has_looked = False
-        properties: dict[str, Any] = {
+        ours = {
             # librdkafka asks for a group, and nothing joins it.
             "group.id": "kafkatail",
             "enable.auto.commit": False,
@@ -44,7 +44,9 @@ class TopicReader:
             "allow.auto.create.topics": False,
             "fetch.queue.backoff.ms": 10,
         }
-        self._consumer = self._open(connection, properties)
+        properties = Properties({**admin_properties(connection), **ours})
+        self._log = ClientLog("kafkatail", properties)
+        self._consumer = open_client(transport.consumer, properties, place="kafkatail", options=self._log.options())
 
     def __enter__(self) -> Self:
         return self
@@ -71,14 +73,6 @@ class TopicReader:
                 yield self._messages()
                 if self._log.denied:
                     raise self._log.denied
-
-    def _open(self, connection: Connection, properties: dict[str, Any]) -> Any:
-        if connection.transport == "memory":
-            self._log = ClientLog("kafkatail", properties)
-            return MemoryConsumer(memory_broker(), properties)
-        properties = Properties({**admin_properties(connection), **properties})
-        self._log = ClientLog("kafkatail", properties)
-        return open_client(Consumer, properties, place="kafkatail", options=self._log.options())
 
     def _messages(self) -> list[Message]:
         # One first, then what is there: a batch call alone would hold a lone message back.

@@ -25,7 +25,7 @@ def test_what_a_tracer_adds_arrives(
             super().produce(*args, **options)
 
     settings.KAFKA = {"endpoints": "embedded"}
-    monkeypatch.setattr("kafka_integration.client.producers.ordered.Producer", TracedProducer)
+    monkeypatch.setattr(confluent_kafka, "Producer", TracedProducer)
     topic = new_topic()
     publish(topic, b"1", key="k", headers=GIVEN, timestamp=1_767_312_000_000)
 

@@ -36,8 +36,8 @@ class ScriptedBroker:
         self.topics: set[str] | None = None
         self.looks = 0
 
-    def connect(self, _: object, properties: Mapping[str, Any]) -> ScriptedProducer:
-        """Stands in for ``MemoryProducer``."""
+    def connect(self, properties: Mapping[str, Any]) -> ScriptedProducer:
+        """Stands in for a transport's ``producer``."""
         self.producers.append(ScriptedProducer(self, is_gapless=bool(properties["enable.gapless.guarantee"])))
         return self.producers[-1]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import confluent_kafka
 import pytest
 from confluent_kafka import KafkaException, Producer
 from django.test import RequestFactory
@@ -157,7 +158,7 @@ def test_the_relays_producer_is_safe_whatever_the_settings_say(
 ) -> None:
     daring = {"message.timeout.ms": 5_000, "max.in.flight": 5, "retries": 2, "enable.idempotence": False}
     opened: list[dict[str, Any]] = []
-    monkeypatch.setattr("kafka_integration.client.producers.ordered.Producer", opened.append)
+    monkeypatch.setattr(confluent_kafka, "Producer", opened.append)
 
     OrderedProducer(read_producer(settings, required_acks=1, config=daring), name="relay", careful=careful)
 
@@ -293,7 +294,7 @@ def test_a_function_for_tokens_is_imported(settings: Any) -> None:
 def test_the_embedded_broker_is_found_and_its_groups_use_the_consumer_protocol(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kafka_integration.client.properties.build.embedded_servers", lambda: "127.0.0.1:5555")
+    monkeypatch.setattr("kafka_integration.client.transports.transport.embedded_servers", lambda: "127.0.0.1:5555")
     settings.KAFKA = {
         "endpoints": "embedded",
         "config": {"session.timeout.ms": 30_000, "partition.assignment.strategy": "range"},

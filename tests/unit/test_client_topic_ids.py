@@ -12,19 +12,20 @@ from confluent_kafka import KafkaError, KafkaException, Uuid
 from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.conf.values import Connection
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
+from tests.unit.scripted_transport import connect
 
 NONE, NEVER = Uuid(0, 0), object()
 
 
 @pytest.fixture
-def ids():
+def ids(monkeypatch):
     """Topic ids of a cluster whose brokers answer in turn."""
 
     def of(*answers):
         turns = iter(answers)
-        topic_ids = TopicIds(Connection(servers=("nowhere:9092",)))
-        topic_ids._admin = SimpleNamespace(describe_topics=lambda topics, request_timeout: {"t": told(next(turns))})
-        return topic_ids
+        admin = SimpleNamespace(describe_topics=lambda topics, request_timeout: {"t": told(next(turns))})
+        connect(monkeypatch, "kafka", admin=lambda properties: admin)
+        return TopicIds(Connection(servers=("nowhere:9092",)))
 
     return of
 

@@ -11,11 +11,12 @@ from django.db import connection
 
 from kafka_integration import produce, publish
 from kafka_integration.client.producers.registry import producers
-from kafka_integration.client.transports.memory import MemoryBroker, MemoryProducer, memory_broker
+from kafka_integration.client.transports.memory import MemoryProducer, memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import DeliveryError
 from kafka_integration.models import OutboxMessage
 from kafka_integration.outbox.relay import Relay
+from tests.unit.scripted_transport import connect
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_transport")]
 
@@ -58,7 +59,7 @@ class Tracer:
         self.breaks = "produce"
         self.breaks_after = False
 
-    def wrap(self, broker: MemoryBroker, properties: Any) -> MemoryProducer:
+    def wrap(self, properties: Any) -> MemoryProducer:
         tracer = self
 
         class TracedProducer(MemoryProducer):
@@ -77,7 +78,7 @@ class Tracer:
                 return super().list_topics(topic, timeout)
 
         self.look("Producer")
-        return TracedProducer(broker, properties)
+        return TracedProducer(memory_broker(), properties)
 
     def look(self, name: str) -> None:
         if self.trace is broken and self.breaks == name:
@@ -87,8 +88,7 @@ class Tracer:
 @pytest.fixture
 def tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracer]:
     tracer = Tracer()
-    monkeypatch.setattr("kafka_integration.client.producers.ordered.MemoryProducer", tracer.wrap)
-    monkeypatch.setattr("kafka_integration.client.producers.producer.MemoryProducer", tracer.wrap)
+    connect(monkeypatch, producer=tracer.wrap)
     producers.close(0)
     yield tracer
     tracer.trace = like_datadog

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from kafka_integration.client import consumer as client_consumer
-from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.client.metadata.topic_sizes import TopicSizes
-from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
+from tests.unit.scripted_transport import connect, script_consumers
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -21,31 +21,29 @@ def calls(monkeypatch):
     """What the client's consumer is asked to assign and where to seek."""
     noted = []
 
-    class Noting(client_consumer.MemoryConsumer):
-        def assign(self, partitions):
-            partitions = list(partitions)
-            noted.extend(("assign", p.offset) for p in partitions)
-            super().assign(partitions)
+    def assign(consumer, partitions):
+        partitions = list(partitions)
+        noted.extend(("assign", p.offset) for p in partitions)
+        MemoryConsumer.assign(consumer, partitions)
 
-        def seek(self, partition):
-            noted.append(("seek", partition.offset))
-            super().seek(partition)
+    def seek(consumer, partition):
+        noted.append(("seek", partition.offset))
+        MemoryConsumer.seek(consumer, partition)
 
-    monkeypatch.setattr(client_consumer, "MemoryConsumer", Noting)
+    script_consumers(monkeypatch, assign=assign, seek=seek)
     return noted
 
 
 def test_a_partition_without_a_leader_keeps_no_other_from_beginning(monkeypatch):
     for partition in range(4):
         write("a", partition=partition)
-    ends = client_consumer.ConsumerClient.ends
 
-    def ends_of_all_but_one(client, coordinates, timeout):
-        if coordinates[1] == 1:
-            raise BrokerError("there is no leader", retriable=True)
-        return ends(client, coordinates, timeout)
+    def ends_of_all_but_one(consumer, partition, timeout):
+        if partition.partition == 1:
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+        return MemoryConsumer.get_watermark_offsets(consumer, partition, timeout)
 
-    monkeypatch.setattr(client_consumer.ConsumerClient, "ends", ends_of_all_but_one)
+    script_consumers(monkeypatch, get_watermark_offsets=ends_of_all_but_one)
 
     with running():
         wait_for(lambda: {message.partition for message in scripted.seen} == {0, 2, 3})
@@ -99,10 +97,10 @@ def test_where_sizes_can_not_be_asked_for_it_waits_to_know_what_is_new(monkeypat
 
 def test_a_topic_that_was_made_anew_under_a_known_name_begins_at_its_first_message(monkeypatch, memory_transport):
     ids = ["old"]
-    monkeypatch.setattr(TopicIds, "ask", lambda *_: ids[-1])
+    connect(monkeypatch, topic_id=lambda: ids[-1])
     memory_broker().create_topic(TOPIC, 1)
     write("before")
-    other = client_consumer.MemoryConsumer(memory_transport, {"group.id": "group"})
+    other = MemoryConsumer(memory_transport, {"group.id": "group"})
     with running(start_with_earliest_message=False):
         wait_for(lambda: committed() == 1)
         # All that a member sees of a deletion is that its partitions are taken away, and that there is no offset.
@@ -118,7 +116,7 @@ def test_a_topic_that_was_made_anew_under_a_known_name_begins_at_its_first_messa
 
 
 def test_where_no_id_is_told_a_known_name_is_a_known_topic(monkeypatch):
-    monkeypatch.setattr(TopicIds, "ask", lambda *_: "")
+    connect(monkeypatch, topic_id=lambda: "")
     write("before")
 
     consume(start_with_earliest_message=False)

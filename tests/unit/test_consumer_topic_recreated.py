@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.client.transports.memory.broker import MemoryTopic
 from kafka_integration.consuming.loop import ConsumerLoop
 from kafka_integration.models import DeadLetter, StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, running, write
+from tests.unit.scripted_transport import connect
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
@@ -23,11 +23,11 @@ def topic_ids(monkeypatch):
     """What the broker says when asked for the topic's id, and how often that was."""
     answers = ["old"]
 
-    def ask(ids, topic, *is_over):
+    def ask():
         answers.append(answers[-1])
         return answers[-1]
 
-    monkeypatch.setattr(TopicIds, "ask", ask)
+    connect(monkeypatch, topic_id=ask)
     return answers
 
 

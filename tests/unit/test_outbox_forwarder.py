@@ -16,6 +16,7 @@ from kafka_integration.models import OutboxMessage, RelayLease
 from kafka_integration.outbox import forwarder
 from kafka_integration.outbox.relay import Relay
 from tests.unit.scripted_broker import POISON, ScriptedBroker, ScriptedProducer
+from tests.unit.scripted_transport import connect
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("project_alone")]
 
@@ -50,7 +51,7 @@ class Relaying:
 def relaying(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Relaying:
     settings.KAFKA = {"endpoints": "memory", "outbox": {"lease_seconds": LEASE_SECONDS, "batch_size": 4}}
     broker = ScriptedBroker()
-    monkeypatch.setattr("kafka_integration.client.producers.ordered.MemoryProducer", broker.connect)
+    connect(monkeypatch, producer=broker.connect)
     return Relaying(broker)
 
 

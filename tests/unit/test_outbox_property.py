@@ -28,6 +28,7 @@ from kafka_integration.models import OutboxMessage, RelayLease
 from kafka_integration.outbox.operations import discard, retry
 from kafka_integration.outbox.relay import Relay
 from tests.unit.scripted_broker import POISON, ScriptedBroker, ScriptedProducer
+from tests.unit.scripted_transport import connect
 
 BATCH = 4
 KEYS = st.sampled_from(["a", "b", None])
@@ -204,7 +205,7 @@ def _event_id(row: OutboxMessage) -> str:
 @pytest.mark.timeout(600)  # a failure is worth the time to find the shortest way to it
 def test_what_is_committed_arrives_in_order_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = ScriptedBroker()
-    monkeypatch.setattr("kafka_integration.client.producers.ordered.MemoryProducer", broker.connect)
+    connect(monkeypatch, producer=broker.connect)
 
     class Machine(OutboxMachine):
         def __init__(self) -> None:

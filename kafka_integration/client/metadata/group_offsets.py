@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ...conf.values import Connection
 from ...errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from ...topic_names import cover
 from ..errors.translate import translate
-from ..opening import open_client
-from ..properties.build import Properties, admin_properties
-from ..transports.memory import MemoryConsumer, memory_broker
+from ..opening import Properties, open_client
+from ..properties.build import admin_properties
+from ..transports.transport import transport_of
 from .partition_ends import PartitionEnds
 
 T = TypeVar("T")
@@ -30,8 +30,11 @@ class GroupOffsets:
     def __init__(self, connection: Connection, group: str) -> None:
         self._place = f"consumer group {group}"
         self._trouble: BrokerError | None = None
-        self._properties = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
-        self._consumer = self._open(connection)
+        ours = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
+        self._properties = Properties({**admin_properties(connection), **ours})
+        options = {"error_cb": self._note, "log_level": 0}
+        make = transport_of(connection).consumer
+        self._consumer = open_client(make, self._properties, place=self._place, options=options)
         self._ends = PartitionEnds(connection)
 
     def __enter__(self) -> Self:
@@ -76,13 +79,6 @@ class GroupOffsets:
                     raise failure from error
                 # A broker that is slow would never be heard out.
                 seconds *= 2
-
-    def _open(self, connection: Connection) -> Any:
-        if connection.transport == "memory":
-            return MemoryConsumer(memory_broker(), self._properties)
-        self._properties = Properties({**admin_properties(connection), **self._properties})
-        options = {"error_cb": self._note, "log_level": 0}
-        return open_client(Consumer, self._properties, place=self._place, options=options)
 
     def _note(self, error: KafkaError) -> None:
         failure = self._ours(error)

@@ -6,13 +6,12 @@ import re
 from time import monotonic
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
-
 from ...conf.values import Connection
 from ...errors import BrokerError
 from ..errors.translate import translated
 from ..opening import open_client
 from ..properties.build import admin_properties
+from ..transports.transport import transport_of
 
 POLL_SECONDS = 0.05
 # What librdkafka tells of each broker it connects to; there is no other way to ask it.
@@ -34,9 +33,12 @@ class _Versions:
 
 def require_consumer_protocol(connection: Connection, *, place: str, timeout: float) -> None:
     """``BrokerError``, a fatal one if no broker knows KIP-848's protocol, another if none can be asked."""
+    transport = transport_of(connection)
+    if not transport.may_be_old:
+        return
     versions = _Versions()
     options = {"debug": "feature", "logger": versions}
-    with open_client(AdminClient, admin_properties(connection), place=place, options=options) as admin:
+    with open_client(transport.admin, admin_properties(connection), place=place, options=options) as admin:
         with translated(place):
             admin.list_topics(timeout=timeout)
         deadline = monotonic() + timeout

@@ -131,8 +131,13 @@ class PartitionCounts:
             raise
         except Exception as error:
             raise translate(error, place=f"topic {topic}") from error
-        if metadata.error is not None:
-            raise KafkaException(metadata.error)
-        if not metadata.partitions:
-            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
-        return len(metadata.partitions)
+        return count_of(metadata)
+
+
+def count_of(topic: Any) -> int:
+    """The number of partitions in a topic's metadata; ``KafkaException`` if it says that there are none."""
+    if topic.error is not None:
+        raise KafkaException(topic.error)
+    if not topic.partitions:
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return len(topic.partitions)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo, OffsetSpec
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ...conf.values import Connection
-from ..properties.build import open_admin
-from ..transports.memory import memory_broker
+from .admin import Admin
 
 Place = tuple[str, int]
 
@@ -27,27 +24,12 @@ class PartitionEnds:
     """One connection's. What the client itself knows of ends stands still while a partition is paused."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._admin: AdminClient | None = None
+        self._admin = Admin(connection, asks_for="ends of partitions")
 
     def ask(self, places: Collection[Place]) -> EndsQuestion:
         """Send the question; ``BrokerError`` if there can't be a client to ask it."""
-        if self._connection.transport == "memory":
-            return _of_memory(places)
-        if self._admin is None:
-            self._admin = open_admin(self._connection, place="ends of partitions")
-        return EndsQuestion(_first=self._send(places, _EARLIEST), _end=self._send(places, _LATEST))
-
-    def _send(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, Future[Any]]:
-        asked = {TopicPartition(*place): spec for place in places}
-        if not asked:
-            return {}
-        assert self._admin is not None
-        # As consumers see it: what an open transaction has written is not there yet.
-        answers = self._admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS
-        )
-        return {(asked.topic, asked.partition): answer for asked, answer in answers.items()}
+        client = self._admin.client()
+        return EndsQuestion(_first=_send(client, places, _EARLIEST), _end=_send(client, places, _LATEST))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,20 +53,13 @@ class EndsQuestion:
         return {place: (first, end) for place, (first, end) in both.items() if first is not None and end is not None}
 
 
-def _of_memory(places: Iterable[Place]) -> EndsQuestion:
-    first: dict[Place, Future[Any]] = {}
-    end: dict[Place, Future[Any]] = {}
-    for place in places:
-        with suppress(KafkaException):
-            partition = memory_broker().partition(*place)
-            first[place], end[place] = _known(partition.low_offset), _known(partition.end_offset)
-    return EndsQuestion(_first=first, _end=end)
-
-
-def _known(offset: int) -> Future[Any]:
-    answer: Future[Any] = Future()
-    answer.set_result(ListOffsetsResultInfo(offset, -1, -1))
-    return answer
+def _send(client: Any, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, Future[Any]]:
+    asked = {TopicPartition(*place): spec for place in places}
+    if not asked:
+        return {}
+    # As consumers see it: what an open transaction has written is not there yet.
+    answers = client.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS)
+    return {(asked.topic, asked.partition): answer for asked, answer in answers.items()}
 
 
 def _offset(answer: Future[Any]) -> int | None:

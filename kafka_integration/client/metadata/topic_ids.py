@@ -10,14 +10,13 @@ from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
-from confluent_kafka.admin import AdminClient
 
 from ...conf.values import Connection
 from ...errors import AccessDeniedError, BrokerUnavailableError
-from ..errors.translate import translate, translated
-from ..properties.build import open_admin
-from ..transports.embedded import embedded_servers
-from .patience import NO_ANSWER, Patience
+from ..errors.translate import translate
+from ..transports.transport import transport_of
+from .admin import Admin
+from .patience import NO_ANSWER
 
 LOOK_SECONDS = 0.2
 _NONE = str(Uuid(0, 0))
@@ -25,17 +24,16 @@ _UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTE
 
 
 class TopicIds:
-    """Asks the broker for topic ids; any thread may call it. The memory transport's is its name.
+    """Asks the broker for topic ids; any thread may call it.
 
     While brokers from before ids are upgraded, one after the other, it depends on who is asked whether there is an
     answer. So the last id of a topic stands until there is another one.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._admin: AdminClient | None = None
+        self._transport = transport_of(connection)
+        self._admin = Admin(connection, asks_for="ids of topics")
         self._told: dict[str, str] = {}
-        self._patience = Patience()
 
     def ask_where_allowed(self, topic: str, is_over: Callable[[], bool]) -> str:
         """As ``ask``, but ``""`` too where an ACL keeps the id from us."""
@@ -46,8 +44,8 @@ class TopicIds:
 
     def ask_all(self, topics: Collection[str]) -> dict[str, str]:
         """The ids of these topics, in one question; ``""`` where the broker has none, or an ACL keeps it from us."""
-        if self._connection.transport != "kafka" or not topics:
-            return {topic: self.ask(topic) for topic in topics}
+        if not topics:
+            return {}
         return self._ids_of(topics, lambda: False, where_allowed=True)
 
     def ask(self, topic: str, is_over: Callable[[], bool] = lambda: False) -> str:
@@ -55,23 +53,16 @@ class TopicIds:
 
         Once ``is_over`` nobody needs the answer any more, and it is not waited for.
         """
-        if self._connection.transport == "embedded":
-            # The next embedded broker begins at offset 0: what was stored about this one must mean nothing to it.
-            return f"embedded {embedded_servers()}"
-        if self._connection.transport != "kafka":
-            # Not "": what tests stored must not be taken for a topic's of a broker without ids.
-            return self._connection.transport
         if topic_id := self._ids_of([topic], is_over, where_allowed=False)[topic]:
             self._told[topic] = topic_id
         return self._told.get(topic, "")
 
     def _ids_of(self, topics: Collection[str], is_over: Callable[[], bool], *, where_allowed: bool) -> dict[str, str]:
-        if self._admin is None:
-            self._admin = open_admin(self._connection, place="ids of topics")
+        if (of_all := self._transport.topic_id()) is not None:
+            return dict.fromkeys(topics, of_all)
         ids = dict.fromkeys(topics, "")
-        with self._patience.timeout() as timeout:
-            with translated("ids of topics"):
-                answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
+        with self._admin.question() as (client, timeout):
+            answers = client.describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
             for topic, answer in answers.items():
                 with suppress(*((AccessDeniedError,) if where_allowed else ())):
                     ids[topic] = _id_of(topic, answer, timeout + 1, is_over)

@@ -7,13 +7,9 @@ from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import AdminClient
 
 from ...conf.values import Connection
-from ..errors.translate import translated
-from ..properties.build import open_admin
-from ..transports.memory import memory_broker
-from .patience import Patience
+from .admin import Admin
 
 FRESH_SECONDS = 60.0
 
@@ -22,11 +18,9 @@ class TopicSizes:
     """The topics of a cluster and their numbers of partitions, as they were at most a minute ago."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._admin: AdminClient | None = None
+        self._admin = Admin(connection, asks_for="topics of the cluster")
         self._sizes: dict[str, int] = {}
         self._fresh_until = 0.0
-        self._patience = Patience()
 
     def ask(self, topic: str) -> int:
         """The topic's number of partitions, 0 if there is no such topic; ``BrokerError`` if that can't be told."""
@@ -37,13 +31,9 @@ class TopicSizes:
 
     def read(self) -> dict[str, int]:
         """The number of partitions of each topic, now; ``BrokerError`` if that can't be told."""
-        if self._connection.transport == "memory":
-            return {name: len(topic.partitions) for name, topic in memory_broker().topics.items()}
-        if self._admin is None:
-            self._admin = open_admin(self._connection, place="topics of the cluster")
-        with self._patience.timeout() as timeout, translated("topics of the cluster"):
+        with self._admin.question() as (client, timeout):
             # All topics: a request for one would make it, where the broker creates topics on first use.
-            metadata = self._admin.list_topics(timeout=timeout)
+            metadata = client.list_topics(timeout=timeout)
         return {name: _size(topic) for name, topic in metadata.topics.items()}
 
 

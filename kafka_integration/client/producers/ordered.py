@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError
 
 from ...conf.values import ProducerSettings
 from ...errors import BrokerError
@@ -20,11 +20,11 @@ from ...headers import Headers
 from ...sizes import held_bytes
 from ..errors.translate import translate, translated
 from ..log.client_log import ClientLog
-from ..opening import open_client
+from ..metadata.partition_counts import count_of
+from ..opening import Properties, open_client
 from ..properties import names as property_names
-from ..properties.build import REQUESTS_IN_FLIGHT, Properties, producer_properties
-from ..transports.embedded import has_moved_from
-from ..transports.memory import MemoryProducer, memory_broker
+from ..properties.build import REQUESTS_IN_FLIGHT, producer_properties
+from ..transports.transport import transport_of
 from .client_headers import ClientHeaders
 
 # What is wrong with the message itself, and stays so.
@@ -71,12 +71,15 @@ class OrderedProducer:
 
     def __init__(self, settings: ProducerSettings, *, name: str, careful: bool = False) -> None:
         self._name = name
-        self._settings = settings
+        self._connection = settings.connection
+        self._transport = transport_of(settings.connection)
         self._properties = _properties(settings, careful=careful)
         # What a tracer raises, for one.
         self._translated = translated(name, properties=self._properties, errors=Exception)
         self.log = _Log(name, self._properties)
-        self._producer = self._open()
+        self._producer: Any = open_client(
+            self._transport.producer, self._properties, place=name, options=self.log.options()
+        )
         self._closing = False
         self._in_flight: dict[int, int] = {}
         self.in_flight_bytes = 0
@@ -92,9 +95,8 @@ class OrderedProducer:
     @property
     def is_stranded(self) -> bool:
         """Whether its broker can't come back: the embedded one listens elsewhere after each start."""
-        is_embedded = self._settings.connection.transport == "embedded"
-        is_cut_off = is_embedded and self.log.unreachable is not None
-        return is_cut_off and has_moved_from(self._properties["bootstrap.servers"])
+        is_cut_off = self.log.unreachable is not None
+        return is_cut_off and self._transport.has_moved(self._connection, self._properties["bootstrap.servers"])
 
     @property
     def makes_topics(self) -> bool:
@@ -158,11 +160,8 @@ class OrderedProducer:
         """How many partitions a topic has; ``BrokerError`` if it has none, or nobody knows."""
         with self._translated:
             metadata = self._producer.list_topics(topic, timeout).topics[topic]
-        if metadata.error is not None:
-            raise self._ours(metadata.error, topic)
-        if not metadata.partitions:
-            raise self._ours(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), topic)
-        return len(metadata.partitions)
+        with translated(f"topic {topic}", properties=self._properties):
+            return count_of(metadata)
 
     def partition_counts(self, timeout: float) -> dict[str, int]:
         """The topics that are there and how many partitions each has, by one request for all."""
@@ -201,11 +200,6 @@ class OrderedProducer:
             failure = Failure(row_id=row_id, topic=topic, partition=message.partition(), error=self._ours(error, topic))
             self.failures.append(failure)
 
-    def _open(self) -> Any:
-        if self._settings.connection.transport == "memory":
-            return open_client(partial(MemoryProducer, memory_broker()), self._properties, place=self._name)
-        return open_client(Producer, self._properties, place=self._name, options=self.log.options())
-
     def _ours(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
         return translate(error, place=f"topic {topic}" if topic else self._name, properties=self._properties)
 
@@ -234,7 +228,6 @@ def _properties(settings: ProducerSettings, *, careful: bool) -> Properties:
     }
     if careful:
         ours["queue.buffering.max.ms"] = 0
-    in_memory = settings.connection.transport == "memory"
-    given = settings.connection.config if in_memory else producer_properties(settings)
+    given = producer_properties(settings)
     kept = {name: given[name] for name in given if property_names.ALIASES.get(name, name) not in ours}
     return Properties({**kept, **ours})

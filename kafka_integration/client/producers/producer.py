@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from ...conf.frozen import EMPTY
@@ -25,13 +24,13 @@ from ..errors.translate import translate
 from ..green_threads import green_library, wait_until
 from ..log.client_log import ClientLog
 from ..metadata.partition_counts import PartitionCounts
-from ..opening import open_client
-from ..properties.build import Properties, producer_properties
-from ..transports.memory import MemoryProducer, memory_broker
+from ..opening import Properties, open_client
+from ..properties.build import producer_properties
+from ..transports.transport import transport_of
 from .client_headers import ClientHeaders
 from .last_words import LastWords
 from .queue_room import DEFAULT_MAX_KBYTES, QueueRoom, large_bytes
-from .raw import DeliveryCallback, ImmediateProducer, RawProducer
+from .raw import DeliveryCallback, RawProducer
 from .serving import Serving
 
 logger = logging.getLogger("kafka_integration.client")
@@ -63,6 +62,7 @@ class Producer:
         name: str = "producer",
         servers: str = "",
         polls: bool = True,
+        delivers_at_once: bool = False,
         max_queued_bytes: int = DEFAULT_MAX_KBYTES * 1024,
     ) -> None:
         self.log = log
@@ -75,7 +75,7 @@ class Producer:
         self._room = QueueRoom(max_queued_bytes)
         self._awaited = 0
         self._awaiting = threading.Lock()
-        self._produce = raw.produce
+        self._produce: Callable[..., None] = self._produce_and_report if delivers_at_once else raw.produce
         self._sends = 0
         self._hurried_at = 0.0
         self._serving = Serving(raw, raw.poll, log)
@@ -87,7 +87,7 @@ class Producer:
         self._grace_left: float | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._poll_until_closed, name=f"kafka-{name}", daemon=True)
-        if polls:
+        if polls and not delivers_at_once:
             self._thread.start()
         alive_producers.add(self)
 
@@ -217,6 +217,10 @@ class Producer:
         self._closing = True
         self._keep()
 
+    def _produce_and_report(self, *message: Any, **options: Any) -> None:
+        self._raw.produce(*message, **options)
+        self._raw.poll(0)
+
     def _produce_and_wait(self, *message: Any, **options: Any) -> None:
         self._raw.produce(*message, **options)
         self._spend_grace()
@@ -298,18 +302,16 @@ def open_producer(
 
     One that doesn't poll by itself serves deliveries only where it is waited for them.
     """
-    if settings.connection.transport == "memory":
-        properties = Properties({**settings.connection.config, **overrides})
-        raw = ImmediateProducer(MemoryProducer(memory_broker(), properties))
-        return Producer(raw, log=ClientLog(name, properties), name=name, polls=False)
+    transport = transport_of(settings.connection)
     properties = Properties({**producer_properties(settings), **overrides})
     log = ClientLog(name, properties)
-    client = open_client(confluent_kafka.Producer, properties, place=name, options=log.options())
+    raw: RawProducer = open_client(transport.producer, properties, place=name, options=log.options())
     return Producer(
-        client,
+        raw,
         log=log,
         name=name,
         servers=properties["bootstrap.servers"],
         polls=polls,
+        delivers_at_once=transport.delivers_at_once,
         max_queued_bytes=int(properties.get("queue.buffering.max.kbytes", DEFAULT_MAX_KBYTES)) * 1024,
     )

@@ -18,7 +18,7 @@ from django.core.signals import setting_changed
 from ...conf import get_settings
 from ...conf.values import ProducerSettings
 from ..green_threads import green_library
-from ..transports.embedded import embedded_servers
+from ..transports.transport import transport_of
 from .producer import Producer, alive_producers, open_producer
 from .worker_processes import end_with_worker_processes
 
@@ -120,9 +120,9 @@ def _is_useless(producer: Producer, settings: ProducerSettings) -> bool:
     """Whether it can't ever send again: a fatal error, or the embedded broker was started again on another port."""
     if producer.log.fatal is not None:
         return True
-    if settings.connection.transport != "embedded" or producer.log.unreachable is None:
+    if producer.log.unreachable is None:
         return False
-    return producer.servers != embedded_servers()
+    return producer.servers != transport_of(settings.connection).servers(settings.connection)
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
 from django.utils.module_loading import import_string
 
 from ...conf.contradictions import CLASSIC_GROUP_PROPERTIES
-from ...conf.endpoints import EXAMPLE
 from ...conf.security import OAUTHBEARER, is_pem
 from ...conf.values import Connection, ConsumerSettings, ProducerSettings, Sasl, Tls
-from ...errors import ConfigurationError
-from ..opening import TokenSource, open_client
-from ..transports.embedded import embedded_servers
+from ..opening import Properties, TokenSource
+from ..transports.transport import transport_of
 from . import names as property_names
 
 DEFAULT_QUEUED_MESSAGES = 20_000
@@ -33,13 +30,6 @@ COMMON = {
     "metadata.recovery.rebootstrap.trigger.ms": BOOTSTRAP_AGAIN_MS,
     "log.connection.close": False,
 }
-
-
-class Properties(dict[str, Any]):
-    """Properties of a client, whose repr has their names only: debug pages and error trackers show local variables."""
-
-    def __repr__(self) -> str:
-        return f"<Properties {', '.join(sorted(self))}>"
 
 
 def consumer_properties(consumer: ConsumerSettings, *, refresh_ms: int = METADATA_REFRESH_MS) -> Properties:
@@ -115,29 +105,14 @@ def admin_properties(connection: Connection) -> Properties:
     return _overridden(_connection_properties(connection), config)
 
 
-def open_admin(connection: Connection, *, place: str) -> AdminClient:
-    """An admin client; ``BrokerError`` says for ``place`` why there is none."""
-    return open_client(AdminClient, admin_properties(connection), place=place, options={"log_level": 2})
-
-
 def _connection_properties(connection: Connection) -> Properties:
-    properties = Properties({"bootstrap.servers": _servers(connection), **COMMON})
+    properties = Properties({"bootstrap.servers": transport_of(connection).servers(connection), **COMMON})
     if connection.tls is not None:
         properties.update(_tls_properties(connection.tls))
     if connection.sasl is not None:
         properties.update(_sasl_properties(connection.sasl))
     properties["security.protocol"] = _security_protocol(connection)
     return properties
-
-
-def _servers(connection: Connection) -> str:
-    if connection.transport == "embedded":
-        return embedded_servers()
-    if connection.transport == "memory":
-        return "memory"
-    if not connection.servers:
-        raise ConfigurationError([f'KAFKA["endpoints"] is missing: say where Kafka is, like {EXAMPLE}.'])
-    return ",".join(connection.servers)
 
 
 def _security_protocol(connection: Connection) -> str:

@@ -42,13 +42,6 @@ def embedded_servers() -> str:
     return announcement.servers
 
 
-def has_moved_from(servers: str) -> bool:
-    """True if an embedded broker runs elsewhere: it has another port, and nothing of before, each time it starts."""
-    with suppress(BrokerUnavailableError):
-        return embedded_servers() != servers
-    return False
-
-
 def create_embedded_topics(servers: str, topics: Iterable[str], timeout: float = 10.0) -> None:
     """Make topics exist on an embedded broker, with its 4 partitions.
 

@@ -1,0 +1,39 @@
+"""The admin client of whoever asks brokers about topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...conf.values import Connection
+from ..errors.translate import translated
+from ..opening import open_client
+from ..properties.build import admin_properties
+from ..transports.transport import transport_of
+from .patience import Patience
+
+
+class Admin:
+    """One connection's admin client, made for the first question; ``asks_for`` names the questions in errors."""
+
+    def __init__(self, connection: Connection, *, asks_for: str) -> None:
+        self._connection = connection
+        self._place = asks_for
+        self._client: Any = None
+        self._patience = Patience()
+
+    def client(self) -> Any:
+        """The client; ``BrokerError`` says why there is none."""
+        if self._client is None:
+            properties = admin_properties(self._connection)
+            make = transport_of(self._connection).admin
+            self._client = open_client(make, properties, place=self._place, options={"log_level": 2})
+        return self._client
+
+    @contextmanager
+    def question(self) -> Iterator[tuple[Any, float]]:
+        """The client and the seconds for one question, asked inside; its errors become ours."""
+        client = self.client()
+        with self._patience.timeout() as timeout, translated(self._place):
+            yield client, timeout

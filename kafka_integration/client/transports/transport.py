@@ -1,0 +1,99 @@
+"""A Kafka cluster, and what stands in for one: whatever of them differs for their clients is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka.admin import AdminClient
+
+from ...conf.endpoints import EXAMPLE
+from ...conf.values import Connection
+from ...errors import BrokerUnavailableError, ConfigurationError
+from .embedded import create_embedded_topics, embedded_servers
+from .memory import MemoryAdmin, MemoryConsumer, MemoryProducer, memory_broker
+
+
+class Transport:
+    """A cluster, by librdkafka's clients."""
+
+    may_be_old = True
+    """Whether it may be of a version that lacks what we ask for."""
+    finds_offsets_by_time = True
+    delivers_at_once = False
+    """Whether a message is there when ``produce`` returns."""
+
+    def servers(self, connection: Connection) -> str:
+        """Where its clients find it now; ``BrokerUnavailableError`` if it isn't running."""
+        if not connection.servers:
+            raise ConfigurationError([f'KAFKA["endpoints"] is missing: say where Kafka is, like {EXAMPLE}.'])
+        return ",".join(connection.servers)
+
+    def has_moved(self, connection: Connection, servers: str) -> bool:
+        """True if it runs elsewhere than where a client was told, which therefore never finds it again."""
+        with suppress(BrokerUnavailableError):
+            return self.servers(connection) != servers
+        return False
+
+    # Of the client's classes, each is looked up when it is needed: a tracer may have put its own there meanwhile.
+
+    def consumer(self, properties: dict[str, Any]) -> Any:
+        return confluent_kafka.Consumer(properties)
+
+    def producer(self, properties: dict[str, Any]) -> Any:
+        return confluent_kafka.Producer(properties)
+
+    def admin(self, properties: dict[str, Any]) -> Any:
+        return AdminClient(properties)
+
+    def make_topics(self, servers: str, topics: Iterable[str]) -> None:
+        """Make those of ``topics`` exist that it would not show to a group later."""
+
+    def topic_id(self) -> str | None:
+        """The id that all topics have; None where each has its own."""
+        return None
+
+
+class EmbeddedTransport(Transport):
+    may_be_old = False
+    finds_offsets_by_time = False
+
+    def servers(self, connection: Connection) -> str:
+        return embedded_servers()
+
+    def make_topics(self, servers: str, topics: Iterable[str]) -> None:
+        create_embedded_topics(servers, topics)
+
+    def topic_id(self) -> str:
+        # The next embedded broker begins at offset 0: what was stored about this one must mean nothing to it.
+        return f"embedded {embedded_servers()}"
+
+
+class MemoryTransport(Transport):
+    may_be_old = False
+    delivers_at_once = True
+
+    def servers(self, connection: Connection) -> str:
+        return "memory"
+
+    def consumer(self, properties: dict[str, Any]) -> Any:
+        return MemoryConsumer(memory_broker(), properties)
+
+    def producer(self, properties: dict[str, Any]) -> Any:
+        return MemoryProducer(memory_broker(), properties)
+
+    def admin(self, properties: dict[str, Any]) -> Any:
+        return MemoryAdmin(memory_broker())
+
+    def topic_id(self) -> str:
+        # Not "": what tests stored must not be taken for a topic's of a broker without ids.
+        return "memory"
+
+
+TRANSPORTS: dict[str, Transport] = {"kafka": Transport(), "embedded": EmbeddedTransport(), "memory": MemoryTransport()}
+
+
+def transport_of(connection: Connection) -> Transport:
+    return TRANSPORTS[connection.transport]

@@ -1,0 +1,25 @@
+"""A transport whose clients a test makes itself: the place where the library meets its client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+import pytest
+
+from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
+from kafka_integration.client.transports.transport import TRANSPORTS
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, transport: str = "memory", **methods: Callable[..., Any]) -> None:
+    """Puts these in place of a transport's methods until the test ends: what makes its clients, for one."""
+    scripted = copy(TRANSPORTS[transport])
+    vars(scripted).update(methods)
+    monkeypatch.setitem(TRANSPORTS, transport, scripted)
+
+
+def script_consumers(monkeypatch: pytest.MonkeyPatch, **methods: Callable[..., Any]) -> None:
+    """Has consumers follow these methods in place of a memory consumer's of the same names."""
+    kind = type("ScriptedConsumer", (MemoryConsumer,), methods)
+    connect(monkeypatch, consumer=lambda properties: kind(memory_broker(), properties))
