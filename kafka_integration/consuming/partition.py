@@ -19,6 +19,18 @@ class State(Enum):
     REVOKED = "revoked"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Whose the messages of a partition are, and by what right they are worked off."""
+
+    topic_id: str = ""
+    """``""`` while it wasn't asked for, and where brokers have none."""
+    epoch: int = 0
+    """That of the stored offset; 0 where Kafka keeps the offsets."""
+    offset: int | None = None
+    """Where the first claim of this assignment said to begin."""
+
+
 @dataclass(slots=True)
 class Away:
     """The databases that a partition's last setback was about, and how often in a row one was found away still."""
@@ -36,16 +48,15 @@ class Partition:
 
     def __init__(self, topic: str, number: int) -> None:
         self.topic, self.number = topic, number
-        self.topic_id = ""
-        self.is_identified = False
-        """Whether ``topic_id`` was asked for since the partition began; some brokers have none."""
+        self.claim = Claim()
+        self.stored: int | None = None
+        """What the database holds of it under our claim; None where Kafka keeps the offsets."""
+        self._identified: Ledger | None = None
+        """With which ledger the topic's id was asked for, where nothing is claimed: with the next it may be another."""
         self.is_outdated = False
         """The topic of that id is gone and another one has its name, or the database lost what it had committed."""
         self.is_looked_at = False
         """A lane is to ask for the topic's id, for this partition and the others of its topic."""
-        self.epoch = 0
-        self.claimed_at: int | None = None
-        """Where the first claim of this assignment said to begin."""
         self.state, self.starting_since = State.STARTING, monotonic()
         self.ask_at = 0.0
         """Monotonic time before which it isn't asked again where to begin."""
@@ -61,8 +72,6 @@ class Partition:
         """It begins again, where its own ledger ends."""
         self.committed: int | None = None
         """What the group had committed when the partition was assigned."""
-        self.stored: int | None = None
-        """What the database holds of it under our claim (written by the lane); None where Kafka keeps the offsets."""
         self.is_storing_end = self.is_claiming = False
         self.failed_claims = 0
         self.has_reached_end = False
@@ -77,13 +86,20 @@ class Partition:
     def __str__(self) -> str:
         return f"{self.topic}[{self.number}]"
 
-    def identify(self, topic_id: str) -> None:
-        self.topic_id, self.is_identified, self.is_outdated = topic_id, True, False
+    def grant(self, claim: Claim, stored: int | None) -> None:
+        """It was claimed, and begins where the database has ``stored`` it."""
+        self.claim, self.stored, self.is_outdated = claim, stored, False
+
+    def store(self, next_offset: int) -> None:
+        """The database holds this of it now."""
+        self.stored = next_offset
 
     def identify_by(self, topic_ids: TopicIds) -> None:
         """Find out which topic it is of, unless that is known; ``BrokerError`` where that can't be asked."""
-        if not self.is_identified:
-            self.identify(topic_ids.ask_where_allowed(self.topic, lambda: self.line.is_stopping))
+        ledger = self.ledger
+        if not self.claim.epoch and self._identified is not ledger:
+            topic_id = topic_ids.ask_where_allowed(self.topic, lambda: self.line.is_stopping)
+            self.claim, self._identified = Claim(topic_id=topic_id), ledger
 
     def begin_again(self) -> None:
         """Nothing more of it is handled before it is known where to begin."""

@@ -20,7 +20,7 @@ from ..consuming.assembly import decoding_of, make_work
 from ..consuming.handling.loading import Handler, load_handler
 from ..consuming.line import Chunk
 from ..consuming.offsets.store import OffsetStore
-from ..consuming.partition import Partition
+from ..consuming.partition import Claim, Partition
 from ..errors import ConsumerStoppedError
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Message
@@ -73,11 +73,11 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
     """
     settings = _consumer(consumer_name)
     place = Partition(_topic(settings, topic), partition)
-    store = _store(settings, place, offset)
+    store, offset = _claimed(settings, place, offset)
     raw = RawMessage(
         topic=place.topic,
         partition=partition,
-        offset=next(_offsets()) if place.start is None else place.start,
+        offset=next(_offsets()) if offset is None else offset,
         key=serialize_key(key),
         value=serialize_value(value),
         headers=[*normalize_headers(headers)] or None,
@@ -170,19 +170,17 @@ def _is_released(alias: str, savepoint: str) -> bool:
     return True
 
 
-def _store(settings: ConsumerSettings, place: Partition, offset: int | None) -> OffsetStore | None:
+def _claimed(settings: ConsumerSettings, place: Partition, offset: int | None) -> tuple[OffsetStore | None, int | None]:
     """Under "database" the message comes at the stored offset, which a claim finds out, as in production."""
-    place.start = offset
     if settings.offset_storage != "database":
-        return None
+        return None, offset
     store = OffsetStore(database=settings.database, group=settings.consumer_group)
-    claim = store.claim(topic=place.topic, topic_id="", partition=place.number, fallback=offset or 0)
-    place.epoch, place.topic_id = claim.epoch, claim.topic_id
-    if offset is None:
-        place.start = claim.next_offset
-    else:
+    found = store.claim(topic=place.topic, topic_id="", partition=place.number, fallback=offset or 0)
+    stored = found.next_offset if offset is None else offset
+    place.grant(Claim(topic_id=found.topic_id, epoch=found.epoch), stored)
+    if offset is not None:
         store.reset(place, offset)
-    return store
+    return store, stored
 
 
 def _consumer(name: str) -> ConsumerSettings:

@@ -11,7 +11,7 @@ from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.partition import Claim, Partition, State
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from kafka_integration.observing.counts import Counts
@@ -44,8 +44,7 @@ class Worker:
 
     def claim(self, topic_id=""):
         claim = self.store.claim(topic=TOPIC, topic_id=topic_id, partition=0, fallback=0)
-        self.partition.epoch, self.partition.topic_id = claim.epoch, claim.topic_id
-        self.partition.stored = claim.next_offset
+        self.partition.grant(Claim(topic_id=claim.topic_id, epoch=claim.epoch), claim.next_offset)
         return claim.next_offset
 
     def handle(self, *values, first=0):

@@ -47,7 +47,7 @@ def test_a_claim_returns_what_the_last_owner_saved(settings):
     second = Worker(settings)
 
     assert second.claim() == 2
-    assert second.partition.epoch == first.partition.epoch + 2
+    assert second.partition.claim.epoch == first.partition.claim.epoch + 2
 
 
 @pytest.mark.server_database
@@ -106,7 +106,7 @@ def test_an_id_that_a_broker_does_not_tell_any_more_changes_nothing(settings):
 
     assert worker.claim(topic_id="") == 2
 
-    assert worker.partition.topic_id == StoredOffset.objects.get().topic_id == "id"
+    assert worker.partition.claim.topic_id == StoredOffset.objects.get().topic_id == "id"
     worker.handle("c", first=2)
     assert stored() == 3
 
@@ -133,7 +133,7 @@ def test_without_an_id_the_newest_topic_of_the_name_is_meant(settings):
     StoredOffset.objects.filter(topic_id="old").update(updated_at=timezone.now())
 
     assert worker.claim(topic_id="") == 1
-    assert worker.partition.topic_id == "new"
+    assert worker.partition.claim.topic_id == "new"
 
 
 @pytest.mark.parametrize(("unnamed", "named"), [(5, 3), (3, 5)])

@@ -149,7 +149,7 @@ class Ending:
             if endings.topic_ids is not None:
                 partition.identify_by(endings.topic_ids)
             line = partition.line
-            endings.parking.announce(failure.message, failure.error, partition.topic_id, lambda: line.is_stopping)
+            endings.parking.announce(failure.message, failure.error, partition.claim.topic_id, lambda: line.is_stopping)
 
     def _end(self) -> None:
         message, error, verdict = self.failure.message, self.failure.error, self.failure.verdict
@@ -158,7 +158,7 @@ class Ending:
                 f"consumer {self._endings.consumer} stops at {message!r}, which stays uncommitted: {summarize(error)}"
             ) from error
         if isinstance(verdict, Park):
-            self._endings.parking.park(message, error, self._partition.topic_id)
+            self._endings.parking.park(message, error, self._partition.claim.topic_id)
 
 
 def _may_be_to_blame(error: Exception) -> bool:

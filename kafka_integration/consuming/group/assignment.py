@@ -242,9 +242,6 @@ class Assignment:
             else:
                 partition.ledger = Ledger(start, partition.committed)
             partition.has_reached_end = False
-            if self._claiming is None:
-                # It may begin again because the topic is another one: the lane asks when it needs to know.
-                partition.is_identified = False
         flowing = [p for p in self if p.state is State.ACTIVE]
         if not client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
             return

@@ -38,7 +38,7 @@ class Deduplicator:
         """
         if self._topic_ids is not None:
             partition.identify_by(self._topic_ids)
-        self._topic_id_of[partition.key] = partition.topic_id
+        self._topic_id_of[partition.key] = partition.claim.topic_id
 
     def each(self, call: Callable[[Message], Any]) -> Callable[[Message], Any]:
         """The handler, called for first appearances only."""

@@ -169,7 +169,7 @@ class TransactionalWork:
         with transaction.atomic(using=self._database):
             if self._deduplicator is not None:
                 # It has come to its end: from here on only its dead letter may take effect, and once.
-                self._deduplicator.remember(message, partition.topic_id)
+                self._deduplicator.remember(message, partition.claim.topic_id)
             yield
             self._save(partition, message, message)
         self._finish(partition, message)
@@ -178,7 +178,7 @@ class TransactionalWork:
         partition.setbacks = 0
         if self._store is not None:
             # First: what is finished and not stored would be taken for an end without messages.
-            partition.stored = last.offset + 1
+            partition.store(last.offset + 1)
         partition.ledger.finish(last)
 
     def _rest(self, chunk: Chunk, done: int) -> Remainder:

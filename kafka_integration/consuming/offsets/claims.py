@@ -16,8 +16,8 @@ from ...errors import BrokerError
 from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
-from ..partition import Partition, State
-from .store import Claim, OffsetStore
+from ..partition import Claim, Partition, State
+from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +64,14 @@ class Claiming:
         finally:
             first.is_looked_at = False
         for partition in (first, *others):
-            partition.is_outdated = partition in lost or _is_another(topic_id, partition)
+            partition.is_outdated = partition in lost or _is_another(topic_id, partition.claim)
 
     def _lost(self, partitions: Sequence[Partition]) -> set[Partition]:
         close_old_connections()
         lost = set()
-        for topic, topic_id in {(p.topic, p.topic_id) for p in partitions}:
+        for topic, topic_id in {(p.topic, p.claim.topic_id) for p in partitions}:
             # What is stored first, and then the rows: other lanes go on meanwhile.
-            own = {p.number: p for p in partitions if (p.topic, p.topic_id) == (topic, topic_id)}
+            own = {p.number: p for p in partitions if (p.topic, p.claim.topic_id) == (topic, topic_id)}
             stored = {number: partition.stored or 0 for number, partition in own.items()}
             lost |= {own[number] for number in self._store.lost_by(topic, topic_id, stored)}
         return lost
@@ -92,62 +92,61 @@ class Claiming:
 
     def _claim(self, partition: Partition, offset: int, committed: Committed | None, is_reset: bool) -> None:
         close_old_connections()
+        before, known = partition.claim, partition.stored
         topic_id = self._topic_ids.ask(partition.topic)
-        if _is_another(topic_id, partition):
+        if _is_another(topic_id, before):
             # Deleted and made anew: what the reset policy says is for records that are gone, not for new ones.
             logger.error(
                 "consumer %s: topic %s was made anew; %s begins at its beginning",
                 self._consumer, partition.topic, partition,
             )  # fmt: skip
             offset, is_reset = 0, False
-        elif partition.claimed_at is not None and not is_reset:
+        elif before.offset is not None and not is_reset:
             # Should there be no row any more, then a database that lost it has lost the effects since then, too.
-            offset = partition.claimed_at
+            offset = before.offset
         # In the order of time: what was done with offsets in Kafka came after what the row says, or Kafka would follow.
         at_least = committed.offset if committed is not None and committed.counts else None
-        claim = self._store.claim(
+        found = self._store.claim(
             topic=partition.topic,
             topic_id=topic_id,
             partition=partition.number,
             fallback=offset,
             at_least=at_least or 0,
         )
-        is_another = _is_another(claim.topic_id, partition)
-        known, partition.stored = partition.stored, offset if is_reset else claim.next_offset
-        partition.identify(claim.topic_id)
-        partition.epoch = claim.epoch
+        is_another = _is_another(found.topic_id, before)
+        start = offset if is_reset else found.next_offset
+        first = start if before.offset is None or is_another or is_reset else before.offset
+        partition.grant(Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first), start)
         partition.failed_claims = 0
-        if partition.claimed_at is None or is_another or is_reset:
-            partition.claimed_at = partition.stored
         if is_reset:
             self._store.reset(partition, offset)
-        elif known is not None and claim.next_offset < known and not is_another:
-            self._tell_of_loss(partition, claim, known)
+        elif known is not None and found.next_offset < known and not is_another:
+            self._tell_of_loss(partition, found, known)
         elif committed is not None and committed.offset is not None:
-            self._compare(partition, claim, committed.offset, is_kept_by_kafka=committed.counts)
+            self._compare(partition, found, committed.offset, is_kept_by_kafka=committed.counts)
         partition.reset_to = None
-        partition.start = partition.stored
+        partition.start = start
 
-    def _tell_of_loss(self, partition: Partition, claim: Claim, known: int) -> None:
+    def _tell_of_loss(self, partition: Partition, found: Claimed, known: int) -> None:
         logger.error(
             "consumer %s: the database lost transactions that it had committed: it holds offset %d of %s, where "
             "%d had been stored; the messages in between are handled again",
-            self._consumer, claim.next_offset, partition, known,
+            self._consumer, found.next_offset, partition, known,
         )  # fmt: skip
 
-    def _compare(self, partition: Partition, claim: Claim, committed: int, *, is_kept_by_kafka: bool) -> None:
+    def _compare(self, partition: Partition, found: Claimed, committed: int, *, is_kept_by_kafka: bool) -> None:
         """Say what an operator would not expect of the two offsets."""
-        if is_kept_by_kafka and claim.former is not None and claim.former < committed == claim.next_offset:
+        if is_kept_by_kafka and found.former is not None and found.former < committed == found.next_offset:
             logger.warning(
                 "consumer %s: %s had its offsets in Kafka up to %d, beyond the %d that the database holds: "
                 "it begins at %d",
-                self._consumer, partition, committed, claim.former, committed,
+                self._consumer, partition, committed, found.former, committed,
             )  # fmt: skip
-        elif committed > claim.next_offset or (is_kept_by_kafka and committed < claim.next_offset):
+        elif committed > found.next_offset or (is_kept_by_kafka and committed < found.next_offset):
             logger.warning(
                 "consumer %s: Kafka holds offset %d for %s, the database %d: the database counts, "
                 "so a reset made in Kafka has no effect here",
-                self._consumer, committed, partition, claim.next_offset,
+                self._consumer, committed, partition, found.next_offset,
             )  # fmt: skip
 
 
@@ -157,6 +156,6 @@ def _reason(error: Exception) -> str:
     return shortened(escaped(text if isinstance(error, BrokerError) else f"{type(error).__name__}: {text}"))
 
 
-def _is_another(topic_id: str, partition: Partition) -> bool:
+def _is_another(topic_id: str, claim: Claim) -> bool:
     """True if both ids are known and differ: a broker that has none says nothing."""
-    return bool(topic_id and partition.topic_id) and topic_id != partition.topic_id
+    return bool(topic_id and claim.topic_id) and topic_id != claim.topic_id

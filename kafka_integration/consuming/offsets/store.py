@@ -24,7 +24,7 @@ PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claimed:
     """What a claim returns: where to go on, and the epoch and id to save with."""
 
     next_offset: int
@@ -45,11 +45,11 @@ class OffsetStore:
     def reset(self, partition: Partition, offset: int) -> None:
         """Set the stored offset, where the one it holds is no longer in the topic."""
         rows = StoredOffset.objects.using(self.database).filter(
-            group=self._group, topic=partition.topic, topic_id=partition.topic_id, partition=partition.number
+            group=self._group, topic=partition.topic, topic_id=partition.claim.topic_id, partition=partition.number
         )
-        rows.filter(epoch=partition.epoch).update(next_offset=offset, updated_at=timezone.now())
+        rows.filter(epoch=partition.claim.epoch).update(next_offset=offset, updated_at=timezone.now())
 
-    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int, at_least: int = 0) -> Claim:
+    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int, at_least: int = 0) -> Claimed:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
 
         A row that holds less than ``at_least`` is taken there.
@@ -82,7 +82,7 @@ class OffsetStore:
                 [self._group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
             )
             next_offset, epoch = cursor.fetchone()
-        return Claim(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
+        return Claimed(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
 
     def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
@@ -96,8 +96,8 @@ class OffsetStore:
                 'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
                 "AND epoch = %s AND next_offset BETWEEN %s AND %s",
                 [
-                    next_offset, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
-                    partition.epoch, partition.stored or 0, first,
+                    next_offset, timezone.now(), self._group, partition.topic, partition.claim.topic_id,
+                    partition.number, partition.claim.epoch, partition.stored or 0, first,
                 ],
             )  # fmt: skip
             if cursor.rowcount != 1:
@@ -120,7 +120,7 @@ class OffsetStore:
                 is_moved = [self._store_end(cursor, partition, end) for partition, end in page]
             for (partition, end), moved in zip(page, is_moved, strict=True):
                 if moved:
-                    partition.stored = end
+                    partition.store(end)
 
     def _store_end(self, cursor: Any, partition: Partition, end: int) -> bool:
         cursor.execute(
@@ -128,8 +128,8 @@ class OffsetStore:
             'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
             "AND epoch = %s AND next_offset >= %s AND next_offset < %s",
             [
-                end, timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
-                partition.epoch, partition.stored or 0, end,
+                end, timezone.now(), self._group, partition.topic, partition.claim.topic_id, partition.number,
+                partition.claim.epoch, partition.stored or 0, end,
             ],
         )  # fmt: skip
         return bool(cursor.rowcount == 1)
@@ -147,8 +147,8 @@ class OffsetStore:
                 f"UPDATE {self._table} SET updated_at = %s "
                 'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s AND epoch = %s',
                 [
-                    timezone.now(), self._group, partition.topic, partition.topic_id, partition.number,
-                    partition.epoch,
+                    timezone.now(), self._group, partition.topic, partition.claim.topic_id, partition.number,
+                    partition.claim.epoch,
                 ],
             )  # fmt: skip
             if cursor.rowcount != 1:
