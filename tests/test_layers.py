@@ -40,7 +40,7 @@ FLOORS = {
         {"consumer", "producers"},
     ],
     "outbox": [
-        {"column_values", "databases", "dialect", "notify"},
+        {"column_values", "databases", "notify", "sql", "statements"},
         {"declarations", "table"},
         {"backlog", "foreign_rows", "fresh_rows", "lease", "topics"},
         {"forwarder", "publish", "unattended"},

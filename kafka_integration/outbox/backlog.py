@@ -5,11 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from django.db import connections
-
-from ..models import OutboxMessage, RelayLease
-from .dialect import dialect_of, walking
-from .table import LEASE_NAME
+from .statements import statements_of, walking
 
 logger = logging.getLogger("kafka_integration.relay")
 
@@ -50,17 +46,8 @@ class Backlog:
 
 def find_backlog(alias: str) -> Backlog:
     """What waits in the outbox of a database, by that database's clock."""
-    dialect = dialect_of(alias)
-    quote = connections[alias].ops.quote_name
-    query = _QUERY.format(
-        outbox=quote(OutboxMessage._meta.db_table),
-        lease=quote(RelayLease._meta.db_table),
-        age=dialect.age_seconds.format("created_at"),
-        now=dialect.now,
-        is_refused=dialect.is_refused,
-    )
     with walking(alias) as cursor:
-        cursor.execute(query, [LEASE_NAME])
+        cursor.execute(statements_of(alias).BACKLOG, {})
         age, refused, holder = cursor.fetchone()
     return Backlog(
         alias=alias, oldest_seconds=None if age is None else max(0.0, float(age)), refused=refused, holder=holder or ""
@@ -78,11 +65,3 @@ def warn_if_unattended(alias: str) -> bool:
             backlog.oldest_seconds,
         )
     return backlog.is_unattended
-
-
-_QUERY = """
-SELECT
-    (SELECT {age} FROM {outbox} WHERE ({is_refused}) IS NOT TRUE ORDER BY id LIMIT 1),
-    (SELECT count(*) FROM {outbox} WHERE {is_refused}),
-    (SELECT holder FROM {lease} WHERE name = %s AND expires_at > {now})
-"""

@@ -10,13 +10,11 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from django.db import connections
 
-from ..models import RelayLease
-from .dialect import dialect_of
-from .table import LEASE_NAME
+from .statements import statements_of
 
 RENEWALS_PER_LEASE = 3
 
@@ -38,10 +36,7 @@ class Lease:
         self.epoch: int | None = None
         self._clock = clock
         self._valid_until = self._look_again_at = float("-inf")
-        dialect = dialect_of(alias)
-        table = connections[alias].ops.quote_name(RelayLease._meta.db_table)
-        parts = {"lease": table, "now": dialect.now, "later": dialect.now_plus_seconds}
-        self._statements = {name: text.format(**parts) for name, text in _STATEMENTS.items()}
+        self._sql = statements_of(alias)
 
     @property
     def is_valid(self) -> bool:
@@ -65,11 +60,11 @@ class Lease:
     def release(self) -> None:
         """Let a standby take over at once."""
         if self.epoch is not None:
-            self._execute("release", [LEASE_NAME, self.epoch])
+            self._execute(self._sql.RELEASE_LEASE, epoch=self.epoch)
             self.epoch = None
 
     def _renew(self, now: float) -> bool:
-        renewed = self._execute("renew", [self.seconds, LEASE_NAME, self.epoch]) is not None
+        renewed = self._execute(self._sql.RENEW_LEASE, seconds=self.seconds, epoch=self.epoch) is not None
         if renewed:
             self._grant(now)
         else:
@@ -77,10 +72,11 @@ class Lease:
         return renewed
 
     def _take(self, now: float) -> bool:
-        epoch = self._execute("take", [self.holder, self.seconds, LEASE_NAME])
+        claim: dict[str, str | float] = {"holder": self.holder, "seconds": self.seconds}
+        epoch = self._execute(self._sql.TAKE_LEASE, **claim)
         # There is no row before the first relay, nor after a flush; what has been there once may be gone again.
-        if epoch is None and self._execute("create", [LEASE_NAME]) is not None:
-            epoch = self._execute("take", [self.holder, self.seconds, LEASE_NAME])
+        if epoch is None and self._execute(self._sql.CREATE_LEASE) is not None:
+            epoch = self._execute(self._sql.TAKE_LEASE, **claim)
         self._look_again_at = now + min(1.0, self.seconds / RENEWALS_PER_LEASE)
         if epoch is not None:
             self.epoch = epoch
@@ -92,19 +88,8 @@ class Lease:
         self._valid_until = now + self.seconds
         self._look_again_at = now + self.seconds / RENEWALS_PER_LEASE
 
-    def _execute(self, name: str, parameters: Sequence[str | float | None]) -> int | None:
+    def _execute(self, statement: str, **parameters: str | float | None) -> int | None:
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(self._statements[name], parameters)
+            cursor.execute(statement, parameters)
             rows = cursor.fetchall()
             return rows[0][0] if rows else None
-
-
-_STATEMENTS = {
-    "create": "INSERT INTO {lease} (name, holder, epoch) VALUES (%s, '', 0) ON CONFLICT DO NOTHING RETURNING epoch",
-    "take": (
-        "UPDATE {lease} SET holder = %s, epoch = epoch + 1, expires_at = {later} "
-        "WHERE name = %s AND (expires_at IS NULL OR expires_at < {now}) RETURNING epoch"
-    ),
-    "renew": "UPDATE {lease} SET expires_at = {later} WHERE name = %s AND epoch = %s RETURNING epoch",
-    "release": "UPDATE {lease} SET holder = '', expires_at = NULL WHERE name = %s AND epoch = %s RETURNING epoch",
-}

@@ -21,8 +21,8 @@ from ..headers import GivenHeaders, Headers, dump_headers, normalize_headers
 from ..models import OutboxMessage
 from ..producing.arguments import check_partition, check_size, check_topic, read_timestamp
 from ..serialization import as_text, serialize_key, serialize_value
-from .dialect import dialect_of
 from .notify import commits_by_hand, notify_on_commit
+from .statements import statements_of
 from .unattended import note_published
 
 logger = logging.getLogger("kafka_integration.producing")
@@ -90,7 +90,7 @@ def build_message(
 
 def write(messages: Sequence[OutboxMessage], alias: str) -> None:
     """Put rows into a database's outbox; refuses a database that no relay could take them from."""
-    dialect_of(alias)
+    statements_of(alias)
     # Rows and notification commit together, also where no transaction is open: an error after the row is written would
     # make the caller publish again.
     with transaction.atomic(using=alias, savepoint=False):

@@ -10,10 +10,8 @@ from django.db import connections
 
 from ...client.metadata.topic_ids import TopicIds
 from ...message import Message
-from ...models import HandledMessage
 from ...observing.facts import LeftOut
 from ...observing.observers import Observers
-from ...outbox.dialect import dialect_of
 from ..partition import Partition
 
 
@@ -26,7 +24,7 @@ class Deduplicator:
     def __init__(self, *, database: str, group: str, observers: Observers, topic_ids: TopicIds | None = None) -> None:
         self._database = database
         self._group = group
-        self._now = dialect_of(database).now
+        self._remember = _REMEMBER[connections[database].vendor]
         self._observers = observers
         self._topic_ids = topic_ids
         self._topic_id_of: dict[tuple[str, int], str] = {}
@@ -59,16 +57,9 @@ class Deduplicator:
 
     def remember(self, message: Message, topic_id: str) -> bool:
         """True the first time; must be asked in the transaction of the effect, or a rollback would be remembered."""
-        connection = connections[self._database]
-        table = connection.ops.quote_name(HandledMessage._meta.db_table)
-        with connection.cursor() as cursor:
-            # By the database's clock, as retention goes by that.
-            cursor.execute(
-                f'INSERT INTO {table} ("group", topic_id, identity, handled_at) VALUES (%s, %s, %s, {self._now}) '
-                "ON CONFLICT DO NOTHING",
-                # Where there are no ids, the name has to do.
-                [self._group, topic_id or message.topic, identity(message)],
-            )
+        with connections[self._database].cursor() as cursor:
+            # Where there are no ids, the name has to do.
+            cursor.execute(self._remember, [self._group, topic_id or message.topic, identity(message)])
             return bool(cursor.rowcount == 1)
 
     def _is_first(self, message: Message) -> bool:
@@ -85,3 +76,16 @@ def identity(message: Message) -> str:
         # Hashed: the headers are whatever someone sent, of any length and any bytes.
         return "ce:" + hashlib.sha256(source + b"\0" + event_id).hexdigest()
     return f"{message.partition}:{message.offset}"
+
+
+# By the database's clock, as retention goes by that.
+_REMEMBER = {
+    "postgresql": """
+        INSERT INTO kafka_integration_handledmessage ("group", topic_id, identity, handled_at)
+        VALUES (%s, %s, %s, clock_timestamp()) ON CONFLICT DO NOTHING
+    """,
+    "sqlite": """
+        INSERT INTO kafka_integration_handledmessage ("group", topic_id, identity, handled_at)
+        VALUES (%s, %s, %s, strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')) ON CONFLICT DO NOTHING
+    """,
+}
