@@ -8,7 +8,7 @@ import threading
 import pytest
 from django.db import OperationalError
 
-from kafka_integration.client.metadata.partition_ends import EndsQuestion
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import report
@@ -233,7 +233,7 @@ def test_what_keeps_a_partition_from_being_claimed_is_said_at_the_first_try(capl
 
 def test_an_end_that_nobody_tells_is_no_end(lines, quick, monkeypatch):
     write("a")
-    monkeypatch.setattr(EndsQuestion, "answer", lambda question: {})
+    monkeypatch.setattr(PartitionEnds, "ask", lambda ends, places: {})
 
     with running():
         wait_for(lambda: any("lag unknown since" in line for line in lines()), message=lines)

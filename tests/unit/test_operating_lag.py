@@ -7,7 +7,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from kafka_integration.client.metadata.partition_ends import EndsQuestion
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.catching_up.group_positions import GroupPositions
@@ -142,11 +142,11 @@ def test_people_get_a_table(capsys):
 @pytest.fixture
 def without_a_leader(monkeypatch):
     """One of the partitions has none."""
-    answer = EndsQuestion.answer
+    ask = PartitionEnds.ask
     monkeypatch.setattr(
-        EndsQuestion,
-        "answer",
-        lambda question: {place: ends for place, ends in answer(question).items() if place != (TOPIC, 1)},
+        PartitionEnds,
+        "ask",
+        lambda asker, places: {place: ends for place, ends in ask(asker, places).items() if place != (TOPIC, 1)},
     )
 
 

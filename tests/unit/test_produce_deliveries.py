@@ -18,8 +18,8 @@ from kafka_integration.client.metadata import partition_counts
 from kafka_integration.client.metadata.partition_counts import PartitionCounts
 from kafka_integration.client.producers import producer as producer_module
 from kafka_integration.client.producers import registry as producer_registry
-from kafka_integration.client.producers.producer import Producer, alive_producers, open_producer
-from kafka_integration.client.producers.registry import ProducerRegistry, producers
+from kafka_integration.client.producers.producer import Producer, alive_producers
+from kafka_integration.client.producers.registry import ProducerRegistry, open_producer, producers
 from kafka_integration.conf.values import Connection, ProducerSettings
 from kafka_integration.errors import (
     AccessDeniedError,

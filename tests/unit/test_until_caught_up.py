@@ -11,7 +11,7 @@ from django.test import override_settings
 from kafka_integration import NO_COMMIT
 from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.client.metadata.group_offsets import GroupOffsets
-from kafka_integration.client.metadata.partition_ends import EndsQuestion
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.conf import get_settings
@@ -180,14 +180,14 @@ def test_the_process_exits_with_a_status_of_its_own_and_other_consumers_finish(m
 def test_an_end_that_is_not_known_is_waited_for(monkeypatch):
     write("a")
     write("x", partition=1)
-    answer, asked = EndsQuestion.answer, []
+    ask, asked = PartitionEnds.ask, []
 
-    def without_a_leader(question):
-        asked.append(question)
-        found = answer(question)
+    def without_a_leader(ends, places):
+        asked.append(places)
+        found = ask(ends, places)
         return found if len(asked) > 3 else {place: ends for place, ends in found.items() if place != (TOPIC, 1)}
 
-    monkeypatch.setattr(EndsQuestion, "answer", without_a_leader)
+    monkeypatch.setattr(PartitionEnds, "ask", without_a_leader)
     monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
 
     loop = consume()

@@ -62,9 +62,7 @@ class GroupOffsets:
 
     def ends(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
         """The first offset of each partition and the one after its last, without those of which they can't be known."""
-        question = self._ends.ask(places)
-        question.wait(ANSWER_SECONDS)
-        return question.answer()
+        return self._ends.ask(places)
 
     def _ask(self, question: Callable[[float], T]) -> T:
         """The answer, asked for again while nothing speaks against it: a refused connection need not be waited for."""

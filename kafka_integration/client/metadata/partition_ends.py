@@ -1,10 +1,9 @@
-"""Where partitions begin and end, asked of the brokers for many at once and without waiting for the answer."""
+"""Where partitions begin and end, asked of the brokers for many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -26,30 +25,15 @@ class PartitionEnds:
     def __init__(self, connection: Connection) -> None:
         self._admin = Admin(connection, asks_for="ends of partitions")
 
-    def ask(self, places: Collection[Place]) -> EndsQuestion:
-        """Send the question; ``BrokerError`` if there can't be a client to ask it."""
+    def ask(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
+        """The first offset of each partition and the one after its last; ``BrokerError`` if there can't be a client.
+
+        What isn't known in time, as where a partition has no leader, is left out.
+        """
         client = self._admin.client()
-        return EndsQuestion(_first=_send(client, places, _EARLIEST), _end=_send(client, places, _LATEST))
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndsQuestion:
-    """A question under way. What can't be known, as where a partition has no leader, is left out of the answer."""
-
-    _first: Mapping[Place, Future[Any]]
-    _end: Mapping[Place, Future[Any]]
-
-    @property
-    def is_answered(self) -> bool:
-        return all(answer.done() for answer in (*self._first.values(), *self._end.values()))
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it is answered, or so long."""
-        wait((*self._first.values(), *self._end.values()), timeout=seconds)
-
-    def answer(self) -> dict[Place, tuple[int, int]]:
-        """The first offset and the one after the last, of each partition of which both are known by now."""
-        both = {place: (_offset(self._first[place]), _offset(end)) for place, end in self._end.items()}
+        firsts, ends = _send(client, places, _EARLIEST), _send(client, places, _LATEST)
+        wait((*firsts.values(), *ends.values()), timeout=ANSWER_SECONDS)
+        both = {place: (_offset(firsts[place]), _offset(end)) for place, end in ends.items()}
         return {place: (first, end) for place, (first, end) in both.items() if first is not None and end is not None}
 
 

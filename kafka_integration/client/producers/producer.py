@@ -8,15 +8,13 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from ...conf.frozen import EMPTY
-from ...conf.values import ProducerSettings
 from ...errors import BrokerError
 from ...headers import Headers
 from ...summaries import summarize
@@ -24,9 +22,6 @@ from ..errors.translate import translate
 from ..green_threads import green_library, wait_until
 from ..log.client_log import ClientLog
 from ..metadata.partition_counts import PartitionCounts
-from ..opening import Properties, open_client
-from ..properties.build import producer_properties
-from ..transports.transport import transport_of
 from .client_headers import ClientHeaders
 from .last_words import LastWords
 from .queue_room import DEFAULT_MAX_KBYTES, QueueRoom, large_bytes
@@ -293,25 +288,3 @@ class Producer:
     def _hurry_again(self) -> None:
         if time.monotonic() - self._hurried_at >= HURRY_AGAIN_SECONDS:
             self.hurry()
-
-
-def open_producer(
-    settings: ProducerSettings, *, overrides: Mapping[str, Any] = EMPTY, name: str = "producer", polls: bool = True
-) -> Producer:
-    """A producer of one's own, to be closed by whoever asked; ``overrides`` are librdkafka's properties.
-
-    One that doesn't poll by itself serves deliveries only where it is waited for them.
-    """
-    transport = transport_of(settings.connection)
-    properties = Properties({**producer_properties(settings), **overrides})
-    log = ClientLog(name, properties)
-    raw: RawProducer = open_client(transport.producer, properties, place=name, options=log.options())
-    return Producer(
-        raw,
-        log=log,
-        name=name,
-        servers=properties["bootstrap.servers"],
-        polls=polls,
-        delivers_at_once=transport.delivers_at_once,
-        max_queued_bytes=int(properties.get("queue.buffering.max.kbytes", DEFAULT_MAX_KBYTES)) * 1024,
-    )

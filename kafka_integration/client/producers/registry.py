@@ -18,8 +18,12 @@ from django.core.signals import setting_changed
 from ...conf import get_settings
 from ...conf.values import ProducerSettings
 from ..green_threads import green_library
+from ..log.client_log import ClientLog
+from ..opening import open_client
+from ..properties.build import producer_properties
 from ..transports.transport import transport_of
-from .producer import Producer, alive_producers, open_producer
+from .producer import Producer, alive_producers
+from .queue_room import DEFAULT_MAX_KBYTES
 from .worker_processes import end_with_worker_processes
 
 RESET_FLUSH_SECONDS = 1.0
@@ -114,6 +118,25 @@ class ProducerRegistry:
         if not self._producers:
             end_with_worker_processes(self.end)
         return open_producer(settings, name=purpose)
+
+
+def open_producer(settings: ProducerSettings, *, name: str = "producer", polls: bool = True) -> Producer:
+    """A producer of one's own, to be closed by whoever asked.
+
+    One that doesn't poll by itself serves deliveries only where it is waited for them.
+    """
+    transport = transport_of(settings.connection)
+    properties = producer_properties(settings)
+    log = ClientLog(name, properties)
+    return Producer(
+        open_client(transport.producer, properties, place=name, options=log.options()),
+        log=log,
+        name=name,
+        servers=properties["bootstrap.servers"],
+        polls=polls,
+        delivers_at_once=transport.delivers_at_once,
+        max_queued_bytes=int(properties.get("queue.buffering.max.kbytes", DEFAULT_MAX_KBYTES)) * 1024,
+    )
 
 
 def _is_useless(producer: Producer, settings: ProducerSettings) -> bool:

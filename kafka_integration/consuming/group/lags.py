@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...client.metadata.partition_ends import ANSWER_SECONDS, PartitionEnds, Place
+from ...client.metadata.partition_ends import PartitionEnds, Place
 from ...conf.values import Connection
 from ...errors import BrokerError
 from ..partition import Partition
@@ -76,9 +77,5 @@ class Lags:
         return Lag(known=known, unknown_since=unknown)
 
     def _ask(self, places: Sequence[Place]) -> None:
-        try:
-            question = self._ends.ask(places)
-        except BrokerError:
-            return
-        question.wait(ANSWER_SECONDS)
-        self._answer = question.answer()
+        with suppress(BrokerError):
+            self._answer = self._ends.ask(places)
