@@ -13,7 +13,7 @@ from ...errors import HandlerError
 from ...message import Message
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..ledger import Ledger
-from ..partition import Partition
+from ..line import Line
 from .left_open import HandlerTransactions
 
 TURN_SECONDS = 1.0
@@ -29,11 +29,14 @@ class Progress:
 
 
 class Invoker(Protocol):
-    """Runs the handler on consecutive messages of a partition, and notes in the ledger what is finished."""
+    """Runs the handler on consecutive messages of a partition, whose line says whether to go on.
+
+    What is finished is noted in the ledger; without one, nobody is to know before their transaction is committed.
+    """
 
     takes_batch: bool
 
-    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress: ...
+    def run(self, messages: list[Message], line: Line, ledger: Ledger | None = None) -> Progress: ...
 
 
 class EachMessage:
@@ -46,11 +49,11 @@ class EachMessage:
         self._path = path
         self._may_hold_back = may_hold_back
 
-    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+    def run(self, messages: list[Message], line: Line, ledger: Ledger | None = None) -> Progress:
         # The hot path of every consumer: two calls and three looks a message.
-        call, finish, clock, transactions = self._call, ledger.finish, monotonic, HandlerTransactions()
+        call, clock, transactions = self._call, monotonic, HandlerTransactions()
         deadline = clock() + TURN_SECONDS
-        line, holds_back = partition.line, ledger.is_held_back
+        finish, holds_back = (_keep_quiet, False) if ledger is None else (ledger.finish, ledger.is_held_back)
         done = 0
         try:
             with transactions:
@@ -80,7 +83,7 @@ class WholeBatch:
         self._path = path
         self._may_hold_back = may_hold_back
 
-    def run(self, messages: list[Message], ledger: Ledger, partition: Partition) -> Progress:
+    def run(self, messages: list[Message], line: Line, ledger: Ledger | None = None) -> Progress:
         transactions = HandlerTransactions()
         try:
             result = self._result(messages)
@@ -101,22 +104,14 @@ class WholeBatch:
             return None
 
 
-def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_back: bool) -> bool:
+def steer(ledger: Ledger | None, last: Message, result: Any, *, path: str, may_hold_back: bool) -> bool:
     """Finish through ``last`` and do what the handler's result asks of the commit; True while it is held back."""
-    if isinstance(result, CommitThrough) or result is NO_COMMIT:
-        if not may_hold_back:
-            raise HandlerError(
-                f"{path} returned {type(result).__name__}, but its offsets are saved in the transaction of its own "
-                f'writes: return nothing, or use offset_storage "kafka" without deduplicate'
-            )
-        if result is NO_COMMIT:
-            ledger.hold_back()
-            ledger.finish(last)
-        elif isinstance(result, CommitThrough):
-            # In this order, and never further than handled: the loop may look in between.
-            ledger.commit_through(min(result.message.offset, last.offset) + 1)
-            ledger.finish(last)
-        return True
+    holds_back = isinstance(result, CommitThrough) or result is NO_COMMIT
+    if holds_back and not may_hold_back:
+        raise HandlerError(
+            f"{path} returned {type(result).__name__}, but its offsets are saved in the transaction of its own "
+            f'writes: return nothing, or use offset_storage "kafka" without deduplicate'
+        )
     # Not whatever can be awaited: a task or a delivery goes on by itself.
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
         result.close()  # else Python warns, some time later, that nobody awaited it
@@ -124,9 +119,21 @@ def steer(ledger: Ledger, last: Message, result: Any, *, path: str, may_hold_bac
             f"{path} returned a {type(result).__name__}, and nothing of it has run: declare the handler itself "
             f'"async def" (a decorator may hide that it is), or let it do its work before it returns'
         )
+    if ledger is None:
+        return False
+    if result is NO_COMMIT:
+        ledger.hold_back()
+    elif isinstance(result, CommitThrough):
+        # In this order, and never further than handled: the loop may look in between.
+        ledger.commit_through(min(result.message.offset, last.offset) + 1)
     ledger.finish(last)
-    ledger.release()
-    return False
+    if not holds_back:
+        ledger.release()
+    return holds_back
+
+
+def _keep_quiet(message: Message) -> None:
+    """Note nothing: whoever commits the message's transaction does."""
 
 
 def _refuse_left_open(transactions: HandlerTransactions, *, path: str) -> None:

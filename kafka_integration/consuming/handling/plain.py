@@ -31,7 +31,7 @@ class PlainWork:
             return self._end(partition, chunk, Ending(self._endings, partition, chunk.failure))
         if self._endings.must_wait(partition):
             return Remainder([chunk], delay_seconds=1.0)
-        progress = self._invoker.run(chunk.messages, partition.ledger, partition)
+        progress = self._invoker.run(chunk.messages, partition.line, partition.ledger)
         rest = chunk.messages[progress.done :]
         if progress.done:
             partition.setbacks = 0

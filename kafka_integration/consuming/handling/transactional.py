@@ -16,7 +16,6 @@ from ...observing.observers import Observers
 from ..failing.ending import Ending, Endings
 from ..failing.outages import is_conflict, is_outage, is_setback
 from ..lanes.work import Remainder
-from ..ledger import Ledger
 from ..line import Chunk
 from ..offsets.store import OffsetStore
 from ..partition import Partition, State
@@ -101,7 +100,7 @@ class TransactionalWork:
 
     def _attempt(self, partition: Partition, unit: list[Message]) -> tuple[Progress, list[Ending]]:
         """Handle messages, and write what their transaction holds beside the handler's effects, unless it failed."""
-        progress = self._invoker.run(unit, Ledger(unit[0].offset), partition)
+        progress = self._invoker.run(unit, partition.line)
         endings: list[Ending] = []
         if connections[self._database].closed_in_transaction:
             return Progress(0, _closed(progress.error)), endings
@@ -122,7 +121,7 @@ class TransactionalWork:
         failed = failures_by_offset(unit, error) if self._invoker.takes_batch else {}
         setback = next(filter(is_setback, failed.values()), None)
         if setback is not None or not failed:
-            return Progress(0, setback or error), []
+            return Progress(0, error if setback is None else setback), []
         at_fault = [message for message in unit if message.offset in failed]
         endings = [self._endings.of(partition, message, failed[message.offset]) for message in at_fault]
         is_final = all(ending.is_final for ending in endings)

@@ -26,7 +26,7 @@ from ..handling.deduplication import Deduplicator
 from ..handling.invoking import Invoker
 from ..handling.own_transaction import OwnTransaction
 from ..lanes.fresh_connections import close_dead_connections
-from ..ledger import Ledger
+from ..line import Line
 from ..offsets.store import OffsetStore
 from ..partition import Partition
 
@@ -115,7 +115,7 @@ class Replayer:
             if self._deduplicator is not None:
                 # A repeat that comes later is one; this is handled in any case, because somebody asked for it.
                 self._deduplicator.remember(message, letter.topic_id)
-            error = self._run(message, partition)
+            error = self._run(message, Line() if partition is None else partition.line)
             if error is None:
                 self._note_handled(letter, message)
                 if self._store is not None and partition is not None:
@@ -124,12 +124,10 @@ class Replayer:
                 own.roll_back()
         return error
 
-    def _run(self, message: Message, partition: Partition | None) -> Exception | None:
-        place = partition or Partition(message.topic, message.partition)
-        # A ledger that nobody reads: offsets have long moved on.
-        error = self._invoker.run([message], Ledger(message.offset), place).error
-        # A batch handler's word about its only message.
-        return error and failures_by_offset([message], error).get(message.offset, error)
+    def _run(self, message: Message, line: Line) -> Exception | None:
+        error = self._invoker.run([message], line).error
+        # Or a batch handler's word about its only message.
+        return None if error is None else failures_by_offset([message], error).get(message.offset, error)
 
     def _note_handled(self, letter: DeadLetter, message: Message) -> None:
         self._requests.settle(letter, DeadLetter.State.HANDLED, attempts=message.attempt, replayed_at=Now())
