@@ -191,21 +191,6 @@ def test_a_partition_taken_back_is_silent_and_can_be_given_again(world):
     assert read(consumer, 1) == [b"b"]
 
 
-def test_two_members_share_and_a_closing_one_hands_over(world):
-    first, second = world.consumer(), world.consumer()
-    first.subscribe([world.topic])
-    second.subscribe([world.topic])
-
-    def owned():
-        first.poll(0.05)
-        second.poll(0.05)
-        return len(first.assignment()), len(second.assignment())
-
-    wait_for(lambda: owned() == (2, 2), 20)
-    first.close()
-    wait_for(lambda: second.poll(0.05) is None and len(second.assignment()) == 4, 20)
-
-
 def test_the_same_misuse_is_refused_alike(world):
     consumer = world.consumer()
     consumer.subscribe([world.topic])

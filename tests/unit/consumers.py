@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from django.test import override_settings
 
 from kafka_integration.client.transports.memory import memory_broker
@@ -47,6 +48,20 @@ def consume(*, max_messages: int | None = None, **options: Any) -> ConsumerLoop:
         loop = ConsumerLoop(parts, until_caught_up=max_messages is None, max_messages=max_messages)
         loop.run()
     return loop
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[None]:
+    """A list that gets longer with each call of the method that returned: to wait for some more, however long."""
+    calls: list[None] = []
+    method = getattr(owner, name)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        returned = method(*arguments, **options)
+        calls.append(None)
+        return returned
+
+    monkeypatch.setattr(owner, name, call)
+    return calls
 
 
 @contextmanager

@@ -8,11 +8,12 @@ import pytest
 
 from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
+from kafka_integration.consuming.catching_up.until_caught_up import CatchingUp
 from kafka_integration.consuming.group.assignment import Assignment
-from kafka_integration.consuming.loop import Phase
+from kafka_integration.consuming.loop import ConsumerLoop, Phase
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 from tests.unit import scripted
-from tests.unit.consumers import committed, consume, running, write
+from tests.unit.consumers import calls_of, committed, consume, running, write
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -112,7 +113,8 @@ def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handl
     assert values() == list(seen)
 
 
-def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport):
+def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport, monkeypatch):
+    looks = calls_of(monkeypatch, CatchingUp, "_measure")
     write(*"abc")
     other = MemoryConsumer(memory_transport, {"group.id": "group"})
 
@@ -124,7 +126,11 @@ def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport):
     with running(until_caught_up=True, batch_size=1) as loop:
         # It has given its partitions back, and the other member doesn't answer.
         wait_for(lambda: scripted.seen and len(loop._assignment) == 0)
-        threading.Event().wait(1)
+        looked = len(looks)
+        loop._catching_up.look()
+        wait_for(lambda: len(looks) > looked)
+        turns = calls_of(monkeypatch, ConsumerLoop, "turn")
+        wait_for(lambda: len(turns) > 1)
         assert loop.phase is Phase.RUNNING
         other.close()
         wait_for(lambda: loop.phase is Phase.STOPPED)
@@ -263,10 +269,12 @@ def test_a_stop_waits_longer_for_a_handler_than_a_rebalance_would():
 
     def outlive_the_drain(message):
         began.set()
-        threading.Event().wait(1)
+        wait_for(lambda: loop.phase is Phase.DRAINING)
+        # A time, as that is what the deadline of a rebalance would be.
+        threading.Event().wait(0.2)
 
     scripted.script.append(outlive_the_drain)
-    with running(rebalance_drain_seconds=0.1):
+    with running(rebalance_drain_seconds=0.1) as loop:
         assert began.wait(5)
 
     assert committed() == 1

@@ -11,15 +11,16 @@ from django.db import OperationalError
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.conf import get_settings
-from kafka_integration.consuming import report
+from kafka_integration.consuming import loop, report
 from kafka_integration.consuming.group.assignment import Assignment
 from kafka_integration.consuming.group.notices import Notices
 from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.report import Report
 from kafka_integration.errors import BrokerError
 from kafka_integration.models import StoredOffset
 from kafka_integration.retrying import Repeats
 from tests.unit import scripted
-from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
+from tests.unit.consumers import TOPIC, calls_of, consume, consumer_settings, running, write
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -42,6 +43,7 @@ def quick(monkeypatch):
     """Lines that come every half minute come every tenth of a second."""
     monkeypatch.setattr(report, "INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(report, "STUCK_SECONDS", 0.3)
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.05)
 
 
 def test_a_run_says_what_it_was_assigned_when_it_caught_up_and_what_it_did(lines):
@@ -83,12 +85,13 @@ def test_progress_is_said_every_so_often_with_rate_and_lag(lines, quick):
     assert sum(int(re.search(r"(\d+) handled", line)[1]) for line in progress) <= 41
 
 
-def test_nothing_is_said_while_nothing_happens(lines, quick):
+def test_nothing_is_said_while_nothing_happens(lines, quick, monkeypatch):
+    looks = calls_of(monkeypatch, Report, "_say_progress")
     write("a")
     with running():
         wait_for(lambda: any("no lag" in line for line in lines()), message=lines)
-        before = lines()
-        threading.Event().wait(0.6)
+        before, looked = lines(), len(looks)
+        wait_for(lambda: len(looks) >= looked + 4)
         after = lines()
 
     assert after == before
@@ -137,9 +140,9 @@ def test_a_stop_says_what_it_waits_for(lines):
     goes_on = threading.Event()
     scripted.script.append(lambda message: goes_on.wait(10) if message.value == "b" else None)
 
-    with running() as loop:
+    with running() as consumer:
         wait_for(lambda: len(scripted.seen) == 2)
-        loop.stop()
+        consumer.stop()
         wait_for(lambda: "consumer c: stopping, events[0]@1 in the handler's hands" in lines(), message=lines)
         goes_on.set()
 

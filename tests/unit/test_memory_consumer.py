@@ -156,7 +156,15 @@ def test_a_paused_partition_is_silent_and_goes_on_where_it_was(broker):
 
 
 def test_pausing_an_unassigned_partition_does_nothing(broker):
-    reader(broker).pause([TopicPartition("elsewhere", 9)])
+    broker.produce("elsewhere", "a", partition=0)
+    produce(broker, "b")
+    opened = reader(broker)
+
+    opened.pause([TopicPartition("elsewhere", 0)])
+
+    assert values(opened.consume(10, 0)) == [b"b"]
+    opened.incremental_assign([TopicPartition("elsewhere", 0, OFFSET_BEGINNING)])
+    assert values(opened.consume(10, 0)) == [b"a"]
 
 
 def test_a_pause_does_not_survive_a_new_assignment(broker):

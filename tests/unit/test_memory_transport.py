@@ -62,29 +62,3 @@ def test_a_running_consumer_gets_what_comes_and_stops_when_asked():
 
     assert [value for _, value, *_ in handled] == ["first", "second"]
     assert (loop.phase, loop.fault) == (Phase.STOPPED, None)
-
-
-def test_two_members_of_a_group_share_the_partitions():
-    loops = [ConsumerLoop(assemble(get_settings().consumers["audit"])) for _ in range(2)]
-    threads = [threading.Thread(target=loop.run) for loop in loops]
-    for thread in threads:
-        thread.start()
-
-    def each_handles_one():
-        for partition in (0, 1):
-            produce("orders", "v", partition=partition)
-        last_of = {partition: thread for _, _, partition, _, thread in handled}
-        return len(set(last_of.values())) == 2
-
-    try:
-        wait_for(each_handles_one)
-    finally:
-        for loop in loops:
-            loop.stop()
-        for thread in threads:
-            thread.join(20)
-    catch_up()
-
-    places = [(partition, offset) for _, _, partition, offset, _ in handled]
-    assert sorted(set(places)) == sorted((r.partition, r.offset) for r in memory_broker().records("orders"))
-    assert [loop.fault for loop in loops] == [None, None]

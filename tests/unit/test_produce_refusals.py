@@ -22,6 +22,7 @@ from kafka_integration import (
     produce_sync,
 )
 from kafka_integration.client.producers.registry import producers
+from kafka_integration.client.transports.memory import memory_broker
 
 NOWHERE = {"endpoints": ["127.0.0.1:1"], "producer": {"shutdown_grace_seconds": 0}}
 SECRET = "s3cret-payload"
@@ -136,6 +137,8 @@ def test_any_topic_goes_where_that_is_allowed() -> None:
     with override_settings(KAFKA=with_producer(topics=["orders"], allow_any_topic=True)):
         produce("order", "x")
 
+        assert producers.default().flush(0) == 1
+
 
 @pytest.mark.parametrize("topics", [[], ["another_topic"]])
 def test_a_call_that_looks_like_kaffes_says_so(topics: list[str]) -> None:
@@ -178,8 +181,15 @@ def test_a_batch_says_which_message_is_bad(message: Any, said: str) -> None:
 
 
 def test_an_aware_timestamp_of_any_zone_is_taken() -> None:
-    produce("orders", "x", timestamp=datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=5))))
-    produce("orders", "x", timestamp=1)
+    with override_settings(KAFKA={"endpoints": "memory"}):
+        memory_broker().reset()
+
+        produce("orders", "x", partition=0, timestamp=datetime(2026, 1, 1, 5, tzinfo=timezone(timedelta(hours=5))))
+        produce("orders", "x", partition=0, timestamp=1)
+
+        sent = [record.timestamp_ms for record in memory_broker().records("orders")]
+        memory_broker().reset()
+    assert sent == [datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000, 1]
 
 
 def test_a_partition_strategy_that_is_nowhere_is_a_configuration_error() -> None:

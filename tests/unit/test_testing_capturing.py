@@ -255,6 +255,7 @@ def test_the_fixture_waits_for_the_database(kafka_messages, db):
 
 @pytest.mark.django_db
 def test_the_fixture_does_not_mind_a_broken_transaction(kafka_messages):
+    # Were it to look into the database at its end, that would be an error of this test.
     connection.set_rollback(True)
 
 
