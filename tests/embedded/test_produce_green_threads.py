@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.embedded import forking
 from tests.processes import PROJECT, ChildProcess, environment
 
 PATCHES = {
@@ -31,6 +33,12 @@ class Ticks(threading.Thread):
 """
 
 
+@pytest.fixture
+def run(run: Callable[..., ChildProcess]) -> Callable[..., ChildProcess]:
+    """The libraries warn of what they patch."""
+    return partial(run, warnings="ignore")
+
+
 @both
 def test_what_is_produced_arrives_from_the_first_to_the_last_at_exit(
     patch: str, run: Callable[..., ChildProcess], values: Callable
@@ -44,7 +52,6 @@ def test_what_is_produced_arrives_from_the_first_to_the_last_at_exit(
             produce(topic, f"4 at the end {number:03}")
         """,
         first=patch,
-        warnings="ignore",
     )
 
     assert child.wait() == 0, child.tail()
@@ -64,7 +71,6 @@ def test_many_green_threads_wait_at_once(patch: str, run: Callable[..., ChildPro
             thread.join(20)
         """,
         first=patch,
-        warnings="ignore",
     )
 
     assert child.wait() == 0, child.tail()
@@ -78,7 +84,7 @@ def test_while_kafka_is_away_a_wait_lets_the_others_run(patch: str, run: Callabl
         TICKS
         + """
 from kafka_integration import ProduceError
-from kafka_integration.client.producer_registry import producers
+from kafka_integration.client.producers.registry import producers
 from kafka_integration.conf import get_settings
 from kafka_integration.producing.sender import Sender
 logging.disable()
@@ -103,7 +109,6 @@ for name, wait in waits.items():
 """,
         first=f"{patch}\nfrom contextlib import suppress\nfrom dataclasses import replace",
         servers="127.0.0.1:1",
-        warnings="ignore",
     )
 
     assert child.wait(30) == 0, child.tail()
@@ -119,7 +124,6 @@ def test_callbacks_run_though_nobody_waits(patch: str, run: Callable[..., ChildP
         assert done.wait(10)
         """,
         first=patch,
-        warnings="ignore",
     )
 
     assert child.wait() == 0, child.tail()
@@ -141,8 +145,7 @@ def test_what_was_imported_before_the_patch_works_after_it(
         for thread in threads:
             thread.join(20)
         produce(topic, "at exit")
-        """,
-        warnings="ignore",
+        """
     )
 
     assert child.wait() == 0, child.tail()
@@ -153,24 +156,10 @@ def test_what_was_imported_before_the_patch_works_after_it(
 def test_a_forked_child_sends_its_own_and_its_parent_goes_on(
     patch: str, run: Callable[..., ChildProcess], values: Callable
 ) -> None:
-    child = run(
-        """
-        produce_sync(topic, "1 parent, before")
-        pid = os.fork()
-        if pid == 0:
-            produce_sync(topic, "2 child")
-            produce(topic, "3 child, at its end")
-            sys.exit(0)
-        status = os.waitpid(pid, 0)[1]
-        produce_sync(topic, "4 parent, after")
-        sys.exit(os.waitstatus_to_exitcode(status))
-        """,
-        first=patch,
-        warnings="ignore",
-    )
+    child = run(forking.PROGRAM, first=patch)
 
     assert child.wait() == 0, child.tail()
-    assert values(4) == ["1 parent, before", "2 child", "3 child, at its end", "4 parent, after"]
+    assert values(4) == forking.VALUES
 
 
 @both
@@ -178,7 +167,7 @@ def test_without_a_broker_the_process_says_what_is_left_and_ends_in_time(
     patch: str, run: Callable[..., ChildProcess]
 ) -> None:
     started = time.monotonic()
-    child = run("produce(topic, 's3cret')", first=patch, servers="127.0.0.1:1", warnings="ignore")
+    child = run("produce(topic, 's3cret')", first=patch, servers="127.0.0.1:1")
 
     assert child.wait(20) == 0
     assert time.monotonic() - started < 12
@@ -216,7 +205,6 @@ def test_a_log_that_lets_others_run_inside_a_report_of_the_client_breaks_nothing
         """,
         first=patch,
         servers="127.0.0.1:1",
-        warnings="ignore",
     )
 
     assert child.wait(40) == 0, child.tail()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.embedded import forking
 from tests.processes import ChildProcess
 
 GRACE_SECONDS = 2.0
@@ -45,23 +46,10 @@ def test_without_a_broker_the_process_ends_in_time_and_says_how_many_are_left(ru
 def test_a_child_forked_after_the_first_message_delivers_its_own(
     run: Callable[..., ChildProcess], values: Callable
 ) -> None:
-    child = run(
-        """
-        produce_sync(topic, "1 parent, before")
-        pid = os.fork()
-        if pid == 0:
-            produce_sync(topic, "2 child")
-            produce(topic, "3 child, at its end")
-            sys.exit(0)
-        status = os.waitpid(pid, 0)[1]
-        produce_sync(topic, "4 parent, after")
-        sys.exit(os.waitstatus_to_exitcode(status))
-        """,
-        warnings="default",
-    )
+    child = run(forking.PROGRAM, warnings="default")
 
     assert child.wait(30) == 0, child.tail()
-    assert values(4) == ["1 parent, before", "2 child", "3 child, at its end", "4 parent, after"]
+    assert values(4) == forking.VALUES
 
 
 def test_a_child_forked_with_messages_under_way_does_not_send_them_again(
@@ -186,7 +174,7 @@ def test_two_producers_have_their_seconds_at_the_same_time(run: Callable[..., Ch
     child = run(
         """
         import time
-        from kafka_integration.client.producer_registry import producers
+        from kafka_integration.client.producers.registry import producers
         from kafka_integration.conf import get_settings
         for purpose in ("one", "other"):
             producers.get(get_settings().producer, purpose).send(topic, b"x", None, -1, lambda *_: None, 0, None, 1)
