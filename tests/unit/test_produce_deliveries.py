@@ -1,26 +1,18 @@
-"""The parts of producing on their own: deliveries, the producers of a process, partition counts."""
+"""What became of a message: deliveries, on a client that a test answers for."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException, Message
-from django.test import override_settings
+from confluent_kafka import KafkaError
 
 from kafka_integration.client.log.client_log import ClientLog
-from kafka_integration.client.metadata import partition_counts
-from kafka_integration.client.metadata.partition_counts import PartitionCounts
 from kafka_integration.client.producers import producer as producer_module
-from kafka_integration.client.producers import registry as producer_registry
-from kafka_integration.client.producers.producer import Producer, alive_producers
-from kafka_integration.client.producers.registry import ProducerRegistry, open_producer, producers
-from kafka_integration.conf.values import Connection, ProducerSettings
+from kafka_integration.client.producers.producer import Producer
 from kafka_integration.errors import (
     AccessDeniedError,
     BrokerError,
@@ -29,61 +21,7 @@ from kafka_integration.errors import (
     ProduceTimeoutError,
 )
 from kafka_integration.producing.delivery import Delivery
-from kafka_integration.producing.sender import DefaultSender
-from tests.waiting import wait_for
-
-DELIVERED = Message(topic="t", partition=1, offset=7, timestamp=(TIMESTAMP_CREATE_TIME, 1000))
-NOWHERE = ProducerSettings(connection=Connection(servers=("127.0.0.1:1",)), shutdown_grace_seconds=0)
-
-
-class Metadata:
-    """What list_topics() answers, one answer after the other and the last for ever."""
-
-    def __init__(self, *answers: int | KafkaError | KafkaException) -> None:
-        self.answers = list(answers)
-        self.asked = 0
-
-    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
-        self.asked += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, KafkaException):
-            raise answer
-        error = answer if isinstance(answer, KafkaError) else None
-        partitions = {} if error else {number: object() for number in range(int(answer))}  # type: ignore[call-overload]
-        return SimpleNamespace(topics={topic: SimpleNamespace(error=error, partitions=partitions)})
-
-
-class Client(Metadata):
-    """A producer that keeps what it is given, until told what became of it."""
-
-    def __init__(self, *answers: int | KafkaError) -> None:
-        super().__init__(*(answers or (4,)))
-        self.sent: list[dict[str, Any]] = []
-        self.closed = False
-
-    def produce(self, topic: str, **message: Any) -> None:
-        self.sent.append(message)
-
-    def settle(self, error: KafkaError | None = None) -> None:
-        for message in self.sent:
-            message["on_delivery"](error, DELIVERED)
-        self.sent.clear()
-
-    def poll(self, timeout: float = -1) -> int:
-        return 0
-
-    def flush(self, timeout: float = -1) -> int:
-        return len(self.sent)
-
-    def purge(self) -> None:
-        self.settle(KafkaError(KafkaError._PURGE_QUEUE))
-
-    def close(self) -> bool:
-        self.closed = True
-        return True
-
-    def __len__(self) -> int:
-        return len(self.sent)
+from tests.unit.producer_clients import DELIVERED, Client
 
 
 @pytest.fixture
@@ -106,13 +44,6 @@ def send(producer: Producer) -> Callable[[], Delivery]:
         return delivery
 
     return send
-
-
-@pytest.fixture
-def registry() -> Iterator[ProducerRegistry]:
-    registry = ProducerRegistry()
-    yield registry
-    registry.close(0)
 
 
 def test_a_delivery_is_done_when_the_client_says_so(send: Any, client: Client) -> None:
@@ -258,223 +189,6 @@ def test_closing_reports_what_is_left_and_settles_it(
     assert client.closed
     assert "2 message(s) were not confirmed within 0 s" in caplog.text
     assert all(isinstance(delivery.exception(0), DeliveryError) for delivery in deliveries)
-
-
-def test_a_process_has_one_producer_for_a_configuration(registry: ProducerRegistry) -> None:
-    first = registry.get(NOWHERE)
-
-    assert registry.get(NOWHERE) is first
-    assert registry.get(ProducerSettings(connection=NOWHERE.connection, linger_ms=1)) is not first
-
-
-def test_a_signal_handler_may_produce_while_its_thread_makes_the_producer(
-    registry: ProducerRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[Producer] = []
-
-    def open_interrupted(*args: Any, **options: Any) -> Producer:
-        if not found:
-            found.append(opened := open_producer(*args, **options))
-            # What a handler of a signal does, between two steps of the thread that it interrupts.
-            found.append(registry.get(NOWHERE))
-            return opened
-        return open_producer(*args, **options)
-
-    monkeypatch.setattr(producer_registry, "open_producer", open_interrupted)
-    thread = threading.Thread(target=lambda: found.append(registry.get(NOWHERE)), daemon=True)
-    thread.start()
-    thread.join(10)
-
-    assert not thread.is_alive()
-    surplus, of_the_handler, of_the_thread = found
-    assert of_the_thread is of_the_handler
-    assert surplus.retired
-
-
-def test_threads_that_ask_at_once_get_the_same_producer(registry: ProducerRegistry) -> None:
-    start = threading.Barrier(8)
-    found: list[Producer] = []
-
-    def ask() -> None:
-        start.wait()
-        found.append(registry.get(NOWHERE))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(found) == 8
-    assert len(set(map(id, found))) == 1
-
-
-def test_a_producer_with_a_fatal_error_is_replaced(registry: ProducerRegistry) -> None:
-    first = registry.get(NOWHERE)
-    first.log.on_error(KafkaError(KafkaError._FATAL, "out of order", True))
-
-    second = registry.get(NOWHERE)
-
-    assert second is not first
-    assert first.retired
-
-
-def test_a_closed_registry_leaves_no_thread_behind(registry: ProducerRegistry) -> None:
-    before = threading.active_count()
-    registry.get(NOWHERE)
-
-    registry.close(0)
-
-    wait_for(lambda: threading.active_count() == before)
-    assert not any(producer.retired for producer in alive_producers)
-
-
-def test_the_default_sender_notices_that_its_producer_was_replaced() -> None:
-    senders = DefaultSender()
-    with override_settings(KAFKA={"endpoints": ["127.0.0.1:1"]}):
-        first = senders.get()
-        assert senders.get() is first
-    with override_settings(KAFKA={"endpoints": ["127.0.0.1:2"]}):
-        assert senders.get() is not first
-    producers.close(0)
-
-
-def test_properties_that_the_client_refuses_are_a_broker_error() -> None:
-    settings = ProducerSettings(connection=Connection(servers=("x",), config={"acks": "many"}))  # type: ignore[arg-type]
-
-    with pytest.raises(BrokerError, match="acks"):
-        open_producer(settings)
-
-
-def test_partitions_are_asked_for_once() -> None:
-    source = Metadata(4)
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-
-    assert [counts.get("t", 1), counts.get("t", 1), counts.get("other", 1)] == [4, 4, 4]
-    assert source.asked == 2
-
-
-def test_partitions_are_asked_for_again_before_one_is_denied() -> None:
-    source = Metadata(4, 6)
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-
-    assert counts.covers("t", 3, 1)
-    assert counts.covers("t", 5, 1)
-    assert not counts.covers("t", 6, 1)
-
-
-def test_partitions_that_were_asked_for_long_ago_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Metadata(4, 6)
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-    counts.get("t", 1)
-
-    monkeypatch.setattr(partition_counts, "FRESH_SECONDS", 0.0)
-
-    assert counts.get("t", 1) == 6
-
-
-def test_what_was_known_last_is_good_enough_while_kafka_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Metadata(4, KafkaException(KafkaError(KafkaError._TRANSPORT)))
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-    counts.get("t", 1)
-
-    monkeypatch.setattr(partition_counts, "FRESH_SECONDS", 0.0)
-
-    assert counts.get("t", 0.01) == 4
-
-
-def test_a_topic_that_is_just_being_created_is_asked_for_again_within_the_timeout() -> None:
-    source = Metadata(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), 0, 4)
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-
-    assert counts.get("t", 5) == 4
-    assert source.asked == 4
-
-
-NO_BROKER = KafkaException(KafkaError(KafkaError._TRANSPORT))
-
-
-def test_while_no_broker_answers_one_waits_for_all_topics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition_counts, "LOOK_AGAIN_SECONDS", 0.3)
-    source = Metadata(NO_BROKER)
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-    with pytest.raises(BrokerError):
-        counts.get("t", 0.3)
-    asked = source.asked
-
-    for topic in ("t", "other", "t"):
-        with pytest.raises(BrokerError):
-            counts.get(topic, 10)
-    with pytest.raises(BrokerError):
-        counts.covers("t", 7, 10)
-
-    assert source.asked == asked
-
-
-def test_a_topic_that_was_waited_for_in_vain_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition_counts, "LOOK_AGAIN_SECONDS", 0.3)
-    source = Metadata(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-    with pytest.raises(BrokerError):
-        counts.get("not-there", 0.3)
-    asked = source.asked
-
-    with pytest.raises(BrokerError, match="topic not-there"):
-        counts.get("not-there", 10)
-
-    assert source.asked == asked
-    source.answers = [4]
-    assert counts.get("there", 10) == 4
-
-
-def test_after_a_while_one_looks_again_but_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition_counts, "LOOK_AGAIN_SECONDS", 0.3)
-    monkeypatch.setattr(partition_counts, "UNANSWERED_SECONDS", 0.0)
-    source = Metadata(NO_BROKER)
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-    for timeout in (0.3, 60):
-        with pytest.raises(BrokerError):
-            counts.get("t", timeout)
-    source.answers = [4]
-
-    assert counts.get("t", 60) == 4
-    assert counts.get("other", 60) == 4
-
-
-def test_a_broker_that_is_back_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition_counts, "LOOK_AGAIN_SECONDS", 0.3)
-    log = ClientLog("producer", {})
-    log.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-    source = Metadata(NO_BROKER)
-    counts = PartitionCounts(source, log)
-    with pytest.raises(BrokerError):
-        counts.get("t", 0.3)
-    source.answers = [4]
-
-    log.reached()
-
-    assert counts.get("t", 10) == 4
-
-
-def test_a_topic_we_may_not_see_is_not_asked_for_twice() -> None:
-    source = Metadata(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
-    counts = PartitionCounts(source, ClientLog("producer", {}))
-
-    with pytest.raises(AccessDeniedError, match="topic t"):
-        counts.get("t", 5)
-
-    assert source.asked == 1
-
-
-def test_a_producer_of_another_process_is_not_used(registry: ProducerRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = registry.get(NOWHERE)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: -1)
-        assert registry.get(NOWHERE) is not first
-        registry.close(0)
-
-    first.close(0)
 
 
 def test_what_the_client_did_not_take_fills_no_queue() -> None:
