@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.broker.jobs import Jobs, ReloadingSite
+from tests.faults.clock import ShiftedClock
 from tests.faults.scenario import PROTOCOLS, Scenario
 from tests.faults.scenario import SETTINGS as WORKLOAD_SETTINGS
 from tests.processes import is_running, start_manage
@@ -86,6 +87,12 @@ def scenario_on(workload_url: str, manage) -> Iterator[Callable[..., Scenario]]:
 def scenario(new_scenario: Callable[..., Scenario]) -> Scenario:
     """One of four partitions."""
     return new_scenario()
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> ShiftedClock:
+    """A wall clock for the processes that are started with its `env`."""
+    return ShiftedClock(tmp_path / "clock")
 
 
 @pytest.fixture(scope="session")
