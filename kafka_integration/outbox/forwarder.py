@@ -1,6 +1,6 @@
-"""Carries rows of one outbox to Kafka: the pipeline stays full, and a row goes only after its acknowledgement.
+"""Sends rows of one outbox to Kafka: many are under way, and a row goes only after its acknowledgement.
 
-After any failure the pipeline is closed and a new one begins again from the lowest row: whatever was behind the
+After any failure the producer is closed and a new one begins again from the lowest row: whatever was behind the
 failed message must not overtake it. If a batch was refused whole, the rows up to its last are then sent one at a
 time (“carefully”), so that only the culprit is marked as refused.
 """
@@ -8,7 +8,6 @@ time (“carefully”), so that only the culprit is marked as refused.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 
 from ..client.errors.translate import CLIENT_RAISED
@@ -46,23 +45,23 @@ class Forwarder:
     def __init__(
         self,
         outbox: Outbox,
-        producer: ProducerSettings,
+        settings: ProducerSettings,
         *,
         epoch: int,
         page_size: int,
         may_send: Callable[[], bool],
         check_lease: Callable[[], bool],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._outbox = outbox
-        self._producer = producer
+        self._settings = settings
         self.epoch = epoch
         self._page_size = page_size
         self._may_send = may_send
         self._check_lease = check_lease
         self._clock = clock
-        self._destinations = Destinations(producer.partition_strategy, clock)
-        self._pipeline: OrderedProducer | None = None
+        self._destinations = Destinations(settings.partition_strategy, clock)
+        self._producer: OrderedProducer | None = None
         # Of what is under way, or acknowledged and not removed yet.
         self._stamps: dict[int, int] = {}
         self._careful_until: int | None = None
@@ -76,67 +75,67 @@ class Forwarder:
 
     @property
     def in_flight(self) -> int:
-        return len(self._pipeline.unfinished_ids) if self._pipeline else 0
+        return len(self._producer.unfinished_ids) if self._producer else 0
 
     def is_past(self, row_id: int) -> bool:
         """Whether the last step saw that no row up to this one can be sent any more: gone, refused or waiting."""
-        oldest = [*(self._pipeline.unfinished_ids if self._pipeline else ()), self._oldest_found]
+        oldest = [*(self._producer.unfinished_ids if self._producer else ()), self._oldest_found]
         return self._has_looked and all(found is None or found > row_id for found in oldest)
 
     def step(self) -> bool:
         """Remove what arrived, send what may go; True if there was anything to do. Never waits for long."""
         self._has_looked = False
-        pipeline = self._open()
-        if pipeline is None:
+        producer = self._open()
+        if producer is None:
             return False
-        pipeline.poll(0)
-        moved = self._remove_acknowledged(pipeline)
-        if pipeline.failures or pipeline.broken or pipeline.is_stranded:
-            self._start_again(pipeline)
+        producer.poll(0)
+        moved = self._remove_acknowledged(producer)
+        if producer.failures or producer.broken or producer.is_stranded:
+            self._start_again(producer)
             return True
-        return self._send_more(pipeline) or moved
+        return self._send_more(producer) or moved
 
     def wait(self, timeout: float) -> bool:
         """Wait for acknowledgements or failures; whether any came."""
-        if self._pipeline is None:
+        if self._producer is None:
             return False
-        before = len(self._pipeline)
-        self._pipeline.poll(timeout)
-        return len(self._pipeline) < before or self._pipeline.broken is not None
+        before = len(self._producer)
+        self._producer.poll(timeout)
+        return len(self._producer) < before or self._producer.broken is not None
 
     def stop(self, grace: float) -> None:
         """Send nothing more; what is under way gets ``grace`` seconds, and what arrived is removed."""
-        if self._pipeline is not None:
-            self._pipeline.drain(grace)
-            self._pipeline.close(0)
-            self._remove_acknowledged(self._pipeline)
-            self._pipeline = None
+        if self._producer is not None:
+            self._producer.drain(grace)
+            self._producer.close(0)
+            self._remove_acknowledged(self._producer)
+            self._producer = None
 
     def abandon(self) -> None:
         """Another relay is the active one: drop everything at once, it has all the rows."""
-        if self._pipeline is not None:
-            self._pipeline.close(0)
-            self._pipeline = None
+        if self._producer is not None:
+            self._producer.close(0)
+            self._producer = None
 
-    # --- The pipeline
+    # --- The producer
 
     def _open(self) -> OrderedProducer | None:
-        if self._pipeline is None and self._clock() >= self._paused_until:
+        if self._producer is None and self._clock() >= self._paused_until:
             name = f"relay of {self._outbox.alias}"
             try:
-                self._pipeline = OrderedProducer(self._producer, name=name, careful=self._careful_until is not None)
+                self._producer = OrderedProducer(self._settings, name=name, careful=self._careful_until is not None)
             except KafkaIntegrationError as error:
                 self._pause(error)
             self._stamps = {}
-        return self._pipeline
+        return self._producer
 
-    def _start_again(self, pipeline: OrderedProducer) -> None:
-        self._pipeline = None
-        pipeline.close(0 if pipeline.is_stranded else GRACE_AFTER_FAILURE_SECONDS)
-        self._remove_acknowledged(pipeline)
-        judged = self._judge(pipeline.take_failures())
-        if pipeline.broken is not None and not judged:
-            self._pause(pipeline.broken)
+    def _start_again(self, producer: OrderedProducer) -> None:
+        self._producer = None
+        producer.close(0 if producer.is_stranded else GRACE_AFTER_FAILURE_SECONDS)
+        self._remove_acknowledged(producer)
+        judged = self._judge(producer.take_failures())
+        if producer.broken is not None and not judged:
+            self._pause(producer.broken)
 
     def _pause(self, error: Exception) -> None:
         self._pauses += 1
@@ -144,13 +143,13 @@ class Forwarder:
         self._paused_until = self._clock() + seconds
         logger.warning("%s The relay tries again in %.1f s.", error, seconds)
 
-    def _remove_acknowledged(self, pipeline: OrderedProducer) -> bool:
-        if not pipeline.acknowledged:
+    def _remove_acknowledged(self, producer: OrderedProducer) -> bool:
+        if not producer.acknowledged:
             return False
         # Forgotten only after the database has agreed: if it is away, they are removed when it is back.
-        arrived = {row_id: self._stamps[row_id] for row_id in pipeline.acknowledged if row_id in self._stamps}
+        arrived = {row_id: self._stamps[row_id] for row_id in producer.acknowledged if row_id in self._stamps}
         removed = self._outbox.delete(arrived, self.epoch)
-        taken = pipeline.take_acknowledged()
+        taken = producer.take_acknowledged()
         for row_id in taken:
             self._stamps.pop(row_id, None)
         if removed < len(taken):
@@ -162,54 +161,54 @@ class Forwarder:
 
     # --- Sending
 
-    def _send_more(self, pipeline: OrderedProducer) -> bool:
+    def _send_more(self, producer: OrderedProducer) -> bool:
         if not self._may_send() or self._clock() < self._paused_until:
             return False
         if self._careful_until is not None:
-            return len(pipeline) == 0 and self._send_carefully(pipeline, self._careful_until)
-        room = self._page_size * PAGES_IN_FLIGHT - len(pipeline)
-        if room < self._page_size or pipeline.in_flight_bytes >= MAX_BYTES_IN_FLIGHT:
+            return len(producer) == 0 and self._send_carefully(producer, self._careful_until)
+        room = self._page_size * PAGES_IN_FLIGHT - len(producer)
+        if room < self._page_size or producer.in_flight_bytes >= MAX_BYTES_IN_FLIGHT:
             return False
-        rows = self._look(pipeline, room)
-        self._send_in_order(rows, pipeline)
+        rows = self._look(producer, room)
+        self._send_in_order(rows, producer)
         return bool(rows)
 
-    def _send_carefully(self, pipeline: OrderedProducer, until: int) -> bool:
-        rows = self._look(pipeline, self._page_size)
+    def _send_carefully(self, producer: OrderedProducer, until: int) -> bool:
+        rows = self._look(producer, self._page_size)
         if not rows or rows[0].id > until:
             self._careful_until = None
-            self._pipeline = None
-            pipeline.close(0)
+            self._producer = None
+            producer.close(0)
             return True
         deadline = self._clock() + CAREFUL_WAIT_SECONDS
         for row in rows:
             if row.id > until or self._clock() > deadline or not self._may_send():
                 break
-            if not self._send_in_order([row], pipeline):
+            if not self._send_in_order([row], producer):
                 break
-            pipeline.drain(CAREFUL_WAIT_SECONDS)
-            if len(pipeline) or pipeline.failures or pipeline.broken:
+            producer.drain(CAREFUL_WAIT_SECONDS)
+            if len(producer) or producer.failures or producer.broken:
                 break
-        if pipeline.failures and pipeline.broken is None:
-            # It was alone, so nothing could overtake it: the pipeline can go on.
-            self._judge(pipeline.take_failures())
+        if producer.failures and producer.broken is None:
+            # It was alone, so nothing could overtake it: the same producer goes on.
+            self._judge(producer.take_failures())
         return True
 
-    def _look(self, pipeline: OrderedProducer, room: int) -> list[OutboxRow]:
-        # A topic that takes nothing (no leader, too few replicas) must not fill the pipeline for all: it gets no more
-        # from half of it on, and leaves a page's room. Up to there a look takes what it can: past many held rows it is
-        # dear, for one page as for three.
+    def _look(self, producer: OrderedProducer, room: int) -> list[OutboxRow]:
+        # A topic that takes nothing (no leader, too few replicas) must not take the room of all: from half of it on it
+        # gets no more, and a page's room is left. Up to there a look takes what it can: past many held rows it is dear,
+        # for one page as for three.
         share = self._page_size * PAGES_IN_FLIGHT // 2
-        crowded = {topic for topic, count in pipeline.in_flight_per_topic.items() if count >= share}
+        crowded = {topic for topic, count in producer.in_flight_per_topic.items() if count >= share}
         began = self._clock()
         if crowded and began < self._look_past_at:
             return []
-        most = max((count for count in pipeline.in_flight_per_topic.values() if count < share), default=0)
+        most = max((count for count in producer.in_flight_per_topic.values() if count < share), default=0)
         rows = self._outbox.read(
             min(room, self._page_size * (PAGES_IN_FLIGHT - 1) - most),
             max_bytes=MAX_PAGE_BYTES,
-            without_ids=pipeline.unfinished_ids,
-            without_topics=self._destinations.waiting(pipeline) | crowded,
+            without_ids=producer.unfinished_ids,
+            without_topics=self._destinations.waiting(producer) | crowded,
         )
         if crowded and not rows:
             # It walked past all rows of the topic, which mostly is just busy: soon it has room, and the next look.
@@ -219,14 +218,14 @@ class Forwarder:
         self._oldest_found = rows[0].id if rows else None
         return rows
 
-    def _send_in_order(self, rows: Iterable[OutboxRow], pipeline: OrderedProducer) -> bool:
+    def _send_in_order(self, rows: Iterable[OutboxRow], producer: OrderedProducer) -> bool:
         """Send what may go; True if all did. A topic or key that can't stays behind whole, to be read again."""
         left_behind: set[str | tuple[str, bytes | None]] = set()
         for row in rows:
             if left_behind and (row.topic in left_behind or (row.topic, row.key) in left_behind):
                 continue
             try:
-                self._send(row, pipeline)
+                self._send(row, producer)
             except BufferError:
                 return False
             except (BrokerError, InvalidMessageError) as error:
@@ -238,24 +237,24 @@ class Forwarder:
                     self._destinations.postpone(row.topic, error)
                     left_behind.add(row.topic)
                 else:
-                    self._interrupt(pipeline, error)
+                    self._interrupt(producer, error)
                     return False
         return not left_behind
 
-    def _send(self, row: OutboxRow, pipeline: OrderedProducer) -> None:
-        partition = self._destinations.partition_for(row, pipeline)
+    def _send(self, row: OutboxRow, producer: OrderedProducer) -> None:
+        partition = self._destinations.partition_for(row, producer)
         headers = headers_of(row)
         # Before: what wraps the client may have sent it, and raise then.
         self._stamps[row.id] = row.stamp
         try:
-            pipeline.send(row.id, row.topic, row.value, row.key, headers, partition, row.timestamp_ms or 0)
+            producer.send(row.id, row.topic, row.value, row.key, headers, partition, row.timestamp_ms or 0)
         except BrokerError as error:
             if error.code == CLIENT_RAISED:
                 # Others may write to the table: what can't ever be sent must not stop every key.
                 check_row(row, headers)
             raise
 
-    def _interrupt(self, pipeline: OrderedProducer, error: BrokerError) -> None:
+    def _interrupt(self, producer: OrderedProducer, error: BrokerError) -> None:
         if error.code == CLIENT_RAISED:
             # What is under way is in order, and this and all behind it is not: it is read again.
             self._pause(error)
@@ -263,30 +262,29 @@ class Forwarder:
             # No broker to ask about a topic: the client's log says so, once.
             self._paused_until = self._clock() + PAUSES.first_seconds
         else:
-            pipeline.broken = error
+            producer.broken = error
 
     # --- Failures
 
     def _judge(self, failures: Iterable[Failure]) -> bool:
-        """Find out what each failure means for its row; True if that explains why the pipeline ended."""
+        """Find out what each failure means for its row; True if that explains why the producer ended."""
         refused = [failure for failure in failures if failure.error.code in REFUSALS]
-        for _, batch in _by_partition(refused):
+        for batch in _by_partition(refused):
             if len(batch) == 1:
                 failure = batch[0]
                 self._refuse(failure.row_id, self._stamps[failure.row_id], failure.error)
             else:
                 self._be_careful(batch)
-        topics = {f.topic: f.error for f in failures if f.error.code in TOPIC_PROBLEMS}
+        topics = {failure.topic: failure.error for failure in failures if failure.error.code in TOPIC_PROBLEMS}
         for topic, error in topics.items():
             self._destinations.postpone(topic, error)
-        others = [f for f in failures if f.error.code not in REFUSALS | TOPIC_PROBLEMS]
+        others = [failure for failure in failures if failure.error.code not in REFUSALS | TOPIC_PROBLEMS]
         if others:
             self._pause(others[0].error)
         return bool(refused or topics or others)
 
     def _be_careful(self, batch: list[Failure]) -> None:
-        last = max(failure.row_id for failure in batch)
-        self._careful_until = max(last, self._careful_until or 0)
+        self._careful_until = max(self._careful_until or 0, *(failure.row_id for failure in batch))
         logger.warning(
             "%s This met a batch of %d messages: they are sent one by one, to find which.", batch[0].error, len(batch)
         )
@@ -297,8 +295,8 @@ class Forwarder:
             logger.error(text, row_id, self._outbox.alias, error)
 
 
-def _by_partition(failures: list[Failure]) -> list[tuple[tuple[str, int | None], list[Failure]]]:
+def _by_partition(failures: Iterable[Failure]) -> Iterable[list[Failure]]:
     batches: dict[tuple[str, int | None], list[Failure]] = {}
     for failure in failures:
         batches.setdefault((failure.topic, failure.partition), []).append(failure)
-    return list(batches.items())
+    return batches.values()

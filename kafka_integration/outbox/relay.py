@@ -1,4 +1,4 @@
-"""The relay of one database: holds the lease, and while it does, lets a forwarder carry the outbox to Kafka."""
+"""The relay of one database: holds the lease, and while it does, lets a forwarder send the outbox to Kafka."""
 
 from __future__ import annotations
 

@@ -57,15 +57,15 @@ class Destinations:
         self._all: dict[str, int] = {}
         self._all_at = float("-inf")
 
-    def waiting(self, pipeline: OrderedProducer) -> set[str]:
+    def waiting(self, producer: OrderedProducer) -> set[str]:
         """The topics whose rows are not to be read now; many whose time is over are looked up together."""
         now = self._clock()
         if self._are_many:
             due = [topic for topic, trouble in self._troubles.items() if trouble.until <= now and not trouble.is_denied]
-            self._look_up_together(due, pipeline)
+            self._look_up_together(due, producer)
         return {topic for topic, trouble in self._troubles.items() if trouble.until > now}
 
-    def partition_for(self, row: OutboxRow, pipeline: OrderedProducer) -> int:
+    def partition_for(self, row: OutboxRow, producer: OrderedProducer) -> int:
         """The row's partition, by the producer's strategy; ANY_PARTITION leaves it to librdkafka.
 
         ``BrokerError`` if the topic isn't there or no broker answers, ``InvalidMessageError`` if the project's own
@@ -73,11 +73,11 @@ class Destinations:
         """
         topic = self._topics.get(row.topic)
         if topic is None or topic.fresh_until < self._clock():
-            topic = self._look_up(row.topic, pipeline)
+            topic = self._look_up(row.topic, producer)
         if row.partition is not None:
             if row.partition >= topic.partitions:
                 # Perhaps one that was added: the client knows it only when asked anew, and would refuse it for good.
-                self._look_up(row.topic, pipeline)
+                self._look_up(row.topic, producer)
             return row.partition
         if self._partitioner is None:
             return ANY_PARTITION
@@ -98,21 +98,21 @@ class Destinations:
     def _are_many(self) -> bool:
         return len(self._troubles) > MANY_TROUBLES
 
-    def _look_up(self, name: str, pipeline: OrderedProducer) -> _Topic:
+    def _look_up(self, name: str, producer: OrderedProducer) -> _Topic:
         if not self._are_many:
-            return self._note(name, pipeline.partition_count(name, METADATA_TIMEOUT_SECONDS))
-        count = self._look_at_all(pipeline).get(name)
+            return self._note(name, producer.partition_count(name, METADATA_TIMEOUT_SECONDS))
+        count = self._look_at_all(producer).get(name)
         if count is None:
-            if not pipeline.makes_topics:
-                raise pipeline.missing(name)
-            count = pipeline.partition_count(name, METADATA_TIMEOUT_SECONDS)
+            if not producer.makes_topics:
+                raise producer.missing(name)
+            count = producer.partition_count(name, METADATA_TIMEOUT_SECONDS)
         return self._note(name, count)
 
-    def _look_up_together(self, names: list[str], pipeline: OrderedProducer) -> None:
+    def _look_up_together(self, names: list[str], producer: OrderedProducer) -> None:
         if not names:
             return
         try:
-            found = self._look_at_all(pipeline)
+            found = self._look_at_all(producer)
         except BrokerError:
             # Whoever sends next meets it too, and says so.
             return
@@ -125,10 +125,10 @@ class Destinations:
                 times = trouble.times + 1
                 self._troubles[name] = replace(trouble, until=now + WAITS_OF_MANY.seconds(times), times=times)
 
-    def _look_at_all(self, pipeline: OrderedProducer) -> dict[str, int]:
+    def _look_at_all(self, producer: OrderedProducer) -> dict[str, int]:
         now = self._clock()
         if now >= self._all_at + WAITS.first_seconds:
-            self._all = pipeline.partition_counts(METADATA_TIMEOUT_SECONDS)
+            self._all = producer.partition_counts(METADATA_TIMEOUT_SECONDS)
             self._all_at = now
         return self._all
 

@@ -53,15 +53,15 @@ def relayed(kafka: KafkaCluster) -> Iterator[Send]:
 
     def send(topic: str) -> None:
         for number in _a_few_at_a_time():
-            pipeline.send(number, topic, str(number).encode(), b"k", [], number % PARTITIONS, 0)
-            pipeline.poll(0)
-        pipeline.drain(30)
-        assert sorted(pipeline.take_acknowledged()) == list(range(MESSAGES))
+            producer.send(number, topic, str(number).encode(), b"k", [], number % PARTITIONS, 0)
+            producer.poll(0)
+        producer.drain(30)
+        assert sorted(producer.take_acknowledged()) == list(range(MESSAGES))
 
     with override_settings(KAFKA=_settings(kafka)):
-        pipeline = OrderedProducer(get_settings().producer, name="the relay")
+        producer = OrderedProducer(get_settings().producer, name="the relay")
         yield send
-        pipeline.close(5)
+        producer.close(5)
 
 
 def _settings(kafka: KafkaCluster) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def test_of_many_topics_one_that_was_made_is_found_within_seconds(relaying: Rela
     assert [sent.topic for sent in relaying.producer.queue] == ["missing-7"]
 
 
-def test_looking_in_vain_past_a_topic_that_fills_the_pipeline_takes_a_tenth_of_the_time(relaying: Relaying) -> None:
+def test_looking_in_vain_past_a_topic_that_is_crowded_takes_a_tenth_of_the_time(relaying: Relaying) -> None:
     publish_all(*(b"%d" % number for number in range(20)))
     relaying.turn()
     looks: list[float] = []

@@ -122,8 +122,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _producer(self) -> ScriptedProducer | None:
         forwarder = self.relay._forwarder
-        pipeline = forwarder._pipeline if forwarder else None
-        return pipeline._producer if pipeline else None
+        producer = forwarder._producer if forwarder else None
+        return producer._producer if producer else None
 
     # --- The operator
 

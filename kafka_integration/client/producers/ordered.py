@@ -1,7 +1,7 @@
 """The relay's producer: in order, without gaps, nothing given up, and every outcome told by the row's id.
 
-It belongs to one thread. Deliveries are reported inside ``poll``; after a failure the pipeline is closed, and a new
-one begins again from the lowest row, so that nothing overtakes what failed.
+It belongs to one thread. Deliveries are reported inside ``poll``; after a failure it is closed, and a new one
+begins again from the lowest row, so that nothing overtakes what failed.
 """
 
 from __future__ import annotations
