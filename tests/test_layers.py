@@ -54,7 +54,7 @@ FLOORS = {
     ],
     "consuming": [
         {"failure_policy", "ledger"},
-        {"line"},
+        {"line", "start"},
         {"partition"},
         {"failing", "fetching", "lanes"},
         {"offsets"},

@@ -45,7 +45,7 @@ class Line:
     without the lock: each is true by itself, for a moment.
     """
 
-    __slots__ = ("_chunks", "busy_since", "held", "held_bytes", "is_busy", "is_stopping", "ready_at")
+    __slots__ = ("_chunks", "busy_since", "held", "held_bytes", "is_busy", "is_fenced", "is_stopping", "ready_at")
 
     def __init__(self) -> None:
         self._chunks: deque[Chunk] = deque()
@@ -56,6 +56,8 @@ class Line:
         self.busy_since = 0.0
         self.is_stopping = False
         """Read by the lane between messages: nothing further is begun once it is True."""
+        self.is_fenced = False
+        """It has to be claimed again before anything of it is handled."""
 
     @property
     def is_empty(self) -> bool:
@@ -112,6 +114,16 @@ class Line:
         """Forget what waits."""
         self._chunks.clear()
         self.held = self.held_bytes = 0
+
+    def fence(self) -> None:
+        """Nothing of what is here is ours to handle, until the partition begins again."""
+        self.is_fenced = True
+        self.clear()
+
+    def open(self) -> None:
+        """What comes from now on is of where the partition begins."""
+        self.clear()
+        self.is_fenced = False
 
     def stop(self) -> None:
         """Begin nothing further, ever; what waits is left where it is."""

@@ -263,9 +263,8 @@ class ConsumerLoop:
             self.client.pause([coordinates])
         if not raws:
             return
-        partition.ledger.take(raws[-1].offset() + 1)
+        partition.take(raws[-1].offset() + 1)
         self.client.leader_epochs.note(coordinates, raws)
-        partition.has_reached_end = False
         decoding = self._decoding
         messages = [Message(raw, decoding) for raw in raws]
         size = self._weighing.weigh((coordinates, raws), messages)

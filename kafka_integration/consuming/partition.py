@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from time import monotonic
 
 from ..client.metadata.topic_ids import TopicIds
 from .ledger import Ledger
 from .line import Line
+from .start import Start
 
 
 class State(Enum):
@@ -31,54 +31,55 @@ class Claim:
     """Where the first claim of this assignment said to begin."""
 
 
-@dataclass(slots=True)
-class Away:
-    """The databases that a partition's last setback was about, and how often in a row one was found away still."""
+class Setbacks:
+    """Outages and conflicts in a row that the first waiting message met; its lane's thread's own."""
 
-    databases: frozenset[str] = frozenset()
-    looks: int = 0
+    def __init__(self) -> None:
+        self.in_a_row = 0
+        self.databases: frozenset[str] = frozenset()
+        """Those that the last one was about."""
+        self._looks = 0
+
+    def count(self) -> int:
+        self.in_a_row += 1
+        return self.in_a_row
+
+    def meet(self, databases: frozenset[str] = frozenset()) -> int:
+        """One more, which is about these databases; how many that are in a row."""
+        self.databases, self._looks = databases, 0
+        return self.count()
+
+    def look(self, *, is_away: bool) -> int:
+        """How often in a row a database was found away still."""
+        self._looks = self._looks + 1 if is_away else 0
+        return self._looks
+
+    def forget(self) -> None:
+        self.in_a_row = 0
 
 
 class Partition:
     """What this process knows of a partition it was assigned.
 
-    Made by the loop at each assignment and thrown away at its end: results of an earlier assignment
-    reach an object that nobody reads any more.
+    Made by the loop at each assignment and thrown away at its end: results of an earlier assignment reach an object
+    that nobody reads any more. Claim, stored offset and setbacks are written in its lane's thread, the line under that
+    lane's lock, and all else in the loop's thread; anybody may read.
     """
 
     def __init__(self, topic: str, number: int) -> None:
         self.topic, self.number = topic, number
+        self.start = Start()
+        self.ledger = Ledger()
+        self.line = Line()
         self.claim = Claim()
         self.stored: int | None = None
         """What the database holds of it under our claim; None where Kafka keeps the offsets."""
-        self._identified: Ledger | None = None
-        """With which ledger the topic's id was asked for, where nothing is claimed: with the next it may be another."""
-        self.is_outdated = False
-        """The topic of that id is gone and another one has its name, or the database lost what it had committed."""
-        self.is_looked_at = False
-        """A lane is to ask for the topic's id, for this partition and the others of its topic."""
-        self.state, self.starting_since = State.STARTING, monotonic()
-        self.ask_at = 0.0
-        """Monotonic time before which it isn't asked again where to begin."""
-        self.obstacle = ""
-        """What keeps it from beginning, as far as is known."""
-        self.ledger = Ledger()
-        self.line = Line()
-        self.start: int | None = None
-        """Where to begin, once that is known; the loop seeks there."""
-        self.reset_to: int | None = None
-        """Where it is to begin whatever the database holds, until that holds this."""
-        self.goes_on = False
-        """It begins again, where its own ledger ends."""
-        self.committed: int | None = None
-        """What the group had committed when the partition was assigned."""
-        self.is_storing_end = self.is_claiming = False
-        self.failed_claims = 0
+        self.setbacks = Setbacks()
         self.has_reached_end = False
         self.is_paused = False
-        self.setbacks = 0
-        """How often in a row the first waiting message met an outage or a conflict."""
-        self.away = Away()
+        self._is_revoked = False
+        self._identified: Ledger | None = None
+        """With which ledger the topic's id was asked for, where nothing is claimed: with the next it may be another."""
 
     def __repr__(self) -> str:
         return f"<Partition {self} {self.state.value}>"
@@ -86,9 +87,59 @@ class Partition:
     def __str__(self) -> str:
         return f"{self.topic}[{self.number}]"
 
-    def grant(self, claim: Claim, stored: int | None) -> None:
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.topic, self.number
+
+    @property
+    def state(self) -> State:
+        if self._is_revoked:
+            return State.REVOKED
+        return State.ACTIVE if self.start.is_placed and not self.line.is_fenced else State.STARTING
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the lane may begin something of it."""
+        return self.state is State.ACTIVE and not self.line.is_stopping
+
+    # The loop's
+
+    def restart(self, start: Start) -> None:
+        """Nothing more of it is handled before it is known where to begin."""
+        self.start = start
+
+    def begin(self) -> None:
+        """What is taken from now on comes from where it starts."""
+        start = self.start
+        self.ledger = self.ledger.resumed() if start.is_resumed else Ledger(start.offset, start.committed)
+        self.has_reached_end = False
+
+    def place(self) -> None:
+        self.is_paused = False
+        self.start.place()
+
+    def revoke(self) -> None:
+        self._is_revoked = True
+
+    def take(self, next_offset: int) -> None:
+        self.ledger.take(next_offset)
+        self.has_reached_end = False
+
+    def reach_end(self, position: int) -> None:
+        self.has_reached_end = True
+        self.ledger.reach_end(position)
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+    # Its lane's
+
+    def grant(self, claim: Claim, stored: int) -> None:
         """It was claimed, and begins where the database has ``stored`` it."""
-        self.claim, self.stored, self.is_outdated = claim, stored, False
+        self.claim, self.stored = claim, stored
 
     def store(self, next_offset: int) -> None:
         """The database holds this of it now."""
@@ -100,17 +151,3 @@ class Partition:
         if not self.claim.epoch and self._identified is not ledger:
             topic_id = topic_ids.ask_where_allowed(self.topic, lambda: self.line.is_stopping)
             self.claim, self._identified = Claim(topic_id=topic_id), ledger
-
-    def begin_again(self) -> None:
-        """Nothing more of it is handled before it is known where to begin."""
-        if self.state is not State.STARTING:
-            self.state, self.starting_since, self.obstacle = State.STARTING, monotonic(), ""
-
-    @property
-    def may_begin(self) -> bool:
-        """Whether the lane may begin something of it."""
-        return self.state is State.ACTIVE and not self.line.is_stopping
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.topic, self.number

@@ -12,7 +12,7 @@ from ..observing.counts import Counts, Tally
 from ..retrying import Repeats
 from .group.assignment import Assignment
 from .group.lags import Lags
-from .partition import Partition, State
+from .partition import Partition
 
 logger = logging.getLogger(__name__)
 
@@ -107,13 +107,13 @@ class Report:
     def _note_late(self, client: ConsumerClient, assignment: Assignment) -> None:
         """What can't begin has no lag that anybody could see."""
         now = monotonic()
-        late = [p for p in assignment if p.state is State.STARTING and now - p.starting_since >= LATE_SECONDS]
+        late = [p for p in assignment if not p.start.is_placed and now - p.start.since >= LATE_SECONDS]
         if not late or client.log.trouble is not None or not self._repeats.is_due():
             return
-        reasons = {p.obstacle for p in late} - {""}
+        reasons = {p.start.obstacle.reason for p in late if p.start.obstacle is not None}
         logger.warning(
             "consumer %s: for %.0f s and longer can't begin, so that their lag is unknown: %s%s",
-            self._consumer, min(now - p.starting_since for p in late), ", ".join(map(str, late)),
+            self._consumer, min(now - p.start.since for p in late), ", ".join(map(str, late)),
             f"; {'; '.join(sorted(reasons))}" if reasons else "",
         )  # fmt: skip
 

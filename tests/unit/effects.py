@@ -11,7 +11,7 @@ from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.consuming.partition import Claim, Partition, State
+from kafka_integration.consuming.partition import Claim, Partition
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from kafka_integration.observing.counts import Counts
@@ -38,7 +38,7 @@ class Worker:
             observers=Observers(self.counts, Log("c")),
         )
         self.partition = Partition(TOPIC, 0)
-        self.partition.state = State.ACTIVE
+        self.partition.start.place()
         if self.store is not None:
             self.claim()
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.consuming.partition import Claim, Partition, State
+from kafka_integration.consuming.partition import Claim, Partition
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
 from tests.unit import scripted
@@ -35,7 +35,7 @@ class Lane:
             store = OffsetStore(database="default", group="group")
             epoch = store.claim(topic="events", topic_id="", partition=0, fallback=0).epoch
             self.partition.grant(Claim(epoch=epoch), 0)
-        self.partition.state = State.ACTIVE
+        self.partition.start.place()
 
     def next(self):
         return self.replays.next([self.partition])

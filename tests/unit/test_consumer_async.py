@@ -17,7 +17,7 @@ from kafka_integration.consuming.lanes.event_loop import LaneEventLoop
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.consuming.partition import Claim, Partition, State
+from kafka_integration.consuming.partition import Claim, Partition
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from kafka_integration.observing.observers import Observers
@@ -105,7 +105,7 @@ def lane(settings):
     consumer = get_settings().consumers["c"]
     store = OffsetStore(database="default", group="group")
     partition = Partition(TOPIC, 0)
-    partition.state = State.ACTIVE
+    partition.start.place()
     partition.grant(Claim(epoch=store.claim(topic=TOPIC, topic_id="", partition=0, fallback=0).epoch), 0)
     event_loop = LaneEventLoop("test")
     work = make_work(consumer, handler=load_handler(consumer.message_handler), store=store, observers=Observers())

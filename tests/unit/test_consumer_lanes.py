@@ -49,7 +49,7 @@ class Threads:
         self.lanes = Lanes(lanes, self._make_lane)
         self.partitions = [Partition("events", number) for number in range(partitions)]
         for partition in self.partitions:
-            partition.state = State.ACTIVE
+            partition.start.place()
             self.work.of(partition)
             self.lanes.adopt(partition)
 
@@ -118,7 +118,7 @@ def test_every_lane_may_be_at_work_when_its_partition_is_lost(start_lanes):
         threads.lanes.abandon(partition)
         threads.lanes.let_go(partition)
     next_one = Partition("events", 99)
-    next_one.state = State.ACTIVE
+    next_one.start.place()
     threads.work.of(next_one).set()
     threads.lanes.adopt(next_one)
     threads.put(next_one, "b")

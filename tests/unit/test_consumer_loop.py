@@ -315,7 +315,7 @@ def test_a_failed_fetch_does_not_forget_where_a_partition_was_about_to_begin(mon
     waited, failed = [], []
 
     def wait_for_others(assignment, client, starting):
-        if [partition.start for partition in starting] == [0] and not waited:
+        if [partition.start.offset for partition in starting] == [0] and not waited:
             waited.append(True)
             write(*"defgh")
         else:

@@ -12,7 +12,7 @@ from kafka_integration import BatchError
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.handling.left_open import is_left_open
-from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.partition import Partition
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
 from tests.unit import scripted
@@ -157,7 +157,7 @@ def test_a_replay_that_leaves_a_transaction_open_stays_parked(memory_transport, 
     memory_transport.create_topic("events")
     settings.KAFKA = consumer_settings()
     partition = Partition("events", 0)
-    partition.state = State.ACTIVE
+    partition.start.place()
     letter = make_letter(consumer="c", group="group", topic="events", state=DeadLetter.State.REPLAY)
 
     def follow(_):

@@ -18,7 +18,7 @@ from kafka_integration.consuming.lanes.lane import Lane
 from kafka_integration.consuming.lanes.pool import MAX_ABANDONED, Lanes
 from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.line import Chunk
-from kafka_integration.consuming.partition import Partition, State
+from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter
 from kafka_integration.observing.counts import Counts, Tally
@@ -73,7 +73,7 @@ numbers = count()
 def adopted(lanes: Lanes, topic: str) -> Partition:
     """A partition with one message."""
     partition = Partition(topic, next(numbers))
-    partition.state = State.ACTIVE
+    partition.start.place()
     lanes.adopt(partition)
     lanes.of(partition).put(partition, [SimpleNamespace(offset=0)], 1)
     return partition
@@ -123,7 +123,7 @@ def test_what_fails_in_the_end_is_for_the_new_owner_to_decide(settings, memory_t
     work = make_work(consumer, handler=handler, store=None, observers=Observers(counts))
 
     def overrun(message):
-        partition.state = State.REVOKED
+        partition.revoke()
         raise ValueError
 
     scripted.script.append(overrun)

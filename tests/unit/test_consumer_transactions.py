@@ -136,7 +136,7 @@ def test_an_outage_that_is_over_is_not_the_cause_of_what_a_handler_swallows(sett
     worker.handle("a")
 
     assert worker.counts.read().skipped == 1
-    assert worker.partition.setbacks == 0
+    assert worker.partition.setbacks.in_a_row == 0
 
 
 def test_a_swallowed_database_error_fails_the_message_where_kafka_keeps_the_offsets_too():

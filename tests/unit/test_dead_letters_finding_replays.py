@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
-from kafka_integration.consuming.partition import State
+from kafka_integration.consuming.start import Start
 from kafka_integration.dead_letters.replay_requests import ReplayRequests
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letters
@@ -190,7 +190,7 @@ def test_a_partition_that_is_about_to_go_or_to_come_is_left_alone(lane, spoil):
     if spoil == "stopping":
         lane.partition.line.stop()
     else:
-        lane.partition.state = State.STARTING
+        lane.partition.restart(Start())
 
     assert lane.next() is None
 

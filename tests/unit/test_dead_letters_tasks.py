@@ -55,7 +55,7 @@ class Asker:
         self.tasks = Given()
         self.lanes = Lanes(1, self.make_lane)
         self.partition = Partition("events", 0)
-        self.partition.state = State.ACTIVE
+        self.partition.start.place()
         self.lanes.adopt(self.partition)
         self.lane = self.lanes.of(self.partition)
 

@@ -16,7 +16,7 @@ from ...retrying import is_worth_a_line
 from ...summaries import summarize
 from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from ..line import Failure
-from ..partition import Away, Partition
+from ..partition import Partition
 from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
 
 logger = logging.getLogger(__name__)
@@ -40,19 +40,15 @@ class Endings:
 
     def must_wait(self, partition: Partition, *databases: str) -> bool:
         """Whether, after a setback, a database that it was about is away still, or one of these others."""
-        if not partition.setbacks:
+        setbacks = partition.setbacks
+        if not setbacks.in_a_row:
             return False
-        away = partition.away
-        alias = first_away(away.databases.union(databases))
-        if alias is None:
-            away.looks = 0
-            return False
-        away.looks += 1
-        if is_worth_a_line(away.looks):
+        alias = first_away(setbacks.databases.union(databases))
+        if is_worth_a_line(setbacks.look(is_away=alias is not None)):
             logger.warning(
                 'consumer %s: %s waits for database "%s", which does not answer', self.consumer, partition, alias
             )
-        return True
+        return alias is not None
 
     def wait_out(self, partition: Partition, *errors: Exception) -> float | None:
         """How long to wait out an outage or a conflict; None when the failure is the message's own.
@@ -60,17 +56,16 @@ class Endings:
         Of a batch several may have failed: together they are one setback.
         """
         error = next(filter(is_setback, errors), None)
-        if error is None or (partition.setbacks >= MAX_SETBACKS and _may_be_to_blame(error)):
+        if error is None or (partition.setbacks.in_a_row >= MAX_SETBACKS and _may_be_to_blame(error)):
             return None
-        partition.setbacks += 1
         if is_conflict(error):
             # Whoever refused a lock, or a transaction, is there.
-            partition.away, outage = Away(), None
-            seconds = self.policy.conflict_seconds(partition.setbacks)
+            times, outage = partition.setbacks.meet(), None
+            seconds = self.policy.conflict_seconds(times)
         else:
-            partition.away, outage = Away(databases_of(error)), cause_of(error)
-            seconds = self.policy.outage_seconds(partition.setbacks)
-        self.observers.tell(SetBack(str(partition), error, partition.setbacks, seconds, outage))
+            times, outage = partition.setbacks.meet(databases_of(error)), cause_of(error)
+            seconds = self.policy.outage_seconds(times)
+        self.observers.tell(SetBack(str(partition), error, times, seconds, outage))
         return seconds
 
     def of(self, partition: Partition, message: Message, error: Exception) -> Ending:
@@ -122,8 +117,7 @@ class Ending:
         except (ConsumerStoppedError, FencedError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
-            self._partition.setbacks += 1
-            self.delay_seconds = self._endings.policy.outage_seconds(self._partition.setbacks)
+            self.delay_seconds = self._endings.policy.outage_seconds(self._partition.setbacks.count())
             self._endings.observers.tell(ParkingFailed(self.failure.message, error))
             return error
         self.tell()

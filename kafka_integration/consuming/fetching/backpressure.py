@@ -66,7 +66,7 @@ class Backpressure:
         if full:
             client.pause(p.key for p in full)
             for partition in full:
-                partition.is_paused = True
+                partition.pause()
 
     def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
         has_bytes_to_spare = sum(p.line.held_bytes for p in active) < self._max_bytes // 2
@@ -75,4 +75,4 @@ class Backpressure:
         if roomy:
             client.resume(p.key for p in roomy)
             for partition in roomy:
-                partition.is_paused = False
+                partition.resume()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from functools import partial
 from time import monotonic
 
@@ -15,10 +16,10 @@ from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ...signals import partitions_assigned, partitions_revoked
 from ..lanes.pool import Lanes
-from ..ledger import Ledger
 from ..offsets.claims import LOOK_SECONDS, Claiming
 from ..offsets.commits import Commits
 from ..partition import Partition, State
+from ..start import Obstacle, Start
 from .start_offsets import StartOffsets
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class Assignment:
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
         self._look_at = monotonic() + LOOK_SECONDS
+        self._looks: dict[Partition, Future[list[Partition]]] = {}
+        """Which of a topic's partitions begin again, by the one whose lane was asked."""
         self._began_waiting_at: float | None = None
         self.untold_since: float | None = monotonic()
         """Since when the group owes us an answer; None once it has said what is ours, be it nothing."""
@@ -114,12 +117,13 @@ class Assignment:
         now = monotonic()
         if now >= self._ask_at:
             self._look_what_there_is()
+        for partition in self:
+            if partition.start.is_placed and partition.line.is_fenced:
+                partition.restart(Start())
         starting = [p for p in self if p.state is State.STARTING and not p.line.is_busy]
         for partition in starting:
-            if partition.goes_on:
-                partition.start = partition.ledger.finished
-        unknown = [p for p in starting if p.start is None and not p.is_claiming]
-        unknown = [p for p in unknown if max(p.ask_at, p.line.ready_at) <= now]
+            partition.start.advance(partition.ledger)
+        unknown = [p for p in starting if p.start.may_ask(now) and p.line.ready_at <= now]
         if unknown and now >= self._ask_at:
             self._find_starts(client, unknown)
         self._begin(client, starting)
@@ -128,20 +132,19 @@ class Assignment:
         """Begin again where a topic was made anew and has so many records that no offset tells; call it every turn."""
         if self._claiming is None:
             return
-        active = [p for p in self if p.state is State.ACTIVE]
-        for partition in active:
-            if partition.is_outdated:
-                self.restart(client, partition)
+        for first in [first for first, look in self._looks.items() if look.done()]:
+            for partition in self._looks.pop(first).result():
+                if partition.state is State.ACTIVE:
+                    self.restart(client, partition)
         if monotonic() >= self._look_at and client.log.trouble is None:  # else the lanes would wait for an answer
             self._look_at = monotonic() + LOOK_SECONDS
+            active = [p for p in self if p.state is State.ACTIVE]
             for topic in {p.topic for p in active}:
                 # A lane may be at work for hours.
-                first, *others = sorted(
-                    (p for p in active if p.topic == topic), key=lambda p: self._lanes.of(p).is_held_up
-                )
-                if not first.is_looked_at:
-                    first.is_looked_at = True
-                    self._lanes.of(first).call(partial(self._claiming.look, first, others))
+                of_topic = sorted((p for p in active if p.topic == topic), key=lambda p: self._lanes.of(p).is_held_up)
+                first = of_topic[0]
+                if first not in self._looks:
+                    self._looks[first] = self._lanes.of(first).call(partial(self._claiming.look, of_topic))
 
     def rewind(self, client: ConsumerClient) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
@@ -152,24 +155,18 @@ class Assignment:
 
     def go_on(self, client: ConsumerClient, partition: Partition) -> None:
         """Begin again where the partition's own ledger ends, once nothing of it is in a handler's hands."""
-        self.restart(client, partition)
-        partition.goes_on = self._claiming is None and partition.ledger.finished is not None
+        is_resumed = self._claiming is None and partition.ledger.finished is not None
+        self._begin_again(client, partition, Start(is_resumed=is_resumed))
 
-    def restart(self, client: ConsumerClient, partition: Partition, start: int | None = None) -> None:
-        """Begin a partition again, at ``start`` or wherever its stored offset says."""
-        client.pause([partition.key])
-        # The state first: once the line is cleared, the lane must not begin what it puts back there.
-        partition.begin_again()
-        self._lanes.of(partition).clear(partition)
-        partition.start, partition.goes_on = None, False
-        if start is not None:
+    def restart(self, client: ConsumerClient, partition: Partition, offset: int | None = None) -> None:
+        """Begin a partition again, at ``offset`` or wherever its stored offset says."""
+        if offset is None or self._claiming is None:
+            self._begin_again(client, partition, Start(offset=offset))
+        else:
+            self._begin_again(client, partition, Start(reset_to=offset))
+            self._claim(partition, offset, is_reset=True)
+        if offset is not None:
             client.leader_epochs.forget([partition.key])
-            partition.committed = None
-            if self._claiming is None:
-                partition.start = start
-            else:
-                partition.reset_to = start
-                self._claim(partition, start, is_reset=True)
 
     def ends_of(self, client: ConsumerClient, partition: Partition) -> tuple[int, int]:
         """Its first offset and the one after its last, asked of the broker, however slow that is at the moment."""
@@ -197,60 +194,58 @@ class Assignment:
                 self._find_start(client, asked, committed[asked.key])
         except BrokerError as error:
             took_seconds = monotonic() - began_at
-            for partition in partitions if asked is None else [asked]:
-                partition.obstacle = str(error)
             if asked is None:
                 self._ask_at = monotonic() + ASK_AGAIN_SECONDS
+                for partition in partitions:
+                    partition.start.put_off(Obstacle(str(error)))
             else:
                 # A partition without a leader: the others are asked for in the next turn, and it doesn't take all of
                 # the loop's time.
-                asked.ask_at = monotonic() + ASK_AGAIN_SECONDS + took_seconds
+                asked.start.put_off(Obstacle(str(error), monotonic() + ASK_AGAIN_SECONDS + took_seconds))
 
     def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
-        if partition.reset_to is not None:
+        if (reset_to := partition.start.reset_to) is not None:
             # Its claim failed. What is stored would be gone on from, and what came at the offsets before left out.
-            self._claim(partition, partition.reset_to, is_reset=True)
+            self._claim(partition, reset_to, is_reset=True)
             return
-        start = partition.committed = committed.offset
-        if start is None:
+        offset = committed.offset
+        if offset is None:
             first, end = self.ends_of(client, partition)
-            start = self._start_offsets.choose(partition, first, end)
+            offset = self._start_offsets.choose(partition, first, end)
         if self._claiming is None:
-            partition.start = start
+            partition.start.know(offset, committed.offset)
         else:
-            self._claim(partition, start, committed=committed)
+            self._claim(partition, offset, committed=committed)
 
     def _claim(
         self, partition: Partition, offset: int, *, committed: Committed | None = None, is_reset: bool = False
     ) -> None:
         assert self._claiming is not None
-        partition.is_claiming = True
         claim = partial(self._claiming.claim, partition, offset, committed=committed, is_reset=is_reset)
-        self._lanes.of(partition).call(claim)
+        partition.start.ask(self._lanes.of(partition).call(claim), None if committed is None else committed.offset)
+
+    def _begin_again(self, client: ConsumerClient, partition: Partition, start: Start) -> None:
+        client.pause([partition.key])
+        # The state first: once the line is cleared, the lane must not begin what it puts back there.
+        partition.restart(start)
+        self._lanes.of(partition).clear(partition)
 
     def _begin(self, client: ConsumerClient, starting: list[Partition]) -> None:
         """Let those flow of which the beginning is known."""
-        starts = {p.key: p.start for p in starting if p.start is not None}
+        starts = {p.key: p.start.offset for p in starting if p.start.offset is not None}
         if not starts or (len(starts) < len(starting) and not client.adds_one_by_one and self._may_wait()):
             return
-        for place, start in starts.items():
-            partition = self._partitions[place]
+        known = [self._partitions[place] for place in starts]
+        for partition in known:
             # What was put there before belongs to another position: handled after this, it would hide a gap.
             self._lanes.of(partition).clear(partition)
-            if partition.goes_on:
-                partition.ledger = partition.ledger.resumed()
-            else:
-                partition.ledger = Ledger(start, partition.committed)
-            partition.has_reached_end = False
+            partition.begin()
         flowing = [p for p in self if p.state is State.ACTIVE]
         if not client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
             return
         self._began_waiting_at = None
-        for place in starts:
-            partition = self._partitions[place]
-            partition.start, partition.goes_on, partition.is_paused = None, False, False
-            partition.obstacle = ""
-            partition.state = State.ACTIVE
+        for partition in known:
+            partition.place()
         if not client.adds_one_by_one:
             client.pause(p.key for p in flowing if p.is_paused)
 
@@ -270,7 +265,7 @@ class Assignment:
 
     def _forget(self, partitions: list[Partition]) -> None:
         for partition in partitions:
-            partition.state = State.REVOKED
+            partition.revoke()
             self._lanes.let_go(partition)
         if not self._partitions:
             # Not the same as being given nothing: the group is about to say who gets what.

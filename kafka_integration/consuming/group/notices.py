@@ -56,8 +56,7 @@ class Notices:
     def _reach_end(self, partition: Partition | None, event: Event) -> None:
         if partition is None or partition.state is not State.ACTIVE or event.offset is None:
             return
-        partition.has_reached_end = True
-        partition.ledger.reach_end(event.offset)
+        partition.reach_end(event.offset)
 
     def _reset_what_is_out_of_range(self) -> None:
         """Go on elsewhere by ``offset_reset_policy``, once what was fetched before is finished."""

@@ -34,7 +34,7 @@ class PlainWork:
         progress = self._invoker.run(chunk.messages, partition.line, partition.ledger)
         rest = chunk.messages[progress.done :]
         if progress.done:
-            partition.setbacks = 0
+            partition.setbacks.forget()
             self._observers.tell(Handled(progress.done))
         if progress.error is None:
             return self._rest(partition, chunk, rest)
@@ -74,7 +74,7 @@ class PlainWork:
     @contextmanager
     def _finishing(self, partition: Partition, message: Message) -> Iterator[None]:
         yield
-        partition.setbacks = 0
+        partition.setbacks.forget()
         partition.ledger.finish(message)
 
     def _keep_the_others(self, partition: Partition, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:

@@ -174,7 +174,7 @@ class TransactionalWork:
         self._finish(partition, message)
 
     def _finish(self, partition: Partition, last: Message) -> None:
-        partition.setbacks = 0
+        partition.setbacks.forget()
         if self._store is not None:
             # First: what is finished and not stored would be taken for an end without messages.
             partition.store(last.offset + 1)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from ...message import Message
 from ..line import Chunk
-from ..partition import Partition, State
+from ..partition import Partition
 from .garbage import Garbage
 from .tasks import Task, Tasks
 from .work import LaneWork, Remainder
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 HELD_UP_SECONDS = 5.0
 
@@ -86,11 +90,13 @@ class Lane:
             partition.line.put(messages, size)
             self._condition.notify_all()
 
-    def call(self, function: Callable[[], None]) -> None:
-        """Run something in the lane's thread, before its next chunk."""
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Run something in the lane's thread, before its next chunk; what it returns."""
+        answer: Future[T] = Future()
         with self._condition:
-            self._calls.append(function)
+            self._calls.append(lambda: answer.set_result(function()))
             self._condition.notify_all()
+        return answer
 
     def give_calls_to(self, other: Lane) -> None:
         """Leave what was to be run before the next chunk to another lane."""
@@ -126,7 +132,7 @@ class Lane:
     def clear(self, partition: Partition) -> None:
         """Forget what waits; the partition goes on with what comes next."""
         with self._condition:
-            partition.line.clear()
+            partition.line.open()
 
     def remove(self, partition: Partition) -> None:
         with self._condition:
@@ -217,8 +223,8 @@ class Lane:
             self.is_on_task = False
             if task.partition is not None:
                 task.partition.line.end()
-                if needs_claim and task.partition.state is State.ACTIVE:
-                    self._claim_again(task.partition)
+                if needs_claim:
+                    task.partition.line.fence()
             self._condition.notify_all()
 
     def _next(self) -> Callable[[], None] | None:
@@ -257,7 +263,7 @@ class Lane:
             line.end()
             self._garbage.add(line.finish(len(chunk.messages) - sum(len(rest.messages) for rest in remainder.chunks)))
             if remainder.reclaim:
-                self._claim_again(partition)
+                line.fence()
             else:
                 line.put_back(remainder.chunks)
             line.wait(remainder.delay_seconds)
@@ -272,8 +278,3 @@ class Lane:
             partition.line.stop()
             partition.line.clear()
             self._condition.notify_all()
-
-    def _claim_again(self, partition: Partition) -> None:
-        partition.line.clear()
-        if partition.state is State.ACTIVE:
-            partition.begin_again()

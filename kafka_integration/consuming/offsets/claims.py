@@ -17,6 +17,7 @@ from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
 from ..partition import Claim, Partition, State
+from ..start import Obstacle
 from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)
@@ -36,35 +37,33 @@ class Claiming:
         self._store = store
         self._topic_ids = topic_ids
 
-    def claim(self, partition: Partition, offset: int, *, committed: Committed | None, is_reset: bool) -> None:
-        """Find out where to begin: the stored offset, or ``offset`` where there is none or it has to be reset.
+    def claim(
+        self, partition: Partition, offset: int, *, committed: Committed | None, is_reset: bool
+    ) -> int | Obstacle | None:
+        """Where to begin: the stored offset, or ``offset`` where there is none or it has to be reset.
 
-        What can't be had now is left unclaimed: the loop asks again.
+        None where it is nobody's business any more.
         """
+        if partition.state is State.REVOKED:
+            return None
         try:
-            if partition.state is not State.REVOKED:
-                self._claim(partition, offset, committed, is_reset)
+            return self._claim(partition, offset, committed, is_reset)
         except (DatabaseLayerError, BrokerError) as error:
             close_old_connections()
-            self._put_off(partition, error)
-        finally:
-            partition.is_claiming = False
+            return self._put_off(partition, error)
 
-    def look(self, first: Partition, others: list[Partition]) -> None:
-        """See whether the topic of these partitions is still the one that was claimed, and the database still has what
-        was committed to it; the loop does the rest."""
+    def look(self, partitions: Sequence[Partition]) -> list[Partition]:
+        """Those of a topic's partitions that begin again: their topic is another one than was claimed, or the database
+        lost what was committed to it."""
         # Messages wait for the answer meanwhile, and nothing else does: not longer, however slow the broker is.
         give_up_at = monotonic() + LEAST_SECONDS
         try:
-            topic_id = self._topic_ids.ask(first.topic, lambda: monotonic() >= give_up_at)
-            lost = self._lost((first, *others))
+            topic_id = self._topic_ids.ask(partitions[0].topic, lambda: monotonic() >= give_up_at)
+            lost = self._lost(partitions)
         except (DatabaseLayerError, BrokerError):
             close_old_connections()
-            return  # it is looked at again
-        finally:
-            first.is_looked_at = False
-        for partition in (first, *others):
-            partition.is_outdated = partition in lost or _is_another(topic_id, partition.claim)
+            return []  # it is looked at again
+        return [p for p in partitions if p in lost or _is_another(topic_id, p.claim)]
 
     def _lost(self, partitions: Sequence[Partition]) -> set[Partition]:
         close_old_connections()
@@ -76,21 +75,20 @@ class Claiming:
             lost |= {own[number] for number in self._store.lost_by(topic, topic_id, stored)}
         return lost
 
-    def _put_off(self, partition: Partition, error: Exception) -> None:
-        partition.failed_claims += 1
-        reason = _reason(error)
-        partition.obstacle = (
-            reason if isinstance(error, BrokerError) else f"the database doesn't answer its claim ({reason})"
-        )
-        delays = DELAYS_OF_A_LOCK if is_conflict(error) else DELAYS
-        partition.ask_at = monotonic() + delays.seconds(partition.failed_claims)
-        if is_worth_a_line(partition.failed_claims):
+    def _put_off(self, partition: Partition, error: Exception) -> Obstacle:
+        failures, reason = partition.start.failed_claims + 1, _reason(error)
+        if is_worth_a_line(failures):
             logger.warning(
                 "consumer %s: %s can't be claimed in the database yet (%s); trying again",
                 self._consumer, partition, reason,
             )  # fmt: skip
+        delays = DELAYS_OF_A_LOCK if is_conflict(error) else DELAYS
+        return Obstacle(
+            reason if isinstance(error, BrokerError) else f"the database doesn't answer its claim ({reason})",
+            ask_at=monotonic() + delays.seconds(failures),
+        )
 
-    def _claim(self, partition: Partition, offset: int, committed: Committed | None, is_reset: bool) -> None:
+    def _claim(self, partition: Partition, offset: int, committed: Committed | None, is_reset: bool) -> int:
         close_old_connections()
         before, known = partition.claim, partition.stored
         topic_id = self._topic_ids.ask(partition.topic)
@@ -117,15 +115,13 @@ class Claiming:
         start = offset if is_reset else found.next_offset
         first = start if before.offset is None or is_another or is_reset else before.offset
         partition.grant(Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first), start)
-        partition.failed_claims = 0
         if is_reset:
             self._store.reset(partition, offset)
         elif known is not None and found.next_offset < known and not is_another:
             self._tell_of_loss(partition, found, known)
         elif committed is not None and committed.offset is not None:
             self._compare(partition, found, committed.offset, is_kept_by_kafka=committed.counts)
-        partition.reset_to = None
-        partition.start = start
+        return start
 
     def _tell_of_loss(self, partition: Partition, found: Claimed, known: int) -> None:
         logger.error(

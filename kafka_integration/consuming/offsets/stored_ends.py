@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable
+from concurrent.futures import Future, wait
 from functools import partial
-from time import monotonic
 
 from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
@@ -35,43 +34,38 @@ class Ends:
         self._consumer = consumer
         self._store = store
         self._lanes = lanes
-        self._under_way: list[threading.Event] = []
+        self._under_way: dict[Partition, Future[None]] = {}
         self._is_failing = False
 
     @property
     def is_quiet(self) -> bool:
         """True when no lane has any left to store."""
-        self._under_way = [stored for stored in self._under_way if not stored.is_set()]
-        return not self._under_way
+        return all(stored.done() for stored in self._under_way.values())
 
     def store(self, partitions: Iterable[Partition]) -> None:
         """Have stored what is beyond the last stored message, once everything before it is finished."""
+        self._under_way = {p: stored for p, stored in self._under_way.items() if not stored.done()}
         due: dict[Lane, list[tuple[Partition, Ledger, int]]] = {}
         for partition in partitions:
             if (end := self._due(partition)) is not None:
                 due.setdefault(self._lanes.of(partition), []).append((partition, partition.ledger, end))
         for lane, ends in due.items():
-            stored = threading.Event()
-            self._under_way.append(stored)
-            for found, _, _ in ends:
-                found.is_storing_end = True
-            lane.call(partial(self._store_in_lane, ends, stored))
+            stored = lane.call(partial(self._store_in_lane, ends))
+            self._under_way.update((partition, stored) for partition, _, _ in ends)
 
     def store_before_leaving(self, partitions: Iterable[Partition]) -> None:
         """The same, waited for a moment: there is no next time."""
         self.store(partitions)
-        deadline = monotonic() + LEAVE_SECONDS
-        for stored in self._under_way:
-            stored.wait(max(0.0, deadline - monotonic()))
+        wait(self._under_way.values(), LEAVE_SECONDS)
 
     def _due(self, partition: Partition) -> int | None:
-        if self._store is None or partition.state is not State.ACTIVE or partition.is_storing_end:
+        if self._store is None or partition.state is not State.ACTIVE or partition in self._under_way:
             return None
         end, stored = partition.ledger.next_offset, partition.stored
         is_behind = end is not None and stored is not None and stored < end
         return end if is_behind and partition.ledger.is_idle else None
 
-    def _store_in_lane(self, ends: list[tuple[Partition, Ledger, int]], stored: threading.Event) -> None:
+    def _store_in_lane(self, ends: list[tuple[Partition, Ledger, int]]) -> None:
         assert self._store is not None
         # Not of an earlier assignment or position, nor of what a handler has moved on from meanwhile.
         present = [
@@ -90,7 +84,3 @@ class Ends:
                     "consumer %s: ends of partitions can't be stored now, and count as lag meanwhile: %s",
                     self._consumer, summarize(error),
                 )  # fmt: skip
-        finally:
-            for partition, _, _ in ends:
-                partition.is_storing_end = False
-            stored.set()
