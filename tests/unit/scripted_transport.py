@@ -7,6 +7,7 @@ from copy import copy
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.client.transports.transport import TRANSPORTS
@@ -17,6 +18,11 @@ def connect(monkeypatch: pytest.MonkeyPatch, transport: str = "memory", **method
     scripted = copy(TRANSPORTS[transport])
     vars(scripted).update(methods)
     monkeypatch.setitem(TRANSPORTS, transport, scripted)
+
+
+def broken(code: int = KafkaError._TRANSPORT) -> KafkaException:
+    """What a client raises."""
+    return KafkaException(KafkaError(code))
 
 
 def script_consumers(monkeypatch: pytest.MonkeyPatch, **methods: Callable[..., Any]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError
 
-from kafka_integration.client import consumer as client_consumer
 from kafka_integration.client.metadata import patience as client_patience
 from kafka_integration.client.metadata.patience import LEAST_SECONDS, MOST_SECONDS, NO_ANSWER, Patience
+from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import running, write
+from tests.unit.scripted_transport import broken, script_consumers
 from tests.waiting import wait_for
 
 
@@ -60,17 +62,16 @@ def test_a_consumer_begins_though_the_broker_takes_nine_seconds_to_say_where(mon
     write("a")
 
     def slowly(ask):
-        def asked(client, what, timeout):
+        def asked(consumer, what, timeout):
             if timeout < 9:
-                raise BrokerError("no answer in time", code=NO_ANSWER, retriable=True)
+                raise broken(KafkaError._TIMED_OUT)
             clock[0] += 9
-            return ask(client, what, timeout)
+            return ask(consumer, what, timeout)
 
         return asked
 
-    for question in ("last_commits", "ends"):
-        slow = slowly(getattr(client_consumer.ConsumerClient, question))
-        monkeypatch.setattr(client_consumer.ConsumerClient, question, slow)
+    questions = ("committed", "get_watermark_offsets")
+    script_consumers(monkeypatch, **{question: slowly(getattr(MemoryConsumer, question)) for question in questions})
 
     with running():
         wait_for(lambda: scripted.seen)

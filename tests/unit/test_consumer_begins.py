@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
 from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
-from tests.unit.scripted_transport import connect, script_consumers
+from tests.unit.scripted_transport import broken, connect, script_consumers
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -40,7 +40,7 @@ def test_a_partition_without_a_leader_keeps_no_other_from_beginning(monkeypatch)
 
     def ends_of_all_but_one(consumer, partition, timeout):
         if partition.partition == 1:
-            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+            raise broken(KafkaError.LEADER_NOT_AVAILABLE)
         return MemoryConsumer.get_watermark_offsets(consumer, partition, timeout)
 
     script_consumers(monkeypatch, get_watermark_offsets=ends_of_all_but_one)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kafka_integration import NO_COMMIT, CommitThrough
-from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.consuming.handling.loading import load_handler
-from kafka_integration.errors import BrokerError, HandlerError
+from kafka_integration.errors import HandlerError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
+from tests.unit.scripted_transport import broken, script_consumers
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -211,16 +211,16 @@ def test_what_ends_a_failing_message_commits_nothing_that_its_handler_holds_back
 
 def test_a_fetch_that_fails_commits_nothing_that_a_handler_holds_back(monkeypatch):
     write("a", "b")
-    fetch, failed = ConsumerClient.fetch, []
+    failed = []
 
-    def fail_once(client, limit, timeout):
-        raws = fetch(client, limit, timeout)
+    def lose_what_was_fetched(consumer, count, timeout):
+        raws = MemoryConsumer.consume(consumer, count, timeout)
         if len(scripted.seen) == 2 and not failed:
             failed.append(True)
-            raise BrokerError("what was fetched is lost", retriable=True)
+            raise broken()
         return raws
 
-    monkeypatch.setattr(ConsumerClient, "fetch", fail_once)
+    script_consumers(monkeypatch, consume=lose_what_was_fetched)
     scripted.script.append(lambda message: NO_COMMIT)
     with running():
         wait_for(lambda: failed)

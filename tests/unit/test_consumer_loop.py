@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 
 import pytest
+from confluent_kafka import KafkaError
 
 from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.consuming.catching_up.until_caught_up import CatchingUp
 from kafka_integration.consuming.group.assignment import Assignment
 from kafka_integration.consuming.loop import ConsumerLoop, Phase
-from kafka_integration.errors import BrokerError, BrokerUnavailableError
+from kafka_integration.errors import BrokerUnavailableError
 from tests.unit import scripted
 from tests.unit.consumers import calls_of, committed, consume, running, write
+from tests.unit.scripted_transport import broken, script_consumers
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -83,14 +85,13 @@ def test_a_broker_that_is_not_there_is_waited_for_with_one_line(monkeypatch, cap
 @pytest.mark.parametrize(("attempts", "seen"), [(1, "abcdef"), (2, "abbcdef")], ids=["is handled", "fails once"])
 def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handlers_hands(monkeypatch, attempts, seen):
     write(*"abcd")
-    fetch = ConsumerClient.fetch
     in_handler, goes_on, failed = threading.Event(), threading.Event(), threading.Event()
 
-    def fail_once(client, limit, timeout):
-        raws = fetch(client, limit, timeout)
+    def lose_what_was_fetched(consumer, count, timeout):
+        raws = MemoryConsumer.consume(consumer, count, timeout)
         if raws and in_handler.is_set() and not failed.is_set():
             failed.set()
-            raise BrokerError("what was fetched is lost", retriable=True)
+            raise broken()
         return raws
 
     def hold(message):
@@ -102,7 +103,7 @@ def test_a_fetch_that_fails_costs_no_message_and_repeats_none_that_is_in_a_handl
             if len(scripted.seen) < attempts + 1:
                 raise ValueError
 
-    monkeypatch.setattr(ConsumerClient, "fetch", fail_once)
+    script_consumers(monkeypatch, consume=lose_what_was_fetched)
     scripted.script.append(hold)
 
     with running(batch_size=3, retry={"attempts": 3, "backoff_seconds": 0.01}):
@@ -141,15 +142,14 @@ def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport, m
 def test_a_fetch_that_fails_while_draining_does_not_keep_it_from_leaving(clients, monkeypatch):
     opened, closed = clients
     write("a")
-    fetch = ConsumerClient.fetch
     loops = []
 
-    def fail(client, limit, timeout):
+    def fail(consumer, count, timeout):
         if loops and loops[0].phase.value == "draining":
-            raise BrokerError("it went away", retriable=True)
-        return fetch(client, limit, timeout)
+            raise broken()
+        return MemoryConsumer.consume(consumer, count, timeout)
 
-    monkeypatch.setattr(ConsumerClient, "fetch", fail)
+    script_consumers(monkeypatch, consume=fail)
     with running() as loop:
         loops.append(loop)
         wait_for(lambda: values() == ["a"])
@@ -160,19 +160,18 @@ def test_a_fetch_that_fails_while_draining_does_not_keep_it_from_leaving(clients
 
 def test_a_commit_refused_between_two_epochs_is_tried_again_before_a_partition_goes(memory_transport, monkeypatch):
     write(*"abc")
-    commit, unanswered, refused = ConsumerClient.commit, [], []
+    unanswered, refused = [], []
 
-    def refuse_at_first(client, offsets, *, wait):
-        if not wait:
+    def refuse_at_first(consumer, *, offsets, asynchronous):
+        if asynchronous:
             unanswered.append(offsets)
         elif len(refused) < 2:
             refused.append(offsets)
-            stale = BrokerError("the group has moved on", code="STALE_MEMBER_EPOCH", retriable=True)
-            client._listener.committed(dict(offsets), stale)
+            raise broken(KafkaError.STALE_MEMBER_EPOCH)
         else:
-            commit(client, offsets, wait=wait)
+            MemoryConsumer.commit(consumer, offsets=offsets, asynchronous=False)
 
-    monkeypatch.setattr(ConsumerClient, "commit", refuse_at_first)
+    script_consumers(monkeypatch, commit=refuse_at_first)
     other = MemoryConsumer(memory_transport, {"group.id": "group"})
     with running():
         wait_for(lambda: unanswered and len(scripted.seen) == 3)
@@ -281,24 +280,23 @@ def test_a_stop_waits_longer_for_a_handler_than_a_rebalance_would():
 
 
 def test_where_offsets_go_back_nothing_is_handled_again_and_the_partition_begins_anew(monkeypatch):
+    memory_broker().create_topic("events", 1)
     write(*"abc")
-    fetch, place = ConsumerClient.fetch, ConsumerClient.place
     fetched, again, placed = [], [], []
 
-    def fetch_again(client, limit, timeout):
+    def fetch_again(consumer, count, timeout):
         if committed() == 3 and not again:
             again.extend(fetched)
             return again
-        raws = fetch(client, limit, timeout)
+        raws = MemoryConsumer.consume(consumer, count, timeout)
         fetched.extend(raw for raw in raws if raw.error() is None)
         return raws
 
-    def note_place(client, starts, flowing):
-        placed.append(dict(starts))
-        return place(client, starts, flowing)
+    def note_place(consumer, partitions):
+        placed.append({(partition.topic, partition.partition): partition.offset for partition in partitions})
+        MemoryConsumer.assign(consumer, partitions)
 
-    monkeypatch.setattr(ConsumerClient, "fetch", fetch_again)
-    monkeypatch.setattr(ConsumerClient, "place", note_place)
+    script_consumers(monkeypatch, consume=fetch_again, assign=note_place)
     with running():
         wait_for(lambda: {("events", 0): 3} in placed, message=lambda: f"begun at {placed}")
         write("d")
@@ -311,7 +309,7 @@ def test_a_failed_fetch_does_not_forget_where_a_partition_was_about_to_begin(mon
     """Out of range, it goes on at its first message; but by then the old position is in the partition again."""
     write(*"abc")
     memory_broker().commit("group", "events", 0, 5)
-    fetch, begin = ConsumerClient.fetch, Assignment._begin
+    begin = Assignment._begin
     waited, failed = [], []
 
     def wait_for_others(assignment, client, starting):
@@ -321,14 +319,14 @@ def test_a_failed_fetch_does_not_forget_where_a_partition_was_about_to_begin(mon
         else:
             begin(assignment, client, starting)
 
-    def fail_then(client, limit, timeout):
+    def fail_then(consumer, count, timeout):
         if waited and not failed:
             failed.append(True)
-            raise BrokerError("what was fetched is gone", code="_TRANSPORT", retriable=True)
-        return fetch(client, limit, timeout)
+            raise broken()
+        return MemoryConsumer.consume(consumer, count, timeout)
 
     monkeypatch.setattr(Assignment, "_begin", wait_for_others)
-    monkeypatch.setattr(ConsumerClient, "fetch", fail_then)
+    script_consumers(monkeypatch, consume=fail_then)
     with running():
         wait_for(lambda: committed() == 8)
 
@@ -362,17 +360,19 @@ def test_what_comes_before_a_partition_has_begun_is_dropped_and_not_counted(monk
 
 def test_the_answer_to_the_last_commit_is_waited_for_while_polling_goes_on(monkeypatch, caplog):
     write("a")
-    fetch, commit = ConsumerClient.fetch, ConsumerClient.commit
-    unanswered = []
+    loops, unanswered = [], []
 
-    def answer_at_a_poll(client, limit, timeout):
-        if client._listener.phase is Phase.DRAINING and unanswered:
-            commit(client, unanswered.pop(), wait=True)
-        return fetch(client, limit, timeout)
+    def answer_at_a_poll(consumer, count, timeout):
+        if unanswered and loops[0].phase is Phase.DRAINING:
+            MemoryConsumer.commit(consumer, offsets=unanswered.pop())
+        return MemoryConsumer.consume(consumer, count, timeout)
 
-    monkeypatch.setattr(ConsumerClient, "commit", lambda client, offsets, *, wait: unanswered.append(offsets))
-    monkeypatch.setattr(ConsumerClient, "fetch", answer_at_a_poll)
-    with running(offset_commit_interval_seconds=60):
+    def send(consumer, *, offsets, asynchronous):
+        unanswered.append(offsets)
+
+    script_consumers(monkeypatch, commit=send, consume=answer_at_a_poll)
+    with running(offset_commit_interval_seconds=60) as loop:
+        loops.append(loop)
         wait_for(lambda: values() == ["a"])
 
     assert committed() == 1
@@ -383,7 +383,11 @@ def test_a_last_commit_that_nobody_answers_keeps_it_from_leaving_only_for_a_whil
     write("a")
     waits = []
     monkeypatch.setattr("kafka_integration.consuming.loop.LAST_COMMIT_SECONDS", 0.1)
-    monkeypatch.setattr(ConsumerClient, "commit", lambda client, offsets, *, wait: waits.append(wait))
+
+    def send(consumer, *, offsets, asynchronous):
+        waits.append(not asynchronous)
+
+    script_consumers(monkeypatch, commit=send)
     with running(offset_commit_interval_seconds=60):
         wait_for(lambda: values() == ["a"])
 

@@ -11,10 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kafka_integration import NO_COMMIT, Skip
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.errors import BrokerError
+from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
+from tests.unit.scripted_transport import broken, script_consumers
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
 
@@ -25,18 +26,17 @@ def values():
 
 def test_what_is_fetched_again_after_a_failed_fetch_is_not_counted_again(monkeypatch):
     write(*"abcdef")
-    fetch = ConsumerClient.fetch
     failed, is_over = [], threading.Event()
 
-    def fail_while_the_first_is_handled(client, limit, timeout):
+    def fail_while_the_first_is_handled(consumer, count, timeout):
         if failed:
             is_over.set()
         elif scripted.seen:
             failed.append(True)
-            raise BrokerError("what was fetched is gone", code="_TRANSPORT", retriable=True)
-        return fetch(client, limit, timeout)
+            raise broken()
+        return MemoryConsumer.consume(consumer, count, timeout)
 
-    monkeypatch.setattr(ConsumerClient, "fetch", fail_while_the_first_is_handled)
+    script_consumers(monkeypatch, consume=fail_while_the_first_is_handled)
     scripted.script.append(lambda message: is_over.wait(5))
 
     loop = consume(max_messages=4, batch_size=1)

@@ -9,7 +9,6 @@ import pytest
 from django.test import override_settings
 
 from kafka_integration import NO_COMMIT
-from kafka_integration.client.consumer import ConsumerClient
 from kafka_integration.client.metadata.group_offsets import GroupOffsets
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.metadata.topic_ids import TopicIds
@@ -23,6 +22,7 @@ from kafka_integration.operating.runner import BEHIND, RunOptions, run_consumers
 from kafka_integration.operating.stopping import StopRequest
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, running, write
+from tests.unit.scripted_transport import broken, connect
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -227,11 +227,10 @@ def test_who_can_ask_nobody_has_not_caught_up(monkeypatch, caplog):
 
 
 def test_who_never_found_a_broker_has_not_caught_up(monkeypatch, caplog):
-    def refuse(*_, **__):
-        raise BrokerUnavailableError("there is no broker", retriable=True)
+    def refuse(properties):
+        raise broken()
 
-    monkeypatch.setattr(ConsumerClient, "__init__", refuse)
-    monkeypatch.setattr(GroupOffsets, "places", refuse)
+    connect(monkeypatch, consumer=refuse)
 
     with running(until_caught_up=True):
         wait_for(lambda: "consumer c waits" in caplog.text)
