@@ -121,16 +121,12 @@ class ConsumerClient:
         for found in errors:
             if found is not None and isinstance(refused := self._ours(found), AccessDeniedError):
                 raise refused
-        self.committed([(topic, 0) for topic in topics[:1]], timeout)
+        self.last_commits([(topic, 0) for topic in topics[:1]], timeout)
 
     def require_group_protocol(self, timeout: float) -> None:
         """``BrokerError``, a fatal one if the brokers don't know the protocol of the group."""
         if self.is_told_of_additions_only:
             require_consumer_protocol(self._settings.connection, place=self._name, timeout=timeout)
-
-    def committed(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, int | None]:
-        """The group's committed offsets; None where there is none."""
-        return {place: found.offset for place, found in self.last_commits(partitions, timeout).items()}
 
     def last_commits(self, partitions: Iterable[Coordinates], timeout: float) -> dict[Coordinates, Committed]:
         """The group's committed offsets, and whose they are."""

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException, Producer
 from django.test import RequestFactory
 from django.views.debug import technical_500_response
 
+from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.producers.ordered import OrderedProducer
 from kafka_integration.client.properties.build import admin_properties, consumer_properties, producer_properties
 from kafka_integration.client.properties.problems import consumer_problem, producer_problem, property_problem
@@ -382,7 +383,11 @@ def read_one() -> None:
     TopicReader(get_settings().connection, "t", "earliest")
 
 
-@pytest.mark.parametrize("use", [produce_one, read_one])
+def count_all() -> None:
+    TopicSizes(get_settings().connection).read()
+
+
+@pytest.mark.parametrize("use", [produce_one, read_one, count_all])
 def test_a_debug_page_shows_no_secrets(use: Callable[[], None], settings: Any, rf: RequestFactory) -> None:
     settings.KAFKA = {
         "endpoints": ["127.0.0.1:1"],
