@@ -45,6 +45,7 @@ class Parts:
 
     settings: ConsumerSettings
     counts: Counts
+    observers: Observers
     decoding: Decoding
     handler: Handler
     work: Work
@@ -84,6 +85,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
     return Parts(
         settings=settings,
         counts=counts,
+        observers=observers,
         decoding=decoding,
         handler=handler,
         work=make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids),

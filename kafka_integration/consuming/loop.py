@@ -14,7 +14,7 @@ from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
 from ..message import Message
-from ..signals import offsets_committed
+from ..observing.facts import Committed
 from .catching_up.until_caught_up import CatchingUp
 from .fetching.backpressure import Backpressure
 from .fetching.message_limit import MessageLimit
@@ -82,7 +82,14 @@ class ConsumerLoop:
         self._commits = Commits(
             consumer=settings.name, interval_seconds=settings.offset_commit_interval_seconds, ends=self._ends
         )
-        self._assignment = Assignment(settings, lanes=self._lanes, commits=self._commits, claiming=parts.claiming)
+        self._observers = parts.observers
+        self._assignment = Assignment(
+            settings,
+            lanes=self._lanes,
+            commits=self._commits,
+            claiming=parts.claiming,
+            observers=self._observers,
+        )
         self._report = Report(consumer=settings.name, counts=self.counts, lags=Lags(settings.name, settings.connection))
         self._client: ConsumerClient | None = None
         self._refresh_ms = METADATA_REFRESH_MS
@@ -188,7 +195,7 @@ class ConsumerLoop:
             self._commits.confirm(coordinates, self._assignment.get(coordinates), offset)
         if self._catching_up is not None:
             self._catching_up.look()
-        offsets_committed.send_robust(sender=ConsumerLoop, consumer=self.settings.name, offsets=offsets)
+        self._observers.tell(Committed(offsets))
 
     @property
     def client(self) -> ConsumerClient:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..message import Message
 
+TopicPartition = tuple[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Handled:
@@ -75,4 +77,30 @@ class SetBack:
     """What says by its class what is wrong; None where it is a conflict."""
 
 
-Fact = Handled | LeftOut | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The group gave these partitions to the consumer, which now owns ``owned``."""
+
+    partitions: list[TopicPartition]
+    owned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """They are the consumer's no more; ``is_lost`` where the group gave no notice."""
+
+    partitions: list[TopicPartition]
+    is_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Kafka holds these offsets now."""
+
+    offsets: dict[TopicPartition, int]
+
+
+Fact = (
+    Handled | LeftOut | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
+    | Assigned | Revoked | Committed
+)  # fmt: skip

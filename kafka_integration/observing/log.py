@@ -1,13 +1,26 @@
-"""The log of what becomes of messages; nothing for one that is handled."""
+"""The log of what becomes of partitions and messages; nothing for one that is handled."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from ..outcomes import Reject, Skip
 from ..retrying import is_worth_a_line
 from ..summaries import escaped, reason_of, shortened, summarize
-from .facts import AttemptFailed, Fact, HookFailed, Parked, ParkingFailed, Replayed, SetBack, Skipped
+from .facts import (
+    Assigned,
+    AttemptFailed,
+    Fact,
+    HookFailed,
+    Parked,
+    ParkingFailed,
+    Replayed,
+    Revoked,
+    SetBack,
+    Skipped,
+    TopicPartition,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +63,21 @@ class Log:
                 )  # fmt: skip
             case Replayed():
                 self._note_replay(fact)
+            case Assigned() | Revoked():
+                self._note_assignment(fact)
+
+    def _note_assignment(self, fact: Assigned | Revoked) -> None:
+        names = _names(fact.partitions)
+        if isinstance(fact, Assigned):
+            if names or not fact.owned:
+                logger.info("consumer %s: assigned %s", self._consumer, names or "nothing")
+        elif fact.is_lost:
+            logger.warning(
+                "consumer %s: lost %s to the group without notice; unfinished work is delivered again",
+                self._consumer, names,
+            )  # fmt: skip
+        else:
+            logger.info("consumer %s: revoked %s", self._consumer, names)
 
     def _note_replay(self, fact: Replayed) -> None:
         consumer, letter, message, error = self._consumer, fact.letter, fact.message, fact.error
@@ -68,3 +96,21 @@ def _reason(error: Exception) -> str:
     """What the handler says itself of its decision, if it does."""
     given = escaped(shortened(reason_of(error))) if isinstance(error, Reject | Skip) else ""
     return given or summarize(error)
+
+
+def _names(partitions: Iterable[TopicPartition]) -> str:
+    """``login[0-3], search_term[1]``: short, however many there are."""
+    numbers: dict[str, list[int]] = {}
+    for topic, number in partitions:
+        numbers.setdefault(topic, []).append(number)
+    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

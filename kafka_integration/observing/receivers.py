@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+from .. import signals
 from ..message import Message
-from ..signals import message_failed, message_parked, message_skipped
-from .facts import AttemptFailed, Fact, Parked, Skipped
+from .facts import Assigned, AttemptFailed, Committed, Fact, Parked, Revoked, Skipped
 
 
 class Receivers:
@@ -17,12 +17,18 @@ class Receivers:
 
     def __call__(self, fact: Fact) -> None:
         match fact:
-            case AttemptFailed():
-                self._send(message_failed, fact)
-            case Parked():
-                self._send(message_parked, fact)
-            case Skipped():
-                self._send(message_skipped, fact)
+            case AttemptFailed(message, error):
+                self._send(signals.message_failed, Message, message=message, exception=error)
+            case Parked(message, error):
+                self._send(signals.message_parked, Message, message=message, exception=error)
+            case Skipped(message, error):
+                self._send(signals.message_skipped, Message, message=message, exception=error)
+            case Assigned(partitions):
+                self._send(signals.partitions_assigned, Receivers, partitions=partitions)
+            case Revoked(partitions, is_lost):
+                self._send(signals.partitions_revoked, Receivers, partitions=partitions, lost=is_lost)
+            case Committed(offsets):
+                self._send(signals.offsets_committed, Receivers, offsets=offsets)
 
-    def _send(self, signal: Signal, fact: AttemptFailed | Parked | Skipped) -> None:
-        signal.send_robust(sender=Message, consumer=self._consumer, message=fact.message, exception=fact.error)
+    def _send(self, signal: Signal, sender: type, **said: object) -> None:
+        signal.send_robust(sender=sender, consumer=self._consumer, **said)

@@ -32,7 +32,7 @@ def lines(caplog):
     caplog.set_level("INFO", logger="kafka_integration")
 
     def read() -> list[str]:
-        wanted = (report.__name__, "kafka_integration.consuming.group.assignment")
+        wanted = (report.__name__, "kafka_integration.observing.log")
         return [record.getMessage() for record in caplog.records if record.name in wanted]
 
     return read

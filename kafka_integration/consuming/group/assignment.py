@@ -8,13 +8,12 @@ from concurrent.futures import Future
 from functools import partial
 from time import monotonic
 
-from django.dispatch import Signal
-
 from ...client.consumer import Committed, ConsumerClient, Coordinates
 from ...client.metadata.patience import LEAST_SECONDS, Patience
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
-from ...signals import partitions_assigned, partitions_revoked
+from ...observing.facts import Assigned, Revoked
+from ...observing.observers import Observers
 from ..lanes.pool import Lanes
 from ..offsets.claims import LOOK_SECONDS, Claiming
 from ..offsets.commits import Commits
@@ -32,9 +31,16 @@ class Assignment:
     """The assigned partitions; the loop thread's own. Its callbacks never raise."""
 
     def __init__(
-        self, settings: ConsumerSettings, *, lanes: Lanes, commits: Commits, claiming: Claiming | None
+        self,
+        settings: ConsumerSettings,
+        *,
+        lanes: Lanes,
+        commits: Commits,
+        claiming: Claiming | None,
+        observers: Observers,
     ) -> None:
         self._settings = settings
+        self._observers = observers
         self._lanes = lanes
         self._commits = commits
         self._claiming = claiming
@@ -73,10 +79,8 @@ class Assignment:
         for partition in added:
             self._partitions[partition.key] = partition
             self._lanes.adopt(partition)
-        if added or not self._partitions:
-            logger.info("consumer %s: assigned %s", self._settings.name, _names(added) or "nothing")
         self._ask_at = 0.0
-        self._tell(partitions_assigned, added)
+        self._observers.tell(Assigned([partition.key for partition in added], len(self._partitions)))
 
     def let_go(self, client: ConsumerClient, coordinates: Iterable[Coordinates]) -> None:
         """Finish what is in handlers' hands, commit, and forget the partitions.
@@ -95,9 +99,7 @@ class Assignment:
         for partition in overrun:
             self._lanes.abandon(partition)
         self._forget(leaving)
-        if leaving:
-            logger.info("consumer %s: revoked %s", self._settings.name, _names(leaving))
-            self._tell(partitions_revoked, leaving, lost=False)
+        self._tell_revoked(leaving, is_lost=False)
 
     def lose(self, coordinates: Iterable[Coordinates]) -> None:
         """Forget partitions that already belong to someone else: nothing may be committed any more."""
@@ -105,12 +107,7 @@ class Assignment:
         for partition in self._lanes.drop(lost, monotonic()):
             self._lanes.abandon(partition)
         self._forget(lost)
-        if lost:
-            logger.warning(
-                "consumer %s: lost %s to the group without notice; unfinished work is delivered again",
-                self._settings.name, _names(lost),
-            )  # fmt: skip
-            self._tell(partitions_revoked, lost, lost=True)
+        self._tell_revoked(lost, is_lost=True)
 
     def start(self, client: ConsumerClient) -> None:
         """Bring each starting partition a step further; call it every turn."""
@@ -255,9 +252,9 @@ class Assignment:
             self._began_waiting_at = monotonic()
         return monotonic() - self._began_waiting_at < WAIT_FOR_OTHERS_SECONDS
 
-    def _tell(self, signal: Signal, partitions: list[Partition], **facts: bool) -> None:
-        places = [partition.key for partition in partitions]
-        signal.send_robust(sender=Assignment, consumer=self._settings.name, partitions=places, **facts)
+    def _tell_revoked(self, partitions: list[Partition], *, is_lost: bool) -> None:
+        if partitions:
+            self._observers.tell(Revoked([partition.key for partition in partitions], is_lost))
 
     def _remove(self, coordinates: Iterable[Coordinates]) -> list[Partition]:
         found = [self._partitions.pop(place, None) for place in coordinates]
@@ -270,21 +267,3 @@ class Assignment:
         if not self._partitions:
             # Not the same as being given nothing: the group is about to say who gets what.
             self.untold_since = monotonic()
-
-
-def _names(partitions: Iterable[Partition]) -> str:
-    """``login[0-3], search_term[1]``: short, however many there are."""
-    numbers: dict[str, list[int]] = {}
-    for partition in partitions:
-        numbers.setdefault(partition.topic, []).append(partition.number)
-    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
-
-
-def _ranges(numbers: list[int]) -> str:
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
