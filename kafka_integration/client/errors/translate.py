@@ -159,9 +159,7 @@ def without_secrets(detail: str) -> str:
 
 
 def _kafka_error(error: KafkaError | KafkaException) -> KafkaError | None:
-    if isinstance(error, KafkaError):
-        return error
-    first = error.args[0] if error.args else None
+    first = error if isinstance(error, KafkaError) else next(iter(error.args), None)
     return first if isinstance(first, KafkaError) else None
 
 

@@ -26,8 +26,7 @@ class Admin:
     def client(self) -> Any:
         """The client; ``BrokerError`` says why there is none."""
         if self._client is None:
-            properties = admin_properties(self._connection)
-            make = transport_of(self._connection).admin
+            make, properties = transport_of(self._connection).admin, admin_properties(self._connection)
             self._client = open_client(make, properties, place=self._place, options={"log_level": 2})
         return self._client
 

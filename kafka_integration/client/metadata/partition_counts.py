@@ -110,6 +110,8 @@ class PartitionCounts:
                         self._note_unanswered(topic, error.args[0], failure)
                     raise failure from self._log.trouble or error
                 pause.wait(RETRY_SECONDS)
+            except Exception as error:
+                raise translate(error, place=f"topic {topic}") from error
             else:
                 self._known[topic] = _Known(count, time.monotonic())
                 for place in (_EVERYWHERE, topic):
@@ -125,13 +127,8 @@ class PartitionCounts:
 
     def _count(self, topic: str, timeout: float) -> int:
         # librdkafka reads 0 as for ever.
-        try:
-            metadata = call_beside(partial(self._source.list_topics, topic, timeout=max(timeout, 0.001))).topics[topic]
-        except KafkaException:
-            raise
-        except Exception as error:
-            raise translate(error, place=f"topic {topic}") from error
-        return count_of(metadata)
+        list_topics = partial(self._source.list_topics, topic, timeout=max(timeout, 0.001))
+        return count_of(call_beside(list_topics).topics[topic])
 
 
 def count_of(topic: Any) -> int:

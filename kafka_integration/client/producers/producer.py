@@ -73,7 +73,7 @@ class Producer:
         self._produce: Callable[..., None] = self._produce_and_report if delivers_at_once else raw.produce
         self._sends = 0
         self._hurried_at = 0.0
-        self._serving = Serving(raw, raw.poll, log)
+        self._serving = Serving(raw, log)
         self._serve = self._serving.serve
         self.call_soon = self._serving.call_soon
         self._name = name
@@ -161,7 +161,7 @@ class Producer:
                 self._awaited -= 1
                 # Under the lock: whoever begins to wait has not sent yet.
                 if not self._awaited and len(self._raw):
-                    self.purge()
+                    self._raw.purge()
 
     def flush(self, timeout: float) -> int:
         """Waits until everything is delivered or given up, ``timeout`` seconds at most; how many are left."""
@@ -169,10 +169,6 @@ class Producer:
             wait_until(lambda: not self._serve(self._raw.flush, HURRY_SECONDS), timeout, green)
             return len(self._raw)
         return self._serve(self._raw.flush, timeout)
-
-    def purge(self) -> None:
-        """Drops what is queued or under way; its deliveries fail."""
-        self._raw.purge()
 
     def lost(self, topic: str, error: KafkaError, *, is_watched: bool) -> None:
         """A message was not delivered: is logged, unless somebody watches it or it was dropped with what is left."""

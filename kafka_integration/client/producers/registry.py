@@ -28,7 +28,6 @@ from .worker_processes import end_with_worker_processes
 
 RESET_FLUSH_SECONDS = 1.0
 
-
 Key = tuple[ProducerSettings, str]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from types import ModuleType
 
 from confluent_kafka import KafkaException
 
 from ..green_threads import green_library
 from ..log.client_log import ClientLog
+from .raw import RawProducer
 
 # A look that may find nothing, under gevent and eventlet.
 GREEN_POLL_SECONDS = 0.02
@@ -19,9 +20,9 @@ GREEN_POLL_SECONDS = 0.02
 class Serving:
     """Serves one client's callbacks in whichever thread comes, and then makes the calls that they asked for."""
 
-    def __init__(self, client: Sized, poll: Callable[[float], int], log: ClientLog) -> None:
+    def __init__(self, client: RawProducer, log: ClientLog) -> None:
         self._client = client
-        self._poll = poll
+        self._poll = client.poll
         self._log = log
         self._calls: deque[Callable[[], object]] = deque()
         self._local = threading.local()

@@ -5,9 +5,9 @@ package calls, the first two the most usual others too, and behave like them as 
 transactions, compaction, retention, and groups that span processes.
 """
 
-from .admin import MemoryAdmin
 from .broker import MemoryBroker, MemoryRecord, memory_broker
 from .consumer import MemoryConsumer
+from .metadata import MemoryAdmin
 from .producer import MemoryProducer
 
 __all__ = ["MemoryAdmin", "MemoryBroker", "MemoryConsumer", "MemoryProducer", "MemoryRecord", "memory_broker"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import OFFSET_END, OFFSET_INVALID, KafkaError, Message, TopicPartition
 
@@ -76,12 +75,6 @@ class MemoryConsumer:
     def memberid(self) -> str:
         self._check_open()
         return self._member_id
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
 
     # --- Messages
 

@@ -1,17 +1,47 @@
-"""The memory broker's topics, as the client's ``list_topics()`` gives them."""
+"""What the memory broker tells of its topics, as the client gives it."""
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public there, but not re-exported by its types
     ClusterMetadata,
     PartitionMetadata,
     TopicMetadata,
 )
+from confluent_kafka.admin._listoffsets import EarliestSpec, ListOffsetsResultInfo, OffsetSpec
 
 from .broker import MemoryBroker
 
-__all__ = ["ClusterMetadata", "cluster_metadata"]
+__all__ = ["ClusterMetadata", "MemoryAdmin", "cluster_metadata"]
+
+
+class MemoryAdmin:
+    """confluent-kafka's ``AdminClient``, as far as this package calls it; answers are there at once."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
+        return cluster_metadata(self._broker, topic)
+
+    def list_offsets(
+        self, asked: Mapping[TopicPartition, OffsetSpec], **options: object
+    ) -> dict[TopicPartition, Future[ListOffsetsResultInfo]]:
+        """The first offset of partitions, or the one after the last."""
+        return {place: self._offset(place, isinstance(spec, EarliestSpec)) for place, spec in asked.items()}
+
+    def _offset(self, place: TopicPartition, is_first: bool) -> Future[ListOffsetsResultInfo]:
+        answer: Future[ListOffsetsResultInfo] = Future()
+        try:
+            partition = self._broker.partition(place.topic, place.partition)
+            offset = partition.low_offset if is_first else partition.end_offset
+            answer.set_result(ListOffsetsResultInfo(offset, -1, -1))
+        except KafkaException as error:
+            answer.set_exception(error)
+        return answer
 
 
 def cluster_metadata(broker: MemoryBroker, topic: str | None = None) -> ClusterMetadata:
