@@ -33,20 +33,19 @@ class Counts:
 
     def __call__(self, fact: Fact) -> None:
         match fact:
-            case Handled(count=count):
-                self._add(handled=count)
-            case AttemptFailed():
-                self._add(failed=1)
-            case Parked():
-                self._add(parked=1)
+            case Handled(count):
+                self._add("handled", count)
             case Skipped() | Replayed(error=Skip()):
-                self._add(skipped=1)
+                self._add("skipped")
+            case AttemptFailed():
+                self._add("failed")
+            case Parked():
+                self._add("parked")
             case LeftOut():
-                self._add(repeated=1)
+                self._add("repeated")
             case HookFailed():
-                self._add(failed_hooks=1)
+                self._add("failed_hooks")
 
-    def _add(self, **numbers: int) -> None:
+    def _add(self, name: str, count: int = 1) -> None:
         with self._lock:
-            now = self._tally
-            self._tally = replace(now, **{name: getattr(now, name) + number for name, number in numbers.items()})
+            self._tally = replace(self._tally, **{name: getattr(self._tally, name) + count})

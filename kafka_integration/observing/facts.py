@@ -69,7 +69,7 @@ class HookFailed:
 class SetBack:
     """A partition met an outage or a conflict, for the ``count``-th time in a row, and waits."""
 
-    partition: str
+    partition: TopicPartition
     error: Exception
     count: int
     delay_seconds: float

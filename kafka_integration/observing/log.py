@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import groupby
 
 from ..outcomes import Reject, Skip
 from ..retrying import is_worth_a_line
 from ..summaries import escaped, reason_of, shortened, summarize
-from .facts import (
-    Assigned,
-    AttemptFailed,
-    Fact,
-    HookFailed,
-    Parked,
-    ParkingFailed,
-    Replayed,
-    Revoked,
-    SetBack,
-    Skipped,
-    TopicPartition,
-)
+from . import facts
+from .facts import Fact, TopicPartition
 
 logger = logging.getLogger(__name__)
 
@@ -33,42 +23,42 @@ class Log:
 
     def __call__(self, fact: Fact) -> None:
         match fact:
-            case AttemptFailed(message, error, delay_seconds):
+            case facts.AttemptFailed(message, error, delay_seconds):
                 logger.warning(
                     "consumer %s: attempt %d at %r failed, next in %.1f s: %s",
                     self._consumer, message.attempt, message, delay_seconds, summarize(error),
                 )  # fmt: skip
-            case Parked(message, error):
+            case facts.Parked(message, error):
                 logger.error(
                     "consumer %s: %r is a dead letter after %d attempt(s): %s",
                     self._consumer, message, message.attempt, _reason(error),
                 )  # fmt: skip
-            case Skipped(message, error):
+            case facts.Skipped(message, error):
                 logger.warning("consumer %s: %r skipped: %s", self._consumer, message, _reason(error))
-            case ParkingFailed(message, error):
+            case facts.ParkingFailed(message, error):
                 logger.error(
                     "consumer %s: %r can't be written as a dead letter, %s[%d] waits: %s",
                     self._consumer, message, message.topic, message.partition, summarize(error),
                 )  # fmt: skip
-            case HookFailed(what, error):
+            case facts.HookFailed(what, error):
                 logger.error(
                     "consumer %s: %s is committed and stays handled, but one of its on_commit hooks failed, and "
                     "Django left out those after it: %s",
                     self._consumer, what, summarize(error),
                 )  # fmt: skip
-            case SetBack(outage=BaseException() as outage) if is_worth_a_line(fact.count):
+            case facts.SetBack(outage=BaseException() as outage) if is_worth_a_line(fact.count):
                 logger.warning(
-                    "consumer %s: %s waits %.1f s for what its handler needs: %s",
-                    self._consumer, fact.partition, fact.delay_seconds, summarize(outage),
+                    "consumer %s: %s[%d] waits %.1f s for what its handler needs: %s",
+                    self._consumer, *fact.partition, fact.delay_seconds, summarize(outage),
                 )  # fmt: skip
-            case Replayed():
+            case facts.Replayed():
                 self._note_replay(fact)
-            case Assigned() | Revoked():
+            case facts.Assigned() | facts.Revoked():
                 self._note_assignment(fact)
 
-    def _note_assignment(self, fact: Assigned | Revoked) -> None:
+    def _note_assignment(self, fact: facts.Assigned | facts.Revoked) -> None:
         names = _names(fact.partitions)
-        if isinstance(fact, Assigned):
+        if isinstance(fact, facts.Assigned):
             if names or not fact.owned:
                 logger.info("consumer %s: assigned %s", self._consumer, names or "nothing")
         elif fact.is_lost:
@@ -79,7 +69,7 @@ class Log:
         else:
             logger.info("consumer %s: revoked %s", self._consumer, names)
 
-    def _note_replay(self, fact: Replayed) -> None:
+    def _note_replay(self, fact: facts.Replayed) -> None:
         consumer, letter, message, error = self._consumer, fact.letter, fact.message, fact.error
         if error is None:
             logger.info("consumer %s: dead letter %d, %r, is handled by its replay", consumer, letter, message)
@@ -107,10 +97,6 @@ def _names(partitions: Iterable[TopicPartition]) -> str:
 
 
 def _ranges(numbers: list[int]) -> str:
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    runs = groupby(enumerate(numbers), lambda place: place[1] - place[0])
+    ends = [(run[0][1], run[-1][1]) for run in (list(run) for _, run in runs)]
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ends)

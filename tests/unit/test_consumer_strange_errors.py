@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError
 from django.utils.functional import SimpleLazyObject
 
-from kafka_integration import BatchError
+from kafka_integration import BatchError, BrokerUnavailableError
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
@@ -116,4 +116,43 @@ def test_a_batch_error_that_names_no_messages_is_one_like_any_other(storage, mak
 
     assert loop.fault is None
     assert [bytes(letter.value) for letter in DeadLetter.objects.all()] == [b"a"]
+    assert committed() == 2
+
+
+class EmptyError(Exception):
+    def __len__(self):
+        return 0
+
+
+class EmptyOutageError(BrokerUnavailableError):
+    def __len__(self):
+        return 0
+
+
+@STORAGES
+def test_an_exception_that_is_false_is_one_like_any_other(storage):
+    write("a", "b")
+    fail_on("a", error=EmptyError)
+
+    loop = consume(offset_storage=storage, **PARKING)
+
+    assert loop.fault is None
+    assert DeadLetter.objects.get().exception.endswith("EmptyError")
+    assert committed() == 2
+
+
+@STORAGES
+def test_an_outage_that_is_false_is_waited_out(storage):
+    write("a", "b")
+
+    def fail(messages):
+        if len(scripted.batches) <= 3:
+            raise BatchError({message: EmptyOutageError("gone", retriable=True) for message in messages})
+
+    scripted.script.append(fail)
+
+    loop = consume(message_handler=BATCH, offset_storage=storage, **PARKING)
+
+    assert loop.fault is None
+    assert not DeadLetter.objects.exists()
     assert committed() == 2

@@ -65,7 +65,7 @@ class Endings:
         else:
             times, outage = partition.setbacks.meet(databases_of(error)), cause_of(error)
             seconds = self.policy.outage_seconds(times)
-        self.observers.tell(SetBack(str(partition), error, times, seconds, outage))
+        self.observers.tell(SetBack(partition.key, error, times, seconds, outage))
         return seconds
 
     def of(self, partition: Partition, message: Message, error: Exception) -> Ending:
