@@ -11,6 +11,7 @@ from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop, Phase
+from tests.owned import owned
 from tests.waiting import wait_for
 
 HANDLER = "tests.embedded.members.handle"
@@ -45,7 +46,7 @@ class Member:
     @property
     def places(self) -> list[tuple[str, int]]:
         """The partitions that it owns, and has found the beginning of."""
-        return sorted(p.key for p in list(self.loop._assignment) if p.state.value == "active")
+        return sorted(p.key for p in owned(self.loop) if p.state.value == "active")
 
     def wait_places(self, count: int, timeout: float = 20.0) -> None:
         wait_for(lambda: len(self.places) == count, timeout, lambda: f"{self.name} has {count} places: {self.places}")

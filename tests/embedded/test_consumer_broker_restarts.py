@@ -49,7 +49,7 @@ def test_consumers_and_producers_follow_a_broker_that_was_started_again(members,
         for number in range(4):
             produce_sync(members.topic, f"before-{number}", partition=number)
         wait_for(lambda: len(handled) == 4)
-    wait_for(lambda: one.loop.client.log.unreachable, 20, "the broker's end is noticed")
+    wait_for(lambda: one.loop.session.client.log.unreachable, 20, "the broker's end is noticed")
 
     with announced_broker():
         wait_for(lambda: "the embedded broker was started again" in caplog.text, 20)
@@ -71,7 +71,7 @@ def test_a_run_until_caught_up_notes_the_ends_of_the_new_broker(members, caplog)
         is_started_again = threading.Event()
         one = members.start("one", before=lambda message: is_started_again.wait(40), until_caught_up=True)
         wait_for(lambda: one.places)
-    wait_for(lambda: one.loop.client.log.unreachable, 20, "the broker's end is noticed")
+    wait_for(lambda: one.loop.session.client.log.unreachable, 20, "the broker's end is noticed")
 
     with announced_broker():
         is_started_again.set()

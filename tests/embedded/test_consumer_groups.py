@@ -16,6 +16,7 @@ from kafka_integration.consuming import report
 from kafka_integration.operating.lag import compute_lag
 from tests.embedded import members as roster
 from tests.embedded.members import Members, handled, values_of
+from tests.owned import owned
 from tests.waiting import wait_for
 
 
@@ -181,7 +182,7 @@ def test_the_lag_of_a_paused_partition_grows_with_what_is_written(members, embed
     one = members.start("one", before=lambda message: goes_on.wait(60))
     embedded_broker_producer(embedded_broker, members.topic, ["v"] * 20_000)
     try:
-        wait_for(lambda: any(partition.is_paused for partition in one.loop._assignment), 20)
+        wait_for(lambda: any(partition.is_paused for partition in owned(one.loop)), 20)
 
         embedded_broker_producer(embedded_broker, members.topic, ["v"] * 20_000)
 

@@ -187,7 +187,7 @@ def test_a_replay_asked_for_while_running_comes_within_seconds(embedded_broker, 
     refuses.clear()
 
     with running(consumer()) as loop:
-        wait_for(lambda: loop._assignment.was_told)
+        wait_for(lambda: loop._session is not None and loop._session.assignment.was_told)
         wait_for(ask)
         wait_for(lambda: handled, timeout=5)
 

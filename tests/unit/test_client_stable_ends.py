@@ -69,7 +69,7 @@ def test_a_partition_that_is_held_up_is_named_and_no_handler_is_called_stuck(cap
 
     with running() as loop:
         wait_for(lambda: scripted.seen)
-        loop.client.log.stable_ends.note(topics(1, 4))
+        loop.session.client.log.stable_ends.note(topics(1, 4))
         wait_for(lambda: f"{TOPIC}[0] can't be read beyond offset 1, its end is 4" in caplog.text)
 
     assert "in the handler's hands" not in caplog.text
@@ -83,7 +83,7 @@ def test_where_there_is_something_to_read_no_transaction_is_blamed(caplog):
 
     with running() as loop:
         wait_for(lambda: scripted.seen)
-        loop.client.log.stable_ends.note(topics(1, 4))
+        loop.session.client.log.stable_ends.note(topics(1, 4))
         wait_for(lambda: "in the handler's hands" in caplog.text)
         said = caplog.text
         goes_on.set()

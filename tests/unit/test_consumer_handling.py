@@ -8,6 +8,7 @@ from kafka_integration import NO_COMMIT, CommitThrough
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.errors import HandlerError
+from tests.owned import owned
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.unit.scripted_transport import broken, script_consumers
@@ -135,7 +136,7 @@ def test_a_slow_handler_is_not_run_over_by_a_backlog():
     most_held = []
 
     with running(batch_size=10) as loop:
-        scripted.script.append(lambda message: most_held.append(max(p.line.held for p in loop._assignment)))
+        scripted.script.append(lambda message: most_held.append(max(p.line.held for p in owned(loop))))
         wait_for(lambda: len(scripted.seen) == 3000, timeout=30)
 
     assert values() == [str(number) for number in range(3000)]

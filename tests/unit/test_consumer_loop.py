@@ -13,6 +13,7 @@ from kafka_integration.consuming.catching_up.until_caught_up import CatchingUp
 from kafka_integration.consuming.group.assignment import Assignment
 from kafka_integration.consuming.loop import ConsumerLoop, Phase
 from kafka_integration.errors import BrokerUnavailableError
+from tests.owned import owned
 from tests.unit import scripted
 from tests.unit.consumers import calls_of, committed, consume, running, write
 from tests.unit.scripted_transport import broken, script_consumers
@@ -126,7 +127,7 @@ def test_a_member_that_waits_for_its_group_has_not_caught_up(memory_transport, m
     scripted.script.append(let_another_join)
     with running(until_caught_up=True, batch_size=1) as loop:
         # It has given its partitions back, and the other member doesn't answer.
-        wait_for(lambda: scripted.seen and len(loop._assignment) == 0)
+        wait_for(lambda: scripted.seen and len(owned(loop)) == 0)
         looked = len(looks)
         loop._catching_up.look()
         wait_for(lambda: len(looks) > looked)
@@ -198,12 +199,12 @@ def test_what_is_in_a_handlers_hands_is_finished_and_committed_before_its_partit
     def let_another_join(message):
         if message.value == "a":
             other.subscribe(["events"])
-            wait_for(lambda: len(loop._assignment) == 0)
+            wait_for(lambda: len(owned(loop)) == 0)
 
     scripted.script.append(let_another_join)
     with running(batch_size=1) as loop:
         wait_for(lambda: committed() == 1)
-        assert len(loop._assignment) == 0
+        assert len(owned(loop)) == 0
         other.close()
         wait_for(lambda: committed() == 3)
 
@@ -217,13 +218,13 @@ def test_of_what_was_lost_nothing_is_committed(monkeypatch):
 
     def lose(client, limit, timeout):
         if loops and values() == ["a", "b"]:
-            loops[0].lost([partition.key for partition in loops[0]._assignment])
+            client._listener.lost([partition.key for partition in owned(loops[0])])
         return fetch(client, limit, timeout)
 
     monkeypatch.setattr(ConsumerClient, "fetch", lose)
     with running(offset_commit_interval_seconds=60) as loop:
         loops.append(loop)
-        wait_for(lambda: values() == ["a", "b"] and len(loop._assignment) == 0)
+        wait_for(lambda: values() == ["a", "b"] and len(owned(loop)) == 0)
 
     assert committed() is None
 
@@ -252,7 +253,7 @@ def test_after_a_stop_nothing_of_another_partition_is_begun_either():
     write("1", partition=1)
 
     def stop_once_both_are_held(message):
-        wait_for(lambda: sum(partition.line.held for partition in loop._assignment) == 2)
+        wait_for(lambda: sum(partition.line.held for partition in owned(loop)) == 2)
         loop.stop()
 
     scripted.script.append(stop_once_both_are_held)
@@ -312,12 +313,12 @@ def test_a_failed_fetch_does_not_forget_where_a_partition_was_about_to_begin(mon
     begin = Assignment._begin
     waited, failed = [], []
 
-    def wait_for_others(assignment, client, starting):
+    def wait_for_others(assignment, starting):
         if [partition.start.offset for partition in starting] == [0] and not waited:
             waited.append(True)
             write(*"defgh")
         else:
-            begin(assignment, client, starting)
+            begin(assignment, starting)
 
     def fail_then(consumer, count, timeout):
         if waited and not failed:
@@ -344,7 +345,7 @@ def test_what_comes_before_a_partition_has_begun_is_dropped_and_not_counted(monk
 
     def fetch_early(client, limit, timeout):
         raws = fetch(client, limit, timeout)
-        if client._listener._assignment.is_starting and not early:
+        if client._listener.assignment.is_starting and not early:
             early.append(later)
             return [later]
         return raws
@@ -382,7 +383,7 @@ def test_the_answer_to_the_last_commit_is_waited_for_while_polling_goes_on(monke
 def test_a_last_commit_that_nobody_answers_keeps_it_from_leaving_only_for_a_while(monkeypatch, caplog):
     write("a")
     waits = []
-    monkeypatch.setattr("kafka_integration.consuming.loop.LAST_COMMIT_SECONDS", 0.1)
+    monkeypatch.setattr("kafka_integration.consuming.group.session.LAST_COMMIT_SECONDS", 0.1)
 
     def send(consumer, *, offsets, asynchronous):
         waits.append(not asynchronous)

@@ -58,9 +58,9 @@ def test_a_partition_that_lost_nothing_is_left_alone():
     write("a", "b")
     with running(offset_storage="database") as loop:
         wait_for(lambda: StoredOffset.objects.filter(next_offset=2))
-        looked_at = loop._assignment._look_at
+        looked_at = loop.session.assignment._look_at
 
-        wait_for(lambda: loop._assignment._look_at > looked_at + 0.5)
+        wait_for(lambda: loop.session.assignment._look_at > looked_at + 0.5)
 
     assert values() == ["a", "b"]
     assert {row.epoch for row in StoredOffset.objects.all()} == {1}

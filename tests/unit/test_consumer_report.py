@@ -182,10 +182,10 @@ def test_what_cannot_begin_is_said_once_a_minute_and_its_lag_is_not_taken_for_no
     write(*"bcd", partition=1)
     find_start = Assignment._find_start
 
-    def fail_for_one(assignment, client, partition, committed):
+    def fail_for_one(assignment, partition, committed):
         if partition.number == 1:
             raise BrokerError("there is no leader", code="LEADER_NOT_AVAILABLE", retriable=True)
-        find_start(assignment, client, partition, committed)
+        find_start(assignment, partition, committed)
 
     monkeypatch.setattr(Assignment, "_find_start", fail_for_one)
     with running():

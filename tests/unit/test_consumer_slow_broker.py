@@ -72,15 +72,15 @@ def test_a_member_joins_anew_and_refreshes_seldom_where_answers_are_slow(impatie
         wait_for(lambda: scripted.seen)
         group_that_waits.subscribe([TOPIC])
         wait_for(lambda: "revoked events[0-3]" in caplog.text)
-        slow = loop.client
+        slow = loop.session.client
         slow.log.pace.answer_seconds = 9.0
         wait_for(lambda: "takes 9 s for an answer, joining anew" in caplog.text)
         group_that_waits.close()
         write("b")
         wait_for(lambda: len(scripted.seen) == 2)
 
-        assert loop.client is not slow
-        assert loop.client.refresh_ms == 36_000
+        assert loop.session.client is not slow
+        assert loop.session.client.refresh_ms == 36_000
 
 
 @pytest.mark.usefixtures("impatient", "memory_transport")

@@ -15,6 +15,7 @@ from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.partition import Partition, State
 from kafka_integration.dead_letters.operations import Selection, request_replay
 from kafka_integration.models import DeadLetter
+from tests.owned import owned
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, running, write
 from tests.waiting import wait_for
@@ -224,10 +225,10 @@ def test_of_two_members_of_a_group_the_owner_replays(parked):
     scripted.script[:] = [lambda message: threads.update({message.partition: threading.current_thread()})]
 
     with running(on_failure="dead_letter") as first, running(on_failure="dead_letter") as second:
-        wait_for(lambda: len(first._assignment) == len(second._assignment) == 2)
+        wait_for(lambda: len(owned(first)) == len(owned(second)) == 2)
         wait_for(request_replays)
         wait_for(lambda: len(threads) == 2)
-        owners = {partition.number: loop for loop in (first, second) for partition in loop._assignment}
+        owners = {partition.number: loop for loop in (first, second) for partition in owned(loop)}
 
     for partition, thread in threads.items():
         assert thread in [lane._thread for lane in owners[partition]._lanes._lanes]

@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 
 from ...client.consumer import Committed, ConsumerClient, Coordinates
-from ...client.metadata.patience import LEAST_SECONDS, Patience
+from ...client.metadata.patience import LEAST_SECONDS
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Assigned, Revoked
@@ -33,19 +33,22 @@ class Assignment:
     def __init__(
         self,
         settings: ConsumerSettings,
+        client: ConsumerClient,
         *,
         lanes: Lanes,
         commits: Commits,
         claiming: Claiming | None,
+        start_offsets: StartOffsets,
         observers: Observers,
     ) -> None:
         self._settings = settings
+        self._client = client
         self._observers = observers
         self._lanes = lanes
         self._commits = commits
         self._claiming = claiming
-        self._start_offsets = StartOffsets(settings)
-        self._patience = Patience()
+        self._start_offsets = start_offsets
+        self._patience = start_offsets.patience
         self._partitions: dict[Coordinates, Partition] = {}
         self._ask_at = 0.0
         self._look_at = monotonic() + LOOK_SECONDS
@@ -82,7 +85,7 @@ class Assignment:
         self._ask_at = 0.0
         self._observers.tell(Assigned([partition.key for partition in added], len(self._partitions)))
 
-    def let_go(self, client: ConsumerClient, coordinates: Iterable[Coordinates]) -> None:
+    def let_go(self, coordinates: Iterable[Coordinates]) -> None:
         """Finish what is in handlers' hands, commit, and forget the partitions.
 
         Runs inside the rebalance: the group waits for us, at most for the drain deadline.
@@ -95,7 +98,7 @@ class Assignment:
                 self._settings.name, partition,
             )  # fmt: skip
         # Commit before releasing: the next owner starts here.
-        self._commits.commit_before_leaving(client, leaving)
+        self._commits.commit_before_leaving(leaving)
         for partition in overrun:
             self._lanes.abandon(partition)
         self._forget(leaving)
@@ -109,7 +112,7 @@ class Assignment:
         self._forget(lost)
         self._tell_revoked(lost, is_lost=True)
 
-    def start(self, client: ConsumerClient) -> None:
+    def start(self) -> None:
         """Bring each starting partition a step further; call it every turn."""
         now = monotonic()
         if now >= self._ask_at:
@@ -122,18 +125,18 @@ class Assignment:
             partition.start.advance(partition.ledger)
         unknown = [p for p in starting if p.start.may_ask(now) and p.line.ready_at <= now]
         if unknown and now >= self._ask_at:
-            self._find_starts(client, unknown)
-        self._begin(client, starting)
+            self._find_starts(unknown)
+        self._begin(starting)
 
-    def look_at_topics(self, client: ConsumerClient) -> None:
+    def look_at_topics(self) -> None:
         """Begin again where a topic was made anew and has so many records that no offset tells; call it every turn."""
         if self._claiming is None:
             return
         for first in [first for first, look in self._looks.items() if look.done()]:
             for partition in self._looks.pop(first).result():
                 if partition.state is State.ACTIVE:
-                    self.restart(client, partition)
-        if monotonic() >= self._look_at and client.log.trouble is None:  # else the lanes would wait for an answer
+                    self.restart(partition)
+        if monotonic() >= self._look_at and self._client.log.trouble is None:  # else the lanes would wait for an answer
             self._look_at = monotonic() + LOOK_SECONDS
             active = [p for p in self if p.state is State.ACTIVE]
             for topic in {p.topic for p in active}:
@@ -143,32 +146,32 @@ class Assignment:
                 if first not in self._looks:
                     self._looks[first] = self._lanes.of(first).call(partial(self._claiming.look, of_topic))
 
-    def rewind(self, client: ConsumerClient) -> None:
+    def rewind(self) -> None:
         """After a fetch that may have lost messages on its way: begin each partition at its own ledger again."""
         for partition in self:
             # Of the others nothing was fetched, and some know already where to begin.
             if partition.state is State.ACTIVE:
-                self.go_on(client, partition)
+                self.go_on(partition)
 
-    def go_on(self, client: ConsumerClient, partition: Partition) -> None:
+    def go_on(self, partition: Partition) -> None:
         """Begin again where the partition's own ledger ends, once nothing of it is in a handler's hands."""
         is_resumed = self._claiming is None and partition.ledger.finished is not None
-        self._begin_again(client, partition, Start(is_resumed=is_resumed))
+        self._begin_again(partition, Start(is_resumed=is_resumed))
 
-    def restart(self, client: ConsumerClient, partition: Partition, offset: int | None = None) -> None:
+    def restart(self, partition: Partition, offset: int | None = None) -> None:
         """Begin a partition again, at ``offset`` or wherever its stored offset says."""
         if offset is None or self._claiming is None:
-            self._begin_again(client, partition, Start(offset=offset))
+            self._begin_again(partition, Start(offset=offset))
         else:
-            self._begin_again(client, partition, Start(reset_to=offset))
+            self._begin_again(partition, Start(reset_to=offset))
             self._claim(partition, offset, is_reset=True)
         if offset is not None:
-            client.leader_epochs.forget([partition.key])
+            self._client.leader_epochs.forget([partition.key])
 
-    def ends_of(self, client: ConsumerClient, partition: Partition) -> tuple[int, int]:
+    def ends_of(self, partition: Partition) -> tuple[int, int]:
         """Its first offset and the one after its last, asked of the broker, however slow that is at the moment."""
         with self._patience.timeout() as timeout:
-            return client.ends(partition.key, timeout)
+            return self._client.ends(partition.key, timeout)
 
     def _look_what_there_is(self) -> None:
         """At the first turn: what is there from then on is new."""
@@ -177,18 +180,18 @@ class Assignment:
         except BrokerError:
             self._ask_at = monotonic() + ASK_AGAIN_SECONDS
 
-    def _find_starts(self, client: ConsumerClient, partitions: list[Partition]) -> None:
+    def _find_starts(self, partitions: list[Partition]) -> None:
         began_at, asked = monotonic(), None
         try:
             with self._patience.timeout() as timeout:
-                committed = client.last_commits([p.key for p in partitions], timeout)
+                committed = self._client.last_commits([p.key for p in partitions], timeout)
             # The others in the next turn: a slow broker must not keep us from polling, or from a stop.
             enough_at = monotonic() + LEAST_SECONDS
             for asked in partitions:
                 began_at = monotonic()
                 if began_at >= enough_at:
                     break
-                self._find_start(client, asked, committed[asked.key])
+                self._find_start(asked, committed[asked.key])
         except BrokerError as error:
             took_seconds = monotonic() - began_at
             if asked is None:
@@ -200,14 +203,14 @@ class Assignment:
                 # the loop's time.
                 asked.start.put_off(Obstacle(str(error), monotonic() + ASK_AGAIN_SECONDS + took_seconds))
 
-    def _find_start(self, client: ConsumerClient, partition: Partition, committed: Committed) -> None:
+    def _find_start(self, partition: Partition, committed: Committed) -> None:
         if (reset_to := partition.start.reset_to) is not None:
             # Its claim failed. What is stored would be gone on from, and what came at the offsets before left out.
             self._claim(partition, reset_to, is_reset=True)
             return
         offset = committed.offset
         if offset is None:
-            first, end = self.ends_of(client, partition)
+            first, end = self.ends_of(partition)
             offset = self._start_offsets.choose(partition, first, end)
         if self._claiming is None:
             partition.start.know(offset, committed.offset)
@@ -221,16 +224,16 @@ class Assignment:
         claim = partial(self._claiming.claim, partition, offset, committed=committed, is_reset=is_reset)
         partition.start.ask(self._lanes.of(partition).call(claim), None if committed is None else committed.offset)
 
-    def _begin_again(self, client: ConsumerClient, partition: Partition, start: Start) -> None:
-        client.pause([partition.key])
+    def _begin_again(self, partition: Partition, start: Start) -> None:
+        self._client.pause([partition.key])
         # The state first: once the line is cleared, the lane must not begin what it puts back there.
         partition.restart(start)
         self._lanes.of(partition).clear(partition)
 
-    def _begin(self, client: ConsumerClient, starting: list[Partition]) -> None:
+    def _begin(self, starting: list[Partition]) -> None:
         """Let those flow of which the beginning is known."""
         starts = {p.key: p.start.offset for p in starting if p.start.offset is not None}
-        if not starts or (len(starts) < len(starting) and not client.adds_one_by_one and self._may_wait()):
+        if not starts or (len(starts) < len(starting) and not self._client.adds_one_by_one and self._may_wait()):
             return
         known = [self._partitions[place] for place in starts]
         for partition in known:
@@ -238,13 +241,13 @@ class Assignment:
             self._lanes.of(partition).clear(partition)
             partition.begin()
         flowing = [p for p in self if p.state is State.ACTIVE]
-        if not client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
+        if not self._client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
             return
         self._began_waiting_at = None
         for partition in known:
             partition.place()
-        if not client.adds_one_by_one:
-            client.pause(p.key for p in flowing if p.is_paused)
+        if not self._client.adds_one_by_one:
+            self._client.pause(p.key for p in flowing if p.is_paused)
 
     def _may_wait(self) -> bool:
         """True for a moment: each time an eager group begins some, the prefetched messages of the others are lost."""

@@ -74,12 +74,12 @@ class Notices:
     def _reset(self, partition: Partition) -> None:
         """Do what the policy says, and say how much that leaves out."""
         position, cut_at = partition.ledger.taken or 0, self._out_of_range[partition]
-        first, end = self._assignment.ends_of(self._client, partition)
+        first, end = self._assignment.ends_of(partition)
         if cut_at is None and first <= position <= end:
             # That was said of a position before this one. Should it be said again, then not at once.
             self._ask_at = monotonic() + ASK_AGAIN_SECONDS
             del self._out_of_range[partition]
-            self._assignment.go_on(self._client, partition)
+            self._assignment.go_on(partition)
             return
         policy, reason = self._settings.offset_reset_policy, _reason(partition, position, cut_at, first, end)
         if policy == "none":
@@ -97,7 +97,7 @@ class Notices:
             "consumer %s: %s; by offset_reset_policy it goes on at %d, %d message(s) are left out",
             self._settings.name, reason, target, max(0, target - position),
         )  # fmt: skip
-        self._assignment.restart(self._client, partition, target)
+        self._assignment.restart(partition, target)
 
     def say(self, error: BrokerError) -> None:
         """One line for each kind of trouble, again after a minute."""

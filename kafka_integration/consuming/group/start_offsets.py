@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...client.metadata.patience import Patience
 from ...client.metadata.topic_ids import TopicIds
 from ...client.metadata.topic_sizes import TopicSizes
 from ...conf.values import ConsumerSettings
@@ -32,6 +33,7 @@ class StartOffsets:
         self._sizes = TopicSizes(settings.connection)
         self._topic_ids = TopicIds(settings.connection)
         self._known: dict[str, _Topic] | None = None
+        self.patience = Patience()
 
     def look(self) -> None:
         """Note which partitions there are, the first time, and if it matters; ``BrokerError`` if it can't be told."""

@@ -34,7 +34,7 @@ class Claiming:
 
     def __init__(self, *, consumer: str, store: OffsetStore, topic_ids: TopicIds) -> None:
         self._consumer = consumer
-        self._store = store
+        self.store = store
         self._topic_ids = topic_ids
 
     def claim(
@@ -72,7 +72,7 @@ class Claiming:
             # What is stored first, and then the rows: other lanes go on meanwhile.
             own = {p.number: p for p in partitions if (p.topic, p.claim.topic_id) == (topic, topic_id)}
             stored = {number: partition.stored or 0 for number, partition in own.items()}
-            lost |= {own[number] for number in self._store.lost_by(topic, topic_id, stored)}
+            lost |= {own[number] for number in self.store.lost_by(topic, topic_id, stored)}
         return lost
 
     def _put_off(self, partition: Partition, error: Exception) -> Obstacle:
@@ -104,7 +104,7 @@ class Claiming:
             offset = before.offset
         # In the order of time: what was done with offsets in Kafka came after what the row says, or Kafka would follow.
         at_least = committed.offset if committed is not None and committed.counts else None
-        found = self._store.claim(
+        found = self.store.claim(
             topic=partition.topic,
             topic_id=topic_id,
             partition=partition.number,
@@ -116,7 +116,7 @@ class Claiming:
         first = start if before.offset is None or is_another or is_reset else before.offset
         partition.grant(Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first), start)
         if is_reset:
-            self._store.reset(partition, offset)
+            self.store.reset(partition, offset)
         elif known is not None and found.next_offset < known and not is_another:
             self._tell_of_loss(partition, found, known)
         elif committed is not None and committed.offset is not None:

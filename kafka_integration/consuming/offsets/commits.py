@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from time import monotonic, sleep
 
 from ...client.consumer import ConsumerClient, Coordinates
+from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ..partition import Partition
 from .stored_ends import Ends
@@ -22,11 +23,12 @@ STALE_SECONDS = 0.2
 class Commits:
     """Keeps Kafka's committed offsets behind the ledgers; the loop thread's own."""
 
-    def __init__(self, *, consumer: str, interval_seconds: float, ends: Ends) -> None:
-        self._consumer = consumer
+    def __init__(self, settings: ConsumerSettings, client: ConsumerClient, ends: Ends) -> None:
+        self._consumer = settings.name
+        self._client = client
         self._ends = ends
-        self._interval_seconds = interval_seconds
-        self._next_at = monotonic() + interval_seconds
+        self._interval_seconds = settings.offset_commit_interval_seconds
+        self._next_at = monotonic() + self._interval_seconds
         self._in_flight: dict[Coordinates, int] = {}
         self._refusal: BrokerError | None = None
         self._has_given_up = False
@@ -40,21 +42,21 @@ class Commits:
         """True when no answer to a commit is awaited."""
         return not self._in_flight
 
-    def commit(self, client: ConsumerClient, partitions: Iterable[Partition], *, wait: bool = False) -> None:
+    def commit(self, partitions: Iterable[Partition], *, wait: bool = False) -> None:
         """Commit what these partitions have finished since their last commit."""
         self._next_at = monotonic() + self._interval_seconds
         offsets = {p.key: offset for p in partitions if (offset := self._due(p, wait)) is not None}
         if offsets:
             self._in_flight.update(offsets)
-            client.commit(offsets, wait=wait)
+            self._client.commit(offsets, wait=wait)
 
-    def commit_before_leaving(self, client: ConsumerClient, partitions: list[Partition]) -> None:
+    def commit_before_leaving(self, partitions: list[Partition]) -> None:
         """Commit and wait for the answer: there is no next interval, the next owner begins at what this says."""
         if self._has_given_up:
             return
         self._ends.store_before_leaving(partitions)
         for _ in range(STALE_TRIES):
-            refusal = self._commit_and_wait(client, partitions)
+            refusal = self._commit_and_wait(partitions)
             if refusal is None or refusal.code != STALE:
                 return
             sleep(STALE_SECONDS)
@@ -79,13 +81,9 @@ class Commits:
         """Wait for no further answer: the time for it is over, and who owes it doesn't give one."""
         self._has_given_up = True
 
-    def forget(self) -> None:
-        """Await no answers any more: whoever owed them is gone."""
-        self._in_flight.clear()
-
-    def _commit_and_wait(self, client: ConsumerClient, partitions: list[Partition]) -> BrokerError | None:
+    def _commit_and_wait(self, partitions: list[Partition]) -> BrokerError | None:
         self._refusal = None
-        self.commit(client, partitions, wait=True)
+        self.commit(partitions, wait=True)
         return self._refusal
 
     def _due(self, partition: Partition, wait: bool) -> int | None:

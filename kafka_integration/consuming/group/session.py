@@ -1,0 +1,131 @@
+"""One membership of a group: the client, and what was taken over, told and committed through it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic, sleep
+
+from ...client.consumer import ConsumerClient, Coordinates
+from ...conf.values import ConsumerSettings
+from ...errors import BrokerError
+from ...observing.observers import Observers
+from ..lanes.pool import Lanes
+from ..offsets.claims import Claiming
+from ..offsets.commits import Commits
+from ..offsets.stored_ends import LEAVE_SECONDS, Ends
+from .assignment import Assignment
+from .membership import Membership
+from .notices import Notices
+from .start_offsets import StartOffsets
+
+logger = logging.getLogger(__name__)
+
+FETCH_SIZE = 500
+BUSY_POLL_SECONDS = 0.02
+LAST_COMMIT_SECONDS = 3.0
+CLOSE_SECONDS = 4.0
+
+
+class Session:
+    """Made to join, and thrown away whole: nothing of it reaches the next one. The loop thread's own.
+
+    It is what the client tells, inside ``fetch`` and ``close``: those methods must not raise.
+    """
+
+    def __init__(
+        self,
+        settings: ConsumerSettings,
+        *,
+        lanes: Lanes,
+        claiming: Claiming | None,
+        start_offsets: StartOffsets,
+        observers: Observers,
+        refresh_ms: int,
+        on_fault: Callable[[BaseException], None],
+        on_commit: Callable[[dict[Coordinates, int]], None],
+    ) -> None:
+        self._name = settings.name
+        self._on_fault = on_fault
+        self._on_commit = on_commit
+        self.client = client = ConsumerClient(settings, self, refresh_ms=refresh_ms)
+        self._ends = Ends(consumer=settings.name, store=None if claiming is None else claiming.store, lanes=lanes)
+        self.commits = Commits(settings, client, self._ends)
+        self.assignment = Assignment(
+            settings,
+            client,
+            lanes=lanes,
+            commits=self.commits,
+            claiming=claiming,
+            start_offsets=start_offsets,
+            observers=observers,
+        )
+        self.notices = Notices(settings, client, self.assignment)
+        self.membership = Membership(settings, client)
+
+    def commit(self) -> None:
+        """Commit what is finished, and have stored where partitions end."""
+        self._ends.store(self.assignment)
+        self.commits.commit(self.assignment)
+
+    def commit_last(self) -> None:
+        """The same, with the answers waited for; not by the commit, which would keep us as long as a broker is down."""
+        self._ends.store(self.assignment)
+        self._poll_until(lambda: self._ends.is_quiet, LEAVE_SECONDS)
+        self.commits.commit(self.assignment)
+        if not self._poll_until(lambda: self.commits.is_quiet, LAST_COMMIT_SECONDS):
+            self.commits.give_up()
+            logger.warning("consumer %s: the last commit was not confirmed", self._name)
+
+    def poll(self) -> None:
+        """What comes is dropped; but a member that doesn't poll is thrown out, and hears of no commit."""
+        try:
+            self.client.fetch(FETCH_SIZE, BUSY_POLL_SECONDS)
+        except BrokerError as error:
+            self.notices.say(error)
+            sleep(BUSY_POLL_SECONDS)
+
+    def leave(self, patience_seconds: float, *, may_hurry: Callable[[], bool]) -> None:
+        """Leave the group. Who just went would be missed, and its partitions held for it."""
+        deadline = monotonic() + patience_seconds
+        while not self.client.close(CLOSE_SECONDS):
+            if may_hurry() or self.client.log.trouble is not None or monotonic() >= deadline:
+                logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self._name)
+                self.client.abandon()
+                return
+
+    @property
+    def is_left_out(self) -> bool:
+        since = self.assignment.untold_since
+        return since is not None and not self.notices.were_refusals and self.membership.is_left_out(since)
+
+    def assigned(self, partitions: list[Coordinates]) -> None:
+        self._guard(lambda: self.assignment.take_over(partitions))
+
+    def revoked(self, partitions: list[Coordinates]) -> None:
+        self._guard(lambda: self.assignment.let_go(partitions))
+
+    def lost(self, partitions: list[Coordinates]) -> None:
+        self._guard(lambda: self.assignment.lose(partitions))
+
+    def committed(self, offsets: dict[Coordinates, int], error: BrokerError | None) -> None:
+        if error is not None:
+            self.commits.fail(offsets, error)
+            return
+        for coordinates, offset in offsets.items():
+            self.commits.confirm(coordinates, self.assignment.get(coordinates), offset)
+        self._on_commit(offsets)
+
+    def _guard(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except BaseException as fault:  # noqa: BLE001 - a callback that raises makes the client drop fetched messages
+            self._on_fault(fault)
+
+    def _poll_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
+        deadline = monotonic() + seconds
+        while not is_over():
+            if monotonic() >= deadline:
+                return False
+            self.poll()
+        return True
