@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+REPEAT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backoff:
@@ -29,18 +31,17 @@ class Backoff:
 class Repeats:
     """Which of many lines to log: one of each kind, again after a minute. Any thread may ask."""
 
-    def __init__(self, *, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._said_at: dict[str, float] = {}
 
     def is_due(self, kind: str = "") -> bool:
         """Whether to say it now: then it counts as said."""
         now, said_at = self._clock(), self._said_at
-        if kind in said_at and now - said_at[kind] < self._seconds:
+        if kind in said_at and now - said_at[kind] < REPEAT_SECONDS:
             return False
         # Replaced whole, for other threads. What is older goes: some texts hold an offset, and never come again.
-        self._said_at = {each: at for each, at in said_at.items() if now - at < self._seconds} | {kind: now}
+        self._said_at = {each: at for each, at in said_at.items() if now - at < REPEAT_SECONDS} | {kind: now}
         return True
 
     def forget(self) -> None:

@@ -61,7 +61,6 @@ def warn_if_unattended(alias: str) -> bool:
         logger.warning(
             "Messages published in database %s wait for %.0f s and no relay is running: start one with "
             "manage.py runrelay",
-            alias,
-            backlog.oldest_seconds,
-        )
+            alias, backlog.oldest_seconds,
+        )  # fmt: skip
     return backlog.is_unattended

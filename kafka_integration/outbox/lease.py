@@ -72,11 +72,10 @@ class Lease:
         return renewed
 
     def _take(self, now: float) -> bool:
-        claim: dict[str, str | float] = {"holder": self.holder, "seconds": self.seconds}
-        epoch = self._execute(self._sql.TAKE_LEASE, **claim)
+        epoch = self._execute(self._sql.TAKE_LEASE, holder=self.holder, seconds=self.seconds)
         # There is no row before the first relay, nor after a flush; what has been there once may be gone again.
         if epoch is None and self._execute(self._sql.CREATE_LEASE) is not None:
-            epoch = self._execute(self._sql.TAKE_LEASE, **claim)
+            epoch = self._execute(self._sql.TAKE_LEASE, holder=self.holder, seconds=self.seconds)
         self._look_again_at = now + min(1.0, self.seconds / RENEWALS_PER_LEASE)
         if epoch is not None:
             self.epoch = epoch

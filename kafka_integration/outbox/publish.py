@@ -153,7 +153,5 @@ def _warn_of_another_transaction(alias: str) -> None:
         logger.warning(
             "publish() writes to database %s, where no transaction is open, while one is open on %s: the message "
             'leaves even if that one rolls back. Use publish(…, using="%s").',
-            alias,
-            others[0],
-            others[0],
-        )
+            alias, others[0], others[0],
+        )  # fmt: skip

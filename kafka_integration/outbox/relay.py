@@ -141,9 +141,8 @@ class Relay:
             if not found and self._has_tables is None:
                 logger.info(
                     "Database %s has no outbox: nothing is relayed from it until manage.py migrate --database %s",
-                    self.alias,
-                    self.alias,
-                )
+                    self.alias, self.alias,
+                )  # fmt: skip
             self._has_tables = found
         return self._has_tables
 
@@ -275,10 +274,6 @@ class Relay:
         if forwarder.relayed != self._reported or not backlog.is_empty:
             logger.info(
                 "Database %s: %d message(s) relayed in %.0f s, %d under way. %s",
-                self.alias,
-                forwarder.relayed - self._reported,
-                REPORT_SECONDS,
-                forwarder.in_flight,
-                backlog,
-            )
+                self.alias, forwarder.relayed - self._reported, REPORT_SECONDS, forwarder.in_flight, backlog,
+            )  # fmt: skip
         self._reported = forwarder.relayed

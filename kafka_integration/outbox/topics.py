@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -47,7 +46,7 @@ class _Trouble:
 class Destinations:
     """The topics as far as the relay knows them. One that can't be written to waits by itself, others go on."""
 
-    def __init__(self, strategy: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, strategy: str, clock: Callable[[], float]) -> None:
         self._partitioner = load_partitioner(strategy)
         self._clock = clock
         # librdkafka counts partitions by itself; a strategy of ours has to notice when some are added.

@@ -6,7 +6,7 @@ import re
 import threading
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryConsumer
@@ -17,7 +17,6 @@ from kafka_integration.consuming.group.notices import Notices
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.report import Report
 from kafka_integration.errors import BrokerError
-from kafka_integration.models import StoredOffset
 from kafka_integration.retrying import Repeats
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, calls_of, consume, consumer_settings, running, write
@@ -224,7 +223,11 @@ def test_a_partition_that_cannot_be_claimed_says_why_it_does_not_begin(lines, qu
 
 @pytest.mark.django_db(transaction=True)
 def test_what_keeps_a_partition_from_being_claimed_is_said_at_the_first_try(caplog, monkeypatch):
-    monkeypatch.setattr(StoredOffset._meta, "db_table", "no_such")
+    def ask_for_what_is_not_there(*_):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM no_such")
+
+    monkeypatch.setattr(OffsetStore, "_known", ask_for_what_is_not_there)
     write("a")
 
     with running(offset_storage="database"):
