@@ -153,12 +153,12 @@ class TransactionalWork:
         if partition.state is State.REVOKED:
             return Remainder()  # an overrun: whoever owns it now may handle the message well
         try:
-            obstacle = ending.carry_out(self._finishing(partition, chunk.messages[0]))
+            unwritten = ending.carry_out(self._finishing(partition, chunk.messages[0]))
         except FencedError:
             return Remainder(reclaim=True)
-        if obstacle is not None:
+        if unwritten is not None:
             # Only a lost connection leaves the COMMIT in doubt; else the message needs no second handling.
-            is_lost = not isinstance(obstacle, KafkaIntegrationError) and is_outage(obstacle)
+            is_lost = not isinstance(unwritten, KafkaIntegrationError) and is_outage(unwritten)
             return self._wait(replace(chunk, failure=ending.failure), ending.delay_seconds, in_doubt=is_lost)
         return self._rest(chunk, 1)
 
