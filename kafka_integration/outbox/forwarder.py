@@ -262,7 +262,7 @@ class Forwarder:
             # No broker to ask about a topic: the client's log says so, once.
             self._paused_until = self._clock() + PAUSES.first_seconds
         else:
-            producer.broken = error
+            producer.fail(error)
 
     # --- Failures
 

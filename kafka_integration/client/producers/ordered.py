@@ -179,6 +179,10 @@ class OrderedProducer:
         while self._in_flight and self.broken is None and (remaining := deadline - time.monotonic()) > 0:
             self.poll(min(0.1, remaining))
 
+    def fail(self, error: BrokerError) -> None:
+        """It is of no more use: what is under way is sent again by another one."""
+        self.broken = error
+
     def close(self, grace: float) -> None:
         """Send nothing more; what is already at the broker gets ``grace`` seconds to be acknowledged."""
         self._closing = True

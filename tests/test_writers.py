@@ -1,0 +1,84 @@
+"""Each attribute has one writer: the object that it belongs to, and what a lane shares is written under its lock."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tests.test_layers import modules
+
+THEIRS = {
+    # Exceptions that are returned, not raised from others.
+    *("failure.__cause__", "error.__cause__"),
+    # Django's, asgiref's and the standard library's, which have no other way.
+    *("response.context_data", "named.attname", "model.save_base", "connections[self._database].rollback_exc"),
+    *("SyncToAsync.threadlocal.main_event_loop", "SyncToAsync.threadlocal.main_event_loop_pid"),
+    *("server.shutdown", "logging.getLogger(name).disabled"),
+    # One value for each thread.
+    *("self._local.is_calling", "_masks.before_fork"),
+    # confluent_kafka's, whose constructors take nothing.
+    *("metadata.topic", "metadata.error", "partition.id", "partition.leader", "partition.replicas", "partition.isrs"),
+}
+"""Attributes of objects that are not ours."""
+
+LANE, LOCK = "consuming.lanes.lane", "self._condition"
+
+
+def test_no_module_assigns_an_attribute_of_anothers_object():
+    foreign = [
+        f"{module}:{target.lineno} assigns {ast.unparse(target)}"
+        for module, path in modules().items()
+        for target in assigned(ast.parse(path.read_text()))
+        if ast.unparse(target) not in THEIRS
+    ]
+
+    assert not foreign, "\n".join(foreign)
+
+
+def test_a_line_is_written_by_its_lane_alone_and_under_the_lanes_lock():
+    writers = {node.name for node in ast.walk(tree_of("consuming.line")) if is_writer(node)}
+    unlocked = [
+        f"{module}:{call.lineno} calls {ast.unparse(call.func)}"
+        for module in modules()
+        for call, is_locked in calls_of_lines(tree_of(module), writers)
+        if module != LANE or not is_locked
+    ]
+
+    assert {"put", "take", "end", "fence", "open", "stop"} <= writers
+    assert not unlocked, "\n".join(unlocked)
+
+
+def assigned(tree: ast.Module) -> Iterator[ast.Attribute]:
+    """The attributes that are assigned or deleted, but for those that the module's own classes declare."""
+    stored = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)]
+    own = {node.attr for node in stored if is_itself(node.value)}
+    for owner in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        own |= {n.target.id for n in owner.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    return (node for node in stored if node.attr not in own)
+
+
+def calls_of_lines(node: ast.AST, writers: set[str], is_locked: bool = False) -> Iterator[tuple[ast.Call, bool]]:
+    if isinstance(node, ast.With):
+        is_locked = is_locked or any(ast.unparse(item.context_expr) == LOCK for item in node.items)
+    if isinstance(node, ast.Call) and is_of_a_line(node.func, writers):
+        yield node, is_locked
+    for child in ast.iter_child_nodes(node):
+        yield from calls_of_lines(child, writers, is_locked)
+
+
+def is_of_a_line(method: ast.expr, writers: set[str]) -> bool:
+    is_named = isinstance(method, ast.Attribute) and method.attr in writers
+    return is_named and ast.unparse(method).split(".")[-2] == "line"
+
+
+def is_writer(node: ast.AST) -> bool:
+    """Whether it is a method with a name of its own, and no property: `Line` has no method that only looks."""
+    return isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.name.startswith("_")
+
+
+def is_itself(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text())
