@@ -128,6 +128,15 @@ def test_each_rule_names_the_place_that_keeps_it():
     assert [rule for rule in numbered if not PLACE.search(rule)] == []
 
 
+def test_the_words_of_the_design_are_those_of_the_code():
+    words = (PROJECT / "docs" / "design.md").read_text().partition("\n## Words\n")[2].partition("\n## ")[0]
+    code = "\n".join(path.read_text() for path in (PROJECT / "kafka_integration").rglob("*.py")).lower()
+    named = [word for row in re.findall(r"^\| ([a-z][a-z, ]+) \|", words, re.MULTILINE)[1:] for word in row.split(", ")]
+
+    assert len(named) > 30
+    assert [word for word in named if not re.search(rf"\b_?{word.replace(' ', '[ _]')}", code)] == []
+
+
 def test_the_decisions_are_numbered_and_listed():
     records = sorted(path for path in DECISIONS.glob("*.md") if path.name != "index.md")
     listed = re.findall(r"^\| \[(\d{4})\]\(([\w-]+\.md)\)", (DECISIONS / "index.md").read_text(), re.MULTILINE)
