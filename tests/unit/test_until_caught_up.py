@@ -21,7 +21,7 @@ from kafka_integration.errors import AccessDeniedError, BrokerUnavailableError
 from kafka_integration.operating.runner import BEHIND, RunOptions, run_consumers
 from kafka_integration.operating.stopping import StopRequest
 from tests.unit import scripted
-from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, running, write
+from tests.unit.consumers import TOPIC, calls_of, committed, consume, consumer_settings, running, write
 from tests.unit.scripted_transport import broken, connect
 from tests.waiting import wait_for
 
@@ -66,15 +66,28 @@ def finish(places):
         memory_broker().commit("group", topic, number, 2)
 
 
+@pytest.fixture
+def looks(monkeypatch):
+    """How often the group was looked at: soon again each time."""
+    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
+    return calls_of(monkeypatch, until_caught_up.CatchingUp, "_measure")
+
+
+def wait_for_more(looks):
+    """Some looks later; the loop turns oftener than that."""
+    looked = len(looks)
+    wait_for(lambda: len(looks) >= looked + 5)
+
+
 def hold(seconds):
     return lambda message: threading.Event().wait(seconds) and None
 
 
-def test_who_has_finished_its_own_share_waits_for_that_of_the_others(memory_transport):
+def test_who_has_finished_its_own_share_waits_for_that_of_the_others(memory_transport, looks):
     write_everywhere()
     with another_member(memory_transport) as others, running(until_caught_up=True) as loop:
         wait_for(lambda: len(scripted.seen) == 4 and len(others) == 2)
-        threading.Event().wait(0.5)
+        wait_for_more(looks)
         assert loop.phase is Phase.RUNNING
 
         finish(others)
@@ -139,7 +152,7 @@ def test_who_is_stopped_before_says_what_is_left(caplog):
 
     def stop_at_once(message):
         began.set()
-        threading.Event().wait(0.3)
+        wait_for(lambda: loop.phase is Phase.DRAINING)
 
     scripted.script.append(stop_at_once)
     with running(until_caught_up=True, batch_size=1) as loop:
@@ -196,16 +209,15 @@ def test_an_end_that_is_not_known_is_waited_for(monkeypatch):
     assert not loop.leaves_lag
 
 
-def test_a_topic_that_is_kept_from_us_may_have_something_to_do(monkeypatch, caplog):
+def test_a_topic_that_is_kept_from_us_may_have_something_to_do(looks, monkeypatch, caplog):
     def deny(ids, topic, is_over=None):
         raise AccessDeniedError(f"topic {topic}: not for you")
 
     monkeypatch.setattr(TopicIds, "ask", deny)
     monkeypatch.setattr(GroupOffsets, "places", lambda *_, **__: [])
-    monkeypatch.setattr(until_caught_up, "LOOK_SECONDS", 0.05)
 
     with running(until_caught_up=True) as loop:
-        threading.Event().wait(0.5)
+        wait_for_more(looks)
         assert loop.phase is Phase.RUNNING
 
     assert loop.leaves_lag
