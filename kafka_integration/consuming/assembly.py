@@ -49,7 +49,6 @@ class Parts:
     decoding: Decoding
     handler: Handler
     work: Work
-    store: OffsetStore | None
     claiming: Claiming | None
     make_tasks: Callable[[], Tasks]
     retention: Retention
@@ -89,7 +88,6 @@ def assemble(settings: ConsumerSettings) -> Parts:
         decoding=decoding,
         handler=handler,
         work=make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids),
-        store=store,
         claiming=claiming,
         make_tasks=_replays(settings, observers, store, handler, decoding),
         retention=Retention(settings, get_settings()),

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from enum import Enum
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..client.consumer import Coordinates
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
 from ..message import Message
-from ..observing.facts import Committed
 from .catching_up.until_caught_up import CatchingUp
 from .fetching.backpressure import Backpressure
 from .fetching.message_limit import MessageLimit
@@ -71,10 +70,17 @@ class ConsumerLoop:
         self._lanes = Lanes(
             settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._backpressure.made_room)
         )
-        self._observers = parts.observers
-        self._claiming = parts.claiming
-        self._start_offsets = StartOffsets(settings)
         self._session: Session | None = None
+        self._make_session = partial(
+            Session,
+            settings,
+            lanes=self._lanes,
+            claiming=parts.claiming,
+            start_offsets=StartOffsets(settings),
+            observers=parts.observers,
+            on_fault=self.fail,
+            on_commit=self._note_commit,
+        )
         self._report = Report(consumer=settings.name, counts=self.counts, lags=Lags(settings.name, settings.connection))
         self._refresh_ms = METADATA_REFRESH_MS
 
@@ -108,16 +114,7 @@ class ConsumerLoop:
         """Join the group, as soon as there is a broker to ask; False if stopped before that."""
         while not self._stop.is_set():
             try:
-                self._session = Session(
-                    self.settings,
-                    lanes=self._lanes,
-                    claiming=self._claiming,
-                    start_offsets=self._start_offsets,
-                    observers=self._observers,
-                    refresh_ms=self._refresh_ms,
-                    on_fault=self.fail,
-                    on_commit=self._note_commit,
-                )
+                self._session = self._make_session(refresh_ms=self._refresh_ms)
                 self._session.client.subscribe()
             except BrokerError as error:
                 if not error.retriable:
@@ -168,36 +165,28 @@ class ConsumerLoop:
 
     def _turn_or_join_anew(self, session: Session) -> None:
         if session.membership.has_lost_its_broker():
-            self._open_again(session)
+            logger.warning("consumer %s: the embedded broker was started again, joining it", self.settings.name)
+            # The one that took the place of ours knows nothing of what was under way.
+            session.assignment.lose([partition.key for partition in session.assignment])
+            if self._catching_up is not None:
+                self._catching_up.begin_anew()
         elif refresh_ms := session.membership.needed_refresh_ms(session.assignment.untold_since):
-            self._open_patiently(session, refresh_ms)
+            logger.warning(
+                "consumer %s: Kafka takes %.0f s for an answer, joining anew; changes of topics are looked for only "
+                "every %.0f s from now on",
+                self.settings.name, session.client.log.pace.answer_seconds, refresh_ms / 1000,
+            )  # fmt: skip
+            # How often a client refreshes can't be changed once it is there.
+            self._refresh_ms = refresh_ms
         else:
             self.turn()
+            return
+        self._close()
+        self.open()
 
-    def _note_commit(self, offsets: dict[Coordinates, int]) -> None:
+    def _note_commit(self) -> None:
         if self._catching_up is not None:
             self._catching_up.look()
-        self._observers.tell(Committed(offsets))
-
-    def _open_again(self, session: Session) -> None:
-        """Begin anew on the broker that took the place of ours: it knows nothing of what was under way."""
-        logger.warning("consumer %s: the embedded broker was started again, joining it", self.settings.name)
-        session.assignment.lose([partition.key for partition in session.assignment])
-        if self._catching_up is not None:
-            self._catching_up.begin_anew()
-        self._close()
-        self.open()
-
-    def _open_patiently(self, session: Session, refresh_ms: int) -> None:
-        """Join anew with a client that refreshes seldom: how often can't be changed once it is there."""
-        logger.warning(
-            "consumer %s: Kafka takes %.0f s for an answer, joining anew; changes of topics are looked for only every "
-            "%.0f s from now on",
-            self.settings.name, session.client.log.pace.answer_seconds, refresh_ms / 1000,
-        )  # fmt: skip
-        self._refresh_ms = refresh_ms
-        self._close()
-        self.open()
 
     def _close(self, patience_seconds: float = CLOSE_SECONDS) -> None:
         if self._session is not None:

@@ -67,7 +67,7 @@ class Partition:
     """
 
     def __init__(self, topic: str, number: int) -> None:
-        self.topic, self.number = topic, number
+        self.topic, self.number = self.key = topic, number
         self.start = Start()
         self.ledger = Ledger()
         self.line = Line()
@@ -86,10 +86,6 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.number}]"
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.topic, self.number
 
     @property
     def state(self) -> State:

@@ -9,6 +9,7 @@ from time import monotonic, sleep
 from ...client.consumer import ConsumerClient, Coordinates
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
+from ...observing.facts import Committed
 from ...observing.observers import Observers
 from ..lanes.pool import Lanes
 from ..offsets.claims import Claiming
@@ -43,11 +44,12 @@ class Session:
         observers: Observers,
         refresh_ms: int,
         on_fault: Callable[[BaseException], None],
-        on_commit: Callable[[dict[Coordinates, int]], None],
+        on_commit: Callable[[], None],
     ) -> None:
         self._name = settings.name
         self._on_fault = on_fault
         self._on_commit = on_commit
+        self._observers = observers
         self.client = client = ConsumerClient(settings, self, refresh_ms=refresh_ms)
         self._ends = Ends(consumer=settings.name, store=None if claiming is None else claiming.store, lanes=lanes)
         self.commits = Commits(settings, client, self._ends)
@@ -114,7 +116,8 @@ class Session:
             return
         for coordinates, offset in offsets.items():
             self.commits.confirm(coordinates, self.assignment.get(coordinates), offset)
-        self._on_commit(offsets)
+        self._on_commit()
+        self._observers.tell(Committed(offsets))
 
     def _guard(self, callback: Callable[[], None]) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,8 +15,6 @@ from ..partition import Partition
 from .garbage import Garbage
 from .tasks import Task, Tasks
 from .work import LaneWork, Remainder
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
