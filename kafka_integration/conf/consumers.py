@@ -1,4 +1,4 @@
-"""One consumer: its keys, their readers, and how the project's settings lie over an app's."""
+"""One consumer: what it needs, and how the project's settings lie over an app's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .frozen import EMPTY, FrozenMapping
 from .kaffe import CONSUMER_OPTIONS, refuse_options
 from .problems import Kind
 from .readers import choice, topic_or_pattern
-from .schema import keys_of, read_given
+from .schema import keys_of, read_fields
 from .section import Section
 from .values import ConsumerSettings, RetryPolicy
 
@@ -54,7 +54,7 @@ def parse_consumer(definition: Definition, above: Level) -> tuple[ConsumerSettin
     section.refuse_unknown([*KEYS, *refused])
     level = read_level(section, above)
     _require(section)
-    given = {"consumer_group": "", "message_handler": "", **read_given(section, ConsumerSettings)}
+    given = {"consumer_group": "", "message_handler": "", **read_fields(section, ConsumerSettings)}
     consumer = ConsumerSettings(
         name=definition.name,
         app_label=definition.app_label,
@@ -80,7 +80,7 @@ def _retry(section: Section) -> RetryPolicy:
     if retry is None:
         return RetryPolicy()
     retry.refuse_unknown(keys_of(RetryPolicy))
-    policy = RetryPolicy(**read_given(retry, RetryPolicy))
+    policy = RetryPolicy(**read_fields(retry, RetryPolicy))
     if policy.max_backoff_seconds < policy.backoff_seconds:
         retry.problems.add(
             Kind.CONTRADICTION,

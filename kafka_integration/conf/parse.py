@@ -17,7 +17,7 @@ from .frozen import EMPTY, FrozenMapping
 from .groups import find_group_contradictions
 from .problems import Kind, Problem, Problems, kind_of
 from .producers import parse_outbox, parse_producer, parse_topics
-from .schema import keys_of, read_given
+from .schema import keys_of, read_fields
 from .section import Section
 from .values import ConsumerSettings, Settings, TopicSettings
 
@@ -82,7 +82,7 @@ def _examine_root(root: Section) -> Examined:
         consumers=FrozenMapping({name: consumer for name, (consumer, _) in parsed.items()}),
         topics=_topics(root, contributions),
         outbox=parse_outbox(root.section("outbox", '{"batch_size": 500}')),
-        **read_given(root, Settings),
+        **read_fields(root, Settings),
     )
     for name, (consumer, level) in parsed.items():
         find_consumer_contradictions(consumer, level, definitions[name].section)

@@ -9,7 +9,7 @@ from .connections import CONNECTION_KEYS, Level, read_level
 from .kaffe import PRODUCER_OPTIONS, refuse_options
 from .problems import Kind
 from .readers import topic_name
-from .schema import keys_of, read_given
+from .schema import keys_of, read_fields
 from .section import Section
 from .values import OutboxSettings, ProducerSettings, TopicSettings
 
@@ -25,7 +25,7 @@ def parse_producer(section: Section, above: Level, app_topics: Iterable[str]) ->
     producer = ProducerSettings(
         connection=level.connection(),
         topics=tuple(dict.fromkeys([*topics, *app_topics])),
-        **read_given(section, ProducerSettings),
+        **read_fields(section, ProducerSettings),
     )
     return producer, level
 
@@ -35,7 +35,7 @@ def parse_outbox(section: Section | None) -> OutboxSettings:
     if section is None:
         return OutboxSettings()
     section.refuse_unknown(keys_of(OutboxSettings))
-    return OutboxSettings(**read_given(section, OutboxSettings))
+    return OutboxSettings(**read_fields(section, OutboxSettings))
 
 
 def parse_topics(section: Section | None) -> Mapping[str, TopicSettings]:
@@ -49,5 +49,5 @@ def parse_topics(section: Section | None) -> Mapping[str, TopicSettings]:
         topic = section.section(name, '{"partitions": 6, "replication_factor": 3}')
         if topic is not None:
             topic.refuse_unknown(keys_of(TopicSettings))
-            topics[name] = TopicSettings(name=str(name), **read_given(topic, TopicSettings))
+            topics[name] = TopicSettings(name=str(name), **read_fields(topic, TopicSettings))
     return topics

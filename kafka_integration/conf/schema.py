@@ -12,8 +12,8 @@ T = TypeVar("T")
 _READER, _KEY = "reader", "key"
 
 
-def setting(reader: Reader[Any], default: T = MISSING, *, key: str | None = None) -> T:  # type: ignore[assignment]  # none
-    """A field that is read from the key of its name, or from ``key``."""
+def setting(reader: Reader[Any], default: T = MISSING, *, key: str | None = None) -> T:  # type: ignore[assignment]  # no T
+    """A field that is read from the key of its name, or from ``key``; without a default, one that has to be given."""
     return field(default=default, metadata={_READER: reader, _KEY: key})
 
 
@@ -22,7 +22,7 @@ def keys_of(settings: Any) -> dict[str, Field[Any]]:
     return {each.metadata[_KEY] or each.name: each for each in fields(settings) if _READER in each.metadata}
 
 
-def read_given(section: Section, settings: Any) -> dict[str, Any]:
+def read_fields(section: Section, settings: Any) -> dict[str, Any]:
     """Return the fields whose keys are there and right."""
     found = keys_of(settings)
     given = section.read_given({key: each.metadata[_READER] for key, each in found.items()})
