@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from confluent_kafka import KafkaError
 
+from kafka_integration.client.metadata.patience import Patience
 from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
+from kafka_integration.consuming.group.assignment import Assignment
+from kafka_integration.consuming.line import Line
 from kafka_integration.errors import BrokerError
+from kafka_integration.observing.observers import Observers
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.unit.scripted_transport import broken, connect, script_consumers
@@ -123,3 +129,39 @@ def test_where_no_id_is_told_a_known_name_is_a_known_topic(monkeypatch):
 
     assert scripted.seen == []
     assert committed() == 1
+
+
+class FencedMeanwhile(Line):
+    """Work that is fenced after the loop has looked for such once."""
+
+    @property
+    def is_fenced(self):
+        self.looks = getattr(self, "looks", 0) + 1
+        return self.looks > 1
+
+    @is_fenced.setter
+    def is_fenced(self, value): ...
+
+
+def test_what_is_fenced_while_the_loop_looks_does_not_begin_where_it_began_before():
+    placed = []
+    client = SimpleNamespace(adds_one_by_one=True, place=lambda starts, flowing: placed.append(starts) or True)
+    lane = SimpleNamespace(clear=lambda partition: partition.line.open())
+    assignment = Assignment(
+        SimpleNamespace(name="c"),
+        client,
+        lanes=SimpleNamespace(adopt=lambda partition: None, of=lambda partition: lane),
+        commits=None,
+        claiming=SimpleNamespace(),
+        start_offsets=SimpleNamespace(look=lambda: None, patience=Patience()),
+        observers=Observers(),
+    )
+    assignment.take_over([(TOPIC, 0)])
+    (partition,) = assignment
+    partition.start.know(3, None)
+    partition.place()
+    partition.line = FencedMeanwhile()
+
+    assignment.start()
+
+    assert placed == []

@@ -120,7 +120,8 @@ class Assignment:
         for partition in self:
             if partition.start.is_placed and partition.line.is_fenced:
                 partition.restart(Start())
-        starting = [p for p in self if p.state is State.STARTING and not p.line.is_busy]
+        # Not by the state: a lane may fence work at any moment, and where that began is not where it goes on.
+        starting = [p for p in self if not p.start.is_placed and not p.line.is_busy]
         for partition in starting:
             partition.start.advance(partition.ledger)
         unknown = [p for p in starting if p.start.may_ask(now) and p.line.ready_at <= now]
