@@ -120,10 +120,7 @@ class ProducerRegistry:
 
 
 def open_producer(settings: ProducerSettings, *, name: str = "producer", polls: bool = True) -> Producer:
-    """A producer of one's own, to be closed by whoever asked.
-
-    One that doesn't poll by itself serves deliveries only where it is waited for them.
-    """
+    """A new producer. One that doesn't poll by itself serves deliveries only where it is waited for them."""
     transport = transport_of(settings.connection)
     properties = producer_properties(settings)
     log = ClientLog(name, properties)
