@@ -87,11 +87,9 @@ class Line:
             messages = messages[:limit]
         return Chunk(messages=messages)
 
-    def end(self) -> None:
+    def end(self, count: int = 0) -> int:
+        """So many messages are done with; about how many bytes that gives back."""
         self.is_busy = False
-
-    def finish(self, count: int) -> int:
-        """So many messages need no room any more; about how many bytes that gives back."""
         if not self.held:
             return 0  # it was cleared meanwhile
         size = self.held_bytes * count // self.held
@@ -99,25 +97,21 @@ class Line:
         self.held -= count
         return size
 
-    def put_back(self, chunks: list[Chunk]) -> None:
-        """To the head, unless nothing further is to be begun."""
+    def put_back(self, chunks: list[Chunk], wait_seconds: float) -> None:
+        """To the head, for after a while, unless nothing further is to be begun."""
+        self.ready_at = monotonic() + wait_seconds if wait_seconds else 0.0
+        self._chunks.extendleft(reversed(chunks))
         if self.is_stopping:
             self.clear()
-        else:
-            self._chunks.extendleft(reversed(chunks))
-
-    def wait(self, seconds: float) -> None:
-        """Begin nothing for so long."""
-        self.ready_at = monotonic() + seconds if seconds else 0.0
 
     def clear(self) -> None:
         """Forget what waits."""
         self._chunks.clear()
         self.held = self.held_bytes = 0
 
-    def fence(self) -> None:
-        """Nothing of what is here is ours to handle, until the partition begins again."""
-        self.is_fenced = True
+    def fence(self, wait_seconds: float = 0.0) -> None:
+        """Nothing of what is here is ours to handle, until the partition begins again, after a while."""
+        self.ready_at, self.is_fenced = monotonic() + wait_seconds, True
         self.clear()
 
     def open(self) -> None:

@@ -257,13 +257,11 @@ class Lane:
         line = partition.line
         with self._condition:
             before = line.held
-            line.end()
-            self._garbage.add(line.finish(len(chunk.messages) - sum(len(rest.messages) for rest in remainder.chunks)))
+            self._garbage.add(line.end(len(chunk.messages) - sum(len(rest.messages) for rest in remainder.chunks)))
             if remainder.reclaim:
-                line.fence()
+                line.fence(remainder.delay_seconds)
             else:
-                line.put_back(remainder.chunks)
-            line.wait(remainder.delay_seconds)
+                line.put_back(remainder.chunks, remainder.delay_seconds)
             self._condition.notify_all()
         if line.held < before:
             self._on_room()
