@@ -1,8 +1,9 @@
 """Observers: they hear what happened, and a broken one disturbs nothing."""
 
 import pytest
+from django.contrib.auth.models import Group
 
-from kafka_integration import signals
+from kafka_integration import BatchError, signals
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
 
@@ -46,3 +47,28 @@ def test_observers_hear_of_failures_and_how_they_ended(heard):
     assert [fact["message"].attempt for fact in heard["message_failed"]] == [1]
     assert isinstance(heard["message_skipped"][0]["exception"], ZeroDivisionError)
     assert committed() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_observer_writes_is_no_part_of_a_transaction_that_is_rolled_back():
+    def write_down(message, **unused):
+        Group.objects.create(name=message.value)
+
+    def fail(messages):
+        if messages[0].attempt == 1:
+            raise BatchError({messages[0]: ValueError()})
+
+    write("a")
+    scripted.script.append(fail)
+    signals.message_failed.connect(write_down)
+    try:
+        consume(
+            message_handler="tests.unit.scripted.Batch",
+            offset_storage="database",
+            retry={"attempts": 2, "backoff_seconds": 0, "max_backoff_seconds": 0},
+        )
+    finally:
+        signals.message_failed.disconnect(write_down)
+
+    assert [group.name for group in Group.objects.all()] == ["a"]
+    assert committed() == 1

@@ -66,6 +66,8 @@ class Batches:
             raise ValueError("all of them")
         if messages[0].value == "one":
             raise BatchError({messages[0]: Reject("this one")})
+        if messages[0].value == "again":
+            raise BatchError({messages[0]: ValueError("this time")})
         return CommitThrough(messages[-1])
 
 
@@ -242,6 +244,17 @@ def test_a_batch_handler_gets_a_batch_of_one(consumer):
     assert [outcome.status for outcome in outcomes] == ["handled", "dead_letter", "rejected"]
     assert [type(outcome.exception) for outcome in outcomes] == [type(None), ValueError, Reject]
     assert DeadLetter.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+def test_what_a_batch_error_says_of_the_message_is_the_outcomes_exception(consumer, storage):
+    consumer("Batches", offset_storage=storage)
+
+    outcome = deliver("it", "again")
+
+    assert (outcome.status, type(outcome.exception)) == ("failed", ValueError)
+    assert outcome.retry_in_seconds > 0
 
 
 @pytest.mark.django_db
