@@ -135,7 +135,8 @@ class Partition:
 
     def grant(self, claim: Claim, stored: int) -> None:
         """It was claimed, and begins where the database has ``stored`` it."""
-        self.claim, self.stored = claim, stored
+        # In this order: a look from another lane must not find what another topic held under this one's id.
+        self.stored, self.claim = stored, claim
 
     def store(self, next_offset: int) -> None:
         """The database holds this of it now."""
