@@ -16,13 +16,25 @@ class Ledger:
     are compared, never counted.
     """
 
-    __slots__ = ("_committable", "_end", "_held_back", "_newest", "_start", "committed", "finish", "taken")
+    __slots__ = (
+        "_committable",
+        "_end",
+        "_held_back",
+        "_newest",
+        "_start",
+        "committed",
+        "finish",
+        "has_reached_end",
+        "taken",
+    )
 
     def __init__(self, start: int | None = None, committed: int | None = None) -> None:
         self.taken = start
         """The next offset to take."""
         self.committed = committed
         """What Kafka has confirmed for this assignment, or held before it."""
+        self.has_reached_end = False
+        """What was taken last is the last that there is, as far as is known."""
         self._newest: deque[Message] = deque(maxlen=1)
         self.finish: Callable[[Message], None] = self._newest.append
         """This message is finished, and so are all before it. Once a message: a method of our own takes four times as
@@ -42,11 +54,11 @@ class Ledger:
 
     def take(self, next_offset: int) -> None:
         """Everything below ``next_offset`` was taken from Kafka."""
-        self.taken = next_offset
+        self.taken, self.has_reached_end = next_offset, False
 
     def reach_end(self, position: int) -> None:
         """The partition's end was seen at ``position``: what lies before it and was not delivered is a gap."""
-        self._end = position
+        self._end, self.has_reached_end = position, True
 
     def confirm(self, next_offset: int) -> None:
         """Kafka holds ``next_offset`` now."""

@@ -219,7 +219,7 @@ class ConsumerLoop:
             session.client.pause([coordinates])
         if not raws:
             return
-        partition.take(raws[-1].offset() + 1)
+        partition.ledger.take(raws[-1].offset() + 1)
         session.client.leader_epochs.note(coordinates, raws)
         decoding = self._decoding
         messages = [Message(raw, decoding) for raw in raws]

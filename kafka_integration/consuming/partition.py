@@ -75,7 +75,6 @@ class Partition:
         self.stored: int | None = None
         """What the database holds of it under our claim; None where Kafka keeps the offsets."""
         self.setbacks = Setbacks()
-        self.has_reached_end = False
         self.is_paused = False
         self._is_revoked = False
         self._identified: Ledger | None = None
@@ -108,7 +107,6 @@ class Partition:
         """What is taken from now on comes from where it starts."""
         start = self.start
         self.ledger = self.ledger.resumed() if start.is_resumed else Ledger(start.offset, start.committed)
-        self.has_reached_end = False
 
     def place(self) -> None:
         self.is_paused = False
@@ -116,14 +114,6 @@ class Partition:
 
     def revoke(self) -> None:
         self._is_revoked = True
-
-    def take(self, next_offset: int) -> None:
-        self.ledger.take(next_offset)
-        self.has_reached_end = False
-
-    def reach_end(self, position: int) -> None:
-        self.has_reached_end = True
-        self.ledger.reach_end(position)
 
     def pause(self) -> None:
         self.is_paused = True

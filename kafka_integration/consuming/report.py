@@ -87,7 +87,7 @@ class Report:
         )  # fmt: skip
 
     def _note_end(self, assignment: Assignment) -> None:
-        is_caught_up = len(assignment) > 0 and all(p.has_reached_end and p.ledger.is_idle for p in assignment)
+        is_caught_up = len(assignment) > 0 and all(p.ledger.has_reached_end and p.ledger.is_idle for p in assignment)
         if is_caught_up and self._was_behind:
             logger.info("consumer %s: caught up, %s handled so far", self._consumer, f"{self._counts.read().handled:,}")
             self._was_behind = False
@@ -122,7 +122,7 @@ class Report:
             held = client.log.stable_ends.get(partition.key)
             seconds = 0.0 if held is None else monotonic() - held.since
             # What is paused isn't looked at, and what is at work has something to read.
-            has_read_all = partition.has_reached_end and partition.ledger.is_idle and not partition.is_paused
+            has_read_all = partition.ledger.has_reached_end and partition.ledger.is_idle and not partition.is_paused
             if held is not None and has_read_all and seconds >= STUCK_SECONDS:
                 logger.warning(
                     "consumer %s: %s can't be read beyond offset %d, its end is %d: a producer's transaction has been "

@@ -56,7 +56,7 @@ class Notices:
     def _reach_end(self, partition: Partition | None, event: Event) -> None:
         if partition is None or partition.state is not State.ACTIVE or event.offset is None:
             return
-        partition.reach_end(event.offset)
+        partition.ledger.reach_end(event.offset)
 
     def _reset_what_is_out_of_range(self) -> None:
         """Go on elsewhere by ``offset_reset_policy``, once what was fetched before is finished."""

@@ -91,7 +91,7 @@ class Subscription:
     def _position_of(self, event: Event) -> int | None:
         """How far the partition of a refused fetch has come; None where it is no (longer) ours."""
         partition = None if event.coordinates is None else self._assignment.get(event.coordinates)
-        return None if partition is None or partition.has_reached_end else partition.ledger.taken
+        return None if partition is None or partition.ledger.has_reached_end else partition.ledger.taken
 
     def _count(self, error: BrokerError) -> None:
         if not self.was_refused_lately:
