@@ -11,21 +11,14 @@ from ..message import Message
 class Ledger:
     """The offsets of one assignment of a partition; it only moves forward.
 
-    The loop thread takes and commits, the partition's lane finishes. Each field has one writer and is
-    replaced whole, so neither needs a lock. Offsets jump (compaction, transaction markers): positions
+    The loop thread takes and commits, the partition's lane finishes. Each field has one writer and changes
+    at once, so neither needs a lock. Offsets jump (compaction, transaction markers): positions
     are compared, never counted.
     """
 
     __slots__ = (
-        "_committable",
-        "_end",
-        "_held_back",
-        "_newest",
-        "_start",
-        "committed",
-        "finish",
-        "has_reached_end",
-        "taken",
+        *("taken", "committed", "has_reached_end", "finish"),
+        *("_newest", "_start", "_committable", "_held_back", "_end"),
     )
 
     def __init__(self, start: int | None = None, committed: int | None = None) -> None:
