@@ -9,6 +9,7 @@ from __future__ import annotations
 from time import monotonic
 
 from tests.publishing.scenario import PublishingScenario
+from tests.waiting import wait_for
 
 LONG = 20.0
 
@@ -44,10 +45,12 @@ def test_a_relay_that_seldom_looks_keeps_its_lease_and_stops_at_once(publishing:
 def test_a_listener_that_was_cut_off_listens_again(publishing: PublishingScenario) -> None:
     publishing.kafka["outbox"] = {"lease_seconds": 60, "notify": True, "poll_interval_seconds": 1}
     relay = publishing.active_relay()
-    publishing.execute(
+    cut_off = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
     )
+    # It listens a little after it has become the active one.
+    wait_for(lambda: publishing.execute(cut_off), 20)
     relay.wait_for_output("can't be listened to")
 
     publishing.play("one")

@@ -65,9 +65,9 @@ class ReplayWatch:
     def fail(self, error: Exception) -> None:
         """The database could not be asked: leave it alone for a while, longer each time."""
         self._places = []
-        self._failures += 1
-        if self._failures == 1:
+        if self._failures == 0:
             logger.warning("consumer %s: can't look for replays now: %s", self._consumer, summarize(error))
+        self._failures += 1
         self._look_at = monotonic() + PAUSES.seconds(self._failures)
 
     def _look(self) -> None:
