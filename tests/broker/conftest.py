@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.broker.jobs import Jobs, ReloadingSite
@@ -21,6 +22,7 @@ from tests.services.kafka import KafkaCluster
 from tests.services.kafka_jars import missing_for_kafka
 from tests.services.postgres import PostgresServer, missing_for_postgres
 from tests.services.presence import require
+from tests.waiting import wait_for
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,7 +74,8 @@ def scenario_on(workload_url: str, manage) -> Iterator[Callable[..., Scenario]]:
     def on(cluster: KafkaCluster, partitions: int = 4, **topic: Any) -> Scenario:
         name = f"topic-{uuid.uuid4().hex[:12]}"
         admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
-        admin.create_topics([NewTopic(name, partitions, **topic)])[name].result(30)
+        new_topic = NewTopic(name, partitions, **topic)
+        wait_for(lambda: is_created(admin, new_topic), 60, f"{cluster.bootstrap} doesn't make a topic", interval=1)
         scenarios.append(
             Scenario(bootstrap=cluster.bootstrap, topic=name, database_url=workload_url, start_manage=manage)
         )
@@ -81,6 +84,19 @@ def scenario_on(workload_url: str, manage) -> Iterator[Callable[..., Scenario]]:
     yield on
     for scenario in scenarios:
         scenario.close()
+
+
+def is_created(admin: AdminClient, topic: NewTopic) -> bool:
+    """False where a broker that has just started drops the connection; it may have made the topic all the same."""
+    try:
+        admin.create_topics([topic])[topic.topic].result(30)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return True
+        if not error.args[0].retriable() and error.args[0].code() != KafkaError._DESTROY_BROKER:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture

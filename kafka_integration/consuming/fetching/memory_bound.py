@@ -30,4 +30,5 @@ def memory_bound_bytes(
     # One answer that came when the queue was nearly full, and one that is kept whole until its last record was taken.
     answer_bytes = int(partitions * (consumer.max_bytes or DEFAULT_MAX_BYTES) * compression_ratio)
     records = prefetched + 2 * (answer_bytes // record_bytes)
-    return records * (record_bytes + CLIENT_MESSAGE_BYTES) + MAX_HELD_BYTES + MOST_FETCHED_BYTES
+    # What is taken at once is there twice: the client copies it, and fetches on into the room that it left.
+    return records * (record_bytes + CLIENT_MESSAGE_BYTES) + MAX_HELD_BYTES + 2 * MOST_FETCHED_BYTES
