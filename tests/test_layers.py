@@ -24,7 +24,7 @@ ROOT = PACKAGE.name
 FLOORS = {
     "": [
         {"errors", "headers", "local_times", "models", "retrying", "signals", "summaries", "tables", "topic_names"}
-        | {"conf", "message", "outcomes", "exception_chains", "observing", "serialization", "sizes"},
+        | {"cloudevents", "conf", "message", "outcomes", "exception_chains", "observing", "serialization", "sizes"},
         {"client"},
         {"producing"},
         {"outbox"},
@@ -60,7 +60,7 @@ FLOORS = {
         {"offsets"},
         {"catching_up", "group", "handling"},
         {"replaying"},
-        {"assembly", "report"},
+        {"assembly"},
         {"loop"},
     ],
 }

@@ -19,11 +19,11 @@ from .fetching.message_limit import MessageLimit
 from .fetching.weighing import Weighing
 from .group.assignment import Assignment
 from .group.lags import Lags
+from .group.report import Report
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
 from .lanes.pool import Lanes
 from .partition import State
-from .report import Report
 
 if TYPE_CHECKING:
     from .assembly import Parts

@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
-from django.conf import settings as django_settings
 from django.db import connections, router, transaction
 
+from ..cloudevents import with_event_headers
 from ..conf import get_settings
-from ..conf.values import Settings
-from ..errors import InvalidMessageError
-from ..headers import GivenHeaders, Headers, dump_headers, normalize_headers
+from ..headers import GivenHeaders, dump_headers, normalize_headers
 from ..models import OutboxMessage
 from ..producing.arguments import check_partition, check_size, check_topic, read_timestamp
-from ..serialization import as_text, serialize_key, serialize_value
+from ..serialization import serialize_key, serialize_value
 from .notify import commits_by_hand, notify_on_commit
 from .statements import statements_of
 from .unattended import note_published
 
 logger = logging.getLogger("kafka_integration.producing")
-
-SPEC_VERSION = b"1.0"
-CONTENT_TYPE = "content-type"
 
 
 def publish(
@@ -76,7 +70,7 @@ def build_message(
         check_partition(topic, partition)
     value_bytes = serialize_value(value, producer.value_serializer)
     key_bytes = serialize_key(key, producer.key_serializer)
-    pairs = _with_event_headers(normalize_headers(headers), event_type, settings, value)
+    pairs = with_event_headers(normalize_headers(headers), event_type, settings, value)
     check_size(topic, key_bytes, value_bytes, pairs, producer)
     return OutboxMessage(
         topic=topic,
@@ -106,39 +100,6 @@ def announce(alias: str) -> None:
     if get_settings().outbox.notify:
         notify_on_commit(alias)
     note_published(alias)
-
-
-def _with_event_headers(given: Headers, event_type: str, settings: Settings, value: Any) -> Headers:
-    """CloudEvents 1.0 in the binary mode of its Kafka binding, before the headers that were given."""
-    ours = {
-        "ce_specversion": SPEC_VERSION,
-        "ce_id": str(uuid4()).encode(),
-        "ce_type": event_type.encode(),
-        "ce_source": (settings.outbox.source or _default_source()).encode(),
-        "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode(),
-    }
-    if content_type := _content_type(as_text(value), settings.producer.value_serializer):
-        ours[CONTENT_TYPE] = content_type
-    for name, value in given:
-        # What consumers tell repeats by; with an empty one they would take all events for one.
-        if name == "ce_id" and not value:
-            raise InvalidMessageError("The header ce_id is empty: leave it out, or give each event an id of its own.")
-        ours.pop(CONTENT_TYPE if name.lower() == CONTENT_TYPE else name, None)
-    return [*ours.items(), *given]
-
-
-def _content_type(value: Any, serializer: str | None) -> bytes | None:
-    """CloudEvents' ``datacontenttype``: none of a tombstone, and none where a function of the project writes it."""
-    if value is None or serializer not in (None, "json", "text", "bytes"):
-        return None
-    if serializer == "json" or not isinstance(value, str | bytes | bytearray | memoryview):
-        return b"application/json"
-    return b"text/plain; charset=utf-8" if isinstance(value, str) else b"application/octet-stream"
-
-
-def _default_source() -> str:
-    """The project: the package of its root urlconf."""
-    return f"/{getattr(django_settings, 'ROOT_URLCONF', '').partition('.')[0] or 'django'}"
 
 
 def _event_id(message: OutboxMessage) -> str:

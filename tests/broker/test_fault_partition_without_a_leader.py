@@ -11,7 +11,7 @@ import re
 
 import pytest
 
-from kafka_integration.consuming.report import INTERVAL_SECONDS
+from kafka_integration.consuming.group.report import INTERVAL_SECONDS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from kafka_integration.client.log.stable_ends import HeldUp, StableEnds
-from kafka_integration.consuming import report
+from kafka_integration.consuming.group import report
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, running, write
 from tests.waiting import wait_for

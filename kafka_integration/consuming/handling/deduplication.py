@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
 
 from ...client.metadata.topic_ids import TopicIds
+from ...cloudevents import identity_of
 from ...message import Message
 from ...observing.facts import LeftOut
 from ...observing.observers import Observers
@@ -59,7 +59,7 @@ class Deduplicator:
         """True the first time; must be asked in the transaction of the effect, or a rollback would be remembered."""
         with connections[self._database].cursor() as cursor:
             # Where there are no ids, the name has to do.
-            cursor.execute(self._remember, [self._group, topic_id or message.topic, identity(message)])
+            cursor.execute(self._remember, [self._group, topic_id or message.topic, identity_of(message)])
             return bool(cursor.rowcount == 1)
 
     def _is_first(self, message: Message) -> bool:
@@ -67,15 +67,6 @@ class Deduplicator:
         if not is_first:
             self._observers.tell(LeftOut(message))
         return is_first
-
-
-def identity(message: Message) -> str:
-    """What two appearances of one event share: the CloudEvents source and id, else the place in the topic."""
-    source, event_id = message.header("ce_source"), message.header("ce_id")
-    if source and event_id:
-        # Hashed: the headers are whatever someone sent, of any length and any bytes.
-        return "ce:" + hashlib.sha256(source + b"\0" + event_id).hexdigest()
-    return f"{message.partition}:{message.offset}"
 
 
 # By the database's clock, as retention goes by that.

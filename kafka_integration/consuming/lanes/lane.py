@@ -29,7 +29,7 @@ class Lane:
     """
 
     IDLE_SECONDS = 0.5
-    ERRANDS_SECONDS = 1.0
+    TASKS_SECONDS = 1.0
 
     def __init__(
         self,
@@ -185,7 +185,7 @@ class Lane:
 
     def _run_tasks(self) -> None:
         """Do what there is besides messages, until some wait or the turn is over."""
-        deadline = monotonic() + self.ERRANDS_SECONDS
+        deadline = monotonic() + self.TASKS_SECONDS
         while (tasks := self._tasks) is not None and (task := tasks.next(self.partitions)) is not None:
             if not self._begin(task):
                 return

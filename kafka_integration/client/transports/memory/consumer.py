@@ -30,7 +30,7 @@ class MemoryConsumer:
         self._broker = broker
         self._group = str(properties["group.id"])
         self._member_id = f"{properties.get('client.id', 'memory')}-{uuid.uuid4()}"
-        self._cursors = Positions(
+        self._positions = Positions(
             broker,
             self._group,
             reset_policy=RESET_POLICIES[properties.get("auto.offset.reset", "latest")],
@@ -103,7 +103,7 @@ class MemoryConsumer:
         with self._broker.changed:
             self._assigned_by_callback = True
             self._stored.clear()
-            self._cursors.replace(partitions)
+            self._positions.replace(partitions)
 
     def unassign(self) -> None:
         self.assign([])
@@ -112,33 +112,33 @@ class MemoryConsumer:
         self._check_open()
         with self._broker.changed:
             self._assigned_by_callback = True
-            self._cursors.add(partitions)
+            self._positions.add(partitions)
 
     def incremental_unassign(self, partitions: Iterable[TopicPartition]) -> None:
         self._check_open()
         with self._broker.changed:
             self._assigned_by_callback = True
-            self._cursors.remove(places_of(partitions))
+            self._positions.remove(places_of(partitions))
 
     def assignment(self) -> list[TopicPartition]:
         self._check_open()
-        return [TopicPartition(*place) for place in self._cursors.places()]
+        return [TopicPartition(*place) for place in self._positions.places()]
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self._check_open()
         with self._broker.changed:
-            self._cursors.set_paused(places_of(partitions), paused=True)
+            self._positions.set_paused(places_of(partitions), paused=True)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         self._check_open()
         with self._broker.changed:
-            self._cursors.set_paused(places_of(partitions), paused=False)
+            self._positions.set_paused(places_of(partitions), paused=False)
             self._broker.changed.notify_all()
 
     def seek(self, partition: TopicPartition) -> None:
         self._check_open()
         with self._broker.changed:
-            self._cursors.seek((partition.topic, partition.partition), partition.offset)
+            self._positions.seek((partition.topic, partition.partition), partition.offset)
 
     # --- Offsets
 
@@ -146,7 +146,7 @@ class MemoryConsumer:
         self._check_open()
         for wanted in offsets if offsets is not None else after(message):
             place = wanted.topic, wanted.partition
-            if place not in self._cursors:
+            if place not in self._positions:
                 raise failure(KafkaError._STATE, f"{wanted.topic} [{wanted.partition}] is not assigned")
             self._stored[place] = wanted.offset
 
@@ -183,7 +183,7 @@ class MemoryConsumer:
 
     def position(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
         self._check_open()
-        return [TopicPartition(*place, self._cursors.position(place)) for place in places_of(partitions)]
+        return [TopicPartition(*place, self._positions.position(place)) for place in places_of(partitions)]
 
     def get_watermark_offsets(
         self, partition: TopicPartition, timeout: float = -1, cached: bool = False
@@ -210,7 +210,7 @@ class MemoryConsumer:
 
     def _events(self, most: int) -> list[Message]:
         events = self._absent_topics()
-        while len(events) < most and (event := self._cursors.next_event()) is not None:
+        while len(events) < most and (event := self._positions.next_event()) is not None:
             events.append(event)
         return events
 
@@ -265,7 +265,7 @@ class MemoryConsumer:
         # The group's share, whether or not the application has begun to read all of it.
         if held and self._share:
             self._call(callback, [TopicPartition(*place) for place in self._share])
-        self._cursors.replace([])
+        self._positions.replace([])
         self._stored.clear()
 
     def _call(self, name: str, partitions: list[TopicPartition]) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import fields
 from time import monotonic
 
-from ..client.consumer import ConsumerClient
-from ..observing.counts import Counts, Tally
-from ..retrying import Repeats
-from .group.assignment import Assignment
-from .group.lags import Lags
-from .partition import Partition
+from ...client.consumer import ConsumerClient
+from ...observing.counts import Counts, Tally
+from ...retrying import Repeats
+from ..partition import Partition
+from .assignment import Assignment
+from .lags import Lags
 
 logger = logging.getLogger(__name__)
 
