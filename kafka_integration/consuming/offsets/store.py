@@ -91,16 +91,7 @@ class OffsetStore:
         committed before has lost that, as has the database the effects: going on from here would leave them out.
         """
         with connections[self.database].cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
-                'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
-                "AND epoch = %s AND next_offset BETWEEN %s AND %s",
-                [
-                    next_offset, timezone.now(), self._group, partition.topic, partition.claim.topic_id,
-                    partition.number, partition.claim.epoch, partition.stored or 0, first,
-                ],
-            )  # fmt: skip
-            if cursor.rowcount != 1:
+            if not self._move(cursor, partition, next_offset, at_most=first):
                 raise FencedError(
                     f"{partition} of group {self._group} was claimed by another worker, or lost what was stored: "
                     f"the work at {first} rolls back"
@@ -117,22 +108,10 @@ class OffsetStore:
             page = ordered[first : first + PAGE]
             with transaction.atomic(using=self.database), connections[self.database].cursor() as cursor:
                 self._limit_waiting(cursor)
-                is_moved = [self._store_end(cursor, partition, end) for partition, end in page]
+                is_moved = [self._move(cursor, partition, end, at_most=end - 1) for partition, end in page]
             for (partition, end), moved in zip(page, is_moved, strict=True):
                 if moved:
                     partition.store(end)
-
-    def _store_end(self, cursor: Any, partition: Partition, end: int) -> bool:
-        cursor.execute(
-            f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
-            'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
-            "AND epoch = %s AND next_offset >= %s AND next_offset < %s",
-            [
-                end, timezone.now(), self._group, partition.topic, partition.claim.topic_id, partition.number,
-                partition.claim.epoch, partition.stored or 0, end,
-            ],
-        )  # fmt: skip
-        return bool(cursor.rowcount == 1)
 
     def lost_by(self, topic: str, topic_id: str, stored: Mapping[int, int]) -> set[int]:
         """Which of these partitions, given with what was committed of them, the database now knows less of."""
@@ -153,6 +132,19 @@ class OffsetStore:
             )  # fmt: skip
             if cursor.rowcount != 1:
                 raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
+
+    def _move(self, cursor: Any, partition: Partition, next_offset: int, *, at_most: int) -> bool:
+        """Whether the row is ours still, and was not above ``at_most``, nor below what we know to be stored."""
+        cursor.execute(
+            f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
+            'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
+            "AND epoch = %s AND next_offset BETWEEN %s AND %s",
+            [
+                next_offset, timezone.now(), self._group, partition.topic, partition.claim.topic_id,
+                partition.number, partition.claim.epoch, partition.stored or 0, at_most,
+            ],
+        )  # fmt: skip
+        return bool(cursor.rowcount == 1)
 
     def _limit_waiting(self, cursor: Any) -> None:
         """Until the transaction ends; SQLite has its ``timeout`` for all locks."""
