@@ -82,25 +82,29 @@ def _in_utc(value: Any) -> Any:
 def _plain(field: Field[Any, Any], value: Any) -> Any:
     """What JSON can say of a value; where a field makes objects of its own, what it writes into fixtures or stores."""
     value = _in_utc(value)
-    if isinstance(value, Decimal) and value.is_zero():
-        # SQLite may say -0.00, and 0.00 after the next save.
-        return abs(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        # JSON has no such numbers; Python and PostgreSQL read these texts as what they are.
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, _PLAIN):
-        return value
+        return _in_one_form(value)
     if isinstance(value, _BYTES):
         return b64encode(value).decode()
     if type(field).value_to_string is not Field.value_to_string:
         return _as_text(field, value)
     stored = field.get_prep_value(value)
     if isinstance(stored, _PLAIN):
-        return stored
+        return _in_one_form(stored)
     raise InvalidMessageError(
         f"{field} can't be published: there is no text for a {type(value).__name__}. "
         "Define value_to_string() on the field."
     )
+
+
+def _in_one_form(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_zero():
+        # SQLite may say -0.00, and 0.00 after the next save.
+        return abs(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers; Python and PostgreSQL read these texts as what they are.
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def _as_text(field: Field[Any, Any], value: Any) -> str:

@@ -155,13 +155,13 @@ def test_the_grace_period_is_given_and_its_end_said_once(module: str, run: Calla
     child = run(
         f"""
         import {module}, time
-        atexit.register(lambda: print("took", time.monotonic() - started))
+        atexit.register(lambda: sys.stdout.write(f"took {{time.monotonic() - started}}\\n"))
         produce(topic, "x")
         started = time.monotonic()
         """,
         servers="127.0.0.1:1",
         # The first handler to be registered runs last.
-        first="import atexit; atexit.register(lambda: print('took', time.monotonic() - started))",
+        first="import atexit, sys; atexit.register(lambda: sys.stdout.write(f'took {time.monotonic() - started}\\n'))",
     )
 
     assert child.wait(20) == 0, child.tail()
@@ -181,7 +181,7 @@ def test_two_producers_have_their_seconds_at_the_same_time(run: Callable[..., Ch
         started = time.monotonic()
         """,
         servers="127.0.0.1:1",
-        first="import atexit; atexit.register(lambda: print('took', time.monotonic() - started))",
+        first="import atexit, sys; atexit.register(lambda: sys.stdout.write(f'took {time.monotonic() - started}\\n'))",
     )
 
     assert child.wait(20) == 0, child.tail()

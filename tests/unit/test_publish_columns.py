@@ -160,6 +160,7 @@ def test_every_event_of_a_row_says_what_the_database_has(name: str, data: st.Dat
         ("Boolean", "f", b"False", False),
         ("LowerCase", "ABC", b"abc", "abc"),
         ("Money", Money(Decimal("2.5")), b"2.50", "2.50"),
+        ("Money", Money(Decimal("-0.001")), b"0.00", "0.00"),
         ("Char", Value("y"), b"y", "y"),
         ("Uuid", "0" * 32, b"00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"),
         ("Binary", memoryview(b"\0\xff"), b"\0\xff", "AP8="),
