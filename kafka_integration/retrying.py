@@ -37,16 +37,20 @@ class Repeats:
 
     def is_due(self, kind: str = "") -> bool:
         """Whether to say it now: then it counts as said."""
-        now, said_at = self._clock(), self._said_at
-        if kind in said_at and now - said_at[kind] < REPEAT_SECONDS:
+        now = self._clock()
+        # What is older goes: some texts hold an offset, and never come again.
+        for each, at in list(self._said_at.items()):
+            if now - at >= REPEAT_SECONDS:
+                self._said_at.pop(each, None)
+        if kind in self._said_at:
             return False
-        # Replaced whole, for other threads. What is older goes: some texts hold an offset, and never come again.
-        self._said_at = {each: at for each, at in said_at.items() if now - at < REPEAT_SECONDS} | {kind: now}
+        # In place: another thread may say something else, or forget all, at the same moment.
+        self._said_at[kind] = now
         return True
 
     def forget(self) -> None:
         """All of it is news again."""
-        self._said_at = {}
+        self._said_at.clear()
 
 
 def is_worth_a_line(times: int) -> bool:

@@ -68,7 +68,9 @@ class Parts:
 def assemble(settings: ConsumerSettings) -> Parts:
     """The parts of one consumer; ``HandlerError`` if its handler can't be loaded, ``ConfigurationError`` if it has no
     database that can keep what it has to keep."""
-    if settings.offset_storage == "database" and (reason := why_unsupported(settings.database)):
+    if (settings.offset_storage == "database" or settings.deduplicate) and (
+        reason := why_unsupported(settings.database)
+    ):
         raise ConfigurationError(
             [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
         )

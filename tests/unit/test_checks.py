@@ -284,8 +284,10 @@ def test_a_database_or_a_driver_that_is_not_supported_is_refused(
     found = dict(report(settings, with_consumer(database="other")))
 
     assert reason in found["kafka_integration.E018"]
-    with pytest.raises(ConfigurationError, match=reason):
-        assemble(replace(get_settings().consumers["audit"], offset_storage="database"))
+    audit = get_settings().consumers["audit"]
+    for consumer in (replace(audit, offset_storage="database"), replace(audit, deduplicate=True)):
+        with pytest.raises(ConfigurationError, match=reason):
+            assemble(consumer)
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
