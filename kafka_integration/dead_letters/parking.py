@@ -33,13 +33,26 @@ class DeadLetters:
         topic = settings.dead_letter_topic
         self._topic = None if topic is None else DeadLetterTopic(settings, topic)
 
+    def check_rate(self, message: Message, error: Exception) -> None:
+        """Raises ``TooManyDeadLettersError`` where one more within a minute is not allowed."""
+        limit, group = self._settings.max_dead_letters_per_minute, self._settings.consumer_group
+        if limit is None:
+            return
+        recent = DeadLetter.objects.using(self._settings.database).filter(
+            group=group, failed_at__gt=Now() - RATE_PERIOD
+        )
+        if recent.count() >= limit:
+            raise TooManyDeadLettersError(
+                f"consumer {self._settings.name} stops at {message!r}, which stays uncommitted: group {group} has had "
+                f"{limit} dead letters within a minute, all that max_dead_letters_per_minute allows. Look at them "
+                "(manage.py kafkadeadletters list), mend the cause, and start it again."
+            ) from error
+
     def announce(self, message: Message, error: Exception, topic_id: str, is_over: Callable[[], bool]) -> None:
-        """What comes before ``park``, outside of any transaction of ours: the limit, and the dead-letter topic.
+        """What comes before ``park``, outside of any transaction of ours: the dead-letter topic.
 
         Once ``is_over`` nobody waits for the copy there any more, and this raises ``ProduceTimeoutError``.
         """
-        if self._settings.max_dead_letters_per_minute is not None:
-            self._check_rate(self._settings.max_dead_letters_per_minute, message, error)
         if self._topic is not None:
             self._topic.produce(message, error, topic_id, is_over)
 
@@ -69,15 +82,3 @@ class DeadLetters:
         )
         letters = DeadLetter.objects.using(self._settings.database)
         letters.bulk_create([letter], update_conflicts=True, unique_fields=_PLACE, update_fields=_OVERWRITTEN)
-
-    def _check_rate(self, limit: int, message: Message, error: Exception) -> None:
-        group = self._settings.consumer_group
-        recent = DeadLetter.objects.using(self._settings.database).filter(
-            group=group, failed_at__gt=Now() - RATE_PERIOD
-        )
-        if recent.count() >= limit:
-            raise TooManyDeadLettersError(
-                f"consumer {self._settings.name} stops at {message!r}, which stays uncommitted: group {group} has had "
-                f"{limit} dead letters within a minute, all that max_dead_letters_per_minute allows. Look at them "
-                "(manage.py kafkadeadletters list), mend the cause, and start it again."
-            ) from error

@@ -177,3 +177,16 @@ def test_where_every_lane_is_held_up_a_new_partition_goes_to_the_one_with_the_fe
     threads.lanes.adopt(added)
 
     assert threads.lanes.of(added) is fewest
+
+
+def test_a_call_that_raises_answers_with_that_and_is_the_end_of_the_lane(start_lanes):
+    threads = start_lanes(lanes=1, partitions=1)
+    fault = RuntimeError("a fault of the lane's own")
+
+    def fail():
+        raise fault
+
+    answer = threads.lanes.of(threads.partitions[0]).call(fail)
+
+    assert answer.exception(5) is fault
+    wait_for(lambda: threads.faults == [fault])

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from kafka_integration import NO_COMMIT, BatchError, Retry
+from kafka_integration import NO_COMMIT, BatchError, Retry, Skip
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.errors import BrokerUnavailableError, ConsumerStoppedError
@@ -180,6 +180,23 @@ def test_a_handler_that_closes_its_connection_has_failed_and_is_told_why(setting
     assert effects() == []
     assert stored() == 1
     assert DeadLetter.objects.get().reason.startswith("the handler closed its database connection")
+
+
+@pytest.mark.server_database  # Django closes no SQLite database that is in memory
+def test_a_handler_that_replaces_its_connection_still_decides_by_what_it_raises(settings, caplog):
+    worker = Worker(settings, on_failure="dead_letter")
+
+    def replace_and_skip(argument):
+        connection.close()
+        connection.connect()
+        raise Skip("not ours")
+
+    scripted.script.append(replace_and_skip)
+
+    worker.handle("a")
+
+    assert "skipped: not ours" in caplog.text
+    assert not DeadLetter.objects.exists()
 
 
 @pytest.mark.server_database  # Django closes no SQLite database that is in memory

@@ -140,6 +140,7 @@ class Ending:
         """What may take long, where possible before the transaction in which the message is ended."""
         partition, failure, endings = self._partition, self.failure, self._endings
         if isinstance(failure.verdict, Park):
+            endings.parking.check_rate(failure.message, failure.error)
             if endings.topic_ids is not None:
                 partition.identify_by(endings.topic_ids)
             line = partition.line

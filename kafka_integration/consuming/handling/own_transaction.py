@@ -45,7 +45,9 @@ class OwnTransaction:
 
     def roll_back(self) -> None:
         """Undo what was written so far, at the end of the block, as if that had raised."""
-        transaction.set_rollback(True, using=self._database)
+        # A handler that closed the connection and made a new one has left the block: nothing of it is there any more.
+        if connections[self._database].in_atomic_block:
+            transaction.set_rollback(True, using=self._database)
 
     def tell_of_failed_hook(self, observers: Observers, what: str) -> None:
         """Tell what a hook raised, once what was committed is noted as handled; raises what ends the process."""

@@ -90,8 +90,18 @@ class Lane:
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Run something in the lane's thread, before its next chunk; what it returns."""
         answer: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result = function()
+            except BaseException as error:
+                # Whoever waits for it need not wait any longer; it is the end of the lane all the same.
+                answer.set_exception(error)
+                raise
+            answer.set_result(result)
+
         with self._condition:
-            self._calls.append(lambda: answer.set_result(function()))
+            self._calls.append(run)
             self._condition.notify_all()
         return answer
 
