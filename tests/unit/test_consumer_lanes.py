@@ -189,4 +189,5 @@ def test_a_call_that_raises_answers_with_that_and_is_the_end_of_the_lane(start_l
     answer = threads.lanes.of(threads.partitions[0]).call(fail)
 
     assert answer.exception(5) is fault
-    wait_for(lambda: threads.faults == [fault])
+    wait_for(lambda: threads.faults)
+    assert threads.faults.pop() is fault
