@@ -129,4 +129,5 @@ def test_a_consumer_without_its_first_token_waits_and_recovers(caplog):
             thread.join(20)
 
     assert loop.fault is None
-    assert "consumer c waits: consumer c: the function of" in caplog.text
+    # By itself, or by the consumer that gave up waiting for it: that depends on which of the two is the first to look.
+    assert "the function of" in caplog.text
