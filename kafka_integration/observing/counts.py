@@ -1,4 +1,4 @@
-"""What a consumer has done so far, for its log and for tests."""
+"""What a consumer or a relay has done so far, for its log and for tests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 from dataclasses import dataclass, replace
 
 from ..outcomes import Skip
-from .facts import AttemptFailed, Fact, Handled, HookFailed, LeftOut, Parked, Replayed, Skipped
+from .facts import AttemptFailed, Fact, Handled, HookFailed, LeftOut, Parked, Relayed, Replayed, Skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Numbers of messages; ``failed`` counts attempts, ``failed_hooks`` on_commit hooks."""
+    """Numbers of messages; ``failed`` counts attempts, ``failed_hooks`` on_commit hooks, ``relayed`` a relay's rows."""
 
     handled: int = 0
     failed: int = 0
@@ -19,6 +19,7 @@ class Tally:
     skipped: int = 0
     repeated: int = 0
     failed_hooks: int = 0
+    relayed: int = 0
 
 
 class Counts:
@@ -45,6 +46,8 @@ class Counts:
                 self._add("repeated")
             case HookFailed():
                 self._add("failed_hooks")
+            case Relayed(count):
+                self._add("relayed", count)
 
     def _add(self, name: str, count: int = 1) -> None:
         with self._lock:

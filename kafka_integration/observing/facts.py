@@ -1,9 +1,10 @@
-"""What a consumer has done, or met: each is told once, after what it tells of."""
+"""What a consumer or a relay has done, or met: each is told once, after what it tells of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import KafkaIntegrationError
 from ..message import Message
 
 TopicPartition = tuple[str, int]
@@ -100,7 +101,36 @@ class Committed:
     offsets: dict[TopicPartition, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """So many rows of an outbox arrived in Kafka and were removed."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row of an outbox can't be sent as it is, and holds its key."""
+
+    row: int
+    error: KafkaIntegrationError
+
+
+@dataclass(frozen=True, slots=True)
+class OutageBegan:
+    """The database of an outbox fails, and its relay waits."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class OutageEnded:
+    """It is back."""
+
+    seconds: float
+
+
 Fact = (
     Handled | LeftOut | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
-    | Assigned | Revoked | Committed
+    | Assigned | Revoked | Committed | Relayed | Refused | OutageBegan | OutageEnded
 )  # fmt: skip

@@ -14,6 +14,8 @@ from ..client.errors.translate import CLIENT_RAISED
 from ..client.producers.ordered import REFUSALS, TOPIC_PROBLEMS, Failure, OrderedProducer
 from ..conf.values import ProducerSettings
 from ..errors import BrokerError, InvalidMessageError, KafkaIntegrationError
+from ..observing.facts import Refused, Relayed
+from ..observing.observers import Observers
 from ..retrying import Backoff
 from .foreign_rows import check_row, headers_of
 from .table import Outbox, OutboxRow
@@ -31,9 +33,6 @@ CAREFUL_WAIT_SECONDS = 1.0
 # Part of the time that may be spent on looking past a crowded topic in vain.
 VAIN_SHARE = 0.1
 PAUSES = Backoff(first_seconds=0.5, longest_seconds=30.0)
-_REFUSED = "Outbox message #%d of %s was refused and holds its key until it is retried or discarded. %s"
-# The project's own partition_strategy, or a row that others wrote: there is nothing to give up before it is mended.
-_NOT_SENT = "Outbox message #%d of %s can't be sent and holds its key: mend what stands here, then retry it. %s"
 
 
 class Forwarder:
@@ -51,6 +50,7 @@ class Forwarder:
         page_size: int,
         may_send: Callable[[], bool],
         check_lease: Callable[[], bool],
+        observers: Observers,
         clock: Callable[[], float],
     ) -> None:
         self._outbox = outbox
@@ -59,6 +59,7 @@ class Forwarder:
         self._page_size = page_size
         self._may_send = may_send
         self._check_lease = check_lease
+        self._observers = observers
         self._clock = clock
         self._destinations = Destinations(settings.partition_strategy, clock)
         self._producer: OrderedProducer | None = None
@@ -67,8 +68,6 @@ class Forwarder:
         self._careful_until: int | None = None
         self._paused_until = float("-inf")
         self._pauses = 0
-        self.relayed = 0
-        """How many rows arrived in Kafka and were removed."""
         self._has_looked = False
         self._oldest_found: int | None = None
         self._look_past_at = float("-inf")
@@ -155,7 +154,8 @@ class Forwarder:
         if removed < len(taken):
             # Discarded by somebody, or this relay is fenced.
             self._check_lease()
-        self.relayed += removed
+        if removed:
+            self._observers.tell(Relayed(removed))
         self._pauses = 0
         return True
 
@@ -266,10 +266,9 @@ class Forwarder:
 
     # --- Failures
 
-    def _judge(self, failures: Iterable[Failure]) -> bool:
+    def _judge(self, failures: list[Failure]) -> bool:
         """Find out what each failure means for its row; True if that explains why the producer ended."""
-        refused = [failure for failure in failures if failure.error.code in REFUSALS]
-        for batch in _by_partition(refused):
+        for batch in _by_partition(failure for failure in failures if failure.error.code in REFUSALS):
             if len(batch) == 1:
                 failure = batch[0]
                 self._refuse(failure.row_id, self._stamps[failure.row_id], failure.error)
@@ -281,7 +280,7 @@ class Forwarder:
         others = [failure for failure in failures if failure.error.code not in REFUSALS | TOPIC_PROBLEMS]
         if others:
             self._pause(others[0].error)
-        return bool(refused or topics or others)
+        return bool(failures)
 
     def _be_careful(self, batch: list[Failure]) -> None:
         self._careful_until = max(self._careful_until or 0, *(failure.row_id for failure in batch))
@@ -291,8 +290,7 @@ class Forwarder:
 
     def _refuse(self, row_id: int, stamp: int, error: KafkaIntegrationError) -> None:
         if self._outbox.refuse(row_id, stamp, str(error), self.epoch):
-            text = _NOT_SENT if isinstance(error, InvalidMessageError) else _REFUSED
-            logger.error(text, row_id, self._outbox.alias, error)
+            self._observers.tell(Refused(row_id, error))
 
 
 def _by_partition(failures: Iterable[Failure]) -> Iterable[list[Failure]]:

@@ -13,6 +13,10 @@ from django.db import Error as DatabaseLayerError
 
 from ..conf.values import Settings
 from ..models import OutboxMessage
+from ..observing.counts import Counts
+from ..observing.facts import OutageBegan, OutageEnded
+from ..observing.observers import Observers
+from ..observing.relay_log import RelayLog
 from .backlog import find_backlog
 from .databases import is_read_only
 from .forwarder import Forwarder
@@ -54,6 +58,8 @@ class Relay:
         self._listener = Listener(outbox.direct_aliases.get(alias, alias)) if outbox.notify else None
         # The lease has to be renewed, however seldom the outbox is looked at.
         self._wait_seconds = min(outbox.poll_interval_seconds, outbox.lease_seconds / RENEWALS_PER_LEASE)
+        self._counts = Counts()
+        self._observers = Observers(self._counts, RelayLog(alias))
         self._forwarder: Forwarder | None = None
         self._is_standing_by = False
         self._down_since: float | None = None
@@ -213,7 +219,6 @@ class Relay:
         assert self._lease.epoch is not None
         logger.info("Relaying the outbox of database %s (epoch %d).", self.alias, self._lease.epoch)
         self._is_standing_by = False
-        self._reported = 0
         self._forwarder = Forwarder(
             self._outbox,
             self._settings.producer,
@@ -221,6 +226,7 @@ class Relay:
             page_size=self._settings.outbox.batch_size,
             may_send=self._may_send,
             check_lease=self._lease.check,
+            observers=self._observers,
             clock=self._clock,
         )
         return self._forwarder
@@ -245,9 +251,7 @@ class Relay:
     def _wait_out(self, error: Exception) -> None:
         if self._down_since is None:
             self._down_since = self._clock()
-            logger.error(
-                "The relay of database %s waits, because the database fails: %s", self.alias, str(error).strip()
-            )
+            self._observers.tell(OutageBegan(error))
         connections[self.alias].close()
         # Goes on taking acknowledgements; the rows are removed when the database is back.
         if self._forwarder is not None:
@@ -257,13 +261,12 @@ class Relay:
     def _note_recovery(self) -> None:
         self._is_read_only = False
         if self._down_since is not None:
-            logger.info("Database %s is back after %.0f s.", self.alias, self._clock() - self._down_since)
+            self._observers.tell(OutageEnded(self._clock() - self._down_since))
             self._down_since = None
 
     def _log_what_is_left(self) -> None:
-        relayed = self._forwarder.relayed if self._forwarder else 0
         backlog = find_backlog(self.alias)
-        logger.info("Relayed %d message(s) of database %s. %s", relayed, self.alias, backlog)
+        logger.info("Relayed %d message(s) of database %s. %s", self._counts.read().relayed, self.alias, backlog)
 
     def _report(self, forwarder: Forwarder) -> None:
         now = self._clock()
@@ -271,9 +274,10 @@ class Relay:
             return
         self._report_at = now + REPORT_SECONDS
         backlog = find_backlog(self.alias)
-        if forwarder.relayed != self._reported or not backlog.is_empty:
+        relayed = self._counts.read().relayed
+        if relayed != self._reported or not backlog.is_empty:
             logger.info(
                 "Database %s: %d message(s) relayed in %.0f s, %d under way. %s",
-                self.alias, forwarder.relayed - self._reported, REPORT_SECONDS, forwarder.in_flight, backlog,
+                self.alias, relayed - self._reported, REPORT_SECONDS, forwarder.in_flight, backlog,
             )  # fmt: skip
-        self._reported = forwarder.relayed
+        self._reported = relayed

@@ -198,3 +198,20 @@ def test_a_message_that_the_client_gives_up_by_itself_is_not_overtaken(relaying:
 
     assert relaying.producer is not before
     assert relaying.arrived() == [b"1", b"2", b"3"]
+
+
+def test_a_relay_counts_what_it_relayed_under_all_its_leases(
+    relaying: Relaying, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="kafka_integration.relay")
+    for value in (b"1", b"2"):
+        publish_all(value)
+        relaying.turn()
+        relaying.producer.write(1)
+        relaying.turn()
+        relaying.lose_the_lease()
+        RelayLease.objects.update(expires_at=None, epoch=F("epoch") + 1)
+    relaying.relay.finish()
+
+    assert not OutboxMessage.objects.exists()
+    assert "Relayed 2 message(s) of database default." in caplog.text
