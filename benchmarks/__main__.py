@@ -25,6 +25,7 @@ CONSUMING = {
     "raw-consume-default": "consume(500) with librdkafka's defaults",
     "message": "our handler called per message",
     "batch": "our handler called per batch",
+    "columns": "our handler called per batch, messages.values()",
     "raw-poll-json": "poll() loop, json.loads of each value",
     "message-json": 'our handler per message, "value_deserializer": "json"',
 }
@@ -39,7 +40,8 @@ RELAYING = {
 CONTENDERS = {**CONSUMING, **PRODUCING, **RELAYING}
 RATIOS = (
     ("message", "raw-poll", 4.0),
-    ("batch", "raw-consume", 0.6),
+    ("batch", "raw-consume", 0.8),
+    ("columns", "raw-consume", 0.92),
     ("message-json", "raw-poll-json", None),
     ("produce", "raw-produce", None),
     ("relay", "plain-relay", None),

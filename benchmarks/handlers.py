@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from kafka_integration import Message
+from kafka_integration import Message, Messages
 
 
 class Meter:
@@ -39,6 +39,15 @@ def each_decoded(message: Message) -> None:
     meter.count += 1
     meter.size += len(message.value)
     meter.ended = perf_counter()
+
+
+class Columns:
+    def handle_messages(self, messages: Messages) -> None:
+        if not meter.count:
+            meter.began = perf_counter()
+        meter.count += len(messages)
+        meter.size += sum(map(len, messages.values()))
+        meter.ended = perf_counter()
 
 
 class Batch:

@@ -23,6 +23,7 @@ KAFKA = {
             "message": "benchmarks.handlers.each",
             "message-json": "benchmarks.handlers.each_decoded",
             "batch": "benchmarks.handlers.Batch",
+            "columns": "benchmarks.handlers.Columns",
         }.items()
     },
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ProduceTimeoutError,
     )
     from .message import Message
+    from .messages import Messages
     from .outbox.decorator import publish_instances, publishes
     from .outbox.publish import publish
     from .outcomes import NO_COMMIT, BatchError, CommitThrough, Reject, Retry, Skip
@@ -48,6 +49,7 @@ _HOMES = {
         "ProduceTimeoutError",
     ),
     ".message": ("Message",),
+    ".messages": ("Messages",),
     ".outcomes": ("NO_COMMIT", "BatchError", "CommitThrough", "Reject", "Retry", "Skip"),
     ".outbox.decorator": ("publish_instances", "publishes"),
     ".outbox.publish": ("publish",),
@@ -70,6 +72,7 @@ __all__ = [
     "InvalidMessageError",
     "KafkaIntegrationError",
     "Message",
+    "Messages",
     "ProduceError",
     "ProduceTimeoutError",
     "PublishAdminMixin",

@@ -26,6 +26,13 @@ _TIMESTAMP_KINDS: dict[TimestampType | None, int] = {name: kind for kind, name i
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class _Unread:
+    """Stands for a key or value that nobody has read yet, also in a copy.
+
+    An attribute that isn't there would be told by an exception, which takes five times as long.
+    """
+
+
 class RawMessage(Protocol):
     """The client's message, as far as ``Message`` reads it."""
 
@@ -89,6 +96,9 @@ class Decoding:
     value: Callable[[bytes], Any]
 
 
+_AS_BYTES = Decoding(key=bytes, value=bytes)
+
+
 class Message:
     """One record of a topic, as a handler gets it.
 
@@ -98,9 +108,6 @@ class Message:
     """
 
     __slots__ = ("_key", "_value", "attempt", "decoding", "raw")
-
-    _key: Any
-    _value: Any
 
     raw: RawMessage
     """The client's message: for the consumer loop, not for handlers."""
@@ -112,6 +119,8 @@ class Message:
         self.raw = raw
         self.decoding = decoding
         self.attempt = attempt
+        self._key: Any = _Unread
+        self._value: Any = _Unread
 
     def __repr__(self) -> str:
         return f"<Message {self.topic}[{self.partition}]@{self.offset}>"
@@ -139,30 +148,24 @@ class Message:
     @property
     def key(self) -> Any:
         """The decoded key; ``DecodeError`` if its deserializer can't read it."""
-        try:
-            return self._key
-        except AttributeError:
+        key = self._key
+        if key is _Unread:
             self._key = key = self._decoded(self.decoding.key, self.raw.key(), "key")
-            return key
+        return key
 
     @property
     def value(self) -> Any:
         """The decoded value; ``DecodeError`` if its deserializer can't read it."""
-        try:
-            return self._value
-        except AttributeError:
+        value = self._value
+        if value is _Unread:
             self._value = value = self._decoded(self.decoding.value, self.raw.value(), "value")
-            return value
+        return value
 
     @property
     def headers(self) -> Headers:
         """Pairs in the order they were sent, repeated names and null values included."""
-        try:
-            return _ask_headers(self.raw) or []
-        except (SystemError, UnicodeDecodeError):
-            # Before anybody asks again: the client would then answer with a list that crashes whoever reads it.
-            self.raw = self._kept(_legible_headers(self.raw))
-            return self.raw.headers() or []
+        headers, self.raw = headers_of(self.raw)
+        return headers
 
     @property
     def ts(self) -> int | None:
@@ -215,16 +218,6 @@ class Message:
                 reason = f"byte {error.start} is not valid {error.encoding}"
             raise DecodeError(f"the {part} of {self.topic}[{self.partition}]@{self.offset}: {reason}") from error
 
-    def _kept(self, headers: Headers) -> KeptRecord:
-        return KeptRecord(
-            place=(self.topic, self.partition, self.offset),
-            key=self.raw.key(),
-            value=self.raw.value(),
-            headers=headers,
-            ts=self.ts,
-            ts_type=self.ts_type,
-        )
-
 
 def moment_of(ms: int) -> datetime | None:
     """Milliseconds since 1970 (UTC) as an aware datetime; None beyond what a datetime can hold."""
@@ -232,6 +225,28 @@ def moment_of(ms: int) -> datetime | None:
         return _EPOCH + timedelta(milliseconds=ms)
     except OverflowError:
         return None
+
+
+def headers_of(raw: RawMessage) -> tuple[Headers, RawMessage]:
+    """The headers, and what has to take the place of ``raw`` before anybody asks again: of one with a name that can't
+    be read, the client would then answer with a list that crashes whoever reads it."""
+    try:
+        return _ask_headers(raw) or [], raw
+    except (SystemError, UnicodeDecodeError):
+        kept = _kept(raw, _legible_headers(raw))
+        return kept.headers(), kept
+
+
+def _kept(raw: RawMessage, headers: Headers) -> KeptRecord:
+    message = Message(raw, _AS_BYTES)
+    return KeptRecord(
+        place=(message.topic, message.partition, message.offset),
+        key=message.key_bytes,
+        value=message.value_bytes,
+        headers=headers,
+        ts=message.ts,
+        ts_type=message.ts_type,
+    )
 
 
 def _legible_headers(raw: RawMessage) -> Headers:

@@ -24,7 +24,17 @@ ROOT = PACKAGE.name
 FLOORS = {
     "": [
         {"errors", "headers", "local_times", "models", "retrying", "signals", "summaries", "tables", "topic_names"}
-        | {"cloudevents", "conf", "message", "outcomes", "exception_chains", "observing", "serialization", "sizes"},
+        | {
+            "cloudevents",
+            "conf",
+            "message",
+            "messages",
+            "outcomes",
+            "exception_chains",
+            "observing",
+            "serialization",
+            "sizes",
+        },
         {"client"},
         {"producing"},
         {"outbox"},
@@ -71,7 +81,7 @@ NEEDED = {*sys.stdlib_module_names, "django", "asgiref", "confluent_kafka", ROOT
 EXTRAS_ALLOWED = {"testing.plugin": {"pytest"}}
 
 EXPORTED = {
-    *("Message", "Retry", "Skip", "Reject", "BatchError", "CommitThrough", "NO_COMMIT"),
+    *("Message", "Messages", "Retry", "Skip", "Reject", "BatchError", "CommitThrough", "NO_COMMIT"),
     *(
         "produce",
         "produce_sync",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..client.metadata.topic_ids import TopicIds
 from ..client.metadata.topic_sizes import TopicSizes
@@ -15,7 +16,8 @@ from ..dead_letters.parking import DeadLetters
 from ..dead_letters.replay_requests import ReplayRequests
 from ..dead_letters.retention import Retention
 from ..errors import ConfigurationError
-from ..message import Decoding
+from ..message import Decoding, Message, RawMessage
+from ..messages import RawMessages, objects_of
 from ..observing.counts import Counts
 from ..observing.log import Log
 from ..observing.observers import Observers
@@ -46,7 +48,8 @@ class Parts:
     settings: ConsumerSettings
     counts: Counts
     observers: Observers
-    decoding: Decoding
+    messages_of: Callable[[list[RawMessage]], Sequence[Message]]
+    """What the lanes are given of the client's messages; made of them only when it is needed, where that pays."""
     handler: Handler
     work: Work
     claiming: Claiming | None
@@ -87,7 +90,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
         settings=settings,
         counts=counts,
         observers=observers,
-        decoding=decoding,
+        messages_of=partial(RawMessages if handler.takes_batch else objects_of, decoding=decoding),
         handler=handler,
         work=make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids),
         claiming=claiming,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
 from ..message import Message
+from ..messages import joined
 from .failure_policy import Verdict
 
 
@@ -23,7 +25,7 @@ class Failure:
 class Chunk:
     """Consecutive messages of one partition, waiting for its lane."""
 
-    messages: list[Message]
+    messages: Sequence[Message]
     one_by_one: bool = False
     """One of them failed in a transaction that they shared: now each has its own."""
     is_narrowed: bool = False
@@ -63,7 +65,7 @@ class Line:
     def is_empty(self) -> bool:
         return not self._chunks
 
-    def put(self, messages: list[Message], size: int) -> None:
+    def put(self, messages: Sequence[Message], size: int) -> None:
         self._chunks.append(Chunk(messages=messages))
         self.held += len(messages)
         self.held_bytes += size
@@ -81,7 +83,7 @@ class Line:
             return chunk
         messages = chunk.messages
         while len(messages) < limit and waiting and waiting[0].may_merge:
-            messages = messages + waiting.popleft().messages
+            messages = joined(messages, waiting.popleft().messages)
         if len(messages) > limit:
             waiting.appendleft(Chunk(messages=messages[limit:]))
             messages = messages[:limit]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
-from ..message import Message
 from .catching_up.until_caught_up import CatchingUp
 from .fetching.backpressure import Backpressure
 from .fetching.message_limit import MessageLimit
@@ -58,7 +57,7 @@ class ConsumerLoop:
         self.counts = parts.counts
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
-        self._decoding = parts.decoding
+        self._messages_of = parts.messages_of
         self._catching_up = CatchingUp(settings, self.fail) if until_caught_up else None
         self.leaves_lag = False
         """It was to run until its group has caught up, and ended before."""
@@ -221,10 +220,8 @@ class ConsumerLoop:
             return
         partition.ledger.take(raws[-1].offset() + 1)
         session.client.leader_epochs.note(coordinates, raws)
-        decoding = self._decoding
-        messages = [Message(raw, decoding) for raw in raws]
-        size = self._weighing.weigh((coordinates, raws), messages)
-        self._lanes.of(partition).put(partition, messages, size)
+        size = self._weighing.weigh(raws)
+        self._lanes.of(partition).put(partition, self._messages_of(raws), size)
 
     def _leaves_out(self, assignment: Assignment, event: Event) -> bool:
         return event.coordinates is not None and self._message_limit.leaves_out(assignment.get(event.coordinates))

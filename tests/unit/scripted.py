@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kafka_integration import Message
+from kafka_integration import Message, Messages
 
 seen: list[Message] = []
 batches: list[list[Message]] = []
@@ -16,6 +16,7 @@ def reset() -> None:
     seen.clear()
     batches.clear()
     script.clear()
+    Columns.values.clear()
 
 
 def follow(argument: Any) -> Any:
@@ -48,6 +49,15 @@ class Batch:
         batches.append(list(messages))
         seen.extend(messages)
         return follow(messages)
+
+
+class Columns:
+    """Reads values, and no message."""
+
+    values: list[Any] = []
+
+    def handle_messages(self, messages: Messages) -> Any:
+        self.values.extend(messages.values())
 
 
 class AsyncBatch:

@@ -9,6 +9,9 @@ from confluent_kafka import Message as RawMessage
 
 from benchmarks import contenders, handlers
 from kafka_integration.message import Decoding, Message
+from kafka_integration.messages import RawMessages, for_handler, objects_of
+
+AS_BYTES = Decoding(key=bytes, value=bytes)
 
 
 class Unread(RawMessage):
@@ -28,7 +31,7 @@ def unread() -> list[RawMessage]:
 
 
 def ours(raws: list[RawMessage]) -> list[Message]:
-    return [Message(raw, Decoding(key=bytes, value=bytes)) for raw in raws]
+    return objects_of(raws, AS_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +40,10 @@ def ours(raws: list[RawMessage]) -> list[Message]:
         lambda raws: [handlers.each(message) for message in ours(raws)],
         lambda raws: [handlers.each_decoded(message) for message in ours(raws)],
         lambda raws: handlers.Batch().handle_messages(ours(raws)),
+        lambda raws: handlers.Columns().handle_messages(for_handler(RawMessages(raws, AS_BYTES))),
         lambda raws: [contenders._read(raw) for raw in raws],
     ],
-    ids=["message", "message-json", "batch", "raw"],
+    ids=["message", "message-json", "batch", "columns", "raw"],
 )
 def test_every_contender_reads_each_value(
     handle: Callable[[list[RawMessage]], object], unread: list[RawMessage]

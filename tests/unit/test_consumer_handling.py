@@ -8,6 +8,7 @@ from kafka_integration import NO_COMMIT, CommitThrough
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.errors import HandlerError
+from kafka_integration.models import DeadLetter
 from tests.owned import owned
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
@@ -63,6 +64,38 @@ def test_a_batch_handler_may_use_up_its_list(storage):
 
     assert loop.fault is None
     assert committed() == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"offset_storage": "database"}, {"deduplicate": True}], ids=str)
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_handler_may_read_columns(options):
+    write(*"abcde")
+
+    loop = consume(message_handler="tests.unit.scripted.Columns", batch_size=2, **options)
+
+    assert loop.fault is None
+    assert scripted.Columns.values == list("abcde")
+    assert committed() == 5
+    assert loop.counts.read().handled == 5
+
+
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+@pytest.mark.django_db(transaction=True)
+def test_of_a_column_with_a_value_that_cannot_be_read_that_message_alone_is_a_dead_letter(storage):
+    write(b"1", b"2", b"{", b"4", b"5")
+
+    consume(
+        message_handler="tests.unit.scripted.Columns",
+        value_deserializer="json",
+        on_failure="dead_letter",
+        offset_storage=storage,
+    )
+
+    assert scripted.Columns.values == [1, 2, 4, 5]
+    assert [(letter.offset, letter.exception) for letter in DeadLetter.objects.all()] == [
+        (2, "kafka_integration.errors.DecodeError")
+    ]
+    assert committed() == 5
 
 
 def test_a_batch_has_at_most_batch_size_messages_of_one_partition():

@@ -6,10 +6,7 @@ from confluent_kafka import Message as RawMessage
 
 from kafka_integration.consuming.fetching.backpressure import MAX_HELD_BYTES, max_ahead
 from kafka_integration.consuming.fetching.weighing import CAREFUL_RUNS, Weighing
-from kafka_integration.message import Decoding, Message
 from kafka_integration.sizes import HELD_MESSAGE_BYTES
-
-DECODING = Decoding(key=bytes, value=bytes)
 
 
 def weigh(weighing: Weighing, headers: list[list[tuple[str, bytes]] | None]) -> int:
@@ -17,7 +14,7 @@ def weigh(weighing: Weighing, headers: list[list[tuple[str, bytes]] | None]) -> 
         RawMessage(topic="t", partition=0, offset=offset, key=b"k" * 10, value=b"v" * 90, headers=found)
         for offset, found in enumerate(headers)
     ]
-    return weighing.weigh((("t", 0), raws), [Message(raw, DECODING) for raw in raws])
+    return weighing.weigh(raws)
 
 
 def test_a_message_without_headers_weighs_its_key_its_value_and_what_is_around_them() -> None:
@@ -94,17 +91,11 @@ def test_small_headers_are_read_of_few_messages_only() -> None:
     weighing = Weighing()
     reads: list[RawMessage] = []
 
-    class Counted:
-        def __init__(self, raw: RawMessage) -> None:
-            self._raw = raw
-
+    class Counted(RawMessage):
         def headers(self) -> list[tuple[str, bytes]]:
-            reads.append(self._raw)
+            reads.append(self)
             return [("name", b"small")]
 
-    raws = [RawMessage(topic="t", partition=0, offset=offset, value=b"v") for offset in range(500)]
-    messages = [Message(Counted(raw), DECODING) for raw in raws]  # type: ignore[arg-type]  # as far as it is read
-
-    weighing.weigh((("t", 0), raws), messages)
+    weighing.weigh([Counted(topic="t", partition=0, offset=offset, value=b"v") for offset in range(500)])
 
     assert 0 < len(reads) <= 10

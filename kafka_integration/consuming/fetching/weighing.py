@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ...client.fetched import Run, payload_bytes
-from ...message import Message
+from typing import Any
+
+from ...client.fetched import payload_bytes
+from ...message import headers_of
 from ...sizes import HELD_MESSAGE_BYTES, held_header_bytes
 
 STRIDE = 64
@@ -37,25 +39,32 @@ class Weighing:
         most_bytes = MOST_HIDDEN_BYTES if self.is_hidden_from_client else MOST_FETCHED_BYTES
         return max(1, min(MOST_FETCHED_MESSAGES, most_bytes // self._typical_bytes))
 
-    def weigh(self, run: Run, messages: list[Message]) -> int:
-        """The bytes that the messages of a run hold; there is at least one."""
-        _, raws = run
-        size = payload_bytes(raws) + HELD_MESSAGE_BYTES * len(raws) + self._headers(messages)
-        self.is_hidden_from_client = size // len(raws) > HEAVY_BYTES and sum(map(len, raws)) < size // 2
+    def weigh(self, raws: list[Any]) -> int:
+        """The bytes that the messages of a run hold; there is at least one.
+
+        One whose headers can be read but once is replaced in ``raws``.
+        """
+        value_bytes, key_bytes = payload_bytes(raws)
+        size = value_bytes + key_bytes + HELD_MESSAGE_BYTES * len(raws) + self._headers(raws)
+        self.is_hidden_from_client = size // len(raws) > HEAVY_BYTES and value_bytes < size // 2
         # Heavier ones count at once, lighter ones when a few runs of them have come.
         self._typical_bytes = max(size // len(raws), self._typical_bytes // 2)
         return size
 
-    def _headers(self, messages: list[Message]) -> int:
+    def _headers(self, raws: list[Any]) -> int:
         if self._careful_runs:
             self._careful_runs -= 1
         else:
             self._phase = (self._phase + 1) % STRIDE
-            sample = messages[self._phase % len(messages) :: STRIDE]
-            sizes = [held_header_bytes(message.headers) for message in sample]
+            sizes = [_header_bytes(raws, place) for place in range(self._phase % len(raws), len(raws), STRIDE)]
             if max(sizes) < LARGE_HEADERS_BYTES:
-                return sum(sizes) * len(messages) // len(sizes)
-        sizes = [held_header_bytes(message.headers) for message in messages]
+                return sum(sizes) * len(raws) // len(sizes)
+        sizes = [_header_bytes(raws, place) for place in range(len(raws))]
         if max(sizes) >= LARGE_HEADERS_BYTES:
             self._careful_runs = CAREFUL_RUNS
         return sum(sizes)
+
+
+def _header_bytes(raws: list[Any], place: int) -> int:
+    headers, raws[place] = headers_of(raws[place])
+    return held_header_bytes(headers)

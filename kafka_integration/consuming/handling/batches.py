@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...message import Message
 from ...outcomes import BatchError
@@ -10,7 +10,7 @@ from ...summaries import attribute_of
 from ..line import Chunk
 
 
-def failures_by_offset(messages: list[Message], error: Exception) -> dict[int, Exception]:
+def failures_by_offset(messages: Sequence[Message], error: Exception) -> dict[int, Exception]:
     """What a ``BatchError`` says of these messages; empty for any other error, or one that names others."""
     # A subclass with an __init__ of its own may have none, or what it likes.
     failures = attribute_of(error, "failures") if isinstance(error, BatchError) else None

@@ -10,6 +10,7 @@ from django.db import connections
 from ...client.metadata.topic_ids import TopicIds
 from ...cloudevents import identity_of
 from ...message import Message
+from ...messages import Messages
 from ...observing.facts import LeftOut
 from ...observing.observers import Observers
 from ..partition import Partition
@@ -46,11 +47,11 @@ class Deduplicator:
 
         return call_once
 
-    def batch(self, call: Callable[[list[Message]], Any]) -> Callable[[list[Message]], Any]:
+    def batch(self, call: Callable[[Messages], Any]) -> Callable[[Messages], Any]:
         """The batch handler, given first appearances only."""
 
-        def call_once(messages: list[Message]) -> Any:
-            new = [message for message in messages if self._is_first(message)]
+        def call_once(messages: Messages) -> Any:
+            new = Messages(message for message in messages if self._is_first(message))
             return call(new) if new else None
 
         return call_once

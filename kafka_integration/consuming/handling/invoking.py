@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
 from ...errors import HandlerError
 from ...message import Message
+from ...messages import Messages, for_handler
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..ledger import Ledger
 from ..line import Line
@@ -36,7 +37,7 @@ class Invoker(Protocol):
 
     takes_batch: bool
 
-    def run(self, messages: list[Message], line: Line, ledger: Ledger | None = None) -> Progress: ...
+    def run(self, messages: Sequence[Message], line: Line, ledger: Ledger | None = None) -> Progress: ...
 
 
 class EachMessage:
@@ -49,7 +50,7 @@ class EachMessage:
         self._path = path
         self._may_hold_back = may_hold_back
 
-    def run(self, messages: list[Message], line: Line, ledger: Ledger | None = None) -> Progress:
+    def run(self, messages: Sequence[Message], line: Line, ledger: Ledger | None = None) -> Progress:
         # The hot path of every consumer: two calls and three looks a message.
         call, clock, transactions = self._call, monotonic, HandlerTransactions()
         deadline = clock() + TURN_SECONDS
@@ -78,12 +79,12 @@ class WholeBatch:
 
     takes_batch = True
 
-    def __init__(self, call: Callable[[list[Message]], Any], *, path: str, may_hold_back: bool) -> None:
+    def __init__(self, call: Callable[[Messages], Any], *, path: str, may_hold_back: bool) -> None:
         self._call = call
         self._path = path
         self._may_hold_back = may_hold_back
 
-    def run(self, messages: list[Message], line: Line, ledger: Ledger | None = None) -> Progress:
+    def run(self, messages: Sequence[Message], line: Line, ledger: Ledger | None = None) -> Progress:
         transactions = HandlerTransactions()
         try:
             result = self._result(messages)
@@ -93,10 +94,9 @@ class WholeBatch:
             return Progress(0, _failure(error, transactions, path=self._path))
         return Progress(len(messages))
 
-    def _result(self, messages: list[Message]) -> Any:
+    def _result(self, messages: Sequence[Message]) -> Any:
         try:
-            # A list of its own: a handler may empty it, and ours says what is finished.
-            return self._call(list(messages))
+            return self._call(for_handler(messages))
         except BatchError as error:
             if error.failures:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ class PlainWork:
             return self._rest(partition, chunk, rest)
         return self._fail(partition, replace(chunk, messages=rest), progress.error)
 
-    def _rest(self, partition: Partition, chunk: Chunk, rest: list[Message]) -> Remainder:
+    def _rest(self, partition: Partition, chunk: Chunk, rest: Sequence[Message]) -> Remainder:
         """The chunk without its finished messages."""
         if rest:
             return Remainder([replace(chunk, messages=rest, failure=None)])

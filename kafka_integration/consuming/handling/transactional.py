@@ -72,7 +72,7 @@ class TransactionalWork:
                 return remainder
             chunk = remainder.chunks[0]
 
-    def _run(self, partition: Partition, chunk: Chunk, unit: list[Message]) -> Remainder:
+    def _run(self, partition: Partition, chunk: Chunk, unit: Sequence[Message]) -> Remainder:
         """Handle the first messages of the chunk in one transaction."""
         own = OwnTransaction(self._database)
         try:
@@ -98,7 +98,7 @@ class TransactionalWork:
         own.tell_of_failed_hook(self._observers, _described(done))
         return self._rest(chunk, len(done))
 
-    def _attempt(self, partition: Partition, unit: list[Message]) -> tuple[Progress, list[Ending]]:
+    def _attempt(self, partition: Partition, unit: Sequence[Message]) -> tuple[Progress, list[Ending]]:
         """Handle messages, and write what their transaction holds beside the handler's effects, unless it failed."""
         progress = self._invoker.run(unit, partition.line)
         endings: list[Ending] = []
@@ -112,7 +112,7 @@ class TransactionalWork:
             self._save(partition, unit[0], unit[progress.done - 1])
         return progress, endings
 
-    def _judge(self, partition: Partition, unit: list[Message], error: Exception) -> tuple[Progress, list[Ending]]:
+    def _judge(self, partition: Partition, unit: Sequence[Message], error: Exception) -> tuple[Progress, list[Ending]]:
         """The effects of a batch are kept where all of its failures are final.
 
         While one is to be retried all of it is rolled back and done again: only so has each message one effect. An
@@ -128,7 +128,12 @@ class TransactionalWork:
         return Progress(len(unit)) if is_final else Progress(0, error), endings
 
     def _fail(
-        self, partition: Partition, chunk: Chunk, unit: list[Message], error: Exception, endings: Sequence[Ending] = ()
+        self,
+        partition: Partition,
+        chunk: Chunk,
+        unit: Sequence[Message],
+        error: Exception,
+        endings: Sequence[Ending] = (),
     ) -> Remainder:
         if isinstance(error, FencedError):
             return Remainder(reclaim=True)
@@ -196,7 +201,7 @@ class TransactionalWork:
                 cursor.execute("SELECT 1")
 
 
-def _described(messages: list[Message]) -> str:
+def _described(messages: Sequence[Message]) -> str:
     first, last = messages[0], messages[-1]
     return repr(first) if first is last else f"what {first!r} to {last!r} did"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
@@ -81,7 +81,7 @@ class Lane:
             self._partitions.append(partition)
             self._condition.notify_all()
 
-    def put(self, partition: Partition, messages: list[Message], size: int) -> None:
+    def put(self, partition: Partition, messages: Sequence[Message], size: int) -> None:
         """Queue messages of a partition; ``size`` is what they weigh in memory, in bytes."""
         with self._condition:
             partition.line.put(messages, size)
