@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .asserting import KafkaTestMixin
     from .capturing import CapturedMessage, CapturedMessages, captured_messages
     from .delivering import Outcome, deliver
     from .embedding import EmbeddedKafka, embedded_kafka
@@ -17,6 +18,7 @@ _HOME_OF = {
     "CapturedMessage": ".capturing",
     "CapturedMessages": ".capturing",
     "EmbeddedKafka": ".embedding",
+    "KafkaTestMixin": ".asserting",
     "Outcome": ".delivering",
     "captured_messages": ".capturing",
     "deliver": ".delivering",
@@ -27,6 +29,7 @@ __all__ = [
     "CapturedMessage",
     "CapturedMessages",
     "EmbeddedKafka",
+    "KafkaTestMixin",
     "Outcome",
     "captured_messages",
     "deliver",

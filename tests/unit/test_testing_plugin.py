@@ -83,14 +83,14 @@ def test_the_how_to_works_with_pytest(run, shop):
     result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "11 passed" in result.stdout
+    assert "12 passed" in result.stdout
 
 
 def test_the_how_to_works_with_djangos_runner(run, shop):
     result = run("-m", "django", "test", "shop.tests")
 
     assert result.returncode == 0, result.stderr
-    assert "Ran 2 tests" in result.stderr
+    assert "Ran 3 tests" in result.stderr
 
 
 def test_the_settings_for_tests_are_right(run, shop):
