@@ -64,7 +64,8 @@ FLOORS = {
     ],
     "consuming": [
         {"failure_policy", "ledger"},
-        {"line", "start"},
+        {"line", "sparse_ledger", "start", "stream"},
+        {"shards"},
         {"partition"},
         {"failing", "fetching", "lanes"},
         {"offsets"},

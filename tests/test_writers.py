@@ -22,6 +22,7 @@ THEIRS = {
 """Attributes of objects that are not ours."""
 
 LANE, LOCK = "consuming.lanes.lane", "self._condition"
+CREW, TURNS, LOCK_OF_A_CREW = "consuming.lanes.crew", "consuming.lanes.turns", "self._lock"
 
 
 def test_no_module_assigns_an_attribute_of_anothers_object():
@@ -36,15 +37,32 @@ def test_no_module_assigns_an_attribute_of_anothers_object():
 
 
 def test_a_line_is_written_by_its_lane_alone_and_under_the_lanes_lock():
-    writers = {node.name for node in ast.walk(tree_of("consuming.line")) if is_writer(node)}
+    writers = writers_of("consuming.line")
     unlocked = [
         f"{module}:{call.lineno} calls {ast.unparse(call.func)}"
         for module in modules()
-        for call, is_locked in calls_of_lines(tree_of(module), writers)
-        if module != LANE or not is_locked
+        for call, is_locked in calls_of(tree_of(module), "line", writers, LOCK)
+        if module != TURNS and (module != LANE or not is_locked)
     ]
 
     assert {"put", "take", "end", "fence", "open", "stop"} <= writers
+    assert not unlocked, "\n".join(unlocked)
+
+
+def test_whose_turn_it_is_is_asked_and_written_under_the_lock_of_a_crew_alone():
+    writers = writers_of(TURNS)
+    methods = [node for node in ast.walk(tree_of(CREW)) if isinstance(node, ast.FunctionDef)]
+    # A method with a leading underscore may rely on its callers, as long as they are methods that lock.
+    relied_on = {node.name for node in methods if node.name.startswith("_") and not node.name.startswith("__")}
+    unlocked = [
+        f"{CREW}:{call.lineno} calls {ast.unparse(call.func)}"
+        for method in methods
+        for name in ("_turns", "self")
+        for call, is_locked in calls_of(method, name, writers if name == "_turns" else relied_on, LOCK_OF_A_CREW)
+        if not is_locked and method.name not in relied_on and name_of(call) not in {"_run", "_turn", "_handle"}
+    ]
+
+    assert {"put", "take", "give_back", "leave", "halt"} <= writers
     assert not unlocked, "\n".join(unlocked)
 
 
@@ -57,18 +75,24 @@ def assigned(tree: ast.Module) -> Iterator[ast.Attribute]:
     return (node for node in stored if node.attr not in own)
 
 
-def calls_of_lines(node: ast.AST, writers: set[str], is_locked: bool = False) -> Iterator[tuple[ast.Call, bool]]:
+def calls_of(
+    node: ast.AST, owner: str, names: set[str], lock: str, is_locked: bool = False
+) -> Iterator[tuple[ast.Call, bool]]:
+    """The calls of these methods of an object that goes by the name of ``owner``, and whether they are locked."""
     if isinstance(node, ast.With):
-        is_locked = is_locked or any(ast.unparse(item.context_expr) == LOCK for item in node.items)
-    if isinstance(node, ast.Call) and is_of_a_line(node.func, writers):
+        is_locked = is_locked or any(ast.unparse(item.context_expr) == lock for item in node.items)
+    if isinstance(node, ast.Call) and name_of(node) in names and ast.unparse(node.func).split(".")[-2:-1] == [owner]:
         yield node, is_locked
     for child in ast.iter_child_nodes(node):
-        yield from calls_of_lines(child, writers, is_locked)
+        yield from calls_of(child, owner, names, lock, is_locked)
 
 
-def is_of_a_line(method: ast.expr, writers: set[str]) -> bool:
-    is_named = isinstance(method, ast.Attribute) and method.attr in writers
-    return is_named and ast.unparse(method).split(".")[-2] == "line"
+def name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def writers_of(module: str) -> set[str]:
+    return {node.name for node in ast.walk(tree_of(module)) if is_writer(node)}
 
 
 def is_writer(node: ast.AST) -> bool:

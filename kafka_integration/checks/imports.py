@@ -11,10 +11,11 @@ from django.utils.module_loading import import_string
 from ..conf import Examined, Kind, Problem
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
-from ..consuming.handling.loading import load_handler
+from ..consuming.handling.loading import batch_refusal, load_handler
 from ..errors import HandlerError
 
 ONE_ARGUMENT = ("data",)
+MOST_THREADS = 1000
 CONSUMER_FUNCTIONS = ("key_deserializer", "value_deserializer")
 PRODUCER_FUNCTIONS = {
     "partition_strategy": ("topic", "partitions", "key", "value"),
@@ -54,6 +55,15 @@ def _handler_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem
     except HandlerError as error:
         yield Problem(kind=Kind.HANDLER, text=f"{path}: {sentence(error)}")
         return
+    if handler.takes_batch and consumer.ordering != "partition":
+        yield Problem(kind=Kind.HANDLER, text=f"{path}: {sentence(batch_refusal(consumer.ordering, handler.path))}")
+    if not handler.is_async and consumer.concurrency > MOST_THREADS:
+        yield Problem(
+            kind=Kind.HANDLER,
+            text=f'{path} is "{consumer.message_handler}", a plain function: with "concurrency" '
+            f"{consumer.concurrency} each message at a time is a thread; use {MOST_THREADS} at most, or write it as an "
+            f"async function.",
+        )
     if handler.is_async and consumer.offset_storage == "database" and consumer.concurrency > 1:
         yield Problem(
             kind=Kind.HANDLER,

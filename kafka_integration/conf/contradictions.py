@@ -31,11 +31,31 @@ def find_consumer_contradictions(consumer: ConsumerSettings, level: Level, secti
         section.add(
             "transaction", Kind.NO_EFFECT, 'is "batch", which has no effect without "offset_storage": "database"'
         )
+    _look_at_ordering(consumer, section)
     _look_at_dead_letter_topic(consumer, section)
     if consumer.connection.transport == "kafka":
         _look_at_group(consumer, level, section)
         _look_at_times(consumer, level, section)
     _look_at_security(level, section.problems)
+
+
+def _look_at_ordering(consumer: ConsumerSettings, section: Section) -> None:
+    if consumer.ordering == "partition":
+        return
+    if consumer.transaction == "batch":
+        section.add(
+            "transaction",
+            Kind.CONTRADICTION,
+            f'is "batch", but under "ordering": "{consumer.ordering}" messages are handled side by side: each has a '
+            "transaction of its own; remove it, or the ordering",
+        )
+    elif consumer.offset_storage == "database":
+        section.add(
+            "offset_storage",
+            Kind.CONTRADICTION,
+            f'is "database", which "ordering": "{consumer.ordering}" doesn\'t go with yet: use "kafka", with '
+            '"deduplicate" where each message is to have one effect',
+        )
 
 
 def _look_at_dead_letter_topic(consumer: ConsumerSettings, section: Section) -> None:

@@ -15,7 +15,7 @@ from ..conf.values import ConsumerSettings
 from ..dead_letters.parking import DeadLetters
 from ..dead_letters.replay_requests import ReplayRequests
 from ..dead_letters.retention import Retention
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, HandlerError
 from ..message import Decoding, Message, RawMessage
 from ..messages import RawMessages, objects_of
 from ..observing.counts import Counts
@@ -27,14 +27,16 @@ from .failing.ending import Endings
 from .failure_policy import FailurePolicy
 from .handling.deduplication import Deduplicator
 from .handling.invoking import EachMessage, Invoker, WholeBatch
-from .handling.loading import Handler, load_handler
+from .handling.loading import Handler, batch_refusal, load_handler
 from .handling.plain import PlainWork
 from .handling.transactional import TransactionalWork
+from .lanes.crew import Crew
 from .lanes.event_loop import LaneEventLoop
 from .lanes.housekeeping import Housekeeping
 from .lanes.lane import Lane
+from .lanes.pool import Lanes, Pool
 from .lanes.tasks import Tasks
-from .lanes.work import Work
+from .lanes.work import LaneWork, Work
 from .offsets.claims import Claiming
 from .offsets.store import OffsetStore
 from .replaying.replayer import Replayer
@@ -56,16 +58,27 @@ class Parts:
     make_tasks: Callable[[], Tasks]
     retention: Retention
 
-    def make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
-        name = f"{self.settings.name}-{name}"
+    def make_pool(self, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Pool:
+        """The threads that run its handlers: each for its partitions, or all for the shards of all."""
+        name, count = self.settings.name, self.settings.concurrency
+        if self.settings.ordering != "partition":
+            return Crew(name, count, self._make_work, on_fault=on_fault, on_room=on_room)
+        return Lanes(count, lambda number: self._make_lane(f"{name}-{number}", on_fault, on_room))
+
+    def _make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
         return Lane(
             name,
-            Housekeeping(self.work, self.retention, LaneEventLoop(name) if self.handler.is_async else None),
+            self._make_work(name),
             batch_size=self.settings.batch_size,
             on_fault=on_fault,
             on_room=on_room,
             tasks=self.make_tasks(),
         )
+
+    def _make_work(self, name: str) -> LaneWork:
+        """What a lane does, with what is around that."""
+        event_loop = LaneEventLoop(name) if self.handler.is_async else None
+        return Housekeeping(self.work, self.retention, event_loop)
 
 
 def assemble(settings: ConsumerSettings) -> Parts:
@@ -86,6 +99,8 @@ def assemble(settings: ConsumerSettings) -> Parts:
         claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
     decoding = decoding_of(settings)
     handler = load_handler(settings.message_handler)
+    if handler.takes_batch and settings.ordering != "partition":
+        raise HandlerError(batch_refusal(settings.ordering, handler.path))
     return Parts(
         settings=settings,
         counts=counts,
@@ -123,7 +138,11 @@ def make_work(
         topic_ids=topic_ids,
     )
     if store is None and not settings.deduplicate:
-        return PlainWork(invoker=_invoker(handler, handler.call, True), endings=endings, observers=observers)
+        return PlainWork(
+            invoker=_invoker(handler, handler.call, settings.ordering == "partition"),
+            endings=endings,
+            observers=observers,
+        )
     call, deduplicator = handler.call, None
     if settings.deduplicate:
         deduplicator = Deduplicator(
@@ -155,7 +174,7 @@ def _replays(
     replayer = Replayer(
         consumer=name,
         requests=requests,
-        invoker=_invoker(handler, handler.call, is_plain),
+        invoker=_invoker(handler, handler.call, is_plain and settings.ordering == "partition"),
         decoding=decoding,
         observers=observers,
         database=None if is_plain else settings.database,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-from ..message import Message
+from ..message import Message, RawMessage
 
 
 class Ledger:
@@ -18,10 +19,12 @@ class Ledger:
 
     __slots__ = (
         *("taken", "committed", "has_reached_end", "finish"),
-        *("_newest", "_start", "_committable", "_held_back", "_end"),
+        *("_newest", "_start", "_committable", "_held_back", "_end", "_finished_beyond", "_handed_out"),
     )
 
-    def __init__(self, start: int | None = None, committed: int | None = None) -> None:
+    def __init__(
+        self, start: int | None = None, committed: int | None = None, finished_beyond: Collection[int] = ()
+    ) -> None:
         self.taken = start
         """The next offset to take."""
         self.committed = committed
@@ -36,17 +39,30 @@ class Ledger:
         self._committable = start
         self._held_back = False
         self._end: int | None = None
+        self._finished_beyond = set(finished_beyond)
+        """What was finished before it began, beyond ``start``: not to be handled again."""
+        self._handed_out = start
+        """The offset after the last message that is left to be finished."""
 
     def resumed(self) -> Ledger:
         """A ledger that begins where this one is finished, with what was taken beyond to be taken again."""
-        ledger = Ledger(self.finished, self.committed)
+        ledger = Ledger(self.finished, self.committed, self.finished_beyond())
         if self._held_back:
             # What a handler asked to be left uncommitted it still has in its own hands.
             ledger._hold_at(self._committable)
         return ledger
 
-    def take(self, next_offset: int) -> None:
-        """Everything below ``next_offset`` was taken from Kafka."""
+    def unfinished(self, raws: list[Any]) -> list[Any]:
+        """Those of these messages that are to be handled: without what was finished before the ledger began."""
+        known = self._finished_beyond
+        return [raw for raw in raws if raw.offset() not in known] if known else raws
+
+    def take(self, next_offset: int, raws: Sequence[RawMessage] | None = None) -> None:
+        """Everything below ``next_offset`` was taken from Kafka, and of that ``raws`` are to be handled."""
+        if raws is None:
+            self._handed_out = next_offset
+        elif raws:
+            self._handed_out = (raws[-1].offset() or 0) + 1
         self.taken, self.has_reached_end = next_offset, False
 
     def reach_end(self, position: int) -> None:
@@ -79,8 +95,16 @@ class Ledger:
 
     @property
     def finished(self) -> int | None:
-        """The lowest unfinished offset; None while that is unknown."""
-        return self._newest[0].offset + 1 if self._newest else self._start
+        """The floor: the lowest unfinished offset; None while that is unknown."""
+        finished = self._newest[0].offset + 1 if self._newest else self._start
+        # What was left out at the end of what was taken is finished too.
+        is_all = finished is not None and self._handed_out is not None and finished >= self._handed_out
+        return self.taken if is_all else finished
+
+    def finished_beyond(self) -> list[int]:
+        """The offsets above the floor that are finished."""
+        floor = self.finished or 0
+        return sorted(offset for offset in self._finished_beyond if offset >= floor)
 
     @property
     def is_idle(self) -> bool:

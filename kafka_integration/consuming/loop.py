@@ -13,7 +13,7 @@ from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
 from .catching_up.until_caught_up import CatchingUp
-from .fetching.backpressure import Backpressure
+from .fetching.backpressure import Backpressure, most_ahead
 from .fetching.message_limit import MessageLimit
 from .fetching.weighing import Weighing
 from .group.assignment import Assignment
@@ -21,8 +21,7 @@ from .group.lags import Lags
 from .group.report import Report
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
-from .lanes.pool import Lanes
-from .partition import State
+from .stream import State
 
 if TYPE_CHECKING:
     from .assembly import Parts
@@ -65,10 +64,8 @@ class ConsumerLoop:
         self._stop = threading.Event()
         self._has_said_waiting = False
         self._weighing = Weighing()
-        self._backpressure = Backpressure(batch_size=settings.batch_size)
-        self._lanes = Lanes(
-            settings.concurrency, lambda name: parts.make_lane(name, self.fail, self._backpressure.made_room)
-        )
+        self._backpressure = Backpressure(most_ahead=most_ahead(settings))
+        self._lanes = parts.make_pool(self.fail, self._backpressure.made_room)
         self._session: Session | None = None
         self._make_session = partial(
             Session,
@@ -212,16 +209,19 @@ class ConsumerLoop:
         if taken is not None and raws[0].offset() < taken:
             session.assignment.restart(partition)
             return
-        raws = self._message_limit.take(partition, raws)
+        wanted = partition.ledger.unfinished(raws)
+        allowed = self._message_limit.take(partition, wanted)
         if self._message_limit.leaves_out(partition):
             # Else all the backlog would be fetched for nothing.
             session.client.pause([coordinates])
+            raws = [raw for raw in raws if allowed and raw.offset() <= allowed[-1].offset()]
         if not raws:
             return
-        partition.ledger.take(raws[-1].offset() + 1)
+        partition.ledger.take(raws[-1].offset() + 1, allowed)
         session.client.leader_epochs.note(coordinates, raws)
-        size = self._weighing.weigh(raws)
-        self._lanes.of(partition).put(partition, self._messages_of(raws), size)
+        if allowed:
+            size = self._weighing.weigh(allowed)
+            self._lanes.of(partition).put(partition, self._messages_of(allowed), size)
 
     def _leaves_out(self, assignment: Assignment, event: Event) -> bool:
         return event.coordinates is not None and self._message_limit.leaves_out(assignment.get(event.coordinates))

@@ -2,60 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from ..client.metadata.topic_ids import TopicIds
 from .ledger import Ledger
 from .line import Line
+from .shards import Ordering, Shards
+from .sparse_ledger import SparseLedger
 from .start import Start
-
-
-class State(Enum):
-    """STARTING → ACTIVE → REVOKED; fenced work goes back to STARTING, under a new claim."""
-
-    STARTING = "starting"
-    ACTIVE = "active"
-    REVOKED = "revoked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Whose the messages of a partition are, and by what right they are worked off."""
-
-    topic_id: str = ""
-    """``""`` while it wasn't asked for, and where brokers have none."""
-    epoch: int = 0
-    """That of the stored offset; 0 where Kafka keeps the offsets."""
-    offset: int | None = None
-    """Where the first claim of this assignment said to begin."""
-
-
-class Setbacks:
-    """Outages and conflicts in a row that the first waiting message met; its lane's thread's own."""
-
-    def __init__(self) -> None:
-        self.in_a_row = 0
-        self.databases: frozenset[str] = frozenset()
-        """Those that the last one was about."""
-        self._looks = 0
-
-    def count(self) -> int:
-        self.in_a_row += 1
-        return self.in_a_row
-
-    def meet(self, databases: frozenset[str] = frozenset()) -> int:
-        """One more, which is about these databases; how many that are in a row."""
-        self.databases, self._looks = databases, 0
-        return self.count()
-
-    def look(self, *, is_away: bool) -> int:
-        """How often in a row a database was found away still."""
-        self._looks = self._looks + 1 if is_away else 0
-        return self._looks
-
-    def forget(self) -> None:
-        self.in_a_row = 0
+from .stream import Claim, Setbacks, State
 
 
 class Partition:
@@ -66,11 +19,12 @@ class Partition:
     lane's lock, and all else in the loop's thread; anybody may read.
     """
 
-    def __init__(self, topic: str, number: int) -> None:
+    def __init__(self, topic: str, number: int, ordering: Ordering = "partition") -> None:
         self.topic, self.number = self.key = topic, number
         self.start = Start()
-        self.ledger = Ledger()
-        self.line = Line()
+        self._ledger_type = Ledger if ordering == "partition" else SparseLedger
+        self.ledger = self._ledger_type()
+        self.line = Line() if ordering == "partition" else Shards(self, ordering)
         self.claim = Claim()
         self.stored: int | None = None
         """What the database holds of it under our claim; None where Kafka keeps the offsets."""
@@ -97,6 +51,11 @@ class Partition:
         """Whether the lane may begin something of it."""
         return self.state is State.ACTIVE and not self.line.is_stopping
 
+    @property
+    def ahead(self) -> int:
+        """How many of its messages are taken beyond the lowest unfinished one, this one counted."""
+        return self.ledger.ahead if isinstance(self.ledger, SparseLedger) else self.line.held
+
     # The loop's
 
     def restart(self, start: Start) -> None:
@@ -106,7 +65,8 @@ class Partition:
     def begin(self) -> None:
         """What is taken from now on comes from where it starts."""
         start = self.start
-        self.ledger = self.ledger.resumed() if start.is_resumed else Ledger(start.offset, start.committed)
+        fresh = self._ledger_type(start.offset, start.committed, start.finished_beyond)
+        self.ledger = self.ledger.resumed() if start.is_resumed else fresh
 
     def place(self) -> None:
         self.is_paused = False

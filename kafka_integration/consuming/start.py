@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
@@ -33,6 +34,8 @@ class Start:
         """It begins where the partition's own ledger ends."""
         self.committed: int | None = None
         """What the group had committed, where that was asked for."""
+        self.finished_beyond: Collection[int] = ()
+        """What the group had finished beyond its offset."""
         self.is_placed = False
         """The client was told: messages come from there."""
         self.obstacle: Obstacle | None = None
@@ -50,8 +53,8 @@ class Start:
         """A lane was asked; ``committed`` is what Kafka holds."""
         self._answer, self.committed = answer, committed
 
-    def know(self, offset: int, committed: int | None) -> None:
-        self.offset, self.committed = offset, committed
+    def know(self, offset: int, committed: int | None, finished_beyond: Collection[int] = ()) -> None:
+        self.offset, self.committed, self.finished_beyond = offset, committed, finished_beyond
 
     def advance(self, ledger: Ledger) -> None:
         """Take in what there is by now: the lane's answer, or how far the ledger has come."""

@@ -20,7 +20,8 @@ from ..consuming.assembly import decoding_of, make_work
 from ..consuming.handling.loading import Handler, load_handler
 from ..consuming.line import Chunk
 from ..consuming.offsets.store import OffsetStore
-from ..consuming.partition import Claim, Partition
+from ..consuming.partition import Partition
+from ..consuming.stream import Claim
 from ..errors import ConsumerStoppedError
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Message

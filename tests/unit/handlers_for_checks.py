@@ -21,6 +21,11 @@ async def asynchronous(message: Message) -> None:
     pass
 
 
+class Batch:
+    def handle_messages(self, messages: list[Message]) -> None:
+        pass
+
+
 def decode(data: bytes) -> Any:
     return data
 

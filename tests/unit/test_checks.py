@@ -137,6 +137,23 @@ def test_the_handler_of_a_consumer_that_is_off_is_left_alone(settings: Any) -> N
     assert report(settings, with_consumer(message_handler="nowhere.handle", enabled=False)) == []
 
 
+def test_a_batch_handler_is_refused_where_messages_are_handled_side_by_side(settings: Any) -> None:
+    path = f"{HERE}.Batch"
+
+    assert report(settings, with_consumer(message_handler=path)) == []
+    ((identity, message),) = report(settings, with_consumer(message_handler=path, ordering="key"))
+    assert identity == "kafka_integration.E012"
+    assert 'takes batches, but under "ordering": "key" messages are handled side by side' in message
+
+
+def test_a_plain_handler_has_at_most_a_thousand_threads(settings: Any) -> None:
+    assert report(settings, with_consumer(message_handler=f"{HERE}.one", concurrency=1000, ordering="key")) == []
+    assert report(settings, with_consumer(message_handler=f"{HERE}.asynchronous", concurrency=10_000)) == []
+    ((identity, message),) = report(settings, with_consumer(message_handler=f"{HERE}.one", concurrency=1001))
+    assert identity == "kafka_integration.E012"
+    assert "use 1000 at most, or write it as an async function" in message
+
+
 def test_an_async_handler_with_database_offsets_runs_in_one_lane(settings: Any) -> None:
     path = f"{HERE}.asynchronous"
 

@@ -17,7 +17,8 @@ from kafka_integration.consuming.lanes.event_loop import LaneEventLoop
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.consuming.partition import Claim, Partition
+from kafka_integration.consuming.partition import Partition
+from kafka_integration.consuming.stream import Claim
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from kafka_integration.observing.observers import Observers

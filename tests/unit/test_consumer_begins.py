@@ -148,7 +148,7 @@ def test_what_is_fenced_while_the_loop_looks_does_not_begin_where_it_began_befor
     client = SimpleNamespace(adds_one_by_one=True, place=lambda starts, flowing: placed.append(starts) or True)
     lane = SimpleNamespace(clear=lambda partition: partition.line.open())
     assignment = Assignment(
-        SimpleNamespace(name="c"),
+        SimpleNamespace(name="c", ordering="partition"),
         client,
         lanes=SimpleNamespace(adopt=lambda partition: None, of=lambda partition: lane),
         commits=None,

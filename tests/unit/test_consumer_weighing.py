@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import Message as RawMessage
 
-from kafka_integration.consuming.fetching.backpressure import MAX_HELD_BYTES, max_ahead
+from kafka_integration.consuming.fetching.backpressure import MAX_HELD_BYTES
 from kafka_integration.consuming.fetching.weighing import CAREFUL_RUNS, Weighing
 from kafka_integration.sizes import HELD_MESSAGE_BYTES
 
@@ -76,8 +76,8 @@ def test_what_the_client_does_not_count_is_known_for_it() -> None:
 
 
 def test_the_weight_of_ordinary_messages_pauses_nothing() -> None:
-    # Four partitions that are full by number, of messages with 200 bytes.
-    waiting = 4 * max_ahead(batch_size=500) * (200 + 20 + HELD_MESSAGE_BYTES)
+    # Four partitions that are full by number, with a batch_size of 500, of messages with 200 bytes.
+    waiting = 4 * 2000 * (200 + 20 + HELD_MESSAGE_BYTES)
     weighing = Weighing()
 
     for _ in range(20):

@@ -30,7 +30,12 @@ def test_a_consumer_needs_three_keys_and_has_the_documented_defaults(settings: A
     assert consumer.offset_commit_interval_seconds == 5
     assert (consumer.subscriber_retries, consumer.subscriber_retry_delay_ms) == (5, 5000)
     assert (consumer.key_deserializer, consumer.value_deserializer) == ("text", "text")
-    assert (consumer.batch_size, consumer.concurrency, consumer.ordering) == (500, 1, "partition")
+    assert (consumer.batch_size, consumer.concurrency, consumer.ordering, consumer.max_ahead) == (
+        500,
+        1,
+        "partition",
+        10_000,
+    )
     assert (consumer.offset_storage, consumer.transaction, consumer.database) == ("kafka", "message", "default")
     assert not consumer.deduplicate
     assert consumer.retry == RetryPolicy(attempts=5, backoff_seconds=1, backoff_factor=2, max_backoff_seconds=60)
@@ -134,7 +139,8 @@ BAD = {
     "value_deserializer": ["msgpack"],
     "batch_size": [0, -1, True, 1.5, math.nan, math.inf, "500", None],
     "concurrency": [0, -1, True, 10**9, math.nan],
-    "ordering": ["key", "none"],
+    "ordering": ["keys", None, 1],
+    "max_ahead": [0, -1, True, None, 1.5],
     "offset_storage": ["redis", True],
     "transaction": ["none", False],
     "database": ["", None, 5],

@@ -52,6 +52,14 @@ CONSUMER_CONTRADICTIONS = {
         {"rebalance_drain_seconds": 300},
         f'{AUDIT}["rebalance_drain_seconds"] is 300, not below max.poll.interval.ms 300000',
     ),
+    "one transaction for messages that are handled side by side": (
+        {"ordering": "key", "transaction": "batch", "offset_storage": "database"},
+        f'{AUDIT}["transaction"] is "batch", but under "ordering": "key" messages are handled side by side',
+    ),
+    "offsets in the database of messages that are handled side by side": (
+        {"ordering": "none", "offset_storage": "database"},
+        f'{AUDIT}["offset_storage"] is "database", which "ordering": "none" doesn\'t go with yet',
+    ),
     "a dead-letter topic that the consumer reads": (
         {"dead_letter_topic": "orders"},
         f'{AUDIT}["dead_letter_topic"] is "orders", which the consumer itself reads ("orders")',

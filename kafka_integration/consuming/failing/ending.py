@@ -16,7 +16,7 @@ from ...retrying import is_worth_a_line
 from ...summaries import summarize
 from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
 from ..line import Failure
-from ..partition import Partition
+from ..stream import Stream
 from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
 
 logger = logging.getLogger(__name__)
@@ -38,39 +38,39 @@ class Endings:
     observers: Observers
     topic_ids: TopicIds | None = None
 
-    def must_wait(self, partition: Partition, *databases: str) -> bool:
+    def must_wait(self, stream: Stream, *databases: str) -> bool:
         """Whether, after a setback, a database that it was about is away still, or one of these others."""
-        setbacks = partition.setbacks
+        setbacks = stream.setbacks
         if not setbacks.in_a_row:
             return False
         alias = first_away(setbacks.databases.union(databases))
         if is_worth_a_line(setbacks.look(is_away=alias is not None)):
             logger.warning(
-                'consumer %s: %s waits for database "%s", which does not answer', self.consumer, partition, alias
+                'consumer %s: %s waits for database "%s", which does not answer', self.consumer, stream, alias
             )
         return alias is not None
 
-    def wait_out(self, partition: Partition, *errors: Exception) -> float | None:
+    def wait_out(self, stream: Stream, *errors: Exception) -> float | None:
         """How long to wait out an outage or a conflict; None when the failure is the message's own.
 
         Of a batch several may have failed: together they are one setback.
         """
         error = next(filter(is_setback, errors), None)
-        if error is None or (partition.setbacks.in_a_row >= MAX_SETBACKS and _may_be_to_blame(error)):
+        if error is None or (stream.setbacks.in_a_row >= MAX_SETBACKS and _may_be_to_blame(error)):
             return None
         if is_conflict(error):
             # Whoever refused a lock, or a transaction, is there.
-            times, outage = partition.setbacks.meet(), None
+            times, outage = stream.setbacks.meet(), None
             seconds = self.policy.conflict_seconds(times)
         else:
-            times, outage = partition.setbacks.meet(databases_of(error)), cause_of(error)
+            times, outage = stream.setbacks.meet(databases_of(error)), cause_of(error)
             seconds = self.policy.outage_seconds(times)
-        self.observers.tell(SetBack(partition.key, error, times, seconds, outage))
+        self.observers.tell(SetBack(stream.key, error, times, seconds, outage))
         return seconds
 
-    def of(self, partition: Partition, message: Message, error: Exception) -> Ending:
+    def of(self, stream: Stream, message: Message, error: Exception) -> Ending:
         """What becomes of a failure that is the message's own: decided, with nothing done or told yet."""
-        return Ending(self, partition, Failure(message, error, self._verdict(message, error)))
+        return Ending(self, stream, Failure(message, error, self._verdict(message, error)))
 
     def _verdict(self, message: Message, error: Exception) -> Verdict:
         try:
@@ -83,9 +83,9 @@ class Endings:
 class Ending:
     """What was decided about one failure at one message, in the order in which it is carried out."""
 
-    def __init__(self, endings: Endings, partition: Partition, failure: Failure) -> None:
+    def __init__(self, endings: Endings, stream: Stream, failure: Failure) -> None:
         self._endings = endings
-        self._partition = partition
+        self._stream = stream
         self.failure = failure
         verdict = failure.verdict
         self.delay_seconds = verdict.delay_seconds if isinstance(verdict, RetryLater) else 0.0
@@ -117,7 +117,7 @@ class Ending:
         except (ConsumerStoppedError, FencedError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
-            self.delay_seconds = self._endings.policy.outage_seconds(self._partition.setbacks.count())
+            self.delay_seconds = self._endings.policy.outage_seconds(self._stream.setbacks.count())
             self._endings.observers.tell(ParkingFailed(self.failure.message, error))
             return error
         self.tell()
@@ -138,13 +138,13 @@ class Ending:
 
     def _prepare(self) -> None:
         """What may take long, where possible before the transaction in which the message is ended."""
-        partition, failure, endings = self._partition, self.failure, self._endings
+        stream, failure, endings = self._stream, self.failure, self._endings
         if isinstance(failure.verdict, Park):
             endings.parking.check_rate(failure.message, failure.error)
             if endings.topic_ids is not None:
-                partition.identify_by(endings.topic_ids)
-            line = partition.line
-            endings.parking.announce(failure.message, failure.error, partition.claim.topic_id, lambda: line.is_stopping)
+                stream.identify_by(endings.topic_ids)
+            line = stream.line
+            endings.parking.announce(failure.message, failure.error, stream.claim.topic_id, lambda: line.is_stopping)
 
     def _end(self) -> None:
         message, error, verdict = self.failure.message, self.failure.error, self.failure.verdict
@@ -153,7 +153,7 @@ class Ending:
                 f"consumer {self._endings.consumer} stops at {message!r}, which stays uncommitted: {summarize(error)}"
             ) from error
         if isinstance(verdict, Park):
-            self._endings.parking.park(message, error, self._partition.claim.topic_id)
+            self._endings.parking.park(message, error, self._stream.claim.topic_id)
 
 
 def _may_be_to_blame(error: Exception) -> bool:

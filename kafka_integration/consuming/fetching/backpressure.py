@@ -1,9 +1,9 @@
 """How far the loop may run ahead of the lanes: memory stays bounded, whatever the backlog.
 
-At most ``max_ahead`` messages of a partition and ``MAX_HELD_BYTES`` of a consumer wait for handlers (overshot by
-one fetch); of what librdkafka doesn't count ``MAX_HIDDEN_BYTES``, as it goes on fetching until it is paused. A full
-partition is paused; pausing throws away what librdkafka has prefetched of it, so the loop
-first gives the lanes a moment.
+At most so many messages of a partition are taken beyond its floor, and ``MAX_HELD_BYTES`` of a consumer wait for
+handlers (overshot by one fetch); of what librdkafka doesn't count ``MAX_HIDDEN_BYTES``, as it goes on fetching until it
+is paused. A full partition is paused; pausing throws away what librdkafka has prefetched of it, so the loop first gives
+the lanes a moment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from time import monotonic
 
 from ...client.consumer import ConsumerClient
-from ..partition import Partition, State
+from ...conf.values import ConsumerSettings
+from ..partition import Partition
+from ..stream import State
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
 MAX_HIDDEN_BYTES = 4 * 1024 * 1024
@@ -21,21 +23,27 @@ PATIENCE_SECONDS = 0.1
 HIDDEN_PATIENCE_SECONDS = 0.01
 
 
-def max_ahead(batch_size: int) -> int:
-    """How many messages of a partition may wait: enough that a lane never idles while the loop fetches."""
-    return max(1000, 4 * batch_size)
+def most_ahead(consumer: ConsumerSettings) -> int:
+    """How many messages of a partition may be taken beyond its floor.
+
+    In the partition's order all of them wait: enough that a lane never idles while the loop fetches.
+    """
+    in_order = consumer.ordering == "partition"
+    return min(consumer.max_ahead, max(1000, 4 * consumer.batch_size)) if in_order else consumer.max_ahead
 
 
 class Backpressure:
     """Pauses and resumes partitions; the loop thread's own, but for ``made_room``, which lanes call."""
 
-    def __init__(self, *, batch_size: int) -> None:
-        self._max_ahead = max_ahead(batch_size)
+    def __init__(self, *, most_ahead: int) -> None:
+        self._most_ahead = most_ahead
         self._max_bytes = MAX_HELD_BYTES
         self._room = threading.Event()
 
     def made_room(self) -> None:
-        self._room.set()
+        # Asked first: to set it takes a lock, and shards make room with each message.
+        if not self._room.is_set():
+            self._room.set()
 
     def regulate(self, client: ConsumerClient, partitions: Iterable[Partition], *, is_hidden: bool = False) -> None:
         """Hold back what is full, let go on what has room again.
@@ -59,8 +67,10 @@ class Backpressure:
 
     def _full(self, active: list[Partition]) -> list[Partition]:
         too_many_bytes = sum(p.line.held_bytes for p in active) >= self._max_bytes
-        most = 0 if too_many_bytes else self._max_ahead - 1
-        return [p for p in active if not p.is_paused and p.line.held > most]
+        return [p for p in active if not p.is_paused and self._is_full(p, too_many_bytes)]
+
+    def _is_full(self, partition: Partition, too_many_bytes: bool) -> bool:
+        return partition.ahead >= self._most_ahead or (too_many_bytes and partition.line.held > 0)
 
     def _pause(self, client: ConsumerClient, full: list[Partition]) -> None:
         if full:
@@ -70,8 +80,8 @@ class Backpressure:
 
     def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
         has_bytes_to_spare = sum(p.line.held_bytes for p in active) < self._max_bytes // 2
-        most = self._max_ahead // 2 if has_bytes_to_spare else 0
-        roomy = [p for p in active if p.is_paused and p.line.held <= most]
+        most_held = self._most_ahead if has_bytes_to_spare else 0
+        roomy = [p for p in active if p.is_paused and p.ahead <= self._most_ahead // 2 and p.line.held <= most_held]
         if roomy:
             client.resume(p.key for p in roomy)
             for partition in roomy:

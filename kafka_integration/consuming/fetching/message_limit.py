@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ledger import Ledger
-from ..partition import Partition, State
+from ..partition import Partition
+from ..stream import State
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class MessageLimit:
         allowed = [] if taken.leaves_out else raws[: self._room]
         if allowed:
             taken.unfinished.append([raw.offset() for raw in allowed])
-        taken.leaves_out = len(allowed) < len(raws)
+        taken.leaves_out |= len(allowed) < len(raws)
         return allowed
 
     def leaves_out(self, partition: Partition | None) -> bool:

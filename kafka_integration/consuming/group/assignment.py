@@ -14,11 +14,12 @@ from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Assigned, Revoked
 from ...observing.observers import Observers
-from ..lanes.pool import Lanes
+from ..lanes.pool import Pool
 from ..offsets.claims import LOOK_SECONDS, Claiming
 from ..offsets.commits import Commits
-from ..partition import Partition, State
+from ..partition import Partition
 from ..start import Obstacle, Start
+from ..stream import State
 from .start_offsets import StartOffsets
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Assignment:
         settings: ConsumerSettings,
         client: ConsumerClient,
         *,
-        lanes: Lanes,
+        lanes: Pool,
         commits: Commits,
         claiming: Claiming | None,
         start_offsets: StartOffsets,
@@ -78,7 +79,7 @@ class Assignment:
     def take_over(self, coordinates: Iterable[Coordinates]) -> None:
         """New partitions, paused at no particular place until ``start`` knows where to begin."""
         self.untold_since = None
-        added = [Partition(*place) for place in coordinates]
+        added = [Partition(*place, self._settings.ordering) for place in coordinates]
         for partition in added:
             self._partitions[partition.key] = partition
             self._lanes.adopt(partition)

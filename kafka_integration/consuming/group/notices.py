@@ -10,7 +10,8 @@ from ...client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError, OffsetOutOfRangeError
 from ...retrying import Repeats
-from ..partition import Partition, State
+from ..partition import Partition
+from ..stream import State
 from .assignment import ASK_AGAIN_SECONDS, Assignment
 from .refused_subscription import Subscription, is_refusal
 

@@ -11,7 +11,7 @@ from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Committed
 from ...observing.observers import Observers
-from ..lanes.pool import Lanes
+from ..lanes.pool import Pool
 from ..offsets.claims import Claiming
 from ..offsets.commits import Commits
 from ..offsets.stored_ends import LEAVE_SECONDS, Ends
@@ -38,7 +38,7 @@ class Session:
         self,
         settings: ConsumerSettings,
         *,
-        lanes: Lanes,
+        lanes: Pool,
         claiming: Claiming | None,
         start_offsets: StartOffsets,
         observers: Observers,

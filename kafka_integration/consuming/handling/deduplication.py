@@ -13,7 +13,7 @@ from ...message import Message
 from ...messages import Messages
 from ...observing.facts import LeftOut
 from ...observing.observers import Observers
-from ..partition import Partition
+from ..stream import Stream
 
 
 class Deduplicator:
@@ -30,14 +30,14 @@ class Deduplicator:
         self._topic_ids = topic_ids
         self._topic_id_of: dict[tuple[str, int], str] = {}
 
-    def identify(self, partition: Partition) -> None:
-        """Find out which topic the next messages of ``partition`` are of; ``BrokerError`` where that can't be asked.
+    def identify(self, stream: Stream) -> None:
+        """Find out which topic the next messages of ``stream`` are of; ``BrokerError`` where that can't be asked.
 
         Messages of a topic that was deleted and made anew have the places of others that took effect.
         """
         if self._topic_ids is not None:
-            partition.identify_by(self._topic_ids)
-        self._topic_id_of[partition.key] = partition.claim.topic_id
+            stream.identify_by(self._topic_ids)
+        self._topic_id_of[stream.key] = stream.claim.topic_id
 
     def each(self, call: Callable[[Message], Any]) -> Callable[[Message], Any]:
         """The handler, called for first appearances only."""

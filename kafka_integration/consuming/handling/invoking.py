@@ -14,7 +14,7 @@ from ...message import Message
 from ...messages import Messages, for_handler
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..ledger import Ledger
-from ..line import Line
+from ..stream import Gate
 from .left_open import HandlerTransactions
 
 TURN_SECONDS = 1.0
@@ -37,7 +37,7 @@ class Invoker(Protocol):
 
     takes_batch: bool
 
-    def run(self, messages: Sequence[Message], line: Line, ledger: Ledger | None = None) -> Progress: ...
+    def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress: ...
 
 
 class EachMessage:
@@ -50,7 +50,7 @@ class EachMessage:
         self._path = path
         self._may_hold_back = may_hold_back
 
-    def run(self, messages: Sequence[Message], line: Line, ledger: Ledger | None = None) -> Progress:
+    def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress:
         # The hot path of every consumer: two calls and three looks a message.
         call, clock, transactions = self._call, monotonic, HandlerTransactions()
         deadline = clock() + TURN_SECONDS
@@ -84,7 +84,7 @@ class WholeBatch:
         self._path = path
         self._may_hold_back = may_hold_back
 
-    def run(self, messages: Sequence[Message], line: Line, ledger: Ledger | None = None) -> Progress:
+    def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress:
         transactions = HandlerTransactions()
         try:
             result = self._result(messages)
@@ -110,7 +110,8 @@ def steer(ledger: Ledger | None, last: Message, result: Any, *, path: str, may_h
     if holds_back and not may_hold_back:
         raise HandlerError(
             f"{path} returned {type(result).__name__}, but its offsets are saved in the transaction of its own "
-            f'writes: return nothing, or use offset_storage "kafka" without deduplicate'
+            f'writes, or in no order: return nothing, or use offset_storage "kafka" and ordering "partition" '
+            f"without deduplicate"
         )
     # Not whatever can be awaited: a task or a delivery goes on by itself.
     if inspect.iscoroutine(result) or inspect.isgenerator(result):

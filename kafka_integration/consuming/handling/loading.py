@@ -58,6 +58,14 @@ def load_handler(path: str) -> Handler:
     )
 
 
+def batch_refusal(ordering: str, path: str) -> str:
+    """Why a batch handler can't be used where messages are handled side by side."""
+    return (
+        f'{path} takes batches, but under "ordering": "{ordering}" messages are handled side by side, each on its own: '
+        f'write handle_message(message), or use "ordering": "partition"'
+    )
+
+
 def _import(path: str) -> Any:
     try:
         return import_string(path)

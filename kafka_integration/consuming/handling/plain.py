@@ -1,4 +1,4 @@
-"""Handling messages whose offsets Kafka keeps: at least once, in the order of the partition."""
+"""Handling messages whose offsets Kafka keeps: at least once, in the order of the partition or its key."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ...message import Message
 from ...observing.facts import Handled
 from ...observing.observers import Observers
 from ..failing.ending import Ending, Endings
-from ..failing.outages import is_setback
+from ..failing.outages import is_conflict, is_setback
 from ..lanes.work import Remainder
 from ..line import Chunk
-from ..partition import Partition, State
+from ..stream import State, Stream
 from .batches import failures_by_offset, halves
 from .invoking import Invoker
 
@@ -26,62 +26,62 @@ class PlainWork:
         self._endings = endings
         self._observers = observers
 
-    def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
+    def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
         if chunk.failure is not None:
-            return self._end(partition, chunk, Ending(self._endings, partition, chunk.failure))
-        if self._endings.must_wait(partition):
-            return Remainder([chunk], delay_seconds=1.0)
-        progress = self._invoker.run(chunk.messages, partition.line, partition.ledger)
+            return self._end(stream, chunk, Ending(self._endings, stream, chunk.failure))
+        if self._endings.must_wait(stream):
+            return Remainder([chunk], delay_seconds=1.0, is_outage=True)
+        progress = self._invoker.run(chunk.messages, stream.line, stream.ledger)
         rest = chunk.messages[progress.done :]
         if progress.done:
-            partition.setbacks.forget()
+            stream.setbacks.forget()
             self._observers.tell(Handled(progress.done))
         if progress.error is None:
-            return self._rest(partition, chunk, rest)
-        return self._fail(partition, replace(chunk, messages=rest), progress.error)
+            return self._rest(stream, chunk, rest)
+        return self._fail(stream, replace(chunk, messages=rest), progress.error)
 
-    def _rest(self, partition: Partition, chunk: Chunk, rest: Sequence[Message]) -> Remainder:
+    def _rest(self, stream: Stream, chunk: Chunk, rest: Sequence[Message]) -> Remainder:
         """The chunk without its finished messages."""
         if rest:
             return Remainder([replace(chunk, messages=rest, failure=None)])
         if chunk.through is not None:
-            partition.ledger.finish(chunk.through)
+            stream.ledger.finish(chunk.through)
         return Remainder()
 
-    def _fail(self, partition: Partition, chunk: Chunk, error: Exception) -> Remainder:
-        wait_seconds = self._endings.wait_out(partition, error)
+    def _fail(self, stream: Stream, chunk: Chunk, error: Exception) -> Remainder:
+        wait_seconds = self._endings.wait_out(stream, error)
         if wait_seconds is not None:
-            return Remainder([chunk], delay_seconds=wait_seconds)
+            return Remainder([chunk], delay_seconds=wait_seconds, is_outage=not is_conflict(error))
         if self._invoker.takes_batch:
             if failed := failures_by_offset(chunk.messages, error):
-                return self._keep_the_others(partition, chunk, failed)
+                return self._keep_the_others(stream, chunk, failed)
             if len(chunk.messages) > 1:
                 return Remainder(halves(chunk))
-        ending = self._endings.of(partition, chunk.messages[0], error)
+        ending = self._endings.of(stream, chunk.messages[0], error)
         if ending.is_final:
-            return self._end(partition, chunk, ending)
+            return self._end(stream, chunk, ending)
         retried = replace(chunk, messages=[ending.retried(), *chunk.messages[1:]])
         return Remainder([retried], delay_seconds=ending.delay_seconds)
 
-    def _end(self, partition: Partition, chunk: Chunk, ending: Ending) -> Remainder:
-        if partition.state is State.REVOKED:
+    def _end(self, stream: Stream, chunk: Chunk, ending: Ending) -> Remainder:
+        if stream.state is State.REVOKED:
             return Remainder()  # an overrun: whoever owns it now may handle the message well
-        if ending.carry_out(self._finishing(partition, chunk.messages[0])) is not None:
+        if ending.carry_out(self._finishing(stream, chunk.messages[0])) is not None:
             # The offset must not move past a message that is kept nowhere: wait, and only write it again.
             return Remainder([replace(chunk, failure=ending.failure)], delay_seconds=ending.delay_seconds)
-        return self._rest(partition, chunk, chunk.messages[1:])
+        return self._rest(stream, chunk, chunk.messages[1:])
 
     @contextmanager
-    def _finishing(self, partition: Partition, message: Message) -> Iterator[None]:
+    def _finishing(self, stream: Stream, message: Message) -> Iterator[None]:
         yield
-        partition.setbacks.forget()
-        partition.ledger.finish(message)
+        stream.setbacks.forget()
+        stream.ledger.finish(message)
 
-    def _keep_the_others(self, partition: Partition, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:
+    def _keep_the_others(self, stream: Stream, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:
         """The messages that a ``BatchError`` names are left, each on its own; the others count as handled."""
         left = [message for message in chunk.messages if message.offset in failed]
         self._observers.tell(Handled(len(chunk.messages) - len(left)))
-        wait_seconds = self._endings.wait_out(partition, *failed.values())
+        wait_seconds = self._endings.wait_out(stream, *failed.values())
         chunks: list[Chunk] = []
         delays = [wait_seconds or 0.0]
         for message in left:
@@ -89,7 +89,7 @@ class PlainWork:
             if wait_seconds is not None and is_setback(reason):
                 chunks.append(Chunk(messages=[message], is_narrowed=True))
                 continue
-            ending = self._endings.of(partition, message, reason)
+            ending = self._endings.of(stream, message, reason)
             if ending.is_final:
                 chunks.append(Chunk(messages=[message], failure=ending.failure))
             else:

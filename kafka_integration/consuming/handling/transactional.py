@@ -18,7 +18,7 @@ from ..failing.outages import is_conflict, is_outage, is_setback
 from ..lanes.work import Remainder
 from ..line import Chunk
 from ..offsets.store import OffsetStore
-from ..partition import Partition, State
+from ..stream import State, Stream
 from .batches import failures_by_offset, halves
 from .deduplication import Deduplicator
 from .invoking import TURN_SECONDS, Invoker, Progress
@@ -52,67 +52,66 @@ class TransactionalWork:
         self._shares = shares or invoker.takes_batch
         self._deduplicator = deduplicator
 
-    def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
-        if self._endings.must_wait(partition, self._database):
-            return self._wait(chunk, 1.0)
+    def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
+        if self._endings.must_wait(stream, self._database):
+            return self._wait(chunk, 1.0, is_outage=True)
         if chunk.failure is not None:
-            return self._end(partition, chunk, Ending(self._endings, partition, chunk.failure))
+            return self._end(stream, chunk, Ending(self._endings, stream, chunk.failure))
         if self._shares and not chunk.one_by_one:
-            return self._run(partition, chunk, chunk.messages)
-        return self._run_one_by_one(partition, chunk)
+            return self._run(stream, chunk, chunk.messages)
+        return self._run_one_by_one(stream, chunk)
 
-    def _run_one_by_one(self, partition: Partition, chunk: Chunk) -> Remainder:
+    def _run_one_by_one(self, stream: Stream, chunk: Chunk) -> Remainder:
         """One transaction after the other, until there is something else to do or the lane's turn is over."""
         deadline = monotonic() + TURN_SECONDS
         while True:
-            before = partition.ledger.finished
-            remainder = self._run(partition, chunk, chunk.messages[:1])
-            goes_on = bool(remainder.chunks) and partition.ledger.finished != before
-            if not goes_on or partition.line.is_stopping or monotonic() > deadline:
+            remainder = self._run(stream, chunk, chunk.messages[:1])
+            goes_on = bool(remainder.chunks) and len(remainder.chunks[0].messages) < len(chunk.messages)
+            if not goes_on or stream.line.is_stopping or monotonic() > deadline:
                 return remainder
             chunk = remainder.chunks[0]
 
-    def _run(self, partition: Partition, chunk: Chunk, unit: Sequence[Message]) -> Remainder:
+    def _run(self, stream: Stream, chunk: Chunk, unit: Sequence[Message]) -> Remainder:
         """Handle the first messages of the chunk in one transaction."""
         own = OwnTransaction(self._database)
         try:
             if self._deduplicator is not None:
-                self._deduplicator.identify(partition)
+                self._deduplicator.identify(stream)
             # Django names it as the cause of whatever breaks a transaction later: an outage that is long over.
             connections[self._database].rollback_exc = None  # type: ignore[attr-defined]  # missing in the stubs
             with own:
-                progress, endings = self._attempt(partition, unit)
+                progress, endings = self._attempt(stream, unit)
                 if progress.error is not None:
                     own.roll_back()
         except ConsumerStoppedError:
             raise
         except Exception as error:  # noqa: BLE001 - user code, and the COMMIT that checks it
-            return self._fail(partition, chunk, unit, error)
+            return self._fail(stream, chunk, unit, error)
         if progress.error is not None:
-            return self._fail(partition, chunk, unit, progress.error, endings)
+            return self._fail(stream, chunk, unit, progress.error, endings)
         done = unit[: progress.done]
-        self._finish(partition, done[-1])
+        self._finish(stream, done[-1])
         for ending in endings:
             ending.tell()
         self._observers.tell(Handled(len(done) - len(endings)))
         own.tell_of_failed_hook(self._observers, _described(done))
         return self._rest(chunk, len(done))
 
-    def _attempt(self, partition: Partition, unit: Sequence[Message]) -> tuple[Progress, list[Ending]]:
+    def _attempt(self, stream: Stream, unit: Sequence[Message]) -> tuple[Progress, list[Ending]]:
         """Handle messages, and write what their transaction holds beside the handler's effects, unless it failed."""
-        progress = self._invoker.run(unit, partition.line)
+        progress = self._invoker.run(unit, stream.line)
         endings: list[Ending] = []
         if connections[self._database].closed_in_transaction:
             return Progress(0, _closed(progress.error)), endings
         if progress.error is not None:
-            progress, endings = self._judge(partition, unit, progress.error)
+            progress, endings = self._judge(stream, unit, progress.error)
         if progress.error is None:
             for ending in endings:
                 ending.carry_out_within()
-            self._save(partition, unit[0], unit[progress.done - 1])
+            self._save(stream, unit[0], unit[progress.done - 1])
         return progress, endings
 
-    def _judge(self, partition: Partition, unit: Sequence[Message], error: Exception) -> tuple[Progress, list[Ending]]:
+    def _judge(self, stream: Stream, unit: Sequence[Message], error: Exception) -> tuple[Progress, list[Ending]]:
         """The effects of a batch are kept where all of its failures are final.
 
         While one is to be retried all of it is rolled back and done again: only so has each message one effect. An
@@ -123,13 +122,13 @@ class TransactionalWork:
         if setback is not None or not failed:
             return Progress(0, error if setback is None else setback), []
         at_fault = [message for message in unit if message.offset in failed]
-        endings = [self._endings.of(partition, message, failed[message.offset]) for message in at_fault]
+        endings = [self._endings.of(stream, message, failed[message.offset]) for message in at_fault]
         is_final = all(ending.is_final for ending in endings)
         return Progress(len(unit)) if is_final else Progress(0, error), endings
 
     def _fail(
         self,
-        partition: Partition,
+        stream: Stream,
         chunk: Chunk,
         unit: Sequence[Message],
         error: Exception,
@@ -137,10 +136,10 @@ class TransactionalWork:
     ) -> Remainder:
         if isinstance(error, FencedError):
             return Remainder(reclaim=True)
-        wait_seconds = self._endings.wait_out(partition, error)
+        wait_seconds = self._endings.wait_out(stream, error)
         if wait_seconds is not None:
             # A lost connection may have lost only the answer to COMMIT: the next claim tells which.
-            return self._wait(chunk, wait_seconds, in_doubt=not is_conflict(error))
+            return self._wait(chunk, wait_seconds, is_outage=not is_conflict(error), in_doubt=not is_conflict(error))
         if endings:
             retried = {ending.failure.message: ending.retried() for ending in endings}
             messages = [retried.get(message, message) for message in chunk.messages]
@@ -148,17 +147,17 @@ class TransactionalWork:
             return Remainder([replace(chunk, messages=messages, is_narrowed=True)], delay_seconds=delay_seconds)
         if len(unit) > 1:
             return Remainder(halves(chunk) if self._invoker.takes_batch else [replace(chunk, one_by_one=True)])
-        ending = self._endings.of(partition, unit[0], error)
+        ending = self._endings.of(stream, unit[0], error)
         if ending.is_final:
-            return self._end(partition, chunk, ending)
+            return self._end(stream, chunk, ending)
         next_chunk = replace(chunk, messages=[ending.retried(), *chunk.messages[1:]])
         return Remainder([next_chunk], delay_seconds=ending.delay_seconds)
 
-    def _end(self, partition: Partition, chunk: Chunk, ending: Ending) -> Remainder:
-        if partition.state is State.REVOKED:
+    def _end(self, stream: Stream, chunk: Chunk, ending: Ending) -> Remainder:
+        if stream.state is State.REVOKED:
             return Remainder()  # an overrun: whoever owns it now may handle the message well
         try:
-            unwritten = ending.carry_out(self._finishing(partition, chunk.messages[0]))
+            unwritten = ending.carry_out(self._finishing(stream, chunk.messages[0]))
         except FencedError:
             return Remainder(reclaim=True)
         if unwritten is not None:
@@ -168,34 +167,35 @@ class TransactionalWork:
         return self._rest(chunk, 1)
 
     @contextmanager
-    def _finishing(self, partition: Partition, message: Message) -> Iterator[None]:
+    def _finishing(self, stream: Stream, message: Message) -> Iterator[None]:
         """Park or skip the message within, and move the offset, in one transaction."""
         with transaction.atomic(using=self._database):
             if self._deduplicator is not None:
                 # It has come to its end: from here on only its dead letter may take effect, and once.
-                self._deduplicator.remember(message, partition.claim.topic_id)
+                self._deduplicator.remember(message, stream.claim.topic_id)
             yield
-            self._save(partition, message, message)
-        self._finish(partition, message)
+            self._save(stream, message, message)
+        self._finish(stream, message)
 
-    def _finish(self, partition: Partition, last: Message) -> None:
-        partition.setbacks.forget()
+    def _finish(self, stream: Stream, last: Message) -> None:
+        stream.setbacks.forget()
         if self._store is not None:
             # First: what is finished and not stored would be taken for an end without messages.
-            partition.store(last.offset + 1)
-        partition.ledger.finish(last)
+            stream.store(last.offset + 1)
+        stream.ledger.finish(last)
 
     def _rest(self, chunk: Chunk, done: int) -> Remainder:
         rest = chunk.messages[done:]
         return Remainder([replace(chunk, messages=rest, failure=None)] if rest else [])
 
-    def _wait(self, chunk: Chunk, seconds: float, *, in_doubt: bool = False) -> Remainder:
-        return Remainder([chunk], delay_seconds=seconds, reclaim=in_doubt and self._store is not None)
+    def _wait(self, chunk: Chunk, seconds: float, *, is_outage: bool = False, in_doubt: bool = False) -> Remainder:
+        reclaim = in_doubt and self._store is not None
+        return Remainder([chunk], delay_seconds=seconds, is_outage=is_outage, reclaim=reclaim)
 
-    def _save(self, partition: Partition, first: Message, last: Message) -> None:
+    def _save(self, stream: Stream, first: Message, last: Message) -> None:
         """The transaction's last statement, which fails if the handler swallowed a database error."""
         if self._store is not None:
-            self._store.save(partition, first=first.offset, next_offset=last.offset + 1)
+            self._store.save(stream, first=first.offset, next_offset=last.offset + 1)
         else:
             with connections[self._database].cursor() as cursor:
                 cursor.execute("SELECT 1")

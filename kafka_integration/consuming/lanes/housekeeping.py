@@ -6,7 +6,7 @@ from django.db import close_old_connections, connections, reset_queries
 
 from ...dead_letters.retention import Retention
 from ..line import Chunk
-from ..partition import Partition
+from ..stream import Stream
 from .event_loop import LaneEventLoop
 from .fresh_connections import FreshConnections
 from .work import Remainder, Work
@@ -21,14 +21,14 @@ class Housekeeping:
         self._event_loop = event_loop
         self._connections = FreshConnections()
 
-    def handle(self, partition: Partition, chunk: Chunk) -> Remainder:
+    def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
         close_old_connections()
         self._connections.probe_if_due()
         # With DEBUG Django keeps every query of a connection, for a request that never ends here.
         reset_queries()
         if self._event_loop is not None:
             self._event_loop.adopt_thread()
-        return self._work.handle(partition, chunk)
+        return self._work.handle(stream, chunk)
 
     def idle(self) -> None:
         close_old_connections()

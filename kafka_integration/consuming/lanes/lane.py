@@ -12,6 +12,7 @@ from typing import TypeVar
 from ...message import Message
 from ..line import Chunk
 from ..partition import Partition
+from .calls import answered
 from .garbage import Garbage
 from .tasks import Task, Tasks
 from .work import LaneWork, Remainder
@@ -89,19 +90,9 @@ class Lane:
 
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Run something in the lane's thread, before its next chunk; what it returns."""
-        answer: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                result = function()
-            except BaseException as error:
-                # Whoever waits for it need not wait any longer; it is the end of the lane all the same.
-                answer.set_exception(error)
-                raise
-            answer.set_result(result)
-
+        call, answer = answered(function)
         with self._condition:
-            self._calls.append(run)
+            self._calls.append(call)
             self._condition.notify_all()
         return answer
 

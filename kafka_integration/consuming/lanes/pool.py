@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from time import monotonic
+from typing import Protocol, TypeVar
 
 from ...errors import TooManyStuckHandlersError
+from ...message import Message
 from ..partition import Partition
 from .lane import Lane
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MAX_ABANDONED = 8
+
+
+class Server(Protocol):
+    """Who runs the handlers of a partition, as the loop sees it."""
+
+    @property
+    def is_held_up(self) -> bool: ...
+
+    def put(self, partition: Partition, messages: Sequence[Message], size: int) -> None: ...
+    def call(self, function: Callable[[], T]) -> Future[T]: ...
+    def clear(self, partition: Partition) -> None: ...
+
+
+class Pool(Protocol):
+    """All who run a consumer's handlers, as the loop sees them."""
+
+    @property
+    def is_idle(self) -> bool: ...
+
+    def adopt(self, partition: Partition) -> None: ...
+    def of(self, partition: Partition) -> Server: ...
+    def drop(self, partitions: list[Partition], deadline: float) -> list[Partition]: ...
+    def let_go(self, partition: Partition) -> None: ...
+    def abandon(self, partition: Partition) -> None: ...
+    def halt(self) -> None: ...
+    def stop_tasks(self) -> None: ...
+    def stop(self, timeout: float) -> None: ...
 
 
 class Lanes:

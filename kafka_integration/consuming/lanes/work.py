@@ -1,4 +1,4 @@
-"""What a lane does with the messages of a partition, and what that leaves."""
+"""What a lane does with messages that are in order, and what that leaves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..line import Chunk
-from ..partition import Partition
+from ..stream import Stream
 
 
 @dataclass(slots=True)
@@ -15,6 +15,8 @@ class Remainder:
 
     chunks: list[Chunk] = field(default_factory=list)
     delay_seconds: float = 0.0
+    is_outage: bool = False
+    """What the messages need is away, and so it is for all others of the consumer."""
     reclaim: bool = False
     """The partition has to be claimed again before anything of it is handled."""
 
@@ -22,7 +24,7 @@ class Remainder:
 class Work(Protocol):
     """What becomes of messages; it runs in a lane's thread."""
 
-    def handle(self, partition: Partition, chunk: Chunk) -> Remainder: ...
+    def handle(self, stream: Stream, chunk: Chunk) -> Remainder: ...
 
 
 class LaneWork(Work, Protocol):

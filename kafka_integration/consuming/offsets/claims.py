@@ -16,8 +16,9 @@ from ...errors import BrokerError
 from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
-from ..partition import Claim, Partition, State
+from ..partition import Partition
 from ..start import Obstacle
+from ..stream import Claim, State
 from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)

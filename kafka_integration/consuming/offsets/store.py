@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from ...errors import FencedError
 from ...models import StoredOffset
-from ..partition import Partition
+from ..stream import Stream
 
 LOCK_TIMEOUT_MS = 100
 """A claim is tried again: meanwhile its lane has other partitions to serve."""
@@ -42,7 +42,7 @@ class OffsetStore:
         self._group = group
         self._table = connections[database].ops.quote_name(StoredOffset._meta.db_table)
 
-    def reset(self, partition: Partition, offset: int) -> None:
+    def reset(self, partition: Stream, offset: int) -> None:
         """Set the stored offset, where the one it holds is no longer in the topic."""
         rows = StoredOffset.objects.using(self.database).filter(
             group=self._group, topic=partition.topic, topic_id=partition.claim.topic_id, partition=partition.number
@@ -84,7 +84,7 @@ class OffsetStore:
             next_offset, epoch = cursor.fetchone()
         return Claimed(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
 
-    def save(self, partition: Partition, *, first: int, next_offset: int) -> None:
+    def save(self, partition: Stream, *, first: int, next_offset: int) -> None:
         """Move the offset from ``first`` (or below) to ``next_offset``; ``FencedError`` if it isn't ours any more.
 
         The last statement of the transaction that holds the effects of the messages in between. A row below what was
@@ -97,7 +97,7 @@ class OffsetStore:
                     f"the work at {first} rolls back"
                 )
 
-    def store_ends(self, ends: Sequence[tuple[Partition, int]]) -> None:
+    def store_ends(self, ends: Sequence[tuple[Stream, int]]) -> None:
         """Move the offsets to where the partitions end, everything before that being finished.
 
         Those that aren't ours any more stay as they are: whoever claimed them finds the end as well.
@@ -119,7 +119,7 @@ class OffsetStore:
         known = dict(rows.values_list("partition", "next_offset"))
         return {number for number, offset in stored.items() if known.get(number, -1) < offset}
 
-    def confirm(self, partition: Partition) -> None:
+    def confirm(self, partition: Stream) -> None:
         """``FencedError`` if the partition isn't ours any more; otherwise it stays so until the transaction ends."""
         with connections[self.database].cursor() as cursor:
             cursor.execute(
@@ -133,7 +133,7 @@ class OffsetStore:
             if cursor.rowcount != 1:
                 raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
 
-    def _move(self, cursor: Any, partition: Partition, next_offset: int, *, at_most: int) -> bool:
+    def _move(self, cursor: Any, partition: Stream, next_offset: int, *, at_most: int) -> bool:
         """Whether the row is ours still, and was not above ``at_most``, nor below what we know to be stored."""
         cursor.execute(
             f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "

@@ -11,10 +11,10 @@ from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
 
 from ...summaries import summarize
-from ..lanes.lane import Lane
-from ..lanes.pool import Lanes
+from ..lanes.pool import Pool, Server
 from ..ledger import Ledger
-from ..partition import Partition, State
+from ..partition import Partition
+from ..stream import State
 from .store import OffsetStore
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Ends:
     commit in Kafka is all there is, and there is nothing to do.
     """
 
-    def __init__(self, *, consumer: str, store: OffsetStore | None, lanes: Lanes) -> None:
+    def __init__(self, *, consumer: str, store: OffsetStore | None, lanes: Pool) -> None:
         self._consumer = consumer
         self._store = store
         self._lanes = lanes
@@ -45,7 +45,7 @@ class Ends:
     def store(self, partitions: Iterable[Partition]) -> None:
         """Have stored what is beyond the last stored message, once everything before it is finished."""
         self._under_way = {p: stored for p, stored in self._under_way.items() if not stored.done()}
-        due: dict[Lane, list[tuple[Partition, Ledger, int]]] = {}
+        due: dict[Server, list[tuple[Partition, Ledger, int]]] = {}
         for partition in partitions:
             if (end := self._due(partition)) is not None:
                 due.setdefault(self._lanes.of(partition), []).append((partition, partition.ledger, end))

@@ -1,0 +1,140 @@
+"""Whose turn it is: the shards of all partitions, those that are ready, and what an outage holds back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from math import inf
+from time import monotonic
+
+from ...message import Message
+from ..line import Chunk
+from ..partition import Partition
+from ..shards import Shard, Shards
+from .work import Remainder
+
+Hand = tuple[Shards, Shard, Chunk]
+"""What somebody has in hand: a shard of this line, and what is to be done of it."""
+
+
+class Turns:
+    """The oldest ready shard of each partition in turn; one that waits for a backoff holds back nobody else.
+
+    Whoever has it has a lock around each of its methods.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[Shards] = []
+        self._queue: deque[Shards] = deque()
+        """Lines with shards that are ready, each once, the next one first."""
+        self._wakes_at = inf
+        """When the first shard comes out of its backoff, or before."""
+        self._probing: tuple[Shards, Shard] | None = None
+        """The shard that tries for all whether an outage is over: until then no other is begun."""
+
+    def adopt(self, partition: Partition) -> None:
+        self._lines.append(shards_of(partition))
+
+    def let_go(self, partition: Partition) -> None:
+        if partition.line in self._lines:
+            self._lines.remove(shards_of(partition))
+
+    def put(self, partition: Partition, messages: Sequence[Message], size: int) -> int:
+        """Queue messages of a partition; how many of its shards are ready."""
+        line = shards_of(partition)
+        line.put(messages, size)
+        self._enqueue(line)
+        return line.ready
+
+    def take(self) -> Hand | None:
+        """What is to be done next, for whoever is free; None where nothing is ready."""
+        now = monotonic()
+        self._wake(now)
+        if self._probing is not None:
+            line, shard = self._probing
+            if line.is_in_hand(shard) or (line.is_probe(shard) and not line.is_stopping):
+                return line.take_probe() if line.probe_at <= now else None
+            # It was taken away from us: the next one to meet the outage tries.
+            self._probing = None
+        while self._queue:
+            line = self._queue.popleft()
+            if line.is_stopping or line.is_fenced or not line.ready:
+                continue
+            hand = line.take_shard()
+            self._enqueue(line)
+            return hand
+        return None
+
+    def give_back(self, hand: Hand, remainder: Remainder) -> int:
+        """What is left of it waits for its turn, or for after a while; about how many bytes are done with."""
+        line, shard, chunk = hand
+        size = line.end_shard(shard, len(chunk.messages) - sum(len(rest.messages) for rest in remainder.chunks))
+        if remainder.reclaim:
+            line.fence(remainder.delay_seconds)
+            return size
+        is_probe = self._note_outage(line, shard, is_outage=remainder.is_outage)
+        line.return_shard(shard, remainder.chunks, remainder.delay_seconds, is_probe=is_probe)
+        self._wakes_at = min(self._wakes_at, line.wakes_at)
+        self._enqueue(line)
+        return size
+
+    def leave(self, hand: Hand) -> None:
+        """After a fault nothing more of the partition is begun; what it finished is still to be committed."""
+        line, shard, _ = hand
+        line.end_shard(shard, 0)
+        line.stop()
+        line.clear()
+
+    def open(self, partition: Partition) -> None:
+        """Forget what waits; the partition goes on with what comes next."""
+        partition.line.open()
+
+    def drop(self, partitions: Iterable[Partition]) -> None:
+        """Forget what waits, and begin nothing more."""
+        for partition in partitions:
+            partition.line.stop()
+            partition.line.clear()
+
+    def halt(self) -> None:
+        """Begin nothing more of any partition."""
+        for line in self._lines:
+            line.stop()
+
+    @property
+    def due_at(self) -> float:
+        """When somebody has to look again, though nothing comes and nothing ends."""
+        if self._probing is not None:
+            return self._probing[0].probe_at
+        return self._wakes_at
+
+    @property
+    def ready(self) -> int:
+        """How many shards could be begun, at least one where there is any."""
+        return 0 if self._probing is not None else sum(line.ready for line in self._queue)
+
+    def _enqueue(self, line: Shards) -> None:
+        if line.ready and line not in self._queue:
+            self._queue.append(line)
+
+    def _wake(self, now: float) -> None:
+        if now < self._wakes_at:
+            return
+        for line in self._lines:
+            line.wake(now)
+            self._enqueue(line)
+        self._wakes_at = min((line.wakes_at for line in self._lines), default=inf)
+
+    def _note_outage(self, line: Shards, shard: Shard, *, is_outage: bool) -> bool:
+        """Whether the shard is the one that tries for all: the first that met the outage."""
+        if self._probing is None and is_outage:
+            self._probing = line, shard
+        is_probe = self._probing == (line, shard)
+        if is_probe and not is_outage:
+            self._probing = None
+        return is_probe and is_outage
+
+
+def shards_of(partition: Partition) -> Shards:
+    line = partition.line
+    assert isinstance(line, Shards)
+    return line

@@ -1,0 +1,239 @@
+"""The shards of a partition: its messages by key, each key's in order, so that many are handled at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from time import monotonic
+from typing import Literal
+
+from ..client.metadata.topic_ids import TopicIds
+from ..message import Message
+from .ledger import Ledger
+from .line import Chunk, Line
+from .stream import Claim, Setbacks, State, Stream
+
+Ordering = Literal["partition", "key", "none"]
+
+MOST_AT_ONCE = 32
+"""Messages of one shard that a thread takes in hand: then others have their turn."""
+
+
+class Shard:
+    """Messages of one partition and key, handled one after the other as if they were all of a partition's.
+
+    A message without a key is a shard of its own, and so is each where none has an order. What it knows is its
+    partition's, but for its messages and its setbacks.
+    """
+
+    __slots__ = ("_messages", "_partition", "_returned", "key_bytes", "setbacks")
+
+    def __init__(self, partition: Stream, key_bytes: bytes | None, message: Message) -> None:
+        self._partition = partition
+        self.key_bytes = key_bytes
+        """None where it is of one message."""
+        self.setbacks = Setbacks()
+        self._messages = [message]
+        self._returned: Sequence[Chunk] = ()
+        """What was taken and came back, before all else."""
+
+    def __str__(self) -> str:
+        return str(self._partition)
+
+    @property
+    def topic(self) -> str:
+        return self._partition.topic
+
+    @property
+    def number(self) -> int:
+        return self._partition.number
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self._partition.key
+
+    @property
+    def state(self) -> State:
+        return self._partition.state
+
+    @property
+    def claim(self) -> Claim:
+        return self._partition.claim
+
+    @property
+    def stored(self) -> int | None:
+        return self._partition.stored
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._partition.ledger
+
+    @property
+    def line(self) -> Line:
+        """The partition's: what stops that stops each of its shards."""
+        line = self._partition.line
+        assert isinstance(line, Line)
+        return line
+
+    def identify_by(self, topic_ids: TopicIds) -> None:
+        self._partition.identify_by(topic_ids)
+
+    def store(self, next_offset: int) -> None:
+        self._partition.store(next_offset)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._messages and not self._returned
+
+    def add(self, message: Message) -> None:
+        self._messages.append(message)
+
+    def take(self, limit: int) -> Chunk:
+        """Messages from the head, ``limit`` at most; chunks that came back stay as they are."""
+        if self._returned:
+            chunk, *self._returned = self._returned
+            return chunk
+        taken = self._messages[:limit]
+        del self._messages[:limit]
+        return Chunk(messages=taken)
+
+    def put_back(self, chunks: Sequence[Chunk]) -> None:
+        self._returned = [*chunks, *self._returned]
+
+    def clear(self) -> None:
+        self._messages.clear()
+        self._returned = ()
+
+
+class Shards(Line):
+    """The line of a partition that is many: one for each key that waits. An empty one is forgotten.
+
+    Which are ready is known without looking at any: they stand in a queue, and those in a backoff in a heap.
+    """
+
+    __slots__ = (
+        *("_by_key", "_delayed", "_fenced_until", "_in_hand", "_numbers", "_ordering", "_partition", "_ready"),
+        "_probe",
+    )
+
+    def __init__(self, partition: Stream, ordering: Ordering) -> None:
+        self._partition = partition
+        self._ordering = ordering
+        self._by_key: dict[bytes, Shard] = {}
+        self._ready: deque[Shard] = deque()
+        self._delayed: list[tuple[float, int, Shard]] = []
+        self._numbers = count()
+        self._in_hand: dict[Shard, float] = {}
+        """Those of which something is done at the moment, by when that began, the oldest first."""
+        self._probe: tuple[float, Shard] | None = None
+        """The shard that tries for all whether an outage is over, and when; it is neither ready nor in a backoff."""
+        self._fenced_until = 0.0
+        super().__init__()
+
+    @property
+    def ready_at(self) -> float:
+        if self._ready or self._in_hand or not self._delayed:
+            return self._fenced_until
+        return max(self._delayed[0][0], self._fenced_until)
+
+    @ready_at.setter
+    def ready_at(self, at: float) -> None:
+        self._fenced_until = at
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._ready or self._delayed or self._probe)
+
+    @property
+    def ready(self) -> int:
+        """How many are ready."""
+        return len(self._ready)
+
+    @property
+    def wakes_at(self) -> float:
+        """When the next one comes out of its backoff."""
+        return self._delayed[0][0] if self._delayed else inf
+
+    @property
+    def probe_at(self) -> float:
+        """When it is tried again whether an outage is over."""
+        return self._probe[0] if self._probe is not None else inf
+
+    def is_probe(self, shard: Shard) -> bool:
+        return self._probe is not None and self._probe[1] is shard
+
+    def is_in_hand(self, shard: Shard) -> bool:
+        return shard in self._in_hand
+
+    def put(self, messages: Sequence[Message], size: int) -> None:
+        by_key, ready, is_keyed = self._by_key, self._ready, self._ordering == "key"
+        for message in messages:
+            key = message.key_bytes if is_keyed else None
+            if key is None:
+                ready.append(Shard(self._partition, None, message))
+            elif (shard := by_key.get(key)) is not None:
+                # It is ready, in a backoff or in hand: an empty one is not kept.
+                shard.add(message)
+            else:
+                by_key[key] = shard = Shard(self._partition, key, message)
+                ready.append(shard)
+        self.held += len(messages)
+        self.held_bytes += size
+
+    def wake(self, now: float) -> None:
+        """Those whose backoff is over are ready."""
+        while self._delayed and self._delayed[0][0] <= now:
+            self._ready.append(heappop(self._delayed)[2])
+
+    def take_shard(self) -> tuple[Shards, Shard, Chunk]:
+        """The oldest that is ready, with what is to be done of it."""
+        return self._begin_shard(self._ready.popleft())
+
+    def take_probe(self) -> tuple[Shards, Shard, Chunk]:
+        assert self._probe is not None
+        (_, shard), self._probe = self._probe, None
+        return self._begin_shard(shard)
+
+    def end_shard(self, shard: Shard, done: int) -> int:
+        """It is in nobody's hands any more, with so many messages done; about how many bytes that gives back."""
+        del self._in_hand[shard]
+        size = self.end(done)
+        if self._in_hand:
+            self.is_busy, self.busy_since = True, next(iter(self._in_hand.values()))
+        return size
+
+    def return_shard(
+        self, shard: Shard, chunks: Sequence[Chunk], wait_seconds: float, *, is_probe: bool = False
+    ) -> None:
+        """What is left of it waits for its turn, or for after a while, unless nothing further is to be begun."""
+        shard.put_back(chunks)
+        if self.is_stopping:
+            shard.clear()
+        if shard.is_empty:
+            if shard.key_bytes is not None:
+                self._by_key.pop(shard.key_bytes, None)
+        elif is_probe:
+            self._probe = monotonic() + wait_seconds, shard
+        elif wait_seconds:
+            heappush(self._delayed, (monotonic() + wait_seconds, next(self._numbers), shard))
+        else:
+            self._ready.append(shard)
+
+    def clear(self) -> None:
+        for shard in self._in_hand:
+            # It stays known: what comes of its key waits until it is out of hand.
+            shard.clear()
+        self._by_key = {shard.key_bytes: shard for shard in self._in_hand if shard.key_bytes is not None}
+        self._ready.clear()
+        self._delayed.clear()
+        self._probe = None
+        self.held = self.held_bytes = 0
+
+    def _begin_shard(self, shard: Shard) -> tuple[Shards, Shard, Chunk]:
+        if not self._in_hand:
+            self.begin()
+        self._in_hand[shard] = monotonic()
+        return self, shard, shard.take(MOST_AT_ONCE)

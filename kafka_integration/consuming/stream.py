@@ -1,0 +1,102 @@
+"""What is handled in order: a partition, or a shard of one. And what is known of either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ..client.metadata.topic_ids import TopicIds
+from .ledger import Ledger
+
+
+class State(Enum):
+    """STARTING → ACTIVE → REVOKED; fenced work goes back to STARTING, under a new claim."""
+
+    STARTING = "starting"
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Whose the messages of a partition are, and by what right they are worked off."""
+
+    topic_id: str = ""
+    """``""`` while it wasn't asked for, and where brokers have none."""
+    epoch: int = 0
+    """That of the stored offset; 0 where Kafka keeps the offsets."""
+    offset: int | None = None
+    """Where the first claim of this assignment said to begin."""
+
+
+class Setbacks:
+    """Outages and conflicts in a row that the first waiting message met; its lane's thread's own."""
+
+    __slots__ = ("_looks", "databases", "in_a_row")
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+        self.databases: frozenset[str] = frozenset()
+        """Those that the last one was about."""
+        self._looks = 0
+
+    def count(self) -> int:
+        self.in_a_row += 1
+        return self.in_a_row
+
+    def meet(self, databases: frozenset[str] = frozenset()) -> int:
+        """One more, which is about these databases; how many that are in a row."""
+        self.databases, self._looks = databases, 0
+        return self.count()
+
+    def look(self, *, is_away: bool) -> int:
+        """How often in a row a database was found away still."""
+        self._looks = self._looks + 1 if is_away else 0
+        return self._looks
+
+    def forget(self) -> None:
+        self.in_a_row = 0
+
+
+class Gate(Protocol):
+    """Read between messages: whether anything further may be begun."""
+
+    @property
+    def is_stopping(self) -> bool: ...
+
+
+class Stream(Protocol):
+    """Messages that are handled one after the other, and what those who handle them ask and note."""
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The coordinates of the partition."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def claim(self) -> Claim: ...
+
+    @property
+    def stored(self) -> int | None: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def line(self) -> Gate: ...
+
+    @property
+    def setbacks(self) -> Setbacks: ...
+
+    def identify_by(self, topic_ids: TopicIds) -> None: ...
+
+    def store(self, next_offset: int) -> None: ...

@@ -1,0 +1,179 @@
+"""`ordering` "key" and "none": many messages of a partition at a time, each key's in order."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from kafka_integration import CommitThrough
+from kafka_integration.errors import HandlerError
+from tests.unit import scripted
+from tests.unit.consumers import committed, consume, running, write
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+class Gate:
+    """A handler that waits at these values until the test lets them go on."""
+
+    def __init__(self, *values: Any) -> None:
+        self.reached = {value: threading.Event() for value in values}
+        self._opened = {value: threading.Event() for value in values}
+
+    def __call__(self, message: Any) -> None:
+        if message.value in self.reached:
+            self.reached[message.value].set()
+            assert self._opened[message.value].wait(20)
+
+    def open(self, *values: Any) -> None:
+        for value in values or self._opened:
+            self._opened[value].set()
+
+
+def values() -> list[Any]:
+    return [message.value for message in scripted.seen]
+
+
+@pytest.mark.parametrize("ordering", ["key", "none"])
+def test_every_message_is_handled_once_and_committed(ordering):
+    for number in range(500):
+        write(str(number), key=f"k{number % 50}")
+
+    consume(ordering=ordering, concurrency=8)
+
+    assert sorted(map(int, values())) == list(range(500))
+    assert committed() == 500
+
+
+def test_the_messages_of_a_key_are_handled_in_order():
+    for number in range(500):
+        write(str(number), key=f"k{number % 7}")
+
+    consume(ordering="key", concurrency=8)
+
+    by_key = defaultdict(list)
+    for message in scripted.seen:
+        by_key[message.key].append(message.offset)
+    assert len(by_key) == 7
+    assert all(offsets == sorted(offsets) for offsets in by_key.values())
+
+
+def test_while_one_message_is_in_a_handlers_hands_those_of_other_keys_go_on_and_those_of_its_key_wait():
+    gate = Gate("slow")
+    scripted.script.append(gate)
+    write("slow", "next", key="a")
+    write("other", "more", key="b")
+
+    with running(ordering="key", concurrency=2):
+        wait_for(lambda: "more" in values())
+        seen = values()
+        gate.open()
+        wait_for(lambda: "next" in values())
+        wait_for(lambda: committed() == 4)
+
+    assert sorted(seen) == ["more", "other", "slow"]
+
+
+def test_what_is_finished_beyond_an_unfinished_message_is_not_committed():
+    gate = Gate("slow")
+    scripted.script.append(gate)
+    write("first", key="a")
+    write("slow", key="a")
+    write("other", key="b")
+
+    with running(ordering="key", concurrency=2):
+        wait_for(lambda: "other" in values() and committed() == 1)
+        gate.open()
+        wait_for(lambda: committed() == 3)
+
+
+def test_messages_without_a_key_wait_for_nobody():
+    gate = Gate("one", "two")
+    scripted.script.append(gate)
+    write("one", "two", "three")
+
+    with running(ordering="key", concurrency=3):
+        wait_for(lambda: set(values()) == {"one", "two", "three"})
+        gate.open()
+        wait_for(lambda: committed() == 3)
+
+
+def test_without_any_order_messages_of_one_key_are_handled_side_by_side():
+    gate = Gate("one", "two")
+    scripted.script.append(gate)
+    write("one", "two", key="a")
+
+    with running(ordering="none", concurrency=2):
+        wait_for(lambda: all(reached.is_set() for reached in gate.reached.values()))
+        gate.open()
+        wait_for(lambda: committed() == 2)
+
+
+def test_no_more_than_concurrency_messages_are_handled_at_a_time():
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def count(message):
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        threading.Event().wait(0.002)
+        with lock:
+            at_once -= 1
+
+    scripted.script.append(count)
+    for number in range(100):
+        write(str(number), key=str(number))
+
+    consume(ordering="key", concurrency=4)
+
+    assert most == 4
+
+
+def test_a_message_that_waits_for_its_retry_holds_its_key_alone():
+    failures = []
+
+    def fail_first(message):
+        if message.value == "bad" and not failures:
+            failures.append(message)
+            raise ValueError
+
+    scripted.script.append(fail_first)
+    write("bad", "behind", key="a")
+    write("other", key="b")
+
+    consume(ordering="key", concurrency=1, retry={"attempts": 2, "backoff_seconds": 0.3, "max_backoff_seconds": 0.3})
+
+    assert values() == ["bad", "other", "bad", "behind"]
+    assert committed() == 3
+
+
+def test_a_failure_for_good_stops_the_consumer_and_what_is_finished_before_it_is_committed():
+    scripted.fail_on("bad")
+    write("good", key="a")
+    write("bad", "behind", key="b")
+
+    loop = consume(ordering="key", concurrency=1)
+
+    assert "stops at" in str(loop.fault)
+    assert "behind" not in values()
+    assert committed() == 1
+
+
+@pytest.mark.parametrize("result", [CommitThrough, lambda message: __import__("kafka_integration").NO_COMMIT])
+def test_a_handler_that_holds_the_commit_back_fails(result):
+    scripted.script.append(result)
+    write("one", key="a")
+
+    loop = consume(ordering="key")
+
+    assert 'ordering "partition"' in str(loop.fault)
+
+
+def test_a_batch_handler_is_refused():
+    with pytest.raises(HandlerError, match='use "ordering": "partition"'):
+        consume(ordering="key", message_handler="tests.unit.scripted.Batch")
