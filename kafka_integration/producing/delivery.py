@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from ..client.errors.translate import ClientError, translate
 from ..client.producers.producer import Producer
@@ -42,10 +42,10 @@ _LOOK_SECONDS = 0.5
 EMBEDDED_APPEND_TIME_MS = 1234
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordMetadata:
+class RecordMetadata(NamedTuple):
     """Where a message went; ``ts`` is its time in milliseconds, ``offset`` None if no acknowledgement was asked for."""
 
+    # One for each message that is waited for: a frozen dataclass takes several times as long to make.
     topic: str
     partition: int
     offset: int | None
@@ -90,19 +90,22 @@ class Delivery:
 
         After ``timeout`` seconds raises ProduceTimeoutError: the message may still arrive.
         """
-        error = self.exception(timeout)
-        if error is not None:
-            raise error
+        if not self._done:
+            self._wait(timeout)
+        if self._error is not None:
+            raise self._failure(self._error)
+        partition, offset, ts = self._partition, self._offset, self._ts
         return RecordMetadata(
-            topic=self._topic,
-            partition=-1 if self._partition is None else self._partition,
-            offset=None if self._offset is None or self._offset < 0 else self._offset,
-            ts=self._ts if self._ts > 0 else None,
+            self._topic,
+            -1 if partition is None else partition,
+            None if offset is None or offset < 0 else offset,
+            ts if ts > 0 else None,
         )
 
     def result_of_call(self, timeout: float, deadline: float) -> RecordMetadata:
         """``result`` for a call with ``timeout`` seconds in all, until ``deadline``, not all of them for this."""
-        self._wait(max(0.0, deadline - time.monotonic()), of_call=timeout)
+        if not self._done:
+            self._wait(max(0.0, deadline - time.monotonic()), of_call=timeout)
         return self.result(0)
 
     def exception(self, timeout: float | None = None) -> ProduceError | None:

@@ -156,6 +156,16 @@ def test_a_partition_that_is_not_there_is_refused(topic: str) -> None:
     assert produce_sync(topic, "x", partition=3).partition == 3
 
 
+def test_many_messages_that_nobody_waits_for_are_told_of_all_the_same(topic: str) -> None:
+    told: list[Any] = []
+
+    for number in range(2000):
+        produce(topic, str(number), key="k").add_done_callback(told.append)
+
+    wait_for(lambda: len(told) == 2000)
+    assert [delivery.result(0).offset for delivery in told] == [*range(2000)]
+
+
 def test_a_batch_returns_where_each_went(topic: str, consume: Any) -> None:
     results = produce_batch(
         topic, [("k1", "v1"), ("k2", {"v": 2}), {"key": "k3", "value": None, "headers": {"h": "1"}, "partition": 1}]

@@ -24,8 +24,8 @@ from ..log.client_log import ClientLog
 from ..metadata.partition_counts import PartitionCounts
 from .client_headers import ClientHeaders
 from .last_words import LastWords
-from .queue_room import DEFAULT_MAX_KBYTES, QueueRoom, large_bytes
-from .raw import DeliveryCallback, RawProducer
+from .queue_room import DEFAULT_MAX_KBYTES, SMALL_BYTES, QueueRoom, large_bytes
+from .raw import DeliveryCallback, RawProducer, is_bare
 from .serving import Serving
 
 logger = logging.getLogger("kafka_integration.client")
@@ -38,6 +38,7 @@ HURRY_AGAIN_SECONDS = 0.2
 ROOM_POLL_SECONDS = 0.05
 DROP_SECONDS = 1.0
 SENDS_BETWEEN_POLLS = 64
+REST_SECONDS = 0.005
 
 alive_producers: weakref.WeakSet[Producer] = weakref.WeakSet()
 """Every producer that is open in this process: a fork has to find them."""
@@ -71,6 +72,8 @@ class Producer:
         self._awaited = 0
         self._awaiting = threading.Lock()
         self._produce: Callable[..., None] = self._produce_and_report if delivers_at_once else raw.produce
+        # In half the time of a call by name, for what most messages are; None where one by name is needed.
+        self._produce_plain: Callable[..., None] | None = raw.produce if is_bare(raw) else None
         self._sends = 0
         self._hurried_at = 0.0
         self._serving = Serving(raw, log)
@@ -101,11 +104,33 @@ class Producer:
 
         ``partition`` -1 leaves it to the client, ``timestamp_ms`` 0 is now.
         """
-        given = None if headers is None else ClientHeaders(headers)
         self._sends += 1
         if self._sends % SENDS_BETWEEN_POLLS == 0:
             # Half the work of leaving all deliveries to the other thread: handing the interpreter over costs more.
             self._serve(self._raw.poll, 0)
+        plain = self._produce_plain
+        if plain is None or headers is not None or timestamp_ms or (key is not None and len(key) >= SMALL_BYTES):
+            self._send_by_name(topic, value, key, partition, on_delivery, timestamp_ms, headers, timeout)
+            return
+        try:
+            plain(topic, value, key, partition, on_delivery)
+        except BufferError:
+            self._send_by_name(topic, value, key, partition, on_delivery, timestamp_ms, headers, timeout)
+        except Exception as error:
+            raise translate(error, place=f"topic {topic}") from error
+
+    def _send_by_name(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        on_delivery: DeliveryCallback,
+        timestamp_ms: int,
+        headers: Headers | None,
+        timeout: float,
+    ) -> None:
+        given = None if headers is None else ClientHeaders(headers)
         large = large_bytes(key, headers)
         produce = partial(self._room.produce, self._produce, large) if large else self._produce
         try:
@@ -197,7 +222,7 @@ class Producer:
         if self._grace_left is None:
             self._grace_seconds = grace_seconds
             self._grace_left = max(0.0, grace_seconds - (time.monotonic() - began_at))
-            self._produce = self._produce_and_wait
+            self._produce, self._produce_plain = self._produce_and_wait, None
             self._keep()
         self._spend_grace()
 
@@ -270,10 +295,14 @@ class Producer:
         # What it is now it stays, whatever is patched later.
         green = green_library()
         while not self._closing:
+            sends, began_at = self._sends, time.monotonic()
             try:
                 self._serving.poll(POLL_SECONDS, green)
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever be delivered again
                 logger.error("%s: a delivery callback raised %s", self._name, summarize(error))
+            if green is None and self._sends - sends >= SENDS_BETWEEN_POLLS and self._hurried_at < began_at:
+                # Who sends so much serves deliveries too: two threads at it hand the interpreter to and fro.
+                time.sleep(REST_SECONDS)
 
     def _serve_until(self, settled: threading.Event) -> bool:
         if not settled.is_set():

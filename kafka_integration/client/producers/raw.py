@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from confluent_kafka import KafkaError, Message
+from confluent_kafka.cimpl import Producer as ClientProducer
 
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
@@ -20,3 +21,9 @@ class RawProducer(Protocol):
     def close(self) -> bool: ...
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any: ...
     def __len__(self) -> int: ...
+
+
+def is_bare(raw: RawProducer) -> TypeGuard[ClientProducer]:
+    """Whether it is the client's own class: no tracer around it that reads arguments by name and adds headers."""
+    kind: type[object] = type(raw)
+    return kind is ClientProducer
