@@ -196,7 +196,9 @@ class ConsumerLoop:
         self._stop.wait(1.0)
 
     def _patience(self, assignment: Assignment) -> float:
-        is_waiting = assignment.is_starting or any(p.is_paused for p in assignment) or self._catching_up is not None
+        is_waiting = any(p.is_paused for p in assignment) or self._catching_up is not None
+        # An assignment doesn't end the poll in which it comes: without messages nothing would begin before its time.
+        is_waiting = is_waiting or assignment.is_starting or not assignment.was_told
         return BUSY_POLL_SECONDS if is_waiting or self._message_limit.is_limited else POLL_SECONDS
 
     def _take(self, session: Session, run: Run) -> None:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError
 from kafka_integration.client.metadata.patience import Patience
 from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
+from kafka_integration.consuming import loop
 from kafka_integration.consuming.group.assignment import Assignment
 from kafka_integration.consuming.line import Line
 from kafka_integration.errors import BrokerError
@@ -141,6 +142,16 @@ class FencedMeanwhile(Line):
 
     @is_fenced.setter
     def is_fenced(self, value): ...
+
+
+def test_an_assignment_that_comes_in_the_middle_of_a_poll_begins_without_waiting_for_its_end(monkeypatch):
+    write("a")
+    monkeypatch.setattr(loop, "POLL_SECONDS", 3600)
+
+    with running() as consumer:
+        wait_for(lambda: scripted.seen)
+        consumer.stop()
+        write("wakes it up")
 
 
 def test_what_is_fenced_while_the_loop_looks_does_not_begin_where_it_began_before():

@@ -1,4 +1,7 @@
-"""A Kafka cluster, and what stands in for one: whatever of them differs for their clients is said here."""
+"""A Kafka cluster, and what stands in for one: whatever of them differs for their clients is said here.
+
+What stands in is imported where it is used: with a cluster there is no use for it, and a process that waits for it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from confluent_kafka.admin import AdminClient
 from ...conf.endpoints import EXAMPLE
 from ...conf.values import Connection
 from ...errors import BrokerUnavailableError, ConfigurationError
-from .embedded import create_embedded_topics, embedded_servers
-from .memory import MemoryAdmin, MemoryConsumer, MemoryProducer, memory_broker
 
 
 class Transport:
@@ -61,12 +62,18 @@ class EmbeddedTransport(Transport):
     finds_offsets_by_time = False
 
     def servers(self, connection: Connection) -> str:
+        from .embedded import embedded_servers
+
         return embedded_servers()
 
     def make_topics(self, servers: str, topics: Iterable[str]) -> None:
+        from .embedded import create_embedded_topics
+
         create_embedded_topics(servers, topics)
 
     def topic_id(self) -> str:
+        from .embedded import embedded_servers
+
         # The next embedded broker begins at offset 0: what was stored about this one must mean nothing to it.
         return f"embedded {embedded_servers()}"
 
@@ -79,12 +86,18 @@ class MemoryTransport(Transport):
         return "memory"
 
     def consumer(self, properties: dict[str, Any]) -> Any:
+        from .memory import MemoryConsumer, memory_broker
+
         return MemoryConsumer(memory_broker(), properties)
 
     def producer(self, properties: dict[str, Any]) -> Any:
+        from .memory import MemoryProducer, memory_broker
+
         return MemoryProducer(memory_broker(), properties)
 
     def admin(self, properties: dict[str, Any]) -> Any:
+        from .memory import MemoryAdmin, memory_broker
+
         return MemoryAdmin(memory_broker())
 
     def topic_id(self) -> str:
