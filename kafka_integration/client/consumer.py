@@ -28,7 +28,8 @@ from .transports.transport import transport_of
 Coordinates = tuple[str, int]
 
 OFFSETS_IN_KAFKA = "kafka_integration: offsets in Kafka"
-"""The metadata of commits where they are all that counts; where the database keeps the offsets it is empty."""
+"""The metadata of commits where they are all that counts, before what is noted with one; where the database keeps the
+offsets it is empty."""
 
 _NOT_NOW = frozenset({KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._TIMED_OUT})
 
@@ -40,6 +41,8 @@ class Committed:
     offset: int | None
     counts: bool
     """Whether a consumer of ours committed it whose offsets are kept in Kafka alone."""
+    note: str = ""
+    """What it noted with it."""
 
 
 class Listener(Protocol):
@@ -136,12 +139,7 @@ class ConsumerClient:
             if answer.error is not None:
                 raise self._ours(answer.error)
             self.leader_epochs.remember((answer.topic, answer.partition), answer.offset, answer.leader_epoch)
-        return {
-            (a.topic, a.partition): Committed(
-                offset=a.offset if a.offset >= 0 else None, counts=a.metadata == OFFSETS_IN_KAFKA
-            )
-            for a in answers
-        }
+        return {(a.topic, a.partition): _committed(a) for a in answers}
 
     def ends(self, coordinates: Coordinates, timeout: float) -> tuple[int, int]:
         """The first offset of a partition and the one after its last, asked of the broker."""
@@ -184,9 +182,15 @@ class ConsumerClient:
         with suppress(KafkaException):
             self._consumer.resume([TopicPartition(*c) for c in places])
 
-    def commit(self, offsets: Mapping[Coordinates, int], *, wait: bool) -> None:
-        """Commit; the listener hears of the outcome, with ``wait`` before this returns. Never raises."""
-        parts = self._positions(offsets)
+    def commit(
+        self, offsets: Mapping[Coordinates, int], *, wait: bool, notes: Mapping[Coordinates, str] | None = None
+    ) -> None:
+        """Commit, with what is noted; the listener hears of the outcome, with ``wait`` before this returns.
+
+        Never raises.
+        """
+        noted = notes or {}
+        parts = [self._position(place, offset, noted.get(place, "")) for place, offset in offsets.items()]
         try:
             if not wait:
                 self._consumer.commit(offsets=parts, asynchronous=True)
@@ -202,9 +206,10 @@ class ConsumerClient:
         """Offsets with the epochs that go with them: at the next change of a leader the broker is asked for a cut."""
         return [self._position(place, offset) for place, offset in offsets.items()]
 
-    def _position(self, place: Coordinates, offset: int) -> TopicPartition:
+    def _position(self, place: Coordinates, offset: int, note: str = "") -> TopicPartition:
         epoch = self.leader_epochs.of(place, offset)
-        return TopicPartition(*place, offset, self._metadata, leader_epoch=-1 if epoch is None else epoch)
+        metadata = f"{self._metadata}; {note}" if note else self._metadata
+        return TopicPartition(*place, offset, metadata, leader_epoch=-1 if epoch is None else epoch)
 
     def close(self, timeout: float) -> bool:
         """Leave the group; callbacks for what is still assigned run in here. False if it is still at it.
@@ -276,6 +281,12 @@ class ConsumerClient:
 
     def _ours(self, error: KafkaError | KafkaException) -> BrokerError:
         return translate(error, place=self._name, properties=self._properties)
+
+
+def _committed(answer: TopicPartition) -> Committed:
+    word, _, note = (answer.metadata or "").partition("; ")
+    offset, counts = answer.offset if answer.offset >= 0 else None, word == OFFSETS_IN_KAFKA
+    return Committed(offset=offset, counts=counts, note=note if counts else "")
 
 
 class _Nobody:

@@ -19,16 +19,32 @@ class Ledger:
 
     __slots__ = (
         *("taken", "committed", "has_reached_end", "finish"),
-        *("_newest", "_start", "_committable", "_held_back", "_end", "_finished_beyond", "_handed_out"),
+        *(
+            "_newest",
+            "_start",
+            "_committable",
+            "_held_back",
+            "_end",
+            "_finished_beyond",
+            "_beyond_epoch",
+            "_handed_out",
+        ),
+        "noted",
     )
 
     def __init__(
-        self, start: int | None = None, committed: int | None = None, finished_beyond: Collection[int] = ()
+        self,
+        start: int | None = None,
+        committed: int | None = None,
+        finished_beyond: Collection[int] = (),
+        beyond_epoch: int | None = None,
     ) -> None:
         self.taken = start
         """The next offset to take."""
         self.committed = committed
         """What Kafka has confirmed for this assignment, or held before it."""
+        self.noted = ""
+        """What was noted with that, as far as this assignment did."""
         self.has_reached_end = False
         """What was taken last is the last that there is, as far as is known."""
         self._newest: deque[Message] = deque(maxlen=1)
@@ -41,12 +57,15 @@ class Ledger:
         self._end: int | None = None
         self._finished_beyond = set(finished_beyond)
         """What was finished before it began, beyond ``start``: not to be handled again."""
+        self._beyond_epoch = beyond_epoch
+        """Up to which leader's epoch that goes: what a later one wrote at these offsets are other messages."""
         self._handed_out = start
         """The offset after the last message that is left to be finished."""
 
-    def resumed(self) -> Ledger:
-        """A ledger that begins where this one is finished, with what was taken beyond to be taken again."""
-        ledger = Ledger(self.finished, self.committed, self.finished_beyond())
+    def resumed(self, beyond_epoch: int | None = None) -> Ledger:
+        """A ledger that begins where this one is finished, with what was taken and isn't finished to be taken again."""
+        ledger = type(self)(self.finished, self.committed, self.finished_beyond(), beyond_epoch)
+        ledger.noted = self.noted
         if self._held_back:
             # What a handler asked to be left uncommitted it still has in its own hands.
             ledger._hold_at(self._committable)
@@ -55,7 +74,11 @@ class Ledger:
     def unfinished(self, raws: list[Any]) -> list[Any]:
         """Those of these messages that are to be handled: without what was finished before the ledger began."""
         known = self._finished_beyond
-        return [raw for raw in raws if raw.offset() not in known] if known else raws
+        if not known:
+            return raws
+        if (last := self._beyond_epoch) is not None:
+            known -= {raw.offset() for raw in raws if (raw.leader_epoch() or 0) > last}
+        return [raw for raw in raws if raw.offset() not in known]
 
     def take(self, next_offset: int, raws: Sequence[RawMessage] | None = None) -> None:
         """Everything below ``next_offset`` was taken from Kafka, and of that ``raws`` are to be handled."""
@@ -69,9 +92,11 @@ class Ledger:
         """The partition's end was seen at ``position``: what lies before it and was not delivered is a gap."""
         self._end, self.has_reached_end = position, True
 
-    def confirm(self, next_offset: int) -> None:
-        """Kafka holds ``next_offset`` now."""
+    def confirm(self, next_offset: int, note: str | None = None) -> None:
+        """Kafka holds ``next_offset`` now, with this note if that is known."""
         self.committed = next_offset if self.committed is None else max(next_offset, self.committed)
+        if note is not None:
+            self.noted = note
 
     def hold_back(self) -> None:
         """From here on only ``commit_through`` moves the commit, until ``release`` (``NO_COMMIT``)."""

@@ -62,11 +62,13 @@ class Partition:
         """Nothing more of it is handled before it is known where to begin."""
         self.start = start
 
-    def begin(self) -> None:
-        """What is taken from now on comes from where it starts."""
+    def begin(self, beyond_epoch: int | None = None) -> None:
+        """What is taken from now on comes from where it starts; the epoch is that of what it finished beyond."""
         start = self.start
-        fresh = self._ledger_type(start.offset, start.committed, start.finished_beyond)
-        self.ledger = self.ledger.resumed() if start.is_resumed else fresh
+        if start.is_resumed:
+            self.ledger = self.ledger.resumed(beyond_epoch)
+        else:
+            self.ledger = self._ledger_type(start.offset, start.committed, start.finished_beyond, start.beyond_epoch)
 
     def place(self) -> None:
         self.is_paused = False

@@ -19,9 +19,13 @@ class SparseLedger(Ledger):
     __slots__ = ("_done", "_fresh", "_lock", "_open")
 
     def __init__(
-        self, start: int | None = None, committed: int | None = None, finished_beyond: Collection[int] = ()
+        self,
+        start: int | None = None,
+        committed: int | None = None,
+        finished_beyond: Collection[int] = (),
+        beyond_epoch: int | None = None,
     ) -> None:
-        super().__init__(start, committed, finished_beyond)
+        super().__init__(start, committed, finished_beyond, beyond_epoch)
         self._lock = threading.Lock()
         self._fresh: deque[Message] = deque()
         self.finish = self._fresh.append
@@ -39,9 +43,6 @@ class SparseLedger(Ledger):
             self._done |= passed
             self._open.extend(sorted([*offsets, *passed]) if passed else offsets)
             super().take(next_offset)
-
-    def resumed(self) -> SparseLedger:
-        return SparseLedger(self.finished, self.committed, self.finished_beyond())
 
     @property
     def finished(self) -> int | None:

@@ -36,6 +36,8 @@ class Start:
         """What the group had committed, where that was asked for."""
         self.finished_beyond: Collection[int] = ()
         """What the group had finished beyond its offset."""
+        self.beyond_epoch: int | None = None
+        """Which leader wrote the last of that."""
         self.is_placed = False
         """The client was told: messages come from there."""
         self.obstacle: Obstacle | None = None
@@ -53,8 +55,15 @@ class Start:
         """A lane was asked; ``committed`` is what Kafka holds."""
         self._answer, self.committed = answer, committed
 
-    def know(self, offset: int, committed: int | None, finished_beyond: Collection[int] = ()) -> None:
-        self.offset, self.committed, self.finished_beyond = offset, committed, finished_beyond
+    def know(
+        self,
+        offset: int,
+        committed: int | None,
+        finished_beyond: Collection[int] = (),
+        beyond_epoch: int | None = None,
+    ) -> None:
+        self.offset, self.committed = offset, committed
+        self.finished_beyond, self.beyond_epoch = finished_beyond, beyond_epoch
 
     def advance(self, ledger: Ledger) -> None:
         """Take in what there is by now: the lane's answer, or how far the ledger has come."""

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from kafka_integration import CommitThrough
+from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.consuming.offsets.beyond import Beyond, decode, encode
 from kafka_integration.errors import HandlerError
 from tests.unit import scripted
-from tests.unit.consumers import committed, consume, running, write
+from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -177,3 +180,59 @@ def test_a_handler_that_holds_the_commit_back_fails(result):
 def test_a_batch_handler_is_refused():
     with pytest.raises(HandlerError, match='use "ordering": "partition"'):
         consume(ordering="key", message_handler="tests.unit.scripted.Batch")
+
+
+@pytest.mark.parametrize("ordering", ["key", "none", "partition"])
+def test_a_killed_consumer_repeats_only_what_its_last_commit_did_not_hold(ordering):
+    gate = Gate("slow")
+    scripted.script.append(gate)
+    write("slow", key="a")
+    write(*map(str, range(50)), key="b")
+    write("last", key="a")
+
+    with running(ordering="key", concurrency=2) as loop:
+        wait_for(lambda: len(noted()) == 50)
+        # Nothing more of it reaches Kafka, as if it had been killed.
+        loop.session.commits.give_up()
+        loop.session.client.commit = lambda *arguments, **options: None
+        gate.open()
+    scripted.seen.clear()
+    scripted.script.clear()
+    consume(ordering=ordering)
+
+    assert values() == ["slow", "last"]
+    assert (committed(), noted()) == (52, ())
+
+
+def test_what_is_finished_beyond_is_kept_while_a_consumer_in_the_partitions_order_works_it_off():
+    write("slow", "next", key="a")
+    write("other", key="b")
+    write("last", key="a")
+    memory_broker().commit("group", TOPIC, 0, 0, f"{OFFSETS_IN_KAFKA}; {encode(Beyond(offsets=(2,)), 0, 100)[0]}")
+    scripted.script.append(Gate("next"))
+
+    with running(ordering="partition"):
+        wait_for(lambda: committed() == 1)
+        beyond = noted()
+        scripted.script[0].open()
+        wait_for(lambda: committed() == 4)
+
+    assert beyond == (2,)
+    assert values() == ["slow", "next", "last"]
+    assert noted() == ()
+
+
+@pytest.mark.parametrize("note", ["", "; ", "; beyond1:garbage", "; beyond9:whatever", "; something else"])
+def test_a_note_that_is_not_ours_says_nothing(note):
+    write("a", "b", "c")
+    memory_broker().commit("group", TOPIC, 0, 1, f"{OFFSETS_IN_KAFKA}{note}")
+
+    consume(ordering="key")
+
+    assert sorted(values()) == ["b", "c"]
+
+
+def noted(partition: int = 0) -> tuple[int, ...]:
+    """What the group's commit says to be finished beyond it."""
+    metadata = memory_broker().committed_metadata("group", TOPIC, partition)
+    return decode(metadata.removeprefix(f"{OFFSETS_IN_KAFKA}; "), committed(partition) or 0).offsets

@@ -10,21 +10,27 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kafka_integration.consuming.ledger import Ledger
 from kafka_integration.consuming.sparse_ledger import SparseLedger
 
 GAPS = st.integers(0, 3)
 
 
 class Raw:
-    def __init__(self, offset: int) -> None:
+    def __init__(self, offset: int, epoch: int | None = None) -> None:
         self._offset = offset
+        self._epoch = epoch
 
     def offset(self) -> int:
         return self._offset
+
+    def leader_epoch(self) -> int | None:
+        return self._epoch
 
 
 def finish(ledger: SparseLedger, offset: int) -> None:
@@ -133,3 +139,13 @@ def test_what_many_threads_finish_while_others_look_is_all_finished_in_the_end()
 
     assert floors == sorted(floor or 0 for floor in floors)
     assert (ledger.finished, ledger.finished_beyond(), ledger.ahead) == (8000, [], 0)
+
+
+@pytest.mark.parametrize("make", [Ledger, SparseLedger])
+def test_what_a_later_leader_wrote_at_the_offsets_of_finished_messages_is_to_be_handled(make: type[Ledger]) -> None:
+    ledger = make(10, None, {12, 13, 14, 15}, 3)
+
+    wanted = ledger.unfinished([Raw(10, 2), Raw(12, 3), Raw(13, None), Raw(14, 4), Raw(15, 4)])
+
+    assert [raw.offset() for raw in wanted] == [10, 14, 15]
+    assert ledger.finished_beyond() == [12, 13]

@@ -15,6 +15,7 @@ from ...errors import BrokerError
 from ...observing.facts import Assigned, Revoked
 from ...observing.observers import Observers
 from ..lanes.pool import Pool
+from ..offsets.beyond import decode
 from ..offsets.claims import LOOK_SECONDS, Claiming
 from ..offsets.commits import Commits
 from ..partition import Partition
@@ -215,7 +216,8 @@ class Assignment:
             first, end = self.ends_of(partition)
             offset = self._start_offsets.choose(partition, first, end)
         if self._claiming is None:
-            partition.start.know(offset, committed.offset)
+            beyond = decode(committed.note, offset)
+            partition.start.know(offset, committed.offset, beyond.offsets, beyond.epoch)
         else:
             self._claim(partition, offset, committed=committed)
 
@@ -241,7 +243,7 @@ class Assignment:
         for partition in known:
             # What was put there before belongs to another position: handled after this, it would hide a gap.
             self._lanes.of(partition).clear(partition)
-            partition.begin()
+            partition.begin(self._commits.beyond_epoch(partition))
         flowing = [p for p in self if p.state is State.ACTIVE]
         if not self._client.place(starts, {p.key: p.ledger.taken for p in flowing if p.ledger.taken is not None}):
             return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from time import monotonic, sleep
 
-from ...client.consumer import ConsumerClient, Coordinates
+from ...client.consumer import OFFSETS_IN_KAFKA, ConsumerClient, Coordinates
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ..partition import Partition
+from .beyond import Beyond, encode
 from .stored_ends import Ends
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,17 @@ STALE = "STALE_MEMBER_EPOCH"
 """KIP-848: the group has moved on, and the next heartbeat, which is on its way, tells us how far."""
 STALE_TRIES = 5
 STALE_SECONDS = 0.2
+NOTE_TOO_LARGE = "OFFSET_METADATA_TOO_LARGE"
+MOST_CHARACTERS = 4096 - len(OFFSETS_IN_KAFKA) - 2
+"""What a broker's offset.metadata.max.bytes leaves for a note, as long as it is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is committed of a partition, and noted with it."""
+
+    offset: int
+    note: str
 
 
 class Commits:
@@ -29,7 +42,9 @@ class Commits:
         self._ends = ends
         self._interval_seconds = settings.offset_commit_interval_seconds
         self._next_at = monotonic() + self._interval_seconds
-        self._in_flight: dict[Coordinates, int] = {}
+        self._in_flight: dict[Coordinates, Due] = {}
+        self._most_characters = MOST_CHARACTERS
+        self._has_said_that_some_are_left_out = False
         self._refusal: BrokerError | None = None
         self._has_given_up = False
 
@@ -45,10 +60,11 @@ class Commits:
     def commit(self, partitions: Iterable[Partition], *, wait: bool = False) -> None:
         """Commit what these partitions have finished since their last commit."""
         self._next_at = monotonic() + self._interval_seconds
-        offsets = {p.key: offset for p in partitions if (offset := self._due(p, wait)) is not None}
-        if offsets:
-            self._in_flight.update(offsets)
-            self._client.commit(offsets, wait=wait)
+        found = {p.key: due for p in partitions if (due := self._due(p, wait)) is not None}
+        if found:
+            self._in_flight.update(found)
+            offsets = {place: due.offset for place, due in found.items()}
+            self._client.commit(offsets, wait=wait, notes={place: due.note for place, due in found.items()})
 
     def commit_before_leaving(self, partitions: list[Partition]) -> None:
         """Commit and wait for the answer: there is no next interval, the next owner begins at what this says."""
@@ -57,21 +73,26 @@ class Commits:
         self._ends.store_before_leaving(partitions)
         for _ in range(STALE_TRIES):
             refusal = self._commit_and_wait(partitions)
-            if refusal is None or refusal.code != STALE:
+            if refusal is None or refusal.code not in {STALE, NOTE_TOO_LARGE}:
                 return
             sleep(STALE_SECONDS)
 
     def confirm(self, coordinates: Coordinates, partition: Partition | None, offset: int) -> None:
         """The broker holds ``offset`` now."""
-        self._in_flight.pop(coordinates, None)
+        due, note = self._in_flight.get(coordinates), None
+        # Of two that are on their way the later one counts.
+        if due is not None and due.offset <= offset:
+            note = self._in_flight.pop(coordinates).note
         if partition is not None:
-            partition.ledger.confirm(offset)
+            partition.ledger.confirm(offset, note)
 
     def fail(self, coordinates: Iterable[Coordinates], error: BrokerError) -> None:
         """The broker refused: what these offsets cover is due again at the next interval."""
         for place in coordinates:
             self._in_flight.pop(place, None)
         self._refusal = error
+        if error.code == NOTE_TOO_LARGE:
+            self._most_characters //= 2
         logger.warning(
             "consumer %s: a commit failed; what it covered is committed later or delivered again: %s",
             self._consumer, error,
@@ -86,13 +107,42 @@ class Commits:
         self.commit(partitions, wait=True)
         return self._refusal
 
-    def _due(self, partition: Partition, wait: bool) -> int | None:
+    def _due(self, partition: Partition, wait: bool) -> Due | None:
         ledger = partition.ledger
         offset = ledger.next_offset
         if offset is not None and partition.stored is not None:
             # Where the database counts, Kafka follows: beyond it, the offset would look like somebody else's.
             offset = min(offset, partition.stored)
+        if offset is None:
+            return None
+        noted: str | None = ledger.noted
         done = -1 if ledger.committed is None else ledger.committed
-        if not wait:  # else whoever waits would not hear of a refusal
-            done = max(done, self._in_flight.get(partition.key, -1))
-        return None if offset is None or offset <= done else offset
+        in_flight = None if wait else self._in_flight.get(partition.key)  # else who waits would not hear of a refusal
+        if in_flight is not None and in_flight.offset >= done:
+            # What has changed beyond it since waits for the answer.
+            done, noted = in_flight.offset, None
+        if offset < done:
+            return None
+        note = self._note(partition, offset)
+        return Due(offset, note) if offset > done or noted not in {None, note} else None
+
+    def beyond_epoch(self, partition: Partition) -> int | None:
+        """Which leader wrote the last message that is finished beyond the partition's floor."""
+        offsets = partition.ledger.finished_beyond()
+        return self._client.leader_epochs.of(partition.key, offsets[-1] + 1) if offsets else None
+
+    def _note(self, partition: Partition, floor: int) -> str:
+        """What is finished beyond the offset; the database knows that by itself."""
+        if partition.stored is not None:
+            return ""
+        offsets = tuple(offset for offset in partition.ledger.finished_beyond() if offset >= floor)
+        beyond = Beyond(offsets=offsets, epoch=self.beyond_epoch(partition))
+        note, fitting = encode(beyond, floor, self._most_characters)
+        if fitting < len(offsets) and not self._has_said_that_some_are_left_out:
+            self._has_said_that_some_are_left_out = True
+            logger.warning(
+                "consumer %s: %d messages of %s are finished beyond its offset %d, and %d of them don't fit into what "
+                "Kafka keeps with a commit: after a restart they would be handled again (offset.metadata.max.bytes)",
+                self._consumer, len(offsets), partition, floor, len(offsets) - fitting,
+            )  # fmt: skip
+        return note
