@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from .outbox.publish import publish
     from .outcomes import NO_COMMIT, BatchError, CommitThrough, Reject, Retry, Skip
     from .producing.aproduce import aproduce
-    from .producing.produce import produce, produce_batch, produce_sync
+    from .producing.batch import produce_batch
+    from .producing.produce import produce, produce_sync
 
 __version__ = "0.1.0"
 
@@ -54,7 +55,8 @@ _HOMES = {
     ".outbox.decorator": ("publish_instances", "publishes"),
     ".outbox.publish": ("publish",),
     ".producing.aproduce": ("aproduce",),
-    ".producing.produce": ("produce", "produce_batch", "produce_sync"),
+    ".producing.batch": ("produce_batch",),
+    ".producing.produce": ("produce", "produce_sync"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..conf.values import ProducerSettings
 from ..errors import InvalidMessageError
-from ..headers import Headers
+from ..headers import GivenHeaders, Headers
 from ..sizes import record_bytes
 from ..topic_names import topic_name_problem
 
+MESSAGE_KEYS = frozenset({"key", "value", "headers", "partition", "timestamp"})
 LARGEST_PARTITION = 2**31 - 1
 LATEST_TIMESTAMP_MS = 2**63 - 1
 DEFAULT_MAX_BYTES = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+BatchMessage = tuple[Any, Any] | Mapping[str, Any]
+"""A ``(key, value)`` pair, or a dict with ``value`` and perhaps ``key``, ``headers``, ``partition``, ``timestamp``."""
+Arguments = tuple[Any, Any, GivenHeaders | None, int | None, datetime | int | None]
+"""Value, key, headers, partition and timestamp, as ``produce`` takes them."""
+
+
+def check_batch(topic: object, messages: object) -> None:
+    """Refuse what is no batch of messages at all."""
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise InvalidMessageError(
+            f"topic {topic!r:.80}: messages is of type {type(messages).__name__}. Give a list of (key, value) or dicts."
+        )
+
+
+def arguments_of(topic: str, message: Any) -> Arguments:
+    """What one message of a batch asks for; refuses what is no message."""
+    if isinstance(message, (tuple, list)) and len(message) == 2:
+        return message[1], message[0], None, None, None
+    if not isinstance(message, Mapping):
+        raise InvalidMessageError(
+            f"topic {topic}: a message of a batch is a (key, value) pair or a dict, not {type(message).__name__}."
+        )
+    if "value" not in message:
+        raise InvalidMessageError(f'topic {topic}: a message of a batch has no "value"; None is a tombstone.')
+    if unknown := set(message) - MESSAGE_KEYS:
+        raise InvalidMessageError(
+            f"topic {topic}: a message of a batch has {len(unknown)} unknown key(s); known are "
+            f"{', '.join(sorted(MESSAGE_KEYS))}."
+        )
+    return (
+        message["value"],
+        message.get("key"),
+        message.get("headers"),
+        message.get("partition"),
+        message.get("timestamp"),
+    )
 
 
 def check_topic(topic: object, settings: ProducerSettings, *, hint: str = "") -> None:

@@ -106,7 +106,7 @@ class Delivery:
         """``result`` for a call with ``timeout`` seconds in all, until ``deadline``, not all of them for this."""
         if not self._done:
             self._wait(max(0.0, deadline - time.monotonic()), of_call=timeout)
-        return self.result(0)
+        return self.result()
 
     def exception(self, timeout: float | None = None) -> ProduceError | None:
         """Why the message was not delivered, None if it was; raises ProduceTimeoutError if that isn't known in time."""

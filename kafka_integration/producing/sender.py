@@ -6,7 +6,9 @@ import time
 from datetime import datetime
 from typing import Any
 
+from ..client.producers.plain_messages import PlainMessage
 from ..client.producers.producer import Producer
+from ..client.producers.queue_room import SMALL_BYTES
 from ..client.producers.registry import producers
 from ..conf import get_settings
 from ..conf.values import ProducerSettings
@@ -18,6 +20,7 @@ from ..errors import (
     DeliveryError,
     DeliveryUnavailableError,
     InvalidMessageError,
+    ProduceError,
 )
 from ..headers import GivenHeaders, normalize_headers
 from ..serialization import serialize_key, serialize_value
@@ -97,6 +100,28 @@ class Sender:
             raise self._refusal(topic, place, size, error) from error
         return delivery
 
+    def make_plain(self, topic: str, value: Any, key: Any, messages: list[PlainMessage]) -> Delivery | None:
+        """Adds a message to those for ``send_many``; None for one that ``send`` has to take."""
+        if self._partitioner is not None:
+            return None
+        value_bytes = serialize_value(value, self._value_serializer)
+        key_bytes = serialize_key(key, self._key_serializer)
+        if key_bytes is not None and len(key_bytes) >= SMALL_BYTES:
+            return None
+        delivery = Delivery(topic, self.producer, 0)
+        messages.append({"value": value_bytes, "key": key_bytes, "callback": delivery})
+        return delivery
+
+    def send_many(self, topic: str, messages: list[PlainMessage], timeout: float) -> dict[int, ProduceError]:
+        """Puts messages into the queue, in order, waiting up to ``timeout`` for room; what was refused, by index."""
+        refused: dict[int, ProduceError] = {}
+        for index, error in self.producer.send_many(topic, messages, timeout).items():
+            size = record_bytes(messages[index]["key"], messages[index]["value"], [])
+            failure = self._refusal(topic, ANY_PARTITION, size, error)
+            failure.__cause__ = error
+            refused[index] = failure
+        return refused
+
     def check_topic(self, topic: object, key: Any = None) -> None:
         """Refuses a topic that Kafka or the settings don't allow."""
         check_topic(topic, self._settings, hint=KAFFE_HINT if key is None else "")
@@ -134,7 +159,7 @@ class Sender:
             f"topic {topic}: there is no partition {partition}, only 0 to {count - 1}. Leave it out, or add partitions."
         )
 
-    def _refusal(self, topic: str, partition: int, size: int, error: BrokerError) -> Exception:
+    def _refusal(self, topic: str, partition: int, size: int, error: BrokerError) -> ProduceError:
         if error.code == "MSG_SIZE_TOO_LARGE":
             return too_large(topic, size, self._settings)
         if error.code == "_UNKNOWN_PARTITION":

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from kafka_integration.client.log.client_log import ClientLog
-from kafka_integration.client.producers import producer as producer_module
+from kafka_integration.client.producers import queueing
 from kafka_integration.client.producers.producer import Producer
 from kafka_integration.errors import (
     AccessDeniedError,
@@ -148,7 +148,7 @@ def test_callbacks_that_produce_do_not_pile_up(
         send().add_done_callback(lambda _: answers.append(send()))
     client.settle()
     # Each answer polls, and could run the next callback in there.
-    monkeypatch.setattr(producer_module, "SENDS_BETWEEN_POLLS", 1)
+    monkeypatch.setattr(queueing, "SENDS_BETWEEN_POLLS", 1)
 
     producer.flush(0)
 

@@ -8,24 +8,21 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from ...errors import BrokerError
-from ...headers import Headers
 from ...summaries import summarize
 from ..errors.translate import translate
 from ..green_threads import green_library, wait_until
 from ..log.client_log import ClientLog
 from ..metadata.partition_counts import PartitionCounts
-from .client_headers import ClientHeaders
 from .last_words import LastWords
-from .queue_room import DEFAULT_MAX_KBYTES, SMALL_BYTES, QueueRoom, large_bytes
-from .raw import DeliveryCallback, RawProducer, is_bare
+from .queue_room import DEFAULT_MAX_KBYTES
+from .queueing import SENDS_BETWEEN_POLLS, Queueing
+from .raw import RawProducer
 from .serving import Serving
 
 logger = logging.getLogger("kafka_integration.client")
@@ -35,9 +32,8 @@ POLL_SECONDS = 0.1
 HURRY_SECONDS = 0.001
 # Hurrying passes over what has no connection or no leader yet.
 HURRY_AGAIN_SECONDS = 0.2
-ROOM_POLL_SECONDS = 0.05
+CALLBACK_POLL_SECONDS = 0.05
 DROP_SECONDS = 1.0
-SENDS_BETWEEN_POLLS = 64
 REST_SECONDS = 0.005
 
 alive_producers: weakref.WeakSet[Producer] = weakref.WeakSet()
@@ -68,16 +64,15 @@ class Producer:
         self.waiting = threading.RLock()
         self.partition_counts = PartitionCounts(raw, log)
         self._raw = raw
-        self._room = QueueRoom(max_queued_bytes)
         self._awaited = 0
         self._awaiting = threading.Lock()
-        self._produce: Callable[..., None] = self._produce_and_report if delivers_at_once else raw.produce
-        # In half the time of a call by name, for what most messages are; None where one by name is needed.
-        self._produce_plain: Callable[..., None] | None = raw.produce if is_bare(raw) else None
-        self._sends = 0
         self._hurried_at = 0.0
         self._serving = Serving(raw, log)
         self._serve = self._serving.serve
+        self._queueing = Queueing(raw, self._serving, log, max_queued_bytes)
+        # Not methods of this class: one call less for each message.
+        self.send = self._queueing.send
+        self.send_many = self._queueing.send_many
         self.call_soon = self._serving.call_soon
         self._name = name
         self._last_words = LastWords(name, log, self.partition_counts)
@@ -85,70 +80,11 @@ class Producer:
         self._grace_left: float | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._poll_until_closed, name=f"kafka-{name}", daemon=True)
-        if polls and not delivers_at_once:
+        if delivers_at_once:
+            self._queueing.follow_with(partial(raw.poll, 0))
+        elif polls:
             self._thread.start()
         alive_producers.add(self)
-
-    def send(
-        self,
-        topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int,
-        on_delivery: DeliveryCallback,
-        timestamp_ms: int,
-        headers: Headers | None,
-        timeout: float,
-    ) -> None:
-        """Puts a message into the queue, waiting up to ``timeout`` for room; raises BrokerError if it can't.
-
-        ``partition`` -1 leaves it to the client, ``timestamp_ms`` 0 is now.
-        """
-        self._sends += 1
-        if self._sends % SENDS_BETWEEN_POLLS == 0:
-            # Half the work of leaving all deliveries to the other thread: handing the interpreter over costs more.
-            self._serve(self._raw.poll, 0)
-        plain = self._produce_plain
-        if plain is None or headers is not None or timestamp_ms or (key is not None and len(key) >= SMALL_BYTES):
-            self._send_by_name(topic, value, key, partition, on_delivery, timestamp_ms, headers, timeout)
-            return
-        try:
-            plain(topic, value, key, partition, on_delivery)
-        except BufferError:
-            self._send_by_name(topic, value, key, partition, on_delivery, timestamp_ms, headers, timeout)
-        except Exception as error:
-            raise translate(error, place=f"topic {topic}") from error
-
-    def _send_by_name(
-        self,
-        topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int,
-        on_delivery: DeliveryCallback,
-        timestamp_ms: int,
-        headers: Headers | None,
-        timeout: float,
-    ) -> None:
-        given = None if headers is None else ClientHeaders(headers)
-        large = large_bytes(key, headers)
-        produce = partial(self._room.produce, self._produce, large) if large else self._produce
-        try:
-            # By keyword: see ``client_headers``.
-            produce(
-                topic,
-                value=value,
-                key=key,
-                partition=partition,
-                on_delivery=on_delivery,
-                timestamp=timestamp_ms,
-                headers=given,
-            )
-        except BufferError:
-            message = {"value": value, "key": key, "partition": partition, "timestamp": timestamp_ms, "headers": given}
-            self._send_when_there_is_room(produce, topic, {**message, "on_delivery": on_delivery}, timeout)
-        except Exception as error:
-            raise translate(error, place=f"topic {topic}") from error
 
     def wait_for(self, settled: threading.Event, timeout: float | None) -> bool:
         """Waits for what a delivery sets, and sends what is queued now instead of after ``linger.ms``."""
@@ -160,7 +96,7 @@ class Producer:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while not settled.is_set() and (left := deadline - time.monotonic()) > 0:
             if is_callback:
-                self._serve(self._raw.poll, min(left, ROOM_POLL_SECONDS))
+                self._serve(self._raw.poll, min(left, CALLBACK_POLL_SECONDS))
             else:
                 settled.wait(min(left, HURRY_AGAIN_SECONDS))
             self._hurry_again()
@@ -222,7 +158,7 @@ class Producer:
         if self._grace_left is None:
             self._grace_seconds = grace_seconds
             self._grace_left = max(0.0, grace_seconds - (time.monotonic() - began_at))
-            self._produce, self._produce_plain = self._produce_and_wait, None
+            self._queueing.follow_with(self._spend_grace)
             self._keep()
         self._spend_grace()
 
@@ -232,14 +168,6 @@ class Producer:
         # A green thread goes on in the child.
         self._closing = True
         self._keep()
-
-    def _produce_and_report(self, *message: Any, **options: Any) -> None:
-        self._raw.produce(*message, **options)
-        self._raw.poll(0)
-
-    def _produce_and_wait(self, *message: Any, **options: Any) -> None:
-        self._raw.produce(*message, **options)
-        self._spend_grace()
 
     def _spend_grace(self) -> None:
         started = time.monotonic()
@@ -268,39 +196,16 @@ class Producer:
         self.log.retire()
         alive_producers.discard(self)
 
-    def _send_when_there_is_room(
-        self, produce: Callable[..., None], topic: str, message: dict[str, Any], timeout: float
-    ) -> None:
-        deadline = time.monotonic() + timeout
-        while True:
-            # Serves deliveries meanwhile, which is what makes room.
-            self._serving.poll(ROOM_POLL_SECONDS, green_library())
-            try:
-                return produce(topic, **message)
-            except BufferError as error:
-                if time.monotonic() >= deadline:
-                    raise self._queue_full(topic, timeout) from error
-            except Exception as error:
-                raise translate(error, place=f"topic {topic}") from error
-
-    def _queue_full(self, topic: str, timeout: float) -> BrokerError:
-        return BrokerError(
-            f"topic {topic}: not sent, because the client's queue stayed full for {timeout:g} s "
-            f"({len(self._raw)} messages wait). {self.log.trouble or 'Kafka is slower than this process.'}",
-            code="_QUEUE_FULL",
-            retriable=True,
-        )
-
     def _poll_until_closed(self) -> None:
         # What it is now it stays, whatever is patched later.
         green = green_library()
         while not self._closing:
-            sends, began_at = self._sends, time.monotonic()
+            sends, began_at = self._queueing.sends, time.monotonic()
             try:
                 self._serving.poll(POLL_SECONDS, green)
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever be delivered again
                 logger.error("%s: a delivery callback raised %s", self._name, summarize(error))
-            if green is None and self._sends - sends >= SENDS_BETWEEN_POLLS and self._hurried_at < began_at:
+            if green is None and self._queueing.sends - sends >= SENDS_BETWEEN_POLLS and self._hurried_at < began_at:
                 # Who sends so much serves deliveries too: two threads at it hand the interpreter to and fro.
                 time.sleep(REST_SECONDS)
 
