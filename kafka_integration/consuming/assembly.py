@@ -62,7 +62,8 @@ class Parts:
         """The threads that run its handlers: each for its partitions, or all for the shards of all."""
         name, count = self.settings.name, self.settings.concurrency
         if self.settings.ordering != "partition":
-            return Crew(name, count, self._make_work, on_fault=on_fault, on_room=on_room)
+            tasks = self.make_tasks()
+            return Crew(name, count, self._make_work, on_fault=on_fault, on_room=on_room, tasks=tasks)
         return Lanes(count, lambda number: self._make_lane(f"{name}-{number}", on_fault, on_room))
 
     def _make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:

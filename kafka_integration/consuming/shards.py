@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from time import monotonic
@@ -29,14 +29,16 @@ class Shard:
     partition's, but for its messages and its setbacks.
     """
 
-    __slots__ = ("_messages", "_partition", "_returned", "key_bytes", "setbacks")
+    __slots__ = ("_messages", "_partition", "_returned", "key_bytes", "ready_at", "setbacks")
 
-    def __init__(self, partition: Stream, key_bytes: bytes | None, message: Message) -> None:
+    def __init__(self, partition: Stream, key_bytes: bytes | None, *messages: Message) -> None:
         self._partition = partition
         self.key_bytes = key_bytes
         """None where it is of one message."""
         self.setbacks = Setbacks()
-        self._messages = [message]
+        self.ready_at = 0.0
+        """Monotonic time before which it is left alone (backoff)."""
+        self._messages = [*messages]
         self._returned: Sequence[Chunk] = ()
         """What was taken and came back, before all else."""
 
@@ -100,8 +102,10 @@ class Shard:
         del self._messages[:limit]
         return Chunk(messages=taken)
 
-    def put_back(self, chunks: Sequence[Chunk]) -> None:
+    def put_back(self, chunks: Sequence[Chunk], wait_seconds: float) -> None:
         self._returned = [*chunks, *self._returned]
+        if wait_seconds:
+            self.ready_at = monotonic() + wait_seconds
 
     def clear(self) -> None:
         self._messages.clear()
@@ -116,7 +120,7 @@ class Shards(Line):
 
     __slots__ = (
         *("_by_key", "_delayed", "_fenced_until", "_in_hand", "_numbers", "_ordering", "_partition", "_ready"),
-        "_probe",
+        *("_kept", "_probe", "_wanted"),
     )
 
     def __init__(self, partition: Stream, ordering: Ordering) -> None:
@@ -130,6 +134,10 @@ class Shards(Line):
         """Those of which something is done at the moment, by when that began, the oldest first."""
         self._probe: tuple[float, Shard] | None = None
         """The shard that tries for all whether an outage is over, and when; it is neither ready nor in a backoff."""
+        self._wanted: Shard | None = None
+        """The shard in hand that somebody needs next, for something besides its messages."""
+        self._kept: Shard | None = None
+        """The same, out of hand: nobody else begins it."""
         self._fenced_until = 0.0
         super().__init__()
 
@@ -145,7 +153,7 @@ class Shards(Line):
 
     @property
     def is_empty(self) -> bool:
-        return not (self._ready or self._delayed or self._probe)
+        return not (self._ready or self._delayed or self._probe or self._kept)
 
     @property
     def ready(self) -> int:
@@ -190,12 +198,43 @@ class Shards(Line):
 
     def take_shard(self) -> tuple[Shards, Shard, Chunk]:
         """The oldest that is ready, with what is to be done of it."""
-        return self._begin_shard(self._ready.popleft())
+        return self._take(self._ready.popleft())
 
     def take_probe(self) -> tuple[Shards, Shard, Chunk]:
         assert self._probe is not None
         (_, shard), self._probe = self._probe, None
-        return self._begin_shard(shard)
+        return self._take(shard)
+
+    def hold(self, key_bytes: bytes | None) -> tuple[Shards, Shard, Chunk] | None:
+        """The shard of a key, for something besides its messages, which wait meanwhile.
+
+        None while it is in other hands; then it is kept for whoever asks again, or has it released.
+        """
+        key = key_bytes if self._ordering == "key" else None
+        shard = None if key is None else self._by_key.get(key)
+        if shard is None:
+            shard = Shard(self._partition, key)
+            if key is not None:
+                self._by_key[key] = shard
+        elif shard is self._kept:
+            self._kept = None
+        elif shard in self._in_hand or self.is_probe(shard):
+            self._wanted = shard
+            return None
+        elif shard in self._ready:
+            self._ready.remove(shard)
+        else:
+            self._delayed = [each for each in self._delayed if each[2] is not shard]
+            heapify(self._delayed)
+        self._begin_shard(shard)
+        return self, shard, Chunk(messages=[])
+
+    def release(self) -> None:
+        """Nobody waits any longer for a shard that is in other hands."""
+        self._wanted = None
+        if (kept := self._kept) is not None:
+            self._kept = None
+            self._line_up(kept)
 
     def end_shard(self, shard: Shard, done: int) -> int:
         """It is in nobody's hands any more, with so many messages done; about how many bytes that gives back."""
@@ -209,18 +248,16 @@ class Shards(Line):
         self, shard: Shard, chunks: Sequence[Chunk], wait_seconds: float, *, is_probe: bool = False
     ) -> None:
         """What is left of it waits for its turn, or for after a while, unless nothing further is to be begun."""
-        shard.put_back(chunks)
+        shard.put_back(chunks, wait_seconds)
         if self.is_stopping:
             shard.clear()
-        if shard.is_empty:
-            if shard.key_bytes is not None:
-                self._by_key.pop(shard.key_bytes, None)
         elif is_probe:
-            self._probe = monotonic() + wait_seconds, shard
-        elif wait_seconds:
-            heappush(self._delayed, (monotonic() + wait_seconds, next(self._numbers), shard))
-        else:
-            self._ready.append(shard)
+            self._probe = shard.ready_at, shard
+            return
+        elif shard is self._wanted:
+            self._wanted, self._kept = None, shard
+            return
+        self._line_up(shard)
 
     def clear(self) -> None:
         for shard in self._in_hand:
@@ -229,11 +266,23 @@ class Shards(Line):
         self._by_key = {shard.key_bytes: shard for shard in self._in_hand if shard.key_bytes is not None}
         self._ready.clear()
         self._delayed.clear()
-        self._probe = None
+        self._probe = self._wanted = self._kept = None
         self.held = self.held_bytes = 0
 
-    def _begin_shard(self, shard: Shard) -> tuple[Shards, Shard, Chunk]:
+    def _take(self, shard: Shard) -> tuple[Shards, Shard, Chunk]:
+        self._begin_shard(shard)
+        return self, shard, shard.take(MOST_AT_ONCE)
+
+    def _begin_shard(self, shard: Shard) -> None:
         if not self._in_hand:
             self.begin()
         self._in_hand[shard] = monotonic()
-        return self, shard, shard.take(MOST_AT_ONCE)
+
+    def _line_up(self, shard: Shard) -> None:
+        if shard.is_empty:
+            if shard.key_bytes is not None:
+                self._by_key.pop(shard.key_bytes, None)
+        elif shard.ready_at > monotonic():
+            heappush(self._delayed, (shard.ready_at, next(self._numbers), shard))
+        else:
+            self._ready.append(shard)

@@ -31,6 +31,7 @@ class ReplayRequest:
 
     id: int
     place: Place
+    key_bytes: bytes | None = None
 
 
 class ReplayRequests:
@@ -63,8 +64,9 @@ class ReplayRequests:
         for topic, partition in places:
             # A range, not an equality, so that the order can be had from the index of requests alone.
             here = self._free().filter(topic=topic, partition__range=(partition, partition)).order_by(*_ORDER)
-            ids = here.values_list("id", flat=True)[: limit - len(found)]
-            found += [ReplayRequest(id, (topic, partition)) for id in ids]
+            rows = here.values_list("id", "key")[: limit - len(found)]
+            # The drivers have views of bytes, and bytes.
+            found += [ReplayRequest(id, (topic, partition), None if key is None else bytes(key)) for id, key in rows]
             if len(found) == limit:
                 break
         return found

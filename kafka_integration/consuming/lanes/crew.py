@@ -7,18 +7,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import partial
 from time import monotonic
 from typing import TypeVar
 
 from ...errors import TooManyStuckHandlersError
 from ...message import Message
-from ..line import Line
 from ..partition import Partition
 from .calls import answered
-from .garbage import Garbage
 from .lane import HELD_UP_SECONDS
+from .member import Member
 from .pool import MAX_ABANDONED
+from .tasks import Task, Tasks
 from .turns import Hand, Turns
 from .work import LaneWork, Remainder
 
@@ -27,6 +26,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IDLE_SECONDS = 0.5
+HOLD_SECONDS = 3.0
+"""How long a task waits for the messages of its key that are in a handler's hands: then others have their turn."""
 
 
 class Crew:
@@ -45,6 +46,7 @@ class Crew:
         *,
         on_fault: Callable[[BaseException], None],
         on_room: Callable[[], None],
+        tasks: Tasks | None = None,
     ) -> None:
         self._name = name
         self._size = size
@@ -55,6 +57,10 @@ class Crew:
         self._something_to_do = threading.Condition(self._lock)
         self._something_ended = threading.Condition(self._lock)
         self._turns = Turns()
+        self._partitions: list[Partition] = []
+        self._tasks = tasks
+        self._task_lock = threading.Lock()
+        """Only tried: one at a time does what there is besides messages."""
         self._calls: deque[Callable[[], None]] = deque()
         self._members: list[Member] = []
         self._abandoned: list[Member] = []
@@ -74,7 +80,11 @@ class Crew:
 
     def adopt(self, partition: Partition) -> None:
         with self._lock:
+            self._partitions.append(partition)
             self._turns.adopt(partition)
+            if not self._members:
+                # Also where no message comes: there may be something else to do.
+                self._muster(1)
 
     def of(self, partition: Partition) -> Crew:
         """Who serves a partition: here all do."""
@@ -106,7 +116,9 @@ class Crew:
 
     def let_go(self, partition: Partition) -> None:
         with self._lock:
-            self._turns.let_go(partition)
+            if partition in self._partitions:
+                self._partitions.remove(partition)
+                self._turns.let_go(partition)
 
     def abandon(self, partition: Partition) -> None:
         """Leave stuck handlers alone with their threads; others take their places."""
@@ -122,7 +134,7 @@ class Crew:
                 member.abandon()
                 self._members.remove(member)
             self._abandoned += stuck
-            self._muster(self._turns.ready + len(self._calls))
+            self._muster(max(1, self._turns.ready + len(self._calls)))
 
     def halt(self) -> None:
         """Begin no further message; any thread may say so, without waiting for the loop to notice."""
@@ -130,7 +142,9 @@ class Crew:
             self._turns.halt()
 
     def stop_tasks(self) -> None:
-        """Begin nothing more besides messages."""
+        """Begin nothing more besides messages; one thing under way may finish."""
+        with self._lock:
+            self._tasks = None
 
     def stop(self, timeout: float) -> None:
         """End the threads; one that doesn't return within ``timeout`` seconds is left behind, as it is a daemon."""
@@ -158,6 +172,23 @@ class Crew:
     def is_over(self, member: Member) -> bool:
         return self._is_stopping or member.is_abandoned
 
+    def run_task(self, member: Member) -> None:
+        """Do one thing that there is besides messages, unless another member is at it."""
+        tasks = self._tasks
+        if tasks is None or not self._task_lock.acquire(blocking=False):
+            return
+        try:
+            task = tasks.next(tuple(self._partitions))
+            if task is not None and self.begin_task(member, task):
+                member.do(task)
+        finally:
+            self._task_lock.release()
+
+    def end_task(self, member: Member) -> None:
+        with self._lock:
+            member.rest()
+            self._something_ended.notify_all()
+
     def settle(self, member: Member, hand: Hand, remainder: Remainder) -> int:
         """Take back what a member had in hand, and what is left of it; about how many bytes are done with."""
         with self._lock:
@@ -177,11 +208,29 @@ class Crew:
         seconds = max(0.0, deadline - monotonic())
         return self._something_ended.wait_for(lambda: not partition.line.is_busy, seconds)
 
+    def begin_task(self, member: Member, task: Task) -> bool:
+        """Take the shard in whose place it is done, so that nobody else begins it and whoever takes it away waits."""
+        with self._lock:
+            partition = task.partition
+            if partition is None:
+                return self._may_begin(member) and member.take_task()
+            deadline = monotonic() + HOLD_SECONDS
+            while self._may_begin(member) and partition in self._partitions and partition.may_begin:
+                if (hand := self._turns.hold(partition, task.key_bytes)) is not None:
+                    member.take(hand)
+                    return True
+                if not self._something_ended.wait(deadline - monotonic()):
+                    break
+            self._turns.release(partition)
+            return False
+
+    def _may_begin(self, member: Member) -> bool:
+        return self._tasks is not None and not self._turns.is_probing and not self.is_over(member)
+
     def _rest(self, member: Member, hand: Hand) -> None:
         member.rest()
-        if hand[0].is_stopping:
-            self._something_ended.notify_all()
-        elif self._waiting:
+        self._something_ended.notify_all()
+        if self._waiting:
             # An outage may be over, and a backoff may end before those of which it is known.
             self._something_to_do.notify(max(1, self._turns.ready))
 
@@ -200,77 +249,3 @@ class Crew:
             self._made += 1
             self._members.append(Member(f"{self._name}-lane-{self._made}", self, self._make_work, self._on_fault))
             self._members[-1].start()
-
-
-class Member:
-    """One thread of a crew."""
-
-    def __init__(
-        self, name: str, crew: Crew, make_work: Callable[[str], LaneWork], on_fault: Callable[[BaseException], None]
-    ) -> None:
-        self.name = name
-        self.is_abandoned = False
-        self._hand: Hand | None = None
-        self._since = 0.0
-        self._crew = crew
-        self._work = make_work(name)
-        self._on_fault = on_fault
-        self._garbage = Garbage()
-        # A daemon: a handler that never returns must not keep the process from leaving at its deadline.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def is_busy(self) -> bool:
-        return self._hand is not None
-
-    def is_busy_since(self, moment: float) -> bool:
-        return self._hand is not None and self._since <= moment
-
-    def is_at(self, line: Line) -> bool:
-        """Whether it has something of this line in hand."""
-        return self._hand is not None and self._hand[0] is line
-
-    def take(self, hand: Hand) -> Callable[[], None]:
-        self._hand, self._since = hand, monotonic()
-        return partial(self._handle, hand)
-
-    def rest(self) -> None:
-        self._hand = None
-
-    def abandon(self) -> None:
-        self.is_abandoned = True
-
-    def join(self, timeout: float) -> bool:
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            while self._turn():
-                pass
-        except BaseException as fault:  # noqa: BLE001 - the top of a thread
-            self._on_fault(fault)
-        finally:
-            self._work.close()
-
-    def _turn(self) -> bool:
-        step = self._crew.next(self)
-        if step is not None:
-            step()
-        elif self._crew.is_over(self):
-            return False
-        self._garbage.collect_if_due()
-        self._work.idle()
-        return True
-
-    def _handle(self, hand: Hand) -> None:
-        _, shard, chunk = hand
-        try:
-            remainder = self._work.handle(shard, chunk)
-        except BaseException:
-            self._crew.leave(self, hand)
-            raise
-        self._garbage.add(self._crew.settle(self, hand, remainder))

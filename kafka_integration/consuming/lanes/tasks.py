@@ -14,6 +14,8 @@ class Task:
     """Something to do besides messages, in the place of a partition's messages where it names one."""
 
     partition: Partition | None
+    key_bytes: bytes | None = None
+    """Where messages are handled by key, only those of this one wait."""
     run: Callable[[], bool]
     """Returns True if the partition has to be claimed again."""
 

@@ -65,6 +65,18 @@ class Turns:
             return hand
         return None
 
+    def hold(self, partition: Partition, key_bytes: bytes | None) -> Hand | None:
+        """The shard of a key, for something besides its messages; None while it is in other hands, to be asked again.
+
+        Whoever asks no more says so (``release``).
+        """
+        return shards_of(partition).hold(key_bytes)
+
+    def release(self, partition: Partition) -> None:
+        line = shards_of(partition)
+        line.release()
+        self._note(line)
+
     def give_back(self, hand: Hand, remainder: Remainder) -> int:
         """What is left of it waits for its turn, or for after a while; about how many bytes are done with."""
         line, shard, chunk = hand
@@ -74,8 +86,7 @@ class Turns:
             return size
         is_probe = self._note_outage(line, shard, is_outage=remainder.is_outage)
         line.return_shard(shard, remainder.chunks, remainder.delay_seconds, is_probe=is_probe)
-        self._wakes_at = min(self._wakes_at, line.wakes_at)
-        self._enqueue(line)
+        self._note(line)
         return size
 
     def leave(self, hand: Hand) -> None:
@@ -108,9 +119,18 @@ class Turns:
         return self._wakes_at
 
     @property
+    def is_probing(self) -> bool:
+        """Whether an outage is waited out."""
+        return self._probing is not None
+
+    @property
     def ready(self) -> int:
-        """How many shards could be begun, at least one where there is any."""
+        """How many shards could be begun."""
         return 0 if self._probing is not None else sum(line.ready for line in self._queue)
+
+    def _note(self, line: Shards) -> None:
+        self._wakes_at = min(self._wakes_at, line.wakes_at)
+        self._enqueue(line)
 
     def _enqueue(self, line: Shards) -> None:
         if line.ready and line not in self._queue:

@@ -125,7 +125,8 @@ class LaneReplays:
             request = self._found.popleft()
             if request.place in owned or request.place in self._lookout.orphans:
                 partition = owned.get(request.place)
-                return Task(partition=partition, run=partial(self._replay, request, partition))
+                run = partial(self._replay, request, partition)
+                return Task(partition=partition, key_bytes=request.key_bytes, run=run)
         return None
 
     def _find(self, places: list[Place]) -> None:
