@@ -33,6 +33,10 @@ def each(message: Message) -> None:
     meter.ended = perf_counter()
 
 
+async def each_async(message: Message) -> None:
+    each(message)
+
+
 def each_decoded(message: Message) -> None:
     if not meter.count:
         meter.began = perf_counter()

@@ -21,6 +21,7 @@ KAFKA = {
         }
         for name, handler in {
             "message": "benchmarks.handlers.each",
+            "message-async": "benchmarks.handlers.each_async",
             "message-json": "benchmarks.handlers.each_decoded",
             "batch": "benchmarks.handlers.Batch",
             "columns": "benchmarks.handlers.Columns",

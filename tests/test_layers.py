@@ -70,7 +70,7 @@ FLOORS = {
         {"failing", "fetching", "lanes"},
         {"offsets"},
         {"catching_up", "group", "handling"},
-        {"replaying"},
+        {"coroutines", "replaying"},
         {"assembly"},
         {"loop"},
     ],

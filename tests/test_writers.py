@@ -23,6 +23,8 @@ THEIRS = {
 
 LANE, LOCK = "consuming.lanes.lane", "self._condition"
 CREW, TURNS, LOCK_OF_A_CREW = "consuming.lanes.crew", "consuming.lanes.turns", "self._lock"
+PARTITION_TURNS = "consuming.coroutines.partition_turns"
+COROUTINES = ("consuming.coroutines.pool", "consuming.coroutines.side_tasks")
 
 
 def test_no_module_assigns_an_attribute_of_anothers_object():
@@ -42,7 +44,7 @@ def test_a_line_is_written_by_its_lane_alone_and_under_the_lanes_lock():
         f"{module}:{call.lineno} calls {ast.unparse(call.func)}"
         for module in modules()
         for call, is_locked in calls_of(tree_of(module), "line", writers, LOCK)
-        if module != TURNS and (module != LANE or not is_locked)
+        if module not in (TURNS, PARTITION_TURNS) and (module != LANE or not is_locked)
     ]
 
     assert {"put", "take", "end", "fence", "open", "stop"} <= writers
@@ -63,6 +65,19 @@ def test_whose_turn_it_is_is_asked_and_written_under_the_lock_of_a_crew_alone():
     ]
 
     assert {"put", "take", "give_back", "leave", "halt"} <= writers
+    assert not unlocked, "\n".join(unlocked)
+
+
+def test_whose_turn_it_is_among_partitions_is_asked_and_written_under_the_lock_of_the_coroutines_alone():
+    writers = writers_of(PARTITION_TURNS)
+    unlocked = [
+        f"{module}:{call.lineno} calls {ast.unparse(call.func)}"
+        for module in COROUTINES
+        for call, is_locked in calls_of(tree_of(module), "_turns", writers, LOCK_OF_A_CREW)
+        if not is_locked
+    ]
+
+    assert {"put", "take", "give_back", "leave", "hold", "end"} <= writers
     assert not unlocked, "\n".join(unlocked)
 
 

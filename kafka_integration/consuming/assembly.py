@@ -23,6 +23,10 @@ from ..observing.log import Log
 from ..observing.observers import Observers
 from ..observing.receivers import Receivers
 from ..serialization import load_deserializer
+from .coroutines.awaiting import AwaitEachMessage, AwaitWholeBatch
+from .coroutines.partition_turns import PartitionTurns
+from .coroutines.pool import Coroutines
+from .coroutines.work import CoroutineWork
 from .failing.ending import Endings
 from .failure_policy import FailurePolicy
 from .handling.deduplication import Deduplicator
@@ -31,11 +35,12 @@ from .handling.loading import Handler, batch_refusal, load_handler
 from .handling.plain import PlainWork
 from .handling.transactional import TransactionalWork
 from .lanes.crew import Crew
-from .lanes.event_loop import LaneEventLoop
+from .lanes.event_loop import EventLoop
 from .lanes.housekeeping import Housekeeping
 from .lanes.lane import Lane
 from .lanes.pool import Lanes, Pool
 from .lanes.tasks import Tasks
+from .lanes.turns import Turns
 from .lanes.work import LaneWork, Work
 from .offsets.claims import Claiming
 from .offsets.store import OffsetStore
@@ -54,17 +59,36 @@ class Parts:
     """What the lanes are given of the client's messages; made of them only when it is needed, where that pays."""
     handler: Handler
     work: Work
+    coroutine_work: CoroutineWork | None
+    """The same on an event loop, where that can be."""
     claiming: Claiming | None
     make_tasks: Callable[[], Tasks]
     retention: Retention
 
     def make_pool(self, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Pool:
-        """The threads that run its handlers: each for its partitions, or all for the shards of all."""
+        """Who runs its handlers: threads, each for its partitions or all for the shards of all, or coroutines."""
         name, count = self.settings.name, self.settings.concurrency
+        if self.coroutine_work is not None:
+            return self._make_coroutines(self.coroutine_work, on_fault, on_room)
         if self.settings.ordering != "partition":
             tasks = self.make_tasks()
             return Crew(name, count, self._make_work, on_fault=on_fault, on_room=on_room, tasks=tasks)
         return Lanes(count, lambda number: self._make_lane(f"{name}-{number}", on_fault, on_room))
+
+    def _make_coroutines(
+        self, work: CoroutineWork, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]
+    ) -> Coroutines:
+        settings = self.settings
+        return Coroutines(
+            settings.name,
+            settings.concurrency,
+            work,
+            PartitionTurns(settings.batch_size) if settings.ordering == "partition" else Turns(),
+            make_tasks=self.make_tasks,
+            retention=self.retention,
+            on_fault=on_fault,
+            on_room=on_room,
+        )
 
     def _make_lane(self, name: str, on_fault: Callable[[BaseException], None], on_room: Callable[[], None]) -> Lane:
         return Lane(
@@ -78,7 +102,7 @@ class Parts:
 
     def _make_work(self, name: str) -> LaneWork:
         """What a lane does, with what is around that."""
-        event_loop = LaneEventLoop(name) if self.handler.is_async else None
+        event_loop = EventLoop(name) if self.handler.is_async else None
         return Housekeeping(self.work, self.retention, event_loop)
 
 
@@ -102,13 +126,15 @@ def assemble(settings: ConsumerSettings) -> Parts:
     handler = load_handler(settings.message_handler)
     if handler.takes_batch and settings.ordering != "partition":
         raise HandlerError(batch_refusal(settings.ordering, handler.path))
+    work = make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids)
     return Parts(
         settings=settings,
         counts=counts,
         observers=observers,
         messages_of=partial(RawMessages if handler.takes_batch else objects_of, decoding=decoding),
         handler=handler,
-        work=make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids),
+        work=work,
+        coroutine_work=_coroutine_work(settings, handler, work),
         claiming=claiming,
         make_tasks=_replays(settings, observers, store, handler, decoding),
         retention=Retention(settings, get_settings()),
@@ -159,6 +185,17 @@ def make_work(
         shares=settings.transaction == "batch",
         deduplicator=deduplicator,
     )
+
+
+def _coroutine_work(
+    settings: ConsumerSettings, handler: Handler, work: PlainWork | TransactionalWork
+) -> CoroutineWork | None:
+    """None where a handler isn't async, or its effects are in a transaction of ours, which is a thread's."""
+    if handler.begin is None or not isinstance(work, PlainWork):
+        return None
+    shape = AwaitWholeBatch if handler.takes_batch else AwaitEachMessage
+    awaiter = shape(handler.begin, path=handler.path, may_hold_back=settings.ordering == "partition")
+    return CoroutineWork(path=handler.path, plain=work, awaiter=awaiter)
 
 
 def _replays(

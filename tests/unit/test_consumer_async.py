@@ -1,4 +1,4 @@
-"""Async handlers: one event loop for each lane, and the ORM in the lane's own thread and transaction."""
+"""Async handlers: one event loop for the consumer; for each lane, where the ORM is in the lane's own transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.handling.loading import load_handler
-from kafka_integration.consuming.lanes.event_loop import LaneEventLoop
+from kafka_integration.consuming.lanes.event_loop import EventLoop
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
 from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
@@ -35,7 +35,7 @@ def nothing_noted():
     async_handlers.reset()
 
 
-def test_all_messages_of_a_lane_run_on_one_event_loop():
+def test_all_messages_run_on_one_event_loop():
     write(*"abcde")
 
     loop = consume(message_handler=NOTE)
@@ -44,22 +44,33 @@ def test_all_messages_of_a_lane_run_on_one_event_loop():
     assert [message.value for message in scripted.seen] == list("abcde")
     assert len(set(async_handlers.loops)) == 1
     assert all(each.is_closed() for each in async_handlers.loops)
-    assert not [thread.name for thread in threading.enumerate() if "event-loop" in thread.name]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("c-")]
 
 
-def test_what_a_handler_awaits_of_synchronous_code_runs_in_its_lane():
+def test_what_handlers_await_of_synchronous_code_runs_in_one_thread():
+    write("a", "b")
+    write("a", "b", partition=1)
+
+    consume(message_handler=NOTE, concurrency=2)
+
+    assert set(async_handlers.sync_threads) == {"c-loop-1-sync"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_a_transaction_of_its_lane_what_a_handler_awaits_of_synchronous_code_runs_there():
     write("a", "b")
 
-    consume(message_handler=NOTE)
+    consume(message_handler=NOTE, deduplicate=True)
 
     assert set(async_handlers.sync_threads) == {"c-lane-1"}
 
 
-def test_each_lane_has_a_loop_of_its_own():
+@pytest.mark.django_db(transaction=True)
+def test_each_lane_with_transactions_has_a_loop_of_its_own():
     for partition in range(4):
         write("a", partition=partition)
 
-    consume(message_handler=NOTE, concurrency=4)
+    consume(message_handler=NOTE, concurrency=4, deduplicate=True)
 
     assert len(set(async_handlers.loops)) == 4
     assert set(async_handlers.sync_threads) == {f"c-lane-{number}" for number in range(1, 5)}
@@ -108,7 +119,7 @@ def lane(settings):
     partition = Partition(TOPIC, 0)
     partition.start.place()
     partition.grant(Claim(epoch=store.claim(topic=TOPIC, topic_id="", partition=0, fallback=0).epoch), 0)
-    event_loop = LaneEventLoop("test")
+    event_loop = EventLoop("test")
     work = make_work(consumer, handler=load_handler(consumer.message_handler), store=store, observers=Observers())
     yield Housekeeping(work, event_loop=event_loop), partition, event_loop
     event_loop.close()

@@ -133,6 +133,17 @@ def steer(ledger: Ledger | None, last: Message, result: Any, *, path: str, may_h
     return holds_back
 
 
+def as_failure(error: BaseException) -> Exception:
+    """What a handler raised, as a failure of its message; what ends the process is raised again."""
+    if isinstance(error, Exception):
+        return error
+    if not isinstance(error, asyncio.CancelledError):
+        raise error
+    failure = HandlerError("the handler was cancelled")
+    failure.__cause__ = error
+    return failure
+
+
 def _keep_quiet(message: Message) -> None:
     """Note nothing: whoever commits the message's transaction does."""
 
@@ -155,10 +166,4 @@ def _failure(error: BaseException, transactions: HandlerTransactions, *, path: s
     if alias is not None and isinstance(error, BatchError):
         # What the others wrote is rolled back with it: none of them counts as handled.
         return _left_open(path, alias)
-    if isinstance(error, Exception):
-        return error
-    if not isinstance(error, asyncio.CancelledError):
-        raise error
-    failure = HandlerError("the handler was cancelled")
-    failure.__cause__ = error
-    return failure
+    return as_failure(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -25,8 +25,14 @@ class Handler:
 
     path: str
     call: Callable[[Any], Any]
+    """In a thread that may wait for it."""
     takes_batch: bool
-    is_async: bool
+    begin: Callable[[Any], Awaitable[Any]] | None = None
+    """The same on an event loop; None where the handler isn't ``async``."""
+
+    @property
+    def is_async(self) -> bool:
+        return self.begin is not None
 
 
 def load_handler(path: str) -> Handler:
@@ -49,13 +55,9 @@ def load_handler(path: str) -> Handler:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise HandlerError(f"{path} is a generator, of which a call runs nothing: write it without yield")
     _require_one_argument(path, function)
-    is_async = _is_async(function)
-    return Handler(
-        path=path,
-        call=async_to_sync(function) if is_async else function,
-        takes_batch=bool(takes_many),
-        is_async=is_async,
-    )
+    if not _is_async(function):
+        return Handler(path=path, call=function, takes_batch=bool(takes_many))
+    return Handler(path=path, call=async_to_sync(function), takes_batch=bool(takes_many), begin=function)
 
 
 def batch_refusal(ordering: str, path: str) -> str:

@@ -15,11 +15,15 @@ from ..lanes.work import Remainder
 from ..line import Chunk
 from ..stream import State, Stream
 from .batches import failures_by_offset, halves
-from .invoking import Invoker
+from .invoking import Invoker, Progress
 
 
 class PlainWork:
-    """What a lane does with a chunk; every method runs in the lane's thread."""
+    """What a lane does with a chunk: ``handle``, in the lane's thread.
+
+    Where the handler itself runs on an event loop, the other methods are its steps, each in a thread that may wait, but
+    for ``conclude`` where nothing failed.
+    """
 
     def __init__(self, *, invoker: Invoker, endings: Endings, observers: Observers) -> None:
         self._invoker = invoker
@@ -28,10 +32,20 @@ class PlainWork:
 
     def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
         if chunk.failure is not None:
-            return self._end(stream, chunk, Ending(self._endings, stream, chunk.failure))
+            return self.end(stream, chunk)
+        if (waiting := self.wait(stream, chunk)) is not None:
+            return waiting
+        concluded = self.conclude(stream, chunk, self._invoker.run(chunk.messages, stream.line, stream.ledger))
+        return concluded if isinstance(concluded, Remainder) else self.end(stream, concluded)
+
+    def wait(self, stream: Stream, chunk: Chunk) -> Remainder | None:
+        """With what to wait before anything of the chunk is handled; None if it may be."""
         if self._endings.must_wait(stream):
             return Remainder([chunk], delay_seconds=1.0, is_outage=True)
-        progress = self._invoker.run(chunk.messages, stream.line, stream.ledger)
+        return None
+
+    def conclude(self, stream: Stream, chunk: Chunk, progress: Progress) -> Remainder | Chunk:
+        """What is left of the chunk; a chunk where that is to be ended at once."""
         rest = chunk.messages[progress.done :]
         if progress.done:
             stream.setbacks.forget()
@@ -39,6 +53,17 @@ class PlainWork:
         if progress.error is None:
             return self._rest(stream, chunk, rest)
         return self._fail(stream, replace(chunk, messages=rest), progress.error)
+
+    def end(self, stream: Stream, chunk: Chunk) -> Remainder:
+        """Carry out what was decided about the chunk's first message."""
+        assert chunk.failure is not None
+        if stream.state is State.REVOKED:
+            return Remainder()  # an overrun: whoever owns it now may handle the message well
+        ending = Ending(self._endings, stream, chunk.failure)
+        if ending.carry_out(self._finishing(stream, chunk.messages[0])) is not None:
+            # The offset must not move past a message that is kept nowhere: wait, and only write it again.
+            return Remainder([chunk], delay_seconds=ending.delay_seconds)
+        return self._rest(stream, chunk, chunk.messages[1:])
 
     def _rest(self, stream: Stream, chunk: Chunk, rest: Sequence[Message]) -> Remainder:
         """The chunk without its finished messages."""
@@ -48,7 +73,7 @@ class PlainWork:
             stream.ledger.finish(chunk.through)
         return Remainder()
 
-    def _fail(self, stream: Stream, chunk: Chunk, error: Exception) -> Remainder:
+    def _fail(self, stream: Stream, chunk: Chunk, error: Exception) -> Remainder | Chunk:
         wait_seconds = self._endings.wait_out(stream, error)
         if wait_seconds is not None:
             return Remainder([chunk], delay_seconds=wait_seconds, is_outage=not is_conflict(error))
@@ -59,17 +84,9 @@ class PlainWork:
                 return Remainder(halves(chunk))
         ending = self._endings.of(stream, chunk.messages[0], error)
         if ending.is_final:
-            return self._end(stream, chunk, ending)
+            return replace(chunk, failure=ending.failure)
         retried = replace(chunk, messages=[ending.retried(), *chunk.messages[1:]])
         return Remainder([retried], delay_seconds=ending.delay_seconds)
-
-    def _end(self, stream: Stream, chunk: Chunk, ending: Ending) -> Remainder:
-        if stream.state is State.REVOKED:
-            return Remainder()  # an overrun: whoever owns it now may handle the message well
-        if ending.carry_out(self._finishing(stream, chunk.messages[0])) is not None:
-            # The offset must not move past a message that is kept nowhere: wait, and only write it again.
-            return Remainder([replace(chunk, failure=ending.failure)], delay_seconds=ending.delay_seconds)
-        return self._rest(stream, chunk, chunk.messages[1:])
 
     @contextmanager
     def _finishing(self, stream: Stream, message: Message) -> Iterator[None]:

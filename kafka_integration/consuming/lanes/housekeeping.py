@@ -7,7 +7,7 @@ from django.db import close_old_connections, connections, reset_queries
 from ...dead_letters.retention import Retention
 from ..line import Chunk
 from ..stream import Stream
-from .event_loop import LaneEventLoop
+from .event_loop import EventLoop
 from .fresh_connections import FreshConnections
 from .work import Remainder, Work
 
@@ -15,7 +15,7 @@ from .work import Remainder, Work
 class Housekeeping:
     """Wraps a lane's work as Django wraps a request."""
 
-    def __init__(self, work: Work, retention: Retention | None = None, event_loop: LaneEventLoop | None = None) -> None:
+    def __init__(self, work: Work, retention: Retention | None = None, event_loop: EventLoop | None = None) -> None:
         self._work = work
         self._retention = retention
         self._event_loop = event_loop

@@ -1,0 +1,45 @@
+"""Handling messages by an async handler, on an event loop, where Kafka keeps the offsets."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from ..handling.plain import PlainWork
+from ..lanes.work import Remainder
+from ..line import Chunk
+from ..stream import State, Stream
+from .awaiting import Awaiter
+
+
+class CoroutineWork:
+    """What a coroutine does with a chunk: ``handle``, on the event loop.
+
+    What may take a while is done in two threads beside it. Databases are asked in that of the handlers' own calls
+    (``sync``), whose connections tell an outage from a bad message; dead letters are kept in another one (``beside``).
+    """
+
+    def __init__(self, *, path: str, plain: PlainWork, awaiter: Awaiter) -> None:
+        self.path = path
+        """The handler's."""
+        self._plain = plain
+        self._awaiter = awaiter
+
+    async def handle(self, stream: Stream, chunk: Chunk, *, sync: Executor, beside: Executor) -> Remainder:
+        plain, loop = self._plain, asyncio.get_running_loop()
+        if chunk.failure is not None:
+            return await loop.run_in_executor(beside, plain.end, stream, chunk)
+        if stream.setbacks.in_a_row:
+            waiting = await loop.run_in_executor(sync, plain.wait, stream, chunk)
+            if waiting is not None:
+                return waiting
+        progress = await self._awaiter.run(chunk.messages, stream.line, stream.ledger)
+        if progress.error is None:
+            concluded = plain.conclude(stream, chunk, progress)
+        elif stream.state is State.REVOKED:
+            return Remainder()  # it was cancelled, or overran: whoever owns it now may handle the message well
+        else:
+            concluded = await loop.run_in_executor(sync, plain.conclude, stream, chunk, progress)
+        if isinstance(concluded, Remainder):
+            return concluded
+        return await loop.run_in_executor(beside, plain.end, stream, concluded)

@@ -1,0 +1,568 @@
+"""Async handlers whose offsets Kafka keeps: side by side on one event loop, each as if it were alone there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+from decimal import Decimal, getcontext, localcontext
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth.models import Group
+from django.db import connection, transaction
+
+from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
+from kafka_integration.consuming.coroutines import beside, pool
+from kafka_integration.models import DeadLetter
+from tests.unit import coroutines
+from tests.unit.consumers import TOPIC, committed, consume, running, write
+from tests.unit.replays import requested
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("memory_transport")
+
+HANDLER = "tests.unit.coroutines.handle"
+BATCH = "tests.unit.coroutines.Batch"
+SHAPES = pytest.mark.parametrize("handler", [HANDLER, BATCH])
+
+variable: ContextVar[str] = ContextVar("variable", default="nothing")
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen():
+    coroutines.reset()
+
+
+def write_to(partitions: int, *values: str) -> None:
+    for partition in range(partitions):
+        write(*(f"{partition}{value}" for value in values), partition=partition)
+
+
+def by_partition(values, number: int) -> list[str]:
+    return [value[1:] for value in values if value[0] == str(number)]
+
+
+# Side by side
+
+
+def test_as_many_partitions_as_there_may_be_are_handled_side_by_side_and_each_in_order():
+    at_once = most = 0
+
+    async def overlap(message):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+
+    coroutines.script.append(overlap)
+    write_to(4, *"abc")
+
+    consume(message_handler=HANDLER, concurrency=3)
+
+    assert most == 3
+    assert all(by_partition(coroutines.ended, number) == list("abc") for number in range(4))
+    assert [committed(number) for number in range(4)] == [3, 3, 3, 3]
+
+
+def test_of_a_partition_one_message_is_handled_at_a_time():
+    under_way = []
+
+    async def be_alone(message):
+        assert not under_way
+        under_way.append(message)
+        await asyncio.sleep(0.001)
+        under_way.clear()
+
+    coroutines.script.append(be_alone)
+    write(*(str(number) for number in range(50)))
+
+    loop = consume(message_handler=HANDLER, concurrency=100, batch_size=5)
+
+    assert coroutines.ended == [str(number) for number in range(50)]
+    assert loop.fault is None
+
+
+def test_a_handler_that_waits_holds_back_no_other_partition():
+    gate = coroutines.Gate()
+
+    async def hold_back_one(message):
+        if message.partition == 0:
+            await gate.wait()
+
+    coroutines.script.append(hold_back_one)
+    write_to(2, *"abc")
+
+    with running(message_handler=HANDLER, concurrency=2):
+        wait_for(lambda: committed(1) == 3)
+        assert coroutines.ended == ["1a", "1b", "1c"]
+        gate.is_open = True
+        wait_for(lambda: committed(0) == 3)
+
+
+def test_handlers_that_never_wait_leave_the_loop_to_those_that_did():
+    """A message of a long backlog must not have to wait for all of it."""
+    woken_after = []
+
+    async def wait_or_spin(message):
+        if message.partition == 0:
+            await asyncio.sleep(0)
+            woken_after.append(len(coroutines.ended))
+        else:
+            time.sleep(0.0005)
+
+    coroutines.script.append(wait_or_spin)
+    write("0a")
+    write(*(f"1{number}" for number in range(1000)), partition=1)
+
+    consume(message_handler=HANDLER, concurrency=2, batch_size=1000)
+
+    assert woken_after[0] < 1000
+    assert len(coroutines.ended) == 1001
+
+
+def test_no_message_has_a_thread_of_its_own():
+    most = 0
+
+    async def count(message):
+        nonlocal most
+        await asyncio.sleep(0.01)
+        most = max(most, len(threading.enumerate()))
+
+    coroutines.script.append(count)
+    before = len(threading.enumerate())
+    write_to(4, *"ab")
+
+    consume(message_handler=HANDLER, concurrency=1000)
+
+    # The event loop's, the two beside it, and the one that asks for lags.
+    assert most <= before + 4
+
+
+# Each as if it were alone
+
+
+def test_a_context_variable_does_not_reach_the_next_message():
+    async def leak(message):
+        coroutines.ended.append(variable.get())
+        variable.set(message.value)
+        await asyncio.sleep(0)
+        assert variable.get() == message.value
+
+    coroutines.script.append(leak)
+    write(*"abcd")
+
+    consume(message_handler=HANDLER)
+
+    assert [value for value in coroutines.ended if value == "nothing"] == ["nothing"] * 4
+
+
+def test_the_precision_of_decimals_does_not_reach_the_next_message():
+    async def change_precision(message):
+        coroutines.ended.append(getcontext().prec)
+        getcontext().prec = 3
+        with localcontext() as context:
+            context.prec = 2
+            await asyncio.sleep(0)
+            assert Decimal(1) / Decimal(3) == Decimal("0.33")
+
+    coroutines.script.append(change_precision)
+    write(*"abc")
+
+    consume(message_handler=HANDLER)
+
+    assert 3 not in coroutines.ended
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_cancellation_that_a_handler_asks_of_itself_does_not_reach_the_next_message(waits):
+    async def cancel_at_a(message):
+        if message.value == "a":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            if waits:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+        else:
+            await asyncio.sleep(0.001)
+
+    coroutines.script.append(cancel_at_a)
+    write(*"abc")
+
+    loop = consume(message_handler=HANDLER)
+
+    assert loop.fault is None
+    assert coroutines.ended == ["a", "b", "c"]
+
+
+def test_what_asyncio_offers_works_in_a_handler():
+    async def use_it(message):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await asyncio.sleep(10)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asyncio.sleep(0.001, number)) for number in range(3)]
+        with pytest.raises(ExceptionGroup):
+            await side_by_side(asyncio.sleep(10), refuse())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0.001)
+        assert asyncio.current_task() is not None
+        coroutines.ended.append(sum(task.result() for task in tasks))
+
+    async def side_by_side(*awaited):
+        async with asyncio.TaskGroup() as group:
+            for each in awaited:
+                group.create_task(each)
+
+    async def refuse():
+        raise ValueError
+
+    coroutines.script.append(use_it)
+    write(*"ab")
+
+    loop = consume(message_handler=HANDLER)
+
+    assert loop.fault is None
+    assert coroutines.ended == [3, "a", 3, "b"]
+
+
+# The ORM
+
+
+@pytest.mark.django_db(transaction=True)
+def test_queries_of_handlers_side_by_side_are_kept():
+    async def save(message):
+        await Group.objects.acreate(name=message.value)
+        assert await Group.objects.filter(name=message.value).aexists()
+
+    coroutines.script.append(save)
+    write_to(4, *"ab")
+
+    loop = consume(message_handler=HANDLER, concurrency=4)
+
+    assert loop.fault is None
+    assert Group.objects.count() == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_synchronous_code_may_call_async_code_in_its_turn():
+    @sync_to_async
+    def save_in_a_transaction(name):
+        with transaction.atomic():
+            Group.objects.create(name=name)
+            async_to_sync(save_another)(f"{name}-2")
+
+    async def save_another(name):
+        await Group.objects.acreate(name=name)
+
+    async def save(message):
+        await save_in_a_transaction(message.value)
+
+    coroutines.script.append(save)
+    write_to(2, "a")
+
+    loop = consume(message_handler=HANDLER, concurrency=2)
+
+    assert loop.fault is None
+    assert Group.objects.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_left_open_in_the_shared_thread_is_the_failure_of_the_one_that_did():
+    """What others write would be part of it, and lost with it."""
+
+    def begin(name):
+        transaction.set_autocommit(False)
+        Group.objects.create(name=name)
+
+    async def save(message):
+        if message.value == "0a":
+            await sync_to_async(begin)(message.value)
+        await Group.objects.acreate(name=message.value)
+
+    coroutines.script.append(save)
+    write_to(3, "a")
+
+    consume(message_handler=HANDLER, concurrency=3, on_failure="dead_letter")
+
+    (letter,) = DeadLetter.objects.all()
+    assert (letter.partition, letter.reason.startswith(f"what {HANDLER} awaited returned with a transaction open")) == (
+        0,
+        True,
+    )
+    assert sorted(Group.objects.values_list("name", flat=True)) == ["1a", "2a"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_died_is_replaced_before_the_next_message():
+    def lose_it():
+        connection.connection.close()
+
+    async def save(message):
+        if message.value == "b":
+            await sync_to_async(lose_it)()
+            await asyncio.sleep(1.1)
+        await Group.objects.acreate(name=message.value)
+
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's have nobody at the other end")
+    coroutines.script.append(save)
+    write(*"abc")
+
+    loop = consume(message_handler=HANDLER)
+
+    assert loop.fault is None
+    assert Group.objects.count() == 3
+
+
+# Failures
+
+
+@SHAPES
+@pytest.mark.django_db(transaction=True)
+def test_what_fails_is_tried_again_and_then_a_dead_letter_and_the_rest_goes_on(handler):
+    async def fail_at_b(argument):
+        for message in argument if isinstance(argument, list) else [argument]:
+            if message.value == "0b":
+                raise ValueError("no")
+
+    coroutines.script.append(fail_at_b)
+    write_to(2, *"abc")
+
+    loop = consume(
+        message_handler=handler, concurrency=2, on_failure="dead_letter", retry={"attempts": 3, "backoff_seconds": 0.01}
+    )
+
+    (letter,) = DeadLetter.objects.all()
+    assert (letter.partition, letter.offset, letter.attempts) == (0, 1, 3)
+    assert [committed(0), committed(1)] == [3, 3]
+    tally = loop.counts.read()
+    assert (tally.handled, tally.failed, tally.parked) == (5, 2, 1)
+
+
+def test_a_delay_that_a_handler_asks_for_holds_back_its_partition_alone():
+    began = {}
+
+    async def retry_at_first(message):
+        began.setdefault((message.partition, message.attempt), time.monotonic())
+        if message.partition == 0 and message.attempt == 1:
+            raise Retry(0.3)
+
+    coroutines.script.append(retry_at_first)
+    write_to(2, "a")
+
+    consume(message_handler=HANDLER, concurrency=1, retry={"attempts": 2})
+
+    assert began[0, 2] - began[0, 1] >= 0.3
+    assert began[1, 1] < began[0, 2]
+
+
+def test_skip_stop_and_more_than_an_exception_end_as_they_do_in_a_thread():
+    async def decide(message):
+        if message.value == "a":
+            raise Skip("no")
+        if message.value == "c":
+            raise ValueError("stop here")
+
+    coroutines.script.append(decide)
+    write(*"abcd")
+
+    loop = consume(message_handler=HANDLER)
+
+    assert "stops at" in str(loop.fault)
+    assert loop.counts.read().skipped == 1
+    assert committed() == 2
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_ends_the_process_ends_the_consumer_with_what_is_finished_committed(error):
+    async def leave(message):
+        await asyncio.sleep(0)
+        if message.value == "b":
+            raise error
+
+    coroutines.script.append(leave)
+    write(*"abc")
+
+    loop = consume(message_handler=HANDLER)
+
+    assert isinstance(loop.fault, error)
+    assert committed() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_handler_that_was_cancelled_by_its_own_code_has_failed():
+    async def cancel(message):
+        raise asyncio.CancelledError
+
+    coroutines.script.append(cancel)
+    write("a")
+
+    consume(message_handler=HANDLER, on_failure="dead_letter")
+
+    assert DeadLetter.objects.get().reason == "the handler was cancelled"
+
+
+def test_stop_iteration_of_a_handler_is_its_failure():
+    async def stop_iteration(message):
+        next(iter(()))
+
+    coroutines.script.append(stop_iteration)
+    write("a")
+
+    loop = consume(message_handler=HANDLER)
+
+    assert isinstance(loop.fault.__cause__, RuntimeError)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_an_async_batch_those_that_it_names_are_left():
+    async def name_b(messages):
+        failed = {message: ValueError() for message in messages if message.value == "b"}
+        if failed:
+            raise BatchError(failed)
+
+    coroutines.script.append(name_b)
+    write(*"abc")
+
+    loop = consume(message_handler=BATCH, on_failure="dead_letter")
+
+    assert DeadLetter.objects.get().offset == 1
+    assert loop.counts.read().handled == 2
+    assert committed() == 3
+
+
+# When to commit
+
+
+def test_an_async_handler_may_hold_back_the_commit():
+    async def hold_back(message):
+        if message.value == "b":
+            return CommitThrough(message)
+        return NO_COMMIT
+
+    coroutines.script.append(hold_back)
+    write(*"abcd")
+
+    loop = consume(message_handler=HANDLER, max_messages=4)
+
+    assert loop.fault is None
+    assert coroutines.ended == list("abcd")
+    assert committed() == 2
+
+
+# Giving partitions up
+
+
+def test_a_handler_past_its_deadline_is_cancelled_and_its_message_delivered_again():
+    cancelled = []
+
+    async def wait_at_first(message):
+        if not cancelled and message.partition == 0:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                cancelled.append(message.value)
+                raise
+
+    coroutines.script.append(wait_at_first)
+    write_to(2, *"ab")
+    options = {"message_handler": HANDLER, "concurrency": 4, "rebalance_drain_seconds": 0.05}
+
+    with running(**options) as loop:
+        wait_for(lambda: "0a" in coroutines.seen and committed(1) == 2)
+        with running(**options):
+            wait_for(lambda: committed(0) == 2)
+
+    assert cancelled == ["0a"]
+    assert loop.fault is None
+    assert coroutines.seen.count("0a") == 2
+    assert coroutines.seen.count("1a") == 1
+
+
+def test_a_handler_that_swallows_its_cancellation_is_left_alone():
+    gate, swallowed = coroutines.Gate(), []
+
+    async def go_on_regardless(message):
+        while coroutines.seen.count("0a") == 1 and message.value == "0a" and not gate.is_open:
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                swallowed.append(message.value)
+
+    coroutines.script.append(go_on_regardless)
+    write_to(2, *"ab")
+    options = {"message_handler": HANDLER, "concurrency": 1, "rebalance_drain_seconds": 0.05}
+
+    with running(**options) as loop:
+        wait_for(lambda: "0a" in coroutines.seen)
+        with running(**options):
+            wait_for(lambda: committed(0) == 2 and committed(1) == 2)
+            gate.is_open = True
+
+    assert loop.fault is None
+    assert swallowed == ["0a"]
+
+
+def test_a_handler_that_blocks_the_loop_is_left_behind_with_it_and_the_others_go_on(caplog, monkeypatch):
+    monkeypatch.setattr(beside, "BLOCKED_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 0.1)
+    released = threading.Event()
+
+    async def block(message):
+        if message.value == "0a" and not released.is_set():
+            released.wait(20)
+
+    coroutines.script.append(block)
+    write_to(3, "a")
+    options = {"message_handler": HANDLER, "concurrency": 4, "rebalance_drain_seconds": 0.05}
+
+    try:
+        with running(**options) as loop:
+            wait_for(lambda: "0a" in coroutines.seen)
+            wait_for(lambda: "has kept its event loop busy" in caplog.text)
+            loop._session.assignment.lose([(TOPIC, 0)])
+            write_to(3, "b")
+            wait_for(lambda: committed(1) == 2 and committed(2) == 2)
+    finally:
+        released.set()
+
+    assert loop.fault is None
+    assert caplog.text.count("has kept its event loop busy") == 1
+    assert HANDLER in caplog.text
+
+
+def test_what_a_handler_has_in_hand_may_finish_when_the_consumer_stops():
+    gate = coroutines.Gate()
+
+    async def wait(message):
+        await gate.wait()
+
+    coroutines.script.append(wait)
+    write_to(3, *"ab")
+
+    with running(message_handler=HANDLER, concurrency=3) as loop:
+        wait_for(lambda: len(coroutines.seen) == 3)
+        loop.stop()
+        gate.is_open = True
+
+    assert sorted(coroutines.ended) == ["0a", "1a", "2a"]
+    assert [committed(number) for number in range(3)] == [1, 1, 1]
+
+
+# Besides messages
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dead_letter_is_replayed_by_an_async_handler_between_the_messages_of_its_partition():
+    write("a")
+    requested(value=b"letter")
+
+    with running(message_handler=HANDLER, concurrency=2):
+        wait_for(lambda: DeadLetter.objects.get().state == DeadLetter.State.HANDLED)
+
+    assert sorted(coroutines.ended) == ["a", "letter"]
