@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .capturing import CapturedMessage, CapturedMessages, captured_messages
     from .delivering import Outcome, deliver
     from .embedding import EmbeddedKafka, embedded_kafka
+    from .surviving import assert_survives_crashes
 
 _HOME_OF = {
     "CapturedMessage": ".capturing",
@@ -20,6 +21,7 @@ _HOME_OF = {
     "EmbeddedKafka": ".embedding",
     "KafkaTestMixin": ".asserting",
     "Outcome": ".delivering",
+    "assert_survives_crashes": ".surviving",
     "captured_messages": ".capturing",
     "deliver": ".delivering",
     "embedded_kafka": ".embedding",
@@ -31,6 +33,7 @@ __all__ = [
     "EmbeddedKafka",
     "KafkaTestMixin",
     "Outcome",
+    "assert_survives_crashes",
     "captured_messages",
     "deliver",
     "embedded_kafka",

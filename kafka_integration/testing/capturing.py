@@ -101,7 +101,7 @@ class CapturedMessages(Mapping[str, list[CapturedMessage]]):
         found: dict[Hashable, CapturedMessage] = {}
         for alias, last_id in self._last_ids.items():
             rows = OutboxMessage.objects.using(alias).filter(id__gt=last_id).order_by("id")
-            there: list[OutboxMessage] = _if_allowed(partial(list, rows), otherwise=[])
+            there: list[OutboxMessage] = if_allowed(partial(list, rows), otherwise=[])
             for row in there:
                 # Two aliases may lead to one database, past a pooler for example. Events have ids of their own.
                 found.setdefault((row.pk, row.created_at, str(row.headers)), _published(row))
@@ -146,10 +146,10 @@ def _outbox_databases() -> list[str]:
 
 def _last_outbox_id(alias: str) -> int:
     query = OutboxMessage.objects.using(alias)
-    return _if_allowed(lambda: query.aggregate(last=Max("id"))["last"], otherwise=None) or 0
+    return if_allowed(lambda: query.aggregate(last=Max("id"))["last"], otherwise=None) or 0
 
 
-def _if_allowed(query: Callable[[], T], *, otherwise: T) -> T:
+def if_allowed(query: Callable[[], T], *, otherwise: T) -> T:
     """``otherwise`` where the test may not use the database: then nothing can be published in it either."""
     try:
         return query()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -72,7 +72,70 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
     What the handler raises is in the outcome; LookupError and ValueError are for a consumer that the settings don't
     have, or a ``topic`` that it doesn't read.
     """
-    settings = _consumer(consumer_name)
+    delivery = prepare(
+        consumer_name,
+        value=value,
+        key=key,
+        headers=headers,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp=timestamp,
+        attempt=attempt,
+    )
+    return delivery.run(guard=_guarded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A message on its way to a consumer, which owns its partition."""
+
+    settings: ConsumerSettings
+    store: OffsetStore | None
+    place: Partition
+    message: Message
+
+    def run(self, *, guard: Callable[[Handler], Handler]) -> Outcome:
+        """What becomes of it; ``guard`` wraps a handler that runs in no transaction of ours."""
+        with _copies_of_dead_letters_in_memory(self.settings):
+            return self._run(guard)
+
+    def _run(self, guard: Callable[[Handler], Handler]) -> Outcome:
+        settings, store, place, message = self.settings, self.store, self.place, self.message
+        handler = load_handler(settings.message_handler)
+        if store is None and not settings.deduplicate:
+            handler = guard(handler)
+        facts: list[Fact] = []
+        observers = Observers(facts.append, Receivers(settings.name), Log(settings.name))
+        work = make_work(settings, handler=handler, store=store, observers=observers)
+        try:
+            remainder = work.handle(place, Chunk(messages=[message]))
+            # A batch handler's verdict on one message is carried out on the next turn.
+            while remainder.chunks and remainder.chunks[0].failure is not None and not remainder.delay_seconds:
+                remainder = work.handle(place, remainder.chunks[0])
+        except ConsumerStoppedError as stopped:
+            return Outcome(status="stopped", exception=_exception(stopped.__cause__), message=message)
+        exception = _exception(*(getattr(fact, "error", None) for fact in facts))
+        if remainder.chunks or remainder.reclaim:
+            delay = remainder.delay_seconds
+            return Outcome(status="failed", exception=exception, message=message, retry_in_seconds=delay)
+        return Outcome(status=_status(facts), exception=exception, message=message)
+
+
+def prepare(  # noqa: PLR0913 - one argument for each part of a message
+    consumer_name: str,
+    *,
+    value: Any,
+    key: Any = None,
+    headers: GivenHeaders | None = None,
+    topic: str | None = None,
+    partition: int = 0,
+    offset: int | None = None,
+    timestamp: datetime | None = None,
+    attempt: int = 1,
+) -> Delivery:
+    """The delivery of such a message; without an ``offset`` it comes where the consumer goes on."""
+    settings = consumer_settings(consumer_name)
     place = Partition(_topic(settings, topic), partition)
     store, offset = _claimed(settings, place, offset)
     raw = RawMessage(
@@ -84,29 +147,8 @@ def deliver(  # noqa: PLR0913 - one argument for each part of a message
         headers=[*normalize_headers(headers)] or None,
         timestamp=(TIMESTAMP_CREATE_TIME, int((timestamp or datetime.now(UTC)).timestamp() * 1000)),
     )
-    with _copies_of_dead_letters_in_memory(settings):
-        return _run(settings, store, place, Message(raw, decoding_of(settings), attempt))
-
-
-def _run(settings: ConsumerSettings, store: OffsetStore | None, place: Partition, message: Message) -> Outcome:
-    handler = load_handler(settings.message_handler)
-    if store is None and not settings.deduplicate:
-        handler = _guarded(handler)
-    facts: list[Fact] = []
-    observers = Observers(facts.append, Receivers(settings.name), Log(settings.name))
-    work = make_work(settings, handler=handler, store=store, observers=observers)
-    try:
-        remainder = work.handle(place, Chunk(messages=[message]))
-        # A batch handler's verdict on one message is carried out on the next turn.
-        while remainder.chunks and remainder.chunks[0].failure is not None and not remainder.delay_seconds:
-            remainder = work.handle(place, remainder.chunks[0])
-    except ConsumerStoppedError as stopped:
-        return Outcome(status="stopped", exception=_exception(stopped.__cause__), message=message)
-    exception = _exception(*(getattr(fact, "error", None) for fact in facts))
-    if remainder.chunks or remainder.reclaim:
-        delay = remainder.delay_seconds
-        return Outcome(status="failed", exception=exception, message=message, retry_in_seconds=delay)
-    return Outcome(status=_status(facts), exception=exception, message=message)
+    message = Message(raw, decoding_of(settings), attempt)
+    return Delivery(settings=settings, store=store, place=place, message=message)
 
 
 def _exception(*errors: BaseException | None) -> Exception | None:
@@ -184,7 +226,7 @@ def _claimed(settings: ConsumerSettings, place: Partition, offset: int | None) -
     return store, stored
 
 
-def _consumer(name: str) -> ConsumerSettings:
+def consumer_settings(name: str) -> ConsumerSettings:
     consumers = get_settings().consumers
     if name not in consumers:
         known = ", ".join(sorted(consumers)) or "none"

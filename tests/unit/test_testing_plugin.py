@@ -83,7 +83,7 @@ def test_the_how_to_works_with_pytest(run, shop):
     result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "12 passed" in result.stdout
+    assert "14 passed" in result.stdout
 
 
 def test_the_how_to_works_with_djangos_runner(run, shop):
