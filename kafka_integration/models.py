@@ -1,4 +1,5 @@
-"""The tables behind the guarantees: outbox, relay lease, stored offsets, dead letters, handled messages.
+"""The tables behind the guarantees: outbox, relay lease, stored offsets and what is finished beyond them, dead letters,
+handled messages.
 
 Lowest floor: this module imports nothing of the package. The rules that fill these tables live in
 ``producing`` and ``consuming``.
@@ -87,6 +88,45 @@ class StoredOffset(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group}: {self.topic}[{self.partition}] next {self.next_offset}"
+
+
+class FinishedOffset(models.Model):
+    """A message that is finished above its partition's stored offset, saved in the transaction of its effects.
+
+    Rows at or above the stored offset are what a claim leaves out; those below it may be deleted at any time.
+    """
+
+    # Two numbers a row and one index, because there is a row for each message. No constraint: each row would lock the
+    # partition's, and one that outlives it says nothing, as ids are not given out again.
+    pk = models.CompositePrimaryKey("stored_id", "offset")
+    stored = models.ForeignKey(StoredOffset, models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    offset = models.BigIntegerField(_("offset"))
+
+    class Meta:
+        verbose_name = _("finished offset")
+        verbose_name_plural = _("finished offsets")
+
+    def __str__(self) -> str:
+        return f"{self.offset} beyond stored offset #{self.stored_id}"
+
+
+class OffsetFence(models.Model):
+    """One of the rows that lanes lock from saving to COMMIT, and that a claim raises: so it waits for them.
+
+    Several, so that lanes don't wait for each other; with the epoch of the partition's row.
+    """
+
+    pk = models.CompositePrimaryKey("stored_id", "slot")
+    stored = models.ForeignKey(StoredOffset, models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    slot = models.SmallIntegerField(_("slot"))
+    epoch = models.BigIntegerField(_("epoch"))
+
+    class Meta:
+        verbose_name = _("fence of an offset")
+        verbose_name_plural = _("fences of offsets")
+
+    def __str__(self) -> str:
+        return f"fence {self.slot} of stored offset #{self.stored_id}"
 
 
 class DeadLetter(models.Model):

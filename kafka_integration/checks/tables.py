@@ -11,13 +11,14 @@ from ..conf import Examined, Kind, Problem
 from ..conf.backends import VENDORS, vendor_of, why_unsupported
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings, Settings
-from ..models import DeadLetter, HandledMessage, OutboxMessage, RelayLease, StoredOffset
+from ..models import DeadLetter, FinishedOffset, HandledMessage, OffsetFence, OutboxMessage, RelayLease, StoredOffset
 from ..outbox.databases import find_outboxes
 from ..outbox.notify import can_listen
 
 DUMMY = "django.db.backends.dummy"
 OUTBOX = (OutboxMessage, RelayLease)
-OURS = (*OUTBOX, DeadLetter, StoredOffset, HandledMessage)
+OFFSETS = (StoredOffset, FinishedOffset, OffsetFence)
+OURS = (*OUTBOX, *OFFSETS, DeadLetter, HandledMessage)
 
 
 def find_table_problems(found: Examined) -> list[Problem]:
@@ -43,7 +44,7 @@ def _consumer_problems(consumer: ConsumerSettings, path: str) -> Iterator[Proble
         yield Problem(kind=Kind.UNSUPPORTED_DATABASE, text=f'{path} is "{alias}", {sentence(reason)}')
         return
     needed: list[type[models.Model]] = [DeadLetter]
-    needed += [StoredOffset] if consumer.offset_storage == "database" else []
+    needed += OFFSETS if consumer.offset_storage == "database" else []
     needed += [HandledMessage] if consumer.deduplicate else []
     missing = _missing(alias, needed)
     if missing:

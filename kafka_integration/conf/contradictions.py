@@ -49,13 +49,6 @@ def _look_at_ordering(consumer: ConsumerSettings, section: Section) -> None:
             f'is "batch", but under "ordering": "{consumer.ordering}" messages are handled side by side: each has a '
             "transaction of its own; remove it, or the ordering",
         )
-    elif consumer.offset_storage == "database":
-        section.add(
-            "offset_storage",
-            Kind.CONTRADICTION,
-            f'is "database", which "ordering": "{consumer.ordering}" doesn\'t go with yet: use "kafka", with '
-            '"deduplicate" where each message is to have one effect',
-        )
 
 
 def _look_at_dead_letter_topic(consumer: ConsumerSettings, section: Section) -> None:

@@ -43,6 +43,8 @@ from .lanes.tasks import Tasks
 from .lanes.turns import Turns
 from .lanes.work import LaneWork, Work
 from .offsets.claims import Claiming
+from .offsets.finished import FinishedOffsets
+from .offsets.saving import InOrder, NoOffsets, Saving, SideBySide
 from .offsets.store import OffsetStore
 from .replaying.replayer import Replayer
 from .replaying.watch import LaneReplays, Ownership, ReplayWatch
@@ -120,7 +122,7 @@ def assemble(settings: ConsumerSettings) -> Parts:
     store, claiming = None, None
     topic_ids = TopicIds(settings.connection)
     if settings.offset_storage == "database":
-        store = OffsetStore(database=settings.database, group=settings.consumer_group)
+        store = offset_store_of(settings)
         claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
     decoding = decoding_of(settings)
     handler = load_handler(settings.message_handler)
@@ -146,6 +148,12 @@ def decoding_of(settings: ConsumerSettings) -> Decoding:
     return Decoding(
         key=load_deserializer(settings.key_deserializer), value=load_deserializer(settings.value_deserializer)
     )
+
+
+def offset_store_of(settings: ConsumerSettings) -> OffsetStore:
+    """Where a consumer with ``"offset_storage": "database"`` keeps its offsets."""
+    lanes = 0 if settings.ordering == "partition" else settings.concurrency
+    return OffsetStore(database=settings.database, group=settings.consumer_group, lanes=lanes)
 
 
 def make_work(
@@ -181,7 +189,7 @@ def make_work(
         endings=endings,
         observers=observers,
         database=settings.database,
-        store=store,
+        saving=_saving(settings, store),
         shares=settings.transaction == "batch",
         deduplicator=deduplicator,
     )
@@ -196,6 +204,12 @@ def _coroutine_work(
     shape = AwaitWholeBatch if handler.takes_batch else AwaitEachMessage
     awaiter = shape(handler.begin, path=handler.path, may_hold_back=settings.ordering == "partition")
     return CoroutineWork(path=handler.path, plain=work, awaiter=awaiter)
+
+
+def _saving(settings: ConsumerSettings, store: OffsetStore | None) -> Saving:
+    if store is None:
+        return NoOffsets(settings.database)
+    return InOrder(store) if settings.ordering == "partition" else SideBySide(FinishedOffsets(store))
 
 
 def _replays(

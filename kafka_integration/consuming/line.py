@@ -34,10 +34,12 @@ class Chunk:
     """The end of the batch that the chunk's only message is left over from: finished with it."""
     failure: Failure | None = None
     """The first message was handled and failed: it is not handled again, only its verdict carried out."""
+    is_in_doubt: bool = False
+    """The answer to the first message's COMMIT was lost: it is asked for before it is handled again."""
 
     @property
     def may_merge(self) -> bool:
-        return not (self.one_by_one or self.is_narrowed or self.through or self.failure)
+        return not (self.one_by_one or self.is_narrowed or self.through or self.failure or self.is_in_doubt)
 
 
 class Line:

@@ -149,6 +149,7 @@ class ConsumerLoop:
         assignment.look_at_topics()
         assignment.start()
         self._backpressure.regulate(session.client, assignment, is_hidden=self._weighing.is_hidden_from_client)
+        session.keep_up()
         is_awaited = self._catching_up is not None and self._catching_up.note(assignment)
         if is_awaited or session.commits.is_due:
             session.commit()

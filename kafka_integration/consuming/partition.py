@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..client.metadata.topic_ids import TopicIds
 from .ledger import Ledger
 from .line import Line
@@ -28,6 +30,8 @@ class Partition:
         self.claim = Claim()
         self.stored: int | None = None
         """What the database holds of it under our claim; None where Kafka keeps the offsets."""
+        self.saved: set[int] = set()
+        """What it holds beyond that, under the same claim; a new set with each."""
         self.setbacks = Setbacks()
         self.is_paused = False
         self._is_revoked = False
@@ -68,7 +72,8 @@ class Partition:
         if start.is_resumed:
             self.ledger = self.ledger.resumed(beyond_epoch)
         else:
-            self.ledger = self._ledger_type(start.offset, start.committed, start.finished_beyond, start.beyond_epoch)
+            beyond = {*start.finished_beyond, *self.saved}
+            self.ledger = self._ledger_type(start.offset, start.committed, beyond, start.beyond_epoch)
 
     def place(self) -> None:
         self.is_paused = False
@@ -85,14 +90,18 @@ class Partition:
 
     # Its lane's
 
-    def grant(self, claim: Claim, stored: int) -> None:
-        """It was claimed, and begins where the database has ``stored`` it."""
+    def grant(self, claim: Claim, stored: int, finished_beyond: Collection[int] = ()) -> None:
+        """It was claimed, and begins where the database has ``stored`` it, without what is ``finished_beyond``."""
         # In this order: a look from another lane must not find what another topic held under this one's id.
-        self.stored, self.claim = stored, claim
+        self.stored, self.saved, self.claim = stored, set(finished_beyond), claim
 
     def store(self, next_offset: int) -> None:
         """The database holds this of it now."""
         self.stored = next_offset
+
+    def store_beyond(self, offset: int) -> None:
+        """The database holds that this one is finished, whatever those before it are; any lane may say so."""
+        self.saved.add(offset)
 
     def identify_by(self, topic_ids: TopicIds) -> None:
         """Find out which topic it is of, unless that is known; ``BrokerError`` where that can't be asked."""

@@ -86,6 +86,9 @@ class Shard:
     def store(self, next_offset: int) -> None:
         self._partition.store(next_offset)
 
+    def store_beyond(self, offset: int) -> None:
+        self._partition.store_beyond(offset)
+
     @property
     def is_empty(self) -> bool:
         return not self._messages and not self._returned

@@ -16,7 +16,7 @@ from django.db import DatabaseError, connections, transaction
 
 from ..conf import get_settings
 from ..conf.values import ConsumerSettings
-from ..consuming.assembly import decoding_of, make_work
+from ..consuming.assembly import decoding_of, make_work, offset_store_of
 from ..consuming.handling.loading import Handler, load_handler
 from ..consuming.line import Chunk
 from ..consuming.offsets.store import OffsetStore
@@ -217,12 +217,12 @@ def _claimed(settings: ConsumerSettings, place: Partition, offset: int | None) -
     """Under "database" the message comes at the stored offset, which a claim finds out, as in production."""
     if settings.offset_storage != "database":
         return None, offset
-    store = OffsetStore(database=settings.database, group=settings.consumer_group)
+    store = offset_store_of(settings)
     found = store.claim(topic=place.topic, topic_id="", partition=place.number, fallback=offset or 0)
     stored = found.next_offset if offset is None else offset
     place.grant(Claim(topic_id=found.topic_id, epoch=found.epoch), stored)
     if offset is not None:
-        store.reset(place, offset)
+        store.reset(place, place.claim, offset)
     return store, stored
 
 

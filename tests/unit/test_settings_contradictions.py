@@ -56,10 +56,6 @@ CONSUMER_CONTRADICTIONS = {
         {"ordering": "key", "transaction": "batch", "offset_storage": "database"},
         f'{AUDIT}["transaction"] is "batch", but under "ordering": "key" messages are handled side by side',
     ),
-    "offsets in the database of messages that are handled side by side": (
-        {"ordering": "none", "offset_storage": "database"},
-        f'{AUDIT}["offset_storage"] is "database", which "ordering": "none" doesn\'t go with yet',
-    ),
     "a dead-letter topic that the consumer reads": (
         {"dead_letter_topic": "orders"},
         f'{AUDIT}["dead_letter_topic"] is "orders", which the consumer itself reads ("orders")',

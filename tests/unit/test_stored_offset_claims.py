@@ -35,7 +35,7 @@ def test_a_reset_by_a_worker_that_lost_its_partition_changes_nothing(settings):
     old.handle("a", "b")
     Worker(settings)
 
-    old.store.reset(old.partition, 0)
+    old.store.reset(old.partition, old.partition.claim, 0)
 
     assert stored() == 2
 

@@ -37,6 +37,11 @@ def is_conflict(error: BaseException) -> bool:
     return any(_is_conflict_itself(link) for link in links(error))
 
 
+def was_idle_too_long(error: BaseException) -> bool:
+    """True where the server ended a session that did nothing in its transaction: a handler's doing, but at COMMIT."""
+    return any(sqlstate_of(link) == "25P03" for link in links(error))
+
+
 def is_setback(error: BaseException) -> bool:
     """True for either: what failed may be done again, unchanged."""
     return is_conflict(error) or is_outage(error)

@@ -14,7 +14,9 @@ from ...observing.observers import Observers
 from ..lanes.pool import Pool
 from ..offsets.claims import Claiming
 from ..offsets.commits import Commits
+from ..offsets.finished import FinishedOffsets
 from ..offsets.stored_ends import LEAVE_SECONDS, Ends
+from ..stream import State
 from .assignment import Assignment
 from .membership import Membership
 from .notices import Notices
@@ -51,7 +53,7 @@ class Session:
         self._on_commit = on_commit
         self._observers = observers
         self.client = client = ConsumerClient(settings, self, refresh_ms=refresh_ms)
-        self._ends = Ends(consumer=settings.name, store=None if claiming is None else claiming.store, lanes=lanes)
+        self._ends = _ends(settings, claiming, lanes)
         self.commits = Commits(settings, client, self._ends)
         self.assignment = Assignment(
             settings,
@@ -70,10 +72,19 @@ class Session:
         self._ends.store(self.assignment)
         self.commits.commit(self.assignment)
 
+    def keep_up(self) -> None:
+        """Have the database's offsets follow what is finished; call it every turn."""
+        self._ends.keep_up(self.assignment)
+        for partition in self._ends.take_lost():
+            if partition.state is State.ACTIVE:
+                self.assignment.restart(partition)
+
     def commit_last(self) -> None:
         """The same, with the answers waited for; not by the commit, which would keep us as long as a broker is down."""
-        self._ends.store(self.assignment)
-        self._poll_until(lambda: self._ends.is_quiet, LEAVE_SECONDS)
+        # Twice, as what is under way already may be of a while ago.
+        for _ in range(2):
+            self._ends.store(self.assignment)
+            self._poll_until(lambda: self._ends.is_quiet, LEAVE_SECONDS)
         self.commits.commit(self.assignment)
         if not self._poll_until(lambda: self.commits.is_quiet, LAST_COMMIT_SECONDS):
             self.commits.give_up()
@@ -132,3 +143,9 @@ class Session:
                 return False
             self.poll()
         return True
+
+
+def _ends(settings: ConsumerSettings, claiming: Claiming | None, lanes: Pool) -> Ends:
+    store = None if claiming is None else claiming.store
+    finished = None if store is None or settings.ordering == "partition" else FinishedOffsets(store)
+    return Ends(consumer=settings.name, store=store, lanes=lanes, finished=finished)

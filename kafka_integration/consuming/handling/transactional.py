@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 
+from django.db import Error as DatabaseLayerError
 from django.db import connections, transaction
 
 from ...errors import ConsumerStoppedError, FencedError, HandlerError, KafkaIntegrationError
@@ -14,10 +15,10 @@ from ...message import Message
 from ...observing.facts import Handled
 from ...observing.observers import Observers
 from ..failing.ending import Ending, Endings
-from ..failing.outages import is_conflict, is_outage, is_setback
+from ..failing.outages import is_conflict, is_outage, is_setback, was_idle_too_long
 from ..lanes.work import Remainder
 from ..line import Chunk
-from ..offsets.store import OffsetStore
+from ..offsets.saving import Saving
 from ..stream import State, Stream
 from .batches import failures_by_offset, halves
 from .deduplication import Deduplicator
@@ -40,7 +41,7 @@ class TransactionalWork:
         endings: Endings,
         observers: Observers,
         database: str,
-        store: OffsetStore | None,
+        saving: Saving,
         shares: bool,
         deduplicator: Deduplicator | None = None,
     ) -> None:
@@ -48,13 +49,15 @@ class TransactionalWork:
         self._endings = endings
         self._observers = observers
         self._database = database
-        self._store = store
+        self._saving = saving
         self._shares = shares or invoker.takes_batch
         self._deduplicator = deduplicator
 
     def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
         if self._endings.must_wait(stream, self._database):
             return self._wait(chunk, 1.0, is_outage=True)
+        if chunk.is_in_doubt:
+            return self._resolve(stream, chunk)
         if chunk.failure is not None:
             return self._end(stream, chunk, Ending(self._endings, stream, chunk.failure))
         if self._shares and not chunk.one_by_one:
@@ -74,6 +77,7 @@ class TransactionalWork:
     def _run(self, stream: Stream, chunk: Chunk, unit: Sequence[Message]) -> Remainder:
         """Handle the first messages of the chunk in one transaction."""
         own = OwnTransaction(self._database)
+        is_saved = False
         try:
             if self._deduplicator is not None:
                 self._deduplicator.identify(stream)
@@ -81,11 +85,15 @@ class TransactionalWork:
             connections[self._database].rollback_exc = None  # type: ignore[attr-defined]  # missing in the stubs
             with own:
                 progress, endings = self._attempt(stream, unit)
-                if progress.error is not None:
+                is_saved = progress.error is None
+                if not is_saved:
                     own.roll_back()
         except ConsumerStoppedError:
             raise
         except Exception as error:  # noqa: BLE001 - user code, and the COMMIT that checks it
+            if is_saved and was_idle_too_long(error):
+                # It wasn't the handler that did nothing before the COMMIT: this process was frozen.
+                return self._wait(chunk, 0.0, in_doubt=True)
             return self._fail(stream, chunk, unit, error)
         if progress.error is not None:
             return self._fail(stream, chunk, unit, progress.error, endings)
@@ -108,7 +116,7 @@ class TransactionalWork:
         if progress.error is None:
             for ending in endings:
                 ending.carry_out_within()
-            self._save(stream, unit[0], unit[progress.done - 1])
+            self._saving.save(stream, unit[0], unit[progress.done - 1])
         return progress, endings
 
     def _judge(self, stream: Stream, unit: Sequence[Message], error: Exception) -> tuple[Progress, list[Ending]]:
@@ -138,7 +146,7 @@ class TransactionalWork:
             return Remainder(reclaim=True)
         wait_seconds = self._endings.wait_out(stream, error)
         if wait_seconds is not None:
-            # A lost connection may have lost only the answer to COMMIT: the next claim tells which.
+            # A lost connection may have lost only the answer to COMMIT.
             return self._wait(chunk, wait_seconds, is_outage=not is_conflict(error), in_doubt=not is_conflict(error))
         if endings:
             retried = {ending.failure.message: ending.retried() for ending in endings}
@@ -174,31 +182,40 @@ class TransactionalWork:
                 # It has come to its end: from here on only its dead letter may take effect, and once.
                 self._deduplicator.remember(message, stream.claim.topic_id)
             yield
-            self._save(stream, message, message)
+            self._saving.save(stream, message, message)
         self._finish(stream, message)
 
     def _finish(self, stream: Stream, last: Message) -> None:
         stream.setbacks.forget()
-        if self._store is not None:
-            # First: what is finished and not stored would be taken for an end without messages.
-            stream.store(last.offset + 1)
+        # First, because the ledger's word is what the stored offset is moved by.
+        self._saving.note(stream, last)
         stream.ledger.finish(last)
+
+    def _resolve(self, stream: Stream, chunk: Chunk) -> Remainder:
+        """Go on behind a message of which the COMMIT went through unheard, or handle it again."""
+        message, failure = chunk.messages[0], chunk.failure
+        try:
+            is_saved = self._saving.is_saved(stream, message)
+        except FencedError:
+            return Remainder(reclaim=True)
+        except DatabaseLayerError as error:
+            return self._wait(chunk, self._endings.wait_out(stream, error) or 1.0, is_outage=not is_conflict(error))
+        if not is_saved:
+            return self.handle(stream, replace(chunk, is_in_doubt=False))
+        self._finish(stream, message)
+        if failure is None:
+            self._observers.tell(Handled(1))
+        else:
+            Ending(self._endings, stream, failure).tell()
+        return self._rest(chunk, 1)
 
     def _rest(self, chunk: Chunk, done: int) -> Remainder:
         rest = chunk.messages[done:]
-        return Remainder([replace(chunk, messages=rest, failure=None)] if rest else [])
+        return Remainder([replace(chunk, messages=rest, failure=None, is_in_doubt=False)] if rest else [])
 
     def _wait(self, chunk: Chunk, seconds: float, *, is_outage: bool = False, in_doubt: bool = False) -> Remainder:
-        reclaim = in_doubt and self._store is not None
-        return Remainder([chunk], delay_seconds=seconds, is_outage=is_outage, reclaim=reclaim)
-
-    def _save(self, stream: Stream, first: Message, last: Message) -> None:
-        """The transaction's last statement, which fails if the handler swallowed a database error."""
-        if self._store is not None:
-            self._store.save(stream, first=first.offset, next_offset=last.offset + 1)
-        else:
-            with connections[self._database].cursor() as cursor:
-                cursor.execute("SELECT 1")
+        remainder = Remainder([chunk], delay_seconds=seconds, is_outage=is_outage)
+        return self._saving.doubt(remainder) if in_doubt else remainder
 
 
 def _described(messages: Sequence[Message]) -> str:

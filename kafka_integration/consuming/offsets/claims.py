@@ -115,10 +115,13 @@ class Claiming:
         is_another = _is_another(found.topic_id, before)
         start = offset if is_reset else found.next_offset
         first = start if before.offset is None or is_another or is_reset else before.offset
-        partition.grant(Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first), start)
+        claim = Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first)
         if is_reset:
-            self.store.reset(partition, offset)
-        elif known is not None and found.next_offset < known and not is_another:
+            self.store.reset(partition, claim, offset)
+        partition.grant(claim, start, self.store.finished_beyond(partition, claim))
+        if is_reset:
+            return start
+        if known is not None and found.next_offset < known and not is_another:
             self._tell_of_loss(partition, found, known)
         elif committed is not None and committed.offset is not None:
             self._compare(partition, found, committed.offset, is_kept_by_kafka=committed.counts)

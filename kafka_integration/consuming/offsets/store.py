@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from ...errors import FencedError
-from ...models import StoredOffset
-from ..stream import Stream
+from ...models import FinishedOffset, StoredOffset
+from ..stream import Claim, Stream
+from .fences import Fences
 
 LOCK_TIMEOUT_MS = 100
 """A claim is tried again: meanwhile its lane has other partitions to serve."""
+FINISHED = "kafka_integration_finishedoffset"
 PAGE = 100
 """Rows in one transaction: on SQLite everybody else waits meanwhile."""
 
@@ -35,19 +38,38 @@ class Claimed:
 
 
 class OffsetStore:
-    """The stored offsets of one group on one database alias; thread-safe, as it holds no connection."""
+    """The stored offsets of one group on one database alias; thread-safe, as it holds no connection.
 
-    def __init__(self, *, database: str, group: str) -> None:
+    ``lanes`` is how many save at a time what is finished beyond one (``finished.py``).
+    """
+
+    def __init__(self, *, database: str, group: str, lanes: int = 0) -> None:
         self.database = database
-        self._group = group
+        self.group = group
+        self.fences = Fences(connections[database].vendor, lanes)
         self._table = connections[database].ops.quote_name(StoredOffset._meta.db_table)
 
-    def reset(self, partition: Stream, offset: int) -> None:
-        """Set the stored offset, where the one it holds is no longer in the topic."""
-        rows = StoredOffset.objects.using(self.database).filter(
-            group=self._group, topic=partition.topic, topic_id=partition.claim.topic_id, partition=partition.number
-        )
-        rows.filter(epoch=partition.claim.epoch).update(next_offset=offset, updated_at=timezone.now())
+    def reset(self, partition: Stream, claim: Claim, offset: int) -> None:
+        """Set the stored offset, where the one it holds is no longer in the topic.
+
+        What is finished beyond stays so where it goes on further ahead. From where it goes back to, or begins at once,
+        other messages come than those that were finished there.
+        """
+        goes_ahead = offset > (partition.ledger.taken or 0)
+        rows = self._rows(partition.topic, claim.topic_id, partition.number).filter(epoch=claim.epoch)
+        finished = FinishedOffset.objects.using(self.database).filter(stored__in=rows)
+        with transaction.atomic(using=self.database):
+            (finished.filter(offset__lt=offset) if goes_ahead else finished).delete()
+            rows.update(next_offset=offset, updated_at=timezone.now())
+
+    def finished_beyond(self, partition: Stream, claim: Claim) -> set[int]:
+        """What is finished at or above the stored offset, to be asked once it was claimed.
+
+        In a transaction of its own: that of the claim may not see what was committed while it waited.
+        """
+        rows = self._rows(partition.topic, claim.topic_id, partition.number)
+        finished = FinishedOffset.objects.using(self.database).filter(stored__in=rows)
+        return set(finished.filter(offset__gte=F("stored__next_offset")).values_list("offset", flat=True))
 
     def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int, at_least: int = 0) -> Claimed:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
@@ -61,27 +83,30 @@ class OffsetStore:
         """
         connection = connections[self.database]
         with transaction.atomic(using=self.database), connection.cursor() as cursor:
-            self._limit_waiting(cursor)
+            self.limit_waiting(cursor)
             known = self._known(topic, partition)
             named = [known_id for known_id in known if known_id]
             if not topic_id and named:
                 topic_id = named[-1]
             unnamed = self._take_unnamed(cursor, topic, partition) if topic_id and "" in known else None
+            heir_of = None
             if topic_id not in known and named:
                 # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
                 fallback = 0
                 at_least = 0
             elif unnamed is not None:
-                at_least = max(at_least, unnamed)
-                fallback = at_least
+                heir_of, offset = unnamed
+                fallback = at_least = max(at_least, offset)
             cursor.execute(
                 f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
                 'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) DO UPDATE SET '
                 "epoch = o.epoch + 1, next_offset = CASE WHEN o.next_offset < %s THEN %s ELSE o.next_offset END "
-                "RETURNING next_offset, epoch",
-                [self._group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
+                "RETURNING id, next_offset, epoch",
+                [self.group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
             )
-            next_offset, epoch = cursor.fetchone()
+            stored_id, next_offset, epoch = cursor.fetchone()
+            self.fences.raise_to(cursor, stored_id, epoch)
+            self._tidy(cursor, stored_id, next_offset, heir_of)
         return Claimed(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
 
     def save(self, partition: Stream, *, first: int, next_offset: int) -> None:
@@ -91,9 +116,10 @@ class OffsetStore:
         committed before has lost that, as has the database the effects: going on from here would leave them out.
         """
         with connections[self.database].cursor() as cursor:
-            if not self._move(cursor, partition, next_offset, at_most=first):
+            between = partition.stored or 0, first
+            if not self.move(cursor, partition, next_offset, claim=partition.claim, between=between):
                 raise FencedError(
-                    f"{partition} of group {self._group} was claimed by another worker, or lost what was stored: "
+                    f"{partition} of group {self.group} was claimed by another worker, or lost what was stored: "
                     f"the work at {first} rolls back"
                 )
 
@@ -107,15 +133,17 @@ class OffsetStore:
         for first in range(0, len(ordered), PAGE):
             page = ordered[first : first + PAGE]
             with transaction.atomic(using=self.database), connections[self.database].cursor() as cursor:
-                self._limit_waiting(cursor)
-                is_moved = [self._move(cursor, partition, end, at_most=end - 1) for partition, end in page]
+                self.limit_waiting(cursor)
+                is_moved = [
+                    self.move(cursor, p, end, claim=p.claim, between=(p.stored or 0, end - 1)) for p, end in page
+                ]
             for (partition, end), moved in zip(page, is_moved, strict=True):
                 if moved:
                     partition.store(end)
 
     def lost_by(self, topic: str, topic_id: str, stored: Mapping[int, int]) -> set[int]:
         """Which of these partitions, given with what was committed of them, the database now knows less of."""
-        rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, topic_id=topic_id)
+        rows = StoredOffset.objects.using(self.database).filter(group=self.group, topic=topic, topic_id=topic_id)
         known = dict(rows.values_list("partition", "next_offset"))
         return {number for number, offset in stored.items() if known.get(number, -1) < offset}
 
@@ -126,42 +154,61 @@ class OffsetStore:
                 f"UPDATE {self._table} SET updated_at = %s "
                 'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s AND epoch = %s',
                 [
-                    timezone.now(), self._group, partition.topic, partition.claim.topic_id, partition.number,
+                    timezone.now(), self.group, partition.topic, partition.claim.topic_id, partition.number,
                     partition.claim.epoch,
                 ],
             )  # fmt: skip
             if cursor.rowcount != 1:
-                raise FencedError(f"{partition} of group {self._group} was claimed by another worker")
+                raise FencedError(f"{partition} of group {self.group} was claimed by another worker")
 
-    def _move(self, cursor: Any, partition: Stream, next_offset: int, *, at_most: int) -> bool:
-        """Whether the row is ours still, and was not above ``at_most``, nor below what we know to be stored."""
+    def move(self, cursor: Any, partition: Stream, next_offset: int, *, claim: Claim, between: tuple[int, int]) -> bool:
+        """Whether the row is ours still, by this claim, and its offset was between what we know and what may be."""
         cursor.execute(
             f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
             'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
             "AND epoch = %s AND next_offset BETWEEN %s AND %s",
             [
-                next_offset, timezone.now(), self._group, partition.topic, partition.claim.topic_id,
-                partition.number, partition.claim.epoch, partition.stored or 0, at_most,
+                next_offset, timezone.now(), self.group, partition.topic, claim.topic_id, partition.number, claim.epoch,
+                *between,
             ],
         )  # fmt: skip
         return bool(cursor.rowcount == 1)
 
-    def _limit_waiting(self, cursor: Any) -> None:
+    def limit_waiting(self, cursor: Any) -> None:
         """Until the transaction ends; SQLite has its ``timeout`` for all locks."""
         if connections[self.database].vendor == "postgresql":
             cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
 
     def _known(self, topic: str, partition: int) -> dict[str, int]:
         """The ids of which there is a row and the offset in it, that of the newest topic at the end."""
-        rows = StoredOffset.objects.using(self.database).filter(group=self._group, topic=topic, partition=partition)
+        rows = StoredOffset.objects.using(self.database).filter(group=self.group, topic=topic, partition=partition)
         return dict(rows.order_by("pk").values_list("topic_id", "next_offset"))
 
-    def _take_unnamed(self, cursor: Any, topic: str, partition: int) -> int | None:
+    def _rows(self, topic: str, topic_id: str, partition: int) -> QuerySet[StoredOffset]:
+        return StoredOffset.objects.using(self.database).filter(
+            group=self.group, topic=topic, topic_id=topic_id, partition=partition
+        )
+
+    def _take_unnamed(self, cursor: Any, topic: str, partition: int) -> tuple[int, int] | None:
         """What was stored while the brokers told no id; whoever still works under that row is fenced."""
         cursor.execute(
             f'DELETE FROM {self._table} WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
-            "RETURNING next_offset",
-            [self._group, topic, "", partition],
+            "RETURNING id, next_offset",
+            [self.group, topic, "", partition],
         )
         row = cursor.fetchone()
-        return None if row is None else int(row[0])
+        if row is None:
+            return None
+        self.fences.remove(cursor, row[0])
+        return int(row[0]), int(row[1])
+
+    def _tidy(self, cursor: Any, stored_id: int, next_offset: int, heir_of: int | None) -> None:
+        """Keep what is finished beyond the offset, that of another row too whose place this one takes, and no more."""
+        if heir_of is not None:
+            cursor.execute(
+                f'INSERT INTO {FINISHED} (stored_id, "offset") '
+                f'SELECT %s, "offset" FROM {FINISHED} WHERE stored_id = %s ON CONFLICT DO NOTHING',
+                [stored_id, heir_of],
+            )
+            cursor.execute(f"DELETE FROM {FINISHED} WHERE stored_id = %s", [heir_of])
+        cursor.execute(f'DELETE FROM {FINISHED} WHERE stored_id = %s AND "offset" < %s', [stored_id, next_offset])
