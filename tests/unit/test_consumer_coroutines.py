@@ -199,6 +199,24 @@ def test_a_cancellation_that_a_handler_asks_of_itself_does_not_reach_the_next_me
     assert coroutines.ended == ["a", "b", "c"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_handler_that_cancels_itself_and_fails_has_failed_and_that_is_all():
+    async def cancel_and_fail(message):
+        if message.value == "b":
+            asyncio.current_task().cancel()
+            raise ValueError("no")
+        await asyncio.sleep(0)
+
+    coroutines.script.append(cancel_and_fail)
+    write(*"abc")
+
+    loop = consume(message_handler=HANDLER, on_failure="dead_letter")
+
+    assert loop.fault is None
+    assert DeadLetter.objects.get().offset == 1
+    assert coroutines.ended == ["a", "c"]
+
+
 def test_what_asyncio_offers_works_in_a_handler():
     async def use_it(message):
         with pytest.raises(TimeoutError):

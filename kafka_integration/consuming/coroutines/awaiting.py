@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import copy_context
+from contextlib import suppress
+from contextvars import Context, copy_context
 from time import monotonic
 from typing import Any, Protocol
 
@@ -17,6 +18,9 @@ from ..stream import Gate
 
 SLICE_SECONDS = 0.02
 """How long handlers that never wait for anything may keep the event loop from the others."""
+
+APART = 1000
+"""For how many messages each has a task of its own, after one that left something in the task that it shared."""
 
 
 class Awaiter(Protocol):
@@ -33,8 +37,8 @@ class Awaiter(Protocol):
 class AwaitEachMessage:
     """Awaits the handler for one message after the other, until told to stop or for ``TURN_SECONDS``.
 
-    They share the task that calls this, which has to have an empty context: a message that leaves something of its own
-    in the task is the last of the run.
+    They share the task that calls this, which has to have an empty context. Once a message leaves a variable in it,
+    each of those that follow has a task of its own, for a while.
     """
 
     takes_batch = False
@@ -43,30 +47,45 @@ class AwaitEachMessage:
         self._begin = begin
         self._path = path
         self._may_hold_back = may_hold_back
+        self._apart = 0
 
     async def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger) -> Progress:
-        # The hot path of async handlers: a task for each message would take ten times as long.
+        # The hot path of async handlers: a task for each message would take several times as long.
         begin, clock, finish, holds_back = self._begin, monotonic, ledger.finish, ledger.is_held_back
-        is_marked = marks_of_task()
+        is_cancelling = current_task().cancelling
         began_at = resumed_at = clock()
-        done = 0
+        is_clean, done = True, 0
         try:
             for message in messages:
-                result = await begin(message)
+                if is_clean and not self._apart:
+                    result = await begin(message)
+                    is_clean = not has_context()
+                else:
+                    result = await self._run_apart(message)
                 if result is not None or holds_back:
                     holds_back = steer(ledger, message, result, path=self._path, may_hold_back=self._may_hold_back)
                 else:
                     finish(message)
                 done += 1
+                if is_cancelling():
+                    await absorb_cancellation()
                 now = clock()
-                if line.is_stopping or is_marked() or now - began_at > TURN_SECONDS:
+                if line.is_stopping or now - began_at > TURN_SECONDS:
                     break
                 if now - resumed_at > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     resumed_at = clock()
         except BaseException as error:  # noqa: BLE001 - user code
-            return Progress(done, as_failure(error))
+            return Progress(done, await failure_in_task(error))
         return Progress(done)
+
+    async def _run_apart(self, message: Message) -> Any:
+        self._apart = self._apart - 1 if self._apart else APART
+        loop = asyncio.get_running_loop()
+        result, error = await loop.create_task(_outcome(self._begin, message), context=Context())
+        if error is not None:
+            raise error
+        return result
 
 
 class AwaitWholeBatch:
@@ -84,8 +103,9 @@ class AwaitWholeBatch:
             steer(
                 ledger, messages[-1], await self._result(messages), path=self._path, may_hold_back=self._may_hold_back
             )
+            await absorb_cancellation()
         except BaseException as error:  # noqa: BLE001 - user code
-            return Progress(0, as_failure(error))
+            return Progress(0, await failure_in_task(error))
         return Progress(len(messages))
 
     async def _result(self, messages: Sequence[Message]) -> Any:
@@ -98,12 +118,36 @@ class AwaitWholeBatch:
             return None
 
 
-def marks_of_task() -> Callable[[], bool]:
-    """Asks whether a message left something in this task that must not reach the next one.
-
-    That is a context variable, or a cancellation that was asked for and has not struck yet.
-    """
+def current_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     assert task is not None
-    is_cancelling = task.cancelling
-    return lambda: bool(len(copy_context()) or is_cancelling())
+    return task
+
+
+def has_context() -> bool:
+    """Whether a message left a variable in the context of this task, which was empty."""
+    return len(copy_context()) > 0
+
+
+async def failure_in_task(error: BaseException) -> Exception:
+    """What a handler raised in this task, which may go on then; what ends the process is raised again."""
+    failure = as_failure(error)
+    await absorb_cancellation()
+    return failure
+
+
+async def absorb_cancellation() -> None:
+    """See that one that was asked for strikes no other message."""
+    task = current_task()
+    while task.cancelling():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        task.uncancel()
+
+
+async def _outcome(begin: Callable[[Message], Awaitable[Any]], message: Message) -> tuple[Any, BaseException | None]:
+    """In a task of its own, which lets nothing out: what ends the process would end the event loop."""
+    try:
+        return await begin(message), None
+    except BaseException as error:  # noqa: BLE001 - user code
+        return None, error

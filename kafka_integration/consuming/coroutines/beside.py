@@ -38,18 +38,29 @@ class Beside:
     """A thread with the tasks of one consumer; ``loop`` is the one that its handlers run on at the moment."""
 
     def __init__(
-        self, consumer: str, tasks: SideTasks, retention: Retention, watch: Watch, loop: Callable[[], EventLoop]
+        self,
+        consumer: str,
+        tasks: SideTasks,
+        retention: Retention,
+        watch: Watch,
+        *,
+        loop: Callable[[], EventLoop],
+        on_fault: Callable[[BaseException], None],
     ) -> None:
         self.tasks = tasks
         self._retention = retention
         self._watch = watch
         self._loop = loop
+        self._on_fault = on_fault
         self.thread = SideThread(f"{consumer}-beside", self._look_around)
 
     def _look_around(self) -> None:
         loop = self._loop()
-        self._watch.look(loop)
-        self._retention.keep_if_due()
-        # What is replayed runs on the same loop as all else.
-        loop.adopt_thread()
-        self.tasks.run()
+        try:
+            self._watch.look(loop)
+            self._retention.keep_if_due()
+            # What is replayed runs on the same loop as all else.
+            loop.adopt_thread()
+            self.tasks.run()
+        except BaseException as fault:  # noqa: BLE001 - the top of a thread, which others wait for
+            self._on_fault(fault)

@@ -20,7 +20,7 @@ from ..lanes.tasks import Tasks
 from ..lanes.turns import Turns
 from ..lanes.work import Remainder
 from ..partition import Partition
-from .awaiting import SLICE_SECONDS, marks_of_task
+from .awaiting import SLICE_SECONDS, current_task, has_context
 from .beside import Beside, Watch
 from .partition_turns import PartitionTurns
 from .side_tasks import SideTasks
@@ -155,13 +155,11 @@ class Coroutines:
             self._close_if_left(workers)
 
     async def _work_off(self, workers: Workers) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        is_marked, resumed_at = marks_of_task(), monotonic()
+        task, resumed_at = current_task(), monotonic()
         while (hand := self._take(workers, task)) is not None:
             if not await self._handle(workers, task, hand):
                 return
-            if is_marked():
+            if has_context():
                 self._give_place_to_another(workers, task)
                 return
             if monotonic() - resumed_at > SLICE_SECONDS:
@@ -302,10 +300,15 @@ class Coroutines:
     def _make_beside(self) -> Beside:
         # Under the other orderings a replay would have to hold its key alone.
         tasks = self._make_tasks() if isinstance(self._turns, PartitionTurns) else None
-        side_tasks = SideTasks(
-            tasks, turns=self._turns, lock=self._lock, on_end=self._end_task, on_fault=self._on_fault
+        side_tasks = SideTasks(tasks, turns=self._turns, lock=self._lock, on_end=self._end_task)
+        return Beside(
+            self._name,
+            side_tasks,
+            self._retention,
+            self._watch,
+            loop=lambda: self._workers.loop,
+            on_fault=self._on_fault,
         )
-        return Beside(self._name, side_tasks, self._retention, self._watch, lambda: self._workers.loop)
 
     def _end_task(self, ready: int) -> None:
         self._something_ended.notify_all()

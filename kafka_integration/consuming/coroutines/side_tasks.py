@@ -27,13 +27,11 @@ class SideTasks:
         turns: PartitionTurns,
         lock: threading.Lock,
         on_end: Callable[[int], None],
-        on_fault: Callable[[BaseException], None],
     ) -> None:
         self._tasks = tasks
         self._turns = turns
         self._lock = lock
         self._on_end = on_end
-        self._on_fault = on_fault
         self._waiting: Task | None = None
         self._running: Task | None = None
 
@@ -58,18 +56,20 @@ class SideTasks:
         while (task := self._next()) is not None and self._begin(task):
             try:
                 task.run()
-            except BaseException as fault:  # noqa: BLE001 - the top of a thread
-                self._on_fault(fault)
-            self._end(task)
+            finally:
+                self._end(task)
             if monotonic() > deadline:
                 return
 
     def _next(self) -> Task | None:
         if self._waiting is not None:
             return self._waiting
+        tasks = self._tasks
+        if tasks is None:
+            return None
         with self._lock:
-            tasks, partitions = self._tasks, self._turns.partitions
-        return None if tasks is None else tasks.next(partitions)
+            partitions = self._turns.partitions
+        return tasks.next(partitions)
 
     def _begin(self, task: Task) -> bool:
         with self._lock:
