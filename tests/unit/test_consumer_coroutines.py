@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
 from kafka_integration.consuming.coroutines import beside, pool
+from kafka_integration.errors import ProduceTimeoutError
 from kafka_integration.models import DeadLetter
 from tests.unit import coroutines
 from tests.unit.consumers import TOPIC, committed, consume, running, write
@@ -584,3 +585,112 @@ def test_a_dead_letter_is_replayed_by_an_async_handler_between_the_messages_of_i
         wait_for(lambda: DeadLetter.objects.get().state == DeadLetter.State.HANDLED)
 
     assert sorted(coroutines.ended) == ["a", "letter"]
+
+
+# By key
+
+
+@pytest.mark.parametrize("ordering", ["key", "none"])
+def test_a_thousand_messages_of_a_partition_are_handled_side_by_side_without_a_thread_each(ordering):
+    gate, most = coroutines.Gate(), len(threading.enumerate()) + 10
+
+    async def wait(message):
+        await gate.wait()
+
+    coroutines.script.append(wait)
+    for number in range(1200):
+        write(str(number), key=f"k{number}")
+
+    with running(message_handler=HANDLER, ordering=ordering, concurrency=1000):
+        wait_for(lambda: len(coroutines.seen) == 1000)
+        assert len(threading.enumerate()) <= most
+        assert not coroutines.ended
+        gate.is_open = True
+        wait_for(lambda: committed() == 1200)
+
+    assert len(coroutines.ended) == 1200
+
+
+def test_the_messages_of_a_key_come_one_after_the_other_and_in_order():
+    under_way = set()
+
+    async def be_alone(message):
+        assert message.key not in under_way
+        under_way.add(message.key)
+        await asyncio.sleep(0.001 if int(message.value) % 3 else 0)
+        under_way.remove(message.key)
+
+    coroutines.script.append(be_alone)
+    for number in range(300):
+        write(str(number), key=f"k{number % 7}")
+
+    loop = consume(message_handler=HANDLER, ordering="key", concurrency=50)
+
+    assert loop.fault is None
+    assert committed() == 300
+    for key in range(7):
+        of_key = [int(value) for value in coroutines.ended if int(value) % 7 == key]
+        assert of_key == sorted(of_key)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_fails_holds_back_itself_alone():
+    async def fail_at_a(message):
+        if message.key == "a":
+            raise ValueError("no")
+
+    coroutines.script.append(fail_at_a)
+    write("1", key="a")
+    for number in range(20):
+        write(str(number), key="b")
+
+    consume(
+        message_handler=HANDLER,
+        ordering="key",
+        concurrency=1,
+        on_failure="dead_letter",
+        retry={"attempts": 2, "backoff_seconds": 0.3},
+    )
+
+    assert DeadLetter.objects.get().attempts == 2
+    assert coroutines.ended == [str(number) for number in range(20)]
+    assert committed() == 21
+
+
+def test_an_outage_that_one_message_meets_holds_back_all_until_it_is_over():
+    is_over = threading.Event()
+
+    async def meet_an_outage(message):
+        if not is_over.is_set():
+            raise ProduceTimeoutError("the broker is away")
+
+    coroutines.script.append(meet_an_outage)
+    for number in range(20):
+        write(str(number), key=f"k{number}")
+
+    with running(message_handler=HANDLER, ordering="key", concurrency=1) as loop:
+        wait_for(lambda: len(coroutines.seen) >= 3)
+        assert set(coroutines.seen) == {"0"}
+        is_over.set()
+        wait_for(lambda: committed() == 20)
+
+    assert loop.counts.read().failed == 0
+
+
+def test_a_stop_lets_what_is_in_hand_finish_and_notes_what_is_finished_beyond():
+    gate = coroutines.Gate()
+
+    async def hold_the_first(message):
+        if message.value == "0":
+            await gate.wait()
+
+    coroutines.script.append(hold_the_first)
+    for number in range(10):
+        write(str(number), key=f"k{number}")
+
+    with running(message_handler=HANDLER, ordering="key", concurrency=5) as loop:
+        wait_for(lambda: len(coroutines.ended) == 9)
+        loop.stop()
+        gate.is_open = True
+
+    assert committed() == 10
