@@ -6,6 +6,7 @@ import enum
 import json
 import math
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kafka_integration import serialization
 from kafka_integration.errors import ConfigurationError, InvalidMessageError, ProduceError
 from kafka_integration.headers import dump_headers, load_headers, normalize_headers
 from kafka_integration.serialization import load_deserializer, serialize_key, serialize_value
@@ -25,6 +27,17 @@ JSON_VALUES = st.recursive(
     lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
 )
 SECRET = "s3cret-payload"
+
+
+@pytest.fixture(scope="module", autouse=True, params=["with", "without"])
+def _fast_json(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of this holds with the extra ``fast`` and without."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "without":
+            patch.setattr(serialization, "_fast", None)
+        else:
+            pytest.importorskip("msgspec")
+        yield
 
 
 class Colour(enum.IntEnum):
