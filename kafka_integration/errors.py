@@ -14,6 +14,7 @@ KafkaIntegrationError
 │   └── AccessDeniedError         wrong credentials, certificate, host name or a missing ACL
 ├── HandlerError                  a ``message_handler`` that can't be loaded or used, or steers in no way there is
 ├── DecodeError                   a key or value its deserializer can't read (also ValueError)
+├── RowError                      a message that makes no row of a sink's model (also ValueError)
 ├── FencedError                   another worker owns the partition now; this one's work rolls back
 │   └── LeaseLostError            another worker replays the dead letter now
 ├── UnknownDeadLetterError        no dead letter has that id: ``ids``
@@ -124,6 +125,10 @@ class HandlerError(KafkaIntegrationError):
 
 class DecodeError(KafkaIntegrationError, ValueError):
     """A key or value can't be read by its deserializer; names the coordinates, never the payload."""
+
+
+class RowError(KafkaIntegrationError, ValueError):
+    """A message makes no row of a sink's model; names the field, never the payload."""
 
 
 class FencedError(KafkaIntegrationError):

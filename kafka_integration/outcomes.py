@@ -6,7 +6,7 @@ These are decisions, not errors: ``Retry``, ``Skip`` and ``Reject`` are raised, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from .errors import HandlerError, KafkaIntegrationError
@@ -70,6 +70,15 @@ class BatchError(KafkaIntegrationError):
                     f"given {{{type(message).__name__}: {type(failure).__name__}}}"
                 )
         super().__init__(f"{len(self.failures)} message(s) of the batch failed")
+
+
+class HandleApart(Decision):
+    """Raised by a batch handler of ours that has done nothing: each of these messages has to be handled alone, and what
+    is between them together, all in their order."""
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self.offsets = frozenset(message.offset for message in messages)
+        super().__init__()
 
 
 class CommitThrough:

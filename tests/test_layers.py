@@ -36,7 +36,7 @@ FLOORS = {
             "sizes",
         },
         {"client"},
-        {"producing"},
+        {"producing", "sinks"},
         {"outbox"},
         {"dead_letters"},
         {"consuming"},

@@ -11,8 +11,9 @@ from django.utils.module_loading import import_string
 from ..conf import Examined, Kind, Problem
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
-from ..consuming.handling.loading import batch_refusal, load_handler
+from ..consuming.handling.loading import Handler, batch_refusal, load_handler
 from ..errors import HandlerError
+from ..sinks import ModelSink
 
 ONE_ARGUMENT = ("data",)
 MOST_THREADS = 1000
@@ -64,12 +65,25 @@ def _handler_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem
             f"{consumer.concurrency} each message at a time is a thread; use {MOST_THREADS} at most, or write it as an "
             f"async function.",
         )
+    yield from _sink_problems(handler, consumer, path)
     if handler.is_async and consumer.offset_storage == "database" and consumer.concurrency > 1:
         yield Problem(
             kind=Kind.HANDLER,
             text=f'{path} is "{consumer.message_handler}", which is async: with "offset_storage": "database" its '
             f'queries have to run in the transaction of one lane; set "concurrency" to 1 (it is '
             f"{consumer.concurrency}), or write it as a plain function.",
+        )
+
+
+def _sink_problems(handler: Handler, consumer: ConsumerSettings, path: str) -> Iterator[Problem]:
+    sink = getattr(handler.call, "__self__", None)
+    keeps_rows = consumer.offset_storage == "database" or consumer.deduplicate
+    if isinstance(sink, ModelSink) and keeps_rows and sink.database != consumer.database:
+        yield Problem(
+            kind=Kind.HANDLER,
+            text=f'{path} is "{consumer.message_handler}", which writes to database "{sink.database}": its rows and '
+            f'what the consumer keeps in "{consumer.database}" have to be committed together; set "database" to '
+            f'"{sink.database}", or let a database router lead {sink.table} there.',
         )
 
 

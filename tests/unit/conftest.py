@@ -73,6 +73,18 @@ def warehouse_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) 
         yield
 
 
+@pytest.fixture(scope="module")
+def prices_tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The tables of ``tests.prices``, as an installed app."""
+    with tables_of("prices", django_db_blocker):
+        yield
+
+
+@pytest.fixture
+def prices(prices_tables: None, memory_transport: MemoryBroker) -> None:
+    """Tables for sinks, and the memory broker; a test says which access to the database it needs."""
+
+
 @pytest.fixture
 def shop(shop_tables: None, project_alone: None, settings: Settings, db: None) -> None:
     """A project whose models are those of ``tests.shop``, and which may publish to any topic."""

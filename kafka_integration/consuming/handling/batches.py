@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from ...message import Message
-from ...outcomes import BatchError
+from ...outcomes import BatchError, HandleApart
 from ...summaries import attribute_of
 from ..line import Chunk
 
@@ -22,10 +23,13 @@ def failures_by_offset(messages: Sequence[Message], error: Exception) -> dict[in
     return {message.offset: reason for message, reason in failures.items()}
 
 
-def halves(chunk: Chunk) -> list[Chunk]:
-    """A failed batch as two smaller ones, which stay apart."""
-    middle = len(chunk.messages) // 2
-    return [Chunk(messages=half, is_narrowed=True) for half in (chunk.messages[:middle], chunk.messages[middle:])]
+def narrowed(chunk: Chunk, error: Exception) -> list[Chunk]:
+    """A failed batch as smaller ones, which stay apart: cut where messages are known to be at fault, else in halves."""
+    messages = chunk.messages
+    at_fault = error.offsets if isinstance(error, HandleApart) else frozenset[int]()
+    places = [place for place, message in enumerate(messages) if message.offset in at_fault] if at_fault else []
+    bounds = sorted({0, *(places or [len(messages) // 2]), *(place + 1 for place in places), len(messages)})
+    return [Chunk(messages=messages[start:end], is_narrowed=True) for start, end in pairwise(bounds)]
 
 
 def _is_failure(item: tuple[object, object]) -> bool:

@@ -44,6 +44,8 @@ def load_handler(path: str) -> Handler:
     if inspect.isclass(target):
         try:
             target = target()
+        except HandlerError:
+            raise
         except Exception as error:
             raise HandlerError(f"{path} can't be instantiated without arguments: {error!r}") from error
     takes_one, takes_many = (getattr(target, name, None) for name in ("handle_message", "handle_messages"))

@@ -14,7 +14,7 @@ from ..failing.outages import is_conflict, is_setback
 from ..lanes.work import Remainder
 from ..line import Chunk
 from ..stream import State, Stream
-from .batches import failures_by_offset, halves
+from .batches import failures_by_offset, narrowed
 from .invoking import Invoker, Progress
 
 
@@ -81,7 +81,7 @@ class PlainWork:
             if failed := failures_by_offset(chunk.messages, error):
                 return self._keep_the_others(stream, chunk, failed)
             if len(chunk.messages) > 1:
-                return Remainder(halves(chunk))
+                return Remainder(narrowed(chunk, error))
         ending = self._endings.of(stream, chunk.messages[0], error)
         if ending.is_final:
             return replace(chunk, failure=ending.failure)

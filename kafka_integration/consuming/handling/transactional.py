@@ -20,7 +20,7 @@ from ..lanes.work import Remainder
 from ..line import Chunk
 from ..offsets.saving import Saving
 from ..stream import State, Stream
-from .batches import failures_by_offset, halves
+from .batches import failures_by_offset, narrowed
 from .deduplication import Deduplicator
 from .invoking import TURN_SECONDS, Invoker, Progress
 from .own_transaction import OwnTransaction
@@ -154,7 +154,7 @@ class TransactionalWork:
             delay_seconds = max(ending.delay_seconds for ending in endings)
             return Remainder([replace(chunk, messages=messages, is_narrowed=True)], delay_seconds=delay_seconds)
         if len(unit) > 1:
-            return Remainder(halves(chunk) if self._invoker.takes_batch else [replace(chunk, one_by_one=True)])
+            return Remainder(narrowed(chunk, error) if self._invoker.takes_batch else [replace(chunk, one_by_one=True)])
         ending = self._endings.of(stream, unit[0], error)
         if ending.is_final:
             return self._end(stream, chunk, ending)

@@ -1,0 +1,1 @@
+"""A Django app with tables that sinks write."""
