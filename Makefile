@@ -14,7 +14,7 @@ WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlite test-postgres check kafka bench faults soak clean
+.PHONY: help demo test test-sqlite test-postgres matrix check kafka bench faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,6 +31,9 @@ test-sqlite: $(READY) ## units, embedded broker and browser, on SQLite
 
 test-postgres: $(READY) ## what uses the database, and the real broker, on PostgreSQL
 	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/unit tests/broker -m "(database or broker) and not faults" $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
+
+matrix: $(READY) ## units and embedded broker over Django and the Pythons that are found; ONLY="--python 3.13 --django 6.1"
+	$(BIN)/python -m tests.matrix $(ONLY)
 
 check: $(READY) ## format, lint, types, missing migrations
 	$(BIN)/ruff format --check .
@@ -52,7 +55,7 @@ soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 clean: ## removes what was set up, generated and stored
-	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
+	rm -rf $(VENV) .matrix .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
 	rm -f db.sqlite3 db.sqlite3-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -61,11 +61,16 @@ class PublishAdminMixin(Admin):
         text = ngettext("%d message was published to Kafka.", "%d messages were published to Kafka.", count)
         self.message_user(request, text % count, messages.SUCCESS)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions = super().get_actions(request)
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        # Django before 6.1 knows no locations.
+        location = {} if action_location is None else {"action_location": action_location}
+        actions = super().get_actions(request, **location)
         # Here and not in `actions`, which a ModelAdmin may well set for itself.
         if self.actions is not None and IS_POPUP_VAR not in request.GET and self.has_publish_permission(request):
-            actions["publish_selected"] = self.get_action("publish_selected")
+            action = self.get_action("publish_selected", **location)
+            # None where it has no place, as on a change form.
+            if action is not None:
+                actions["publish_selected"] = action
         return actions
 
     def has_publish_permission(self, request: HttpRequest) -> bool:

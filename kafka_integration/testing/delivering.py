@@ -186,7 +186,7 @@ def _guarded(handler: Handler) -> Handler:
         in_test = [
             connection.alias for connection in connections.all(initialized_only=True) if connection.in_atomic_block
         ]
-        savepoints = {alias: transaction.savepoint(using=alias) for alias in in_test}
+        savepoints: dict[str, Any] = {alias: connections[alias].savepoint() for alias in in_test}
         error: Exception | None = None
         try:
             return handler.call(argument)
@@ -197,7 +197,7 @@ def _guarded(handler: Handler) -> Handler:
             for alias, savepoint in savepoints.items():
                 if error is not None or not _is_released(alias, savepoint):
                     transaction.set_rollback(False, using=alias)
-                    transaction.savepoint_rollback(savepoint, using=alias)
+                    connections[alias].savepoint_rollback(savepoint)
 
     return replace(handler, call=call)
 
@@ -207,7 +207,7 @@ def _is_released(alias: str, savepoint: str) -> bool:
     if transaction.get_rollback(using=alias):
         return False
     try:
-        transaction.savepoint_commit(savepoint, using=alias)
+        connections[alias].savepoint_commit(savepoint)
     except DatabaseError:
         return False
     return True

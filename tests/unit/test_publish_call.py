@@ -158,9 +158,9 @@ def test_a_database_that_no_relay_reads_is_refused(monkeypatch: pytest.MonkeyPat
 
 def test_a_row_goes_with_its_savepoint() -> None:
     publish("orders", "before")
-    savepoint = transaction.savepoint()
+    savepoint = connection.savepoint()
     publish("orders", "inside")
-    transaction.savepoint_rollback(savepoint)
+    connection.savepoint_rollback(savepoint)
     publish("orders", "after")
 
     assert [bytes(row.value) for row in OutboxMessage.objects.order_by("id")] == [b"before", b"after"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core import serializers
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F
 from django.db.models.signals import post_save
 
@@ -273,9 +273,9 @@ def test_an_event_that_cant_be_written_undoes_the_save(settings: Any) -> None:
 def test_a_savepoint_that_is_rolled_back_publishes_nothing() -> None:
     with transaction.atomic():
         Customer.objects.create(name="Ada")
-        inner = transaction.savepoint()
+        inner = connection.savepoint()
         Customer.objects.create(name="Grace")
-        transaction.savepoint_rollback(inner)
+        connection.savepoint_rollback(inner)
 
     assert [value["name"] for _, value in events()] == ["Ada"]
 

@@ -1,0 +1,171 @@
+"""The tests that need no server over versions of Django and Python: `python -m tests.matrix`, which is `make matrix`.
+
+Each pair has an environment of its own in `.matrix/`, made on first use of what requirements.txt pins, but for Django.
+An interpreter is taken where one is found: on the PATH, or among pyenv's. The exit status is 1 if a pair failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka_integration.operating.columns import aligned
+
+PROJECT = Path(__file__).resolve().parent.parent
+FOLDER = PROJECT / ".matrix"
+# https://docs.djangoproject.com/en/stable/faq/install/#what-python-version-can-i-use-with-django
+OLDEST_PYTHON = {"5.2": "3.11", "6.0": "3.12", "6.1": "3.12"}
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+TESTS = ("tests/unit", "tests/embedded")
+
+NOT_FOR_IT = "-"
+NOT_FOUND = "not found"
+COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
+CLOSING = re.compile(r"\d+ (passed|failed|error).* in [\d.]+s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    python: str
+    django: str
+
+    def __str__(self) -> str:
+        return f"Python {self.python}, Django {self.django}"
+
+    @property
+    def fits(self) -> bool:
+        return _numbers(self.python) >= _numbers(OLDEST_PYTHON[self.django])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.matrix", description="The tests over Django and Python.")
+    parser.add_argument("--python", nargs="+", choices=PYTHONS, default=PYTHONS)
+    parser.add_argument("--django", nargs="+", choices=OLDEST_PYTHON, default=list(OLDEST_PYTHON))
+    parser.add_argument("--workers", default="2", help="how many processes run tests")
+    parser.add_argument(
+        "tests", nargs="*", default=TESTS, help="which tests; without any, tests/unit and tests/embedded"
+    )
+    options = parser.parse_args(arguments)
+    results: dict[Pair, str] = {}
+    for python in options.python:
+        for django in options.django:
+            pair = Pair(python=python, django=django)
+            results[pair] = _result(pair, options.tests, options.workers)
+    print("\n".join(["", *table(results, options.python, options.django)]))
+    return 0 if all(is_good(result) for result in results.values()) else 1
+
+
+def table(results: dict[Pair, str], pythons: Sequence[str], djangos: Sequence[str]) -> list[str]:
+    """One line for each Python, one column for each Django."""
+    heading = ["", *(f"Django {django}" for django in djangos)]
+    lines = [
+        [f"Python {python}", *(results[Pair(python=python, django=django)] for django in djangos)] for python in pythons
+    ]
+    return aligned([heading, *lines])
+
+
+def is_good(result: str) -> bool:
+    """Whether nothing failed; what wasn't run is no failure, and the table says so."""
+    return result in (NOT_FOR_IT, NOT_FOUND) or ("passed" in result and "failed" not in result)
+
+
+def summary(output: str) -> str:
+    """pytest's closing line without its times, errors among the failures: "2 failed, 3210 passed"."""
+    closing = [line for line in output.splitlines() if CLOSING.search(line)][-1:]
+    counts = {"failed": 0, "passed": 0, "skipped": 0}
+    for number, name in COUNTS.findall("".join(closing)):
+        counts["failed" if name.startswith("error") else name] += int(number)
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "failed before any test"
+
+
+def requirements_for(django: str, pinned: str) -> Iterator[str]:
+    """The lines of requirements.txt with another Django."""
+    for line in pinned.splitlines():
+        yield f"Django~={django}.0" if line.startswith("Django==") else line
+
+
+def interpreter(python: str) -> str | None:
+    """The path of one of this version."""
+    on_path = shutil.which(f"python{python}")
+    if on_path is not None and _is_version(on_path, python):
+        return on_path
+    of_pyenv = sorted(Path.home().glob(f".pyenv/versions/{python}.*/bin/python"))
+    return str(of_pyenv[-1]) if of_pyenv else None
+
+
+def _is_version(path: str, python: str) -> bool:
+    # pyenv's shims are there whether or not one may use what they stand for.
+    code = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{python}')"
+    return subprocess.run([path, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def _result(pair: Pair, tests: Sequence[str], workers: str) -> str:
+    if not pair.fits:
+        return NOT_FOR_IT
+    path = interpreter(pair.python)
+    if path is None:
+        print(f"{pair}: NOT RUN, no python{pair.python} on the PATH", flush=True)
+        return NOT_FOUND
+    folder = FOLDER / f"{pair.python}-{pair.django}"
+    print(f"{pair}: setting up…", flush=True)
+    if not _set_up(folder, path, pair.django):
+        return "failed to install"
+    print(f"{pair}: testing…", flush=True)
+    began = time.monotonic()
+    result, log = _run(folder, tests, workers)
+    print(f"{pair}: {result} in {time.monotonic() - began:.0f} s ({log})", flush=True)
+    return result
+
+
+def _set_up(folder: Path, python: str, django: str) -> bool:
+    pinned = (PROJECT / "requirements.txt").read_text()
+    wanted = "\n".join(requirements_for(django, pinned))
+    ready = folder / "installed.txt"
+    if ready.exists() and ready.read_text() == wanted:
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    requirements = folder / "requirements.txt"
+    requirements.write_text(wanted)
+    for command in (
+        [python, "-m", "venv", "--clear", str(folder / "venv")],
+        [*_pip(folder), "--requirement", str(requirements), "--editable", str(PROJECT)],
+    ):
+        if subprocess.run(command, check=False).returncode:
+            return False
+    ready.write_text(wanted)
+    return True
+
+
+def _run(folder: Path, tests: Sequence[str], workers: str) -> tuple[str, Path]:
+    log = folder / "tests.log"
+    command = [_python(folder), "-m", "pytest", *tests, "-q", "-m", "not faults", "-p", "no:cacheprovider"]
+    with log.open("w") as output:
+        done = subprocess.run(
+            [*command, "-n", workers, "--dist", "loadfile"], cwd=PROJECT, stdout=output, stderr=output, check=False
+        )
+    result = summary(log.read_text())
+    # Something that ends pytest may come after its tests.
+    return (result if not done.returncode or "failed" in result else f"failed ({done.returncode})"), log
+
+
+def _pip(folder: Path) -> list[str]:
+    return [_python(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
+def _python(folder: Path) -> str:
+    return str(folder / "venv" / "bin" / "python")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
