@@ -38,6 +38,7 @@ from .lanes.crew import Crew
 from .lanes.event_loop import EventLoop
 from .lanes.housekeeping import Housekeeping
 from .lanes.lane import Lane
+from .lanes.member import UNIT_SECONDS
 from .lanes.pool import Lanes, Pool
 from .lanes.tasks import Tasks
 from .lanes.turns import Turns
@@ -105,7 +106,8 @@ class Parts:
     def _make_work(self, name: str) -> LaneWork:
         """What a lane does, with what is around that."""
         event_loop = EventLoop(name) if self.handler.is_async else None
-        return Housekeeping(self.work, self.retention, event_loop)
+        unit_seconds = 0.0 if self.settings.ordering == "partition" else UNIT_SECONDS
+        return Housekeeping(self.work, self.retention, event_loop, unit_seconds=unit_seconds)
 
 
 def assemble(settings: ConsumerSettings) -> Parts:

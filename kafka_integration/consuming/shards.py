@@ -18,6 +18,8 @@ from .stream import Claim, Setbacks, State, Stream
 
 Ordering = Literal["partition", "key", "none"]
 
+SHARD_BYTES = 460
+"""What is around a message that waits alone in its shard."""
 MOST_AT_ONCE = 32
 """Messages of one shard that a thread takes in hand: then others have their turn."""
 
@@ -192,7 +194,7 @@ class Shards(Line):
                 by_key[key] = shard = Shard(self._partition, key, message)
                 ready.append(shard)
         self.held += len(messages)
-        self.held_bytes += size
+        self.held_bytes += size + SHARD_BYTES * len(messages)
 
     def wake(self, now: float) -> None:
         """Those whose backoff is over are ready."""

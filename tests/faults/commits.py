@@ -9,6 +9,8 @@ from time import monotonic
 import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.consuming.offsets.beyond import decode
 from tests.faults.effects import Effects
 from tests.faults.watching import elapse
 
@@ -28,6 +30,17 @@ class CommittedOffsets:
 
     def read(self, timeout: float = 10.0) -> dict[int, int]:
         """By partition; without those that have none."""
+        return {answer.partition: answer.offset for answer in self._answers(timeout)}
+
+    def finished_beyond(self, timeout: float = 10.0) -> dict[int, set[int]]:
+        """What the commits say to be finished beyond their offsets, by partition."""
+        word = f"{OFFSETS_IN_KAFKA}; "
+        return {
+            answer.partition: {*decode((answer.metadata or "").removeprefix(word), answer.offset).offsets}
+            for answer in self._answers(timeout)
+        }
+
+    def _answers(self, timeout: float) -> list[TopicPartition]:
         partitions = [TopicPartition(self._topic, number) for number in self.partitions(timeout)]
         deadline = monotonic() + timeout
         while True:
@@ -39,7 +52,7 @@ class CommittedOffsets:
                     raise
                 elapse(0.1)
                 continue
-            return {answer.partition: answer.offset for answer in answers if answer.offset >= 0 and not answer.error}
+            return [answer for answer in answers if answer.offset >= 0 and not answer.error]
 
     def partitions(self, timeout: float = 10.0) -> list[int]:
         """The partitions that the topic has."""

@@ -65,10 +65,13 @@ def calls_of(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[No
 
 
 @contextmanager
-def running(*, until_caught_up: bool = False, **options: Any) -> Iterator[ConsumerLoop]:
+def running(
+    *, until_caught_up: bool = False, max_messages: int | None = None, **options: Any
+) -> Iterator[ConsumerLoop]:
     """A consumer that runs in a thread until the block ends."""
     with override_settings(KAFKA=consumer_settings(**options)):
-        loop = ConsumerLoop(assemble(get_settings().consumers["c"]), until_caught_up=until_caught_up)
+        parts = assemble(get_settings().consumers["c"])
+        loop = ConsumerLoop(parts, until_caught_up=until_caught_up, max_messages=max_messages)
         thread = threading.Thread(target=loop.run)
         thread.start()
         try:

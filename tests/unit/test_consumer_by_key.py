@@ -11,8 +11,10 @@ import pytest
 from kafka_integration import CommitThrough
 from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
 from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.consuming.loop import ConsumerLoop, Phase
 from kafka_integration.consuming.offsets.beyond import Beyond, decode, encode
-from kafka_integration.errors import HandlerError
+from kafka_integration.errors import BrokerUnavailableError, HandlerError
+from tests.owned import owned
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.waiting import wait_for
@@ -236,3 +238,38 @@ def noted(partition: int = 0) -> tuple[int, ...]:
     """What the group's commit says to be finished beyond it."""
     metadata = memory_broker().committed_metadata("group", TOPIC, partition)
     return decode(metadata.removeprefix(f"{OFFSETS_IN_KAFKA}; "), committed(partition) or 0).offsets
+
+
+def test_a_message_limit_counts_what_is_finished_beyond_once_also_where_the_partition_begins_again():
+    failures = []
+
+    def fail_first(message):
+        if message.value == "bad" and not failures:
+            failures.append(message)
+            raise ValueError
+
+    scripted.script.append(fail_first)
+    write("bad", key="a")
+    write(*"bcdefgh", key="b")
+
+    retry = {"attempts": 3, "backoff_seconds": 60, "max_backoff_seconds": 60}
+    with running(ordering="key", concurrency=2, max_messages=5, retry=retry) as loop:
+        wait_for(lambda: any(p.ledger.finished_beyond() == [1, 2, 3, 4] for p in owned(loop)))
+        fail_once(loop)
+        wait_for(lambda: loop.phase is Phase.STOPPED)
+
+    assert sorted(values()[:5]) == sorted(["bad", *"bcde"])
+    assert values()[5:] == ["bad"]
+    assert (committed(), noted()) == (1, (1, 2, 3, 4))
+
+
+def fail_once(loop: ConsumerLoop) -> None:
+    """Its next fetch fails once, so that each partition begins again at its ledger."""
+    client = loop.session.client
+    fetch = client.fetch
+
+    def fail(limit, timeout):
+        client.fetch = fetch
+        raise BrokerUnavailableError("gone for a moment", retriable=True)
+
+    client.fetch = fail

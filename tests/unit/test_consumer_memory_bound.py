@@ -63,3 +63,10 @@ def test_values_are_bounded_by_their_bytes() -> None:
     less, more = bound_mib(value=b"x" * SIZE, prefetch_bytes=4 * MIB), bound_mib(value=b"x" * SIZE)
 
     assert more - less == pytest.approx(12, rel=0.02)
+
+
+def test_a_ledger_without_an_order_is_counted_with_what_is_taken_beyond_its_floor() -> None:
+    in_order = bound_mib(value=b"x" * SIZE)
+
+    assert round(bound_mib(value=b"x" * SIZE, ordering="key") - in_order, 1) == 5.0
+    assert round(bound_mib(value=b"x" * SIZE, ordering="none", max_ahead=100_000) - in_order, 1) == 47.9

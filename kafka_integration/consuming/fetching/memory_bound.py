@@ -5,12 +5,14 @@ from __future__ import annotations
 from ...client.properties.build import DEFAULT_QUEUED_KBYTES, DEFAULT_QUEUED_MESSAGES
 from ...conf.values import ConsumerSettings
 from .backpressure import MAX_HELD_BYTES
-from .weighing import MOST_FETCHED_BYTES
+from .weighing import MOST_FETCHED_BYTES, MOST_FETCHED_MESSAGES
 
 DEFAULT_MAX_BYTES = 1024 * 1024
 """librdkafka's ``fetch.message.max.bytes``."""
 CLIENT_MESSAGE_BYTES = 500
 """What librdkafka keeps around each message."""
+TAKEN_OFFSET_BYTES = 125
+"""What a ledger without an order keeps of each message that is taken beyond its floor."""
 
 
 def memory_bound_bytes(
@@ -31,4 +33,7 @@ def memory_bound_bytes(
     answer_bytes = int(partitions * (consumer.max_bytes or DEFAULT_MAX_BYTES) * compression_ratio)
     records = prefetched + 2 * (answer_bytes // record_bytes)
     # What is taken at once is there twice: the client copies it, and fetches on into the room that it left.
-    return records * (record_bytes + CLIENT_MESSAGE_BYTES) + MAX_HELD_BYTES + 2 * MOST_FETCHED_BYTES
+    fetched = records * (record_bytes + CLIENT_MESSAGE_BYTES) + MAX_HELD_BYTES + 2 * MOST_FETCHED_BYTES
+    if consumer.ordering == "partition":
+        return fetched
+    return fetched + partitions * (consumer.max_ahead + MOST_FETCHED_MESSAGES) * TAKEN_OFFSET_BYTES

@@ -64,6 +64,9 @@ class MessageLimit:
             has_begun_again = partition.ledger is not taken.ledger
             self._count(taken, max(taken.ledger.finished or 0, partition.ledger.finished or 0))
             if has_begun_again or partition not in still_ours:
+                # What is finished beyond the floor isn't handled again.
+                beyond = {*taken.ledger.finished_beyond()}
+                self._left -= sum(offset in beyond for run in taken.unfinished for offset in run)
                 del self._taken[partition]
         if not self._room:
             return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from django.db import close_old_connections, connections, reset_queries
 
 from ...dead_letters.retention import Retention
@@ -13,24 +15,43 @@ from .work import Remainder, Work
 
 
 class Housekeeping:
-    """Wraps a lane's work as Django wraps a request."""
+    """Wraps a lane's work as Django wraps a request.
 
-    def __init__(self, work: Work, retention: Retention | None = None, event_loop: EventLoop | None = None) -> None:
+    Chunks that follow each other and go well are one such unit, for ``unit_seconds``: where a chunk is a message or
+    two, each of them would make a connection without CONN_MAX_AGE.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        retention: Retention | None = None,
+        event_loop: EventLoop | None = None,
+        *,
+        unit_seconds: float = 0.0,
+    ) -> None:
         self._work = work
         self._retention = retention
         self._event_loop = event_loop
+        self._unit_seconds = unit_seconds
+        self._unit_ends_at = 0.0
         self._connections = FreshConnections()
 
     def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
-        close_old_connections()
+        if (now := monotonic()) >= self._unit_ends_at:
+            close_old_connections()
+            # With DEBUG Django keeps every query of a connection, for a request that never ends here.
+            reset_queries()
+            self._unit_ends_at = now + self._unit_seconds
         self._connections.probe_if_due()
-        # With DEBUG Django keeps every query of a connection, for a request that never ends here.
-        reset_queries()
         if self._event_loop is not None:
             self._event_loop.adopt_thread()
-        return self._work.handle(stream, chunk)
+        remainder = self._work.handle(stream, chunk)
+        if remainder.chunks or remainder.reclaim:
+            self._unit_ends_at = 0.0
+        return remainder
 
     def idle(self) -> None:
+        self._unit_ends_at = 0.0
         close_old_connections()
         if self._retention is not None:
             self._retention.keep_if_due()

@@ -14,6 +14,9 @@ from .tasks import Task
 from .turns import Hand
 from .work import LaneWork, Remainder
 
+UNIT_SECONDS = 1.0
+"""For how long messages that follow each other are one unit of work to Django: as long as a lane stays at a chunk."""
+
 
 class Duties(Protocol):
     """What a member asks its crew, and tells it."""
@@ -41,6 +44,7 @@ class Member:
         self._crew = crew
         self._work = make_work(name)
         self._on_fault = on_fault
+        self._idle_at = 0.0
         self._garbage = Garbage()
         # A daemon: a handler that never returns must not keep the process from leaving at its deadline.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -110,7 +114,9 @@ class Member:
         elif self._crew.is_over(self):
             return False
         self._garbage.collect_if_due()
-        self._work.idle()
+        if step is None or monotonic() >= self._idle_at:
+            self._work.idle()
+            self._idle_at = monotonic() + UNIT_SECONDS
         self._crew.run_task(self)
         return True
 

@@ -31,7 +31,7 @@ class LaneWork(Work, Protocol):
     """The same, with what a lane has to do around it."""
 
     def idle(self) -> None:
-        """Called after each chunk, and each time that the lane has had nothing to do for a moment: quick."""
+        """Called after each chunk, or some quick ones, and each time that nothing was to do for a moment: quick."""
 
     def close(self) -> None:
         """The lane's last call: give back what belongs to its thread."""

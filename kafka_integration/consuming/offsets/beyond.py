@@ -10,7 +10,6 @@ import base64
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 MARK = "beyond1:"
 MOST_OFFSETS = 1_000_000
@@ -69,12 +68,12 @@ def _encoded(offsets: Sequence[int], epoch: int | None, floor: int) -> str:
     if not offsets:
         return ""
     head = _varint(0 if epoch is None else epoch + 1)
-    runs = b"".join(map(_varint, _lengths(offsets, floor)))
-    kind, payload = _RUNS, runs
-    # Bits are never shorter than an eighth of a byte for each offset that they span.
-    if (offsets[-1] - floor) // 8 + 1 < len(runs):
-        kind, payload = _BITS, _bits(offsets, floor)
-    body = bytes([kind]) + head + payload
+    lengths, span_bytes = _lengths(offsets, floor), (offsets[-1] - floor) // 8 + 1
+    # Each length takes a byte at least.
+    runs = b"".join(map(_varint, lengths)) if len(lengths) <= span_bytes else b""
+    body = bytes([_RUNS]) + head + runs
+    if not runs or span_bytes < len(runs):
+        body = bytes([_BITS]) + head + _bits(offsets, floor)
     return MARK + base64.b85encode(_checksum(body, floor) + body).decode("ascii")
 
 
@@ -83,14 +82,17 @@ def _checksum(body: bytes, floor: int) -> bytes:
     return zlib.crc32(body, zlib.crc32(str(floor).encode())).to_bytes(_CHECKSUM_BYTES, "big")
 
 
-def _lengths(offsets: Sequence[int], floor: int) -> Iterator[int]:
+def _lengths(offsets: Sequence[int], floor: int) -> list[int]:
     """By turns how many offsets are not finished, and how many are."""
-    at = floor
-    for _, group in groupby(enumerate(offsets), lambda place: place[1] - place[0]):
-        run = [offset for _, offset in group]
-        yield run[0] - at
-        yield len(run)
-        at = run[-1] + 1
+    lengths = [offsets[0] - floor, 0]
+    expected = offsets[0]
+    for offset in offsets:
+        if offset == expected:
+            lengths[-1] += 1
+        else:
+            lengths += (offset - expected, 1)
+        expected = offset + 1
+    return lengths
 
 
 def _bits(offsets: Sequence[int], floor: int) -> bytes:
