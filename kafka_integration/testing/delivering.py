@@ -231,7 +231,9 @@ def consumer_settings(name: str) -> ConsumerSettings:
     if name not in consumers:
         known = ", ".join(sorted(consumers)) or "none"
         raise LookupError(f'KAFKA["consumers"] has no {name!r}: known consumers are {known}.')
-    return consumers[name]
+    settings = consumers[name]
+    # One message at a time comes in the order of its partition, and moves the offset by itself.
+    return replace(settings, ordering="partition") if settings.offset_storage == "database" else settings
 
 
 def _topic(settings: ConsumerSettings, topic: str | None) -> str:

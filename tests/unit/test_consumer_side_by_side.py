@@ -9,8 +9,11 @@ import pytest
 from django.db import OperationalError, connection
 
 from kafka_integration import Skip
+from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.handling.own_transaction import OwnTransaction
 from kafka_integration.consuming.offsets import finished
+from kafka_integration.consuming.offsets.beyond import Beyond, encode
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.models import DeadLetter, FinishedOffset, OutboxMessage, StoredOffset
 from tests.unit import scripted
@@ -295,3 +298,17 @@ def wait_until_gone(pid):
         wait_for(is_gone, 20)
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("ordering", ["key", "partition"])
+def test_what_was_finished_beyond_an_offset_in_kafka_is_finished_in_the_database_too(ordering):
+    scripted.script.append(write_effect)
+    memory_broker().create_topic("events", 1)
+    write(*map(str, range(10)), key="a")
+    note, _ = encode(Beyond(offsets=(4, 6, 9)), 2, 4096)
+    memory_broker().commit("group", "events", 0, 2, f"{OFFSETS_IN_KAFKA}; {note}")
+
+    consume(**BY_KEY | {"ordering": ordering})
+
+    assert effects() == once(2, 3, 5, 7, 8)
+    assert floor() == 10

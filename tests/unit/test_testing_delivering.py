@@ -304,8 +304,9 @@ def test_with_offsets_in_the_database_effects_and_offset_go_together(consumer, s
 
 
 @pytest.mark.django_db
-def test_with_offsets_in_the_database_messages_follow_each_other(consumer):
-    consumer(offset_storage="database")
+@pytest.mark.parametrize("ordering", ["partition", "key"])
+def test_with_offsets_in_the_database_messages_follow_each_other(consumer, ordering):
+    consumer(offset_storage="database", ordering=ordering)
 
     offsets = [deliver("it", "v").message.offset for _ in range(3)]
 
@@ -313,8 +314,9 @@ def test_with_offsets_in_the_database_messages_follow_each_other(consumer):
 
 
 @pytest.mark.django_db
-def test_with_offsets_in_the_database_an_offset_can_be_delivered_again(consumer):
-    consumer(offset_storage="database")
+@pytest.mark.parametrize("ordering", ["partition", "key"])
+def test_with_offsets_in_the_database_an_offset_can_be_delivered_again(consumer, ordering):
+    consumer(offset_storage="database", ordering=ordering)
 
     statuses = [deliver("it", "v", offset=5).status for _ in range(2)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import monotonic
 
 from django.db import Error as DatabaseLayerError
@@ -19,6 +19,7 @@ from ..failing.outages import is_conflict
 from ..partition import Partition
 from ..start import Obstacle
 from ..stream import Claim, State
+from .beyond import decode
 from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)
@@ -104,13 +105,14 @@ class Claiming:
             # Should there be no row any more, then a database that lost it has lost the effects since then, too.
             offset = before.offset
         # In the order of time: what was done with offsets in Kafka came after what the row says, or Kafka would follow.
-        at_least = committed.offset if committed is not None and committed.counts else None
+        at_least, beyond = _in_kafka(committed)
         found = self.store.claim(
             topic=partition.topic,
             topic_id=topic_id,
             partition=partition.number,
             fallback=offset,
-            at_least=at_least or 0,
+            at_least=at_least,
+            finished_beyond=beyond,
         )
         is_another = _is_another(found.topic_id, before)
         start = offset if is_reset else found.next_offset
@@ -148,6 +150,13 @@ class Claiming:
                 "so a reset made in Kafka has no effect here",
                 self._consumer, committed, partition, found.next_offset,
             )  # fmt: skip
+
+
+def _in_kafka(committed: Committed | None) -> tuple[int, Collection[int]]:
+    """Up to where a consumer with its offsets in Kafka finished everything, and what beyond that."""
+    if committed is None or committed.offset is None or not committed.counts:
+        return 0, ()
+    return committed.offset, decode(committed.note, committed.offset).offsets
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ partition hits no row and rolls back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +71,20 @@ class OffsetStore:
         finished = FinishedOffset.objects.using(self.database).filter(stored__in=rows)
         return set(finished.filter(offset__gte=F("stored__next_offset")).values_list("offset", flat=True))
 
-    def claim(self, *, topic: str, topic_id: str, partition: int, fallback: int, at_least: int = 0) -> Claimed:
+    def claim(
+        self,
+        *,
+        topic: str,
+        topic_id: str,
+        partition: int,
+        fallback: int,
+        at_least: int = 0,
+        finished_beyond: Collection[int] = (),
+    ) -> Claimed:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
 
-        A row that holds less than ``at_least`` is taken there.
+        A row that holds less than ``at_least`` is taken there, and what was ``finished_beyond`` that, elsewhere, is
+        finished here too.
 
         Reading first and raising after would let the former owner commit in between. Waits for the row's
         lock, so a transaction in doubt is decided once this returns. ``topic_id`` is ``""`` where the broker has none:
@@ -92,20 +102,17 @@ class OffsetStore:
             heir_of = None
             if topic_id not in known and named:
                 # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
-                fallback = 0
-                at_least = 0
+                fallback, at_least, finished_beyond = 0, 0, ()
             elif unnamed is not None:
                 heir_of, offset = unnamed
                 fallback = at_least = max(at_least, offset)
-            cursor.execute(
-                f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
-                'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) DO UPDATE SET '
-                "epoch = o.epoch + 1, next_offset = CASE WHEN o.next_offset < %s THEN %s ELSE o.next_offset END "
-                "RETURNING id, next_offset, epoch",
-                [self.group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
-            )
-            stored_id, next_offset, epoch = cursor.fetchone()
+            stored_id, next_offset, epoch = self._raise(cursor, topic, topic_id, partition, fallback, at_least)
             self.fences.raise_to(cursor, stored_id, epoch)
+            if finished_beyond:
+                cursor.executemany(
+                    f'INSERT INTO {FINISHED} (stored_id, "offset") VALUES (%s, %s) ON CONFLICT DO NOTHING',
+                    [(stored_id, offset) for offset in finished_beyond],
+                )
             self._tidy(cursor, stored_id, next_offset, heir_of)
         return Claimed(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
 
@@ -183,6 +190,20 @@ class OffsetStore:
         """The ids of which there is a row and the offset in it, that of the newest topic at the end."""
         rows = StoredOffset.objects.using(self.database).filter(group=self.group, topic=topic, partition=partition)
         return dict(rows.order_by("pk").values_list("topic_id", "next_offset"))
+
+    def _raise(
+        self, cursor: Any, topic: str, topic_id: str, partition: int, fallback: int, at_least: int
+    ) -> tuple[int, int, int]:
+        """The row's id, offset and epoch, which is a new one."""
+        cursor.execute(
+            f'INSERT INTO {self._table} AS o ("group", topic, topic_id, partition, next_offset, epoch, updated_at) '
+            'VALUES (%s, %s, %s, %s, %s, 1, %s) ON CONFLICT ("group", topic, topic_id, partition) DO UPDATE SET '
+            "epoch = o.epoch + 1, next_offset = CASE WHEN o.next_offset < %s THEN %s ELSE o.next_offset END "
+            "RETURNING id, next_offset, epoch",
+            [self.group, topic, topic_id, partition, fallback, timezone.now(), at_least, at_least],
+        )
+        stored_id, next_offset, epoch = cursor.fetchone()
+        return stored_id, next_offset, epoch
 
     def _rows(self, topic: str, topic_id: str, partition: int) -> QuerySet[StoredOffset]:
         return StoredOffset.objects.using(self.database).filter(
