@@ -45,8 +45,8 @@ check: $(READY) ## format, lint, types, missing migrations
 kafka: $(READY) ## real Apache Kafka on 127.0.0.1:9092, without Docker (needs Java; Maven fetches it once)
 	$(BIN)/python -m tests.services.kafka
 
-bench: $(READY) ## benchmarks, side by side with the raw client
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## benchmarks, side by side with the raw client and with peers; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks --page
 
 faults: $(READY) ## every scenario of the fault suite
 	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
@@ -55,7 +55,7 @@ soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 clean: ## removes what was set up, generated and stored
-	rm -rf $(VENV) .matrix .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
+	rm -rf $(VENV) .matrix .bench .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
 	rm -f db.sqlite3 db.sqlite3-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,40 +1,25 @@
-"""The records that are read and written: keyed JSON of about 200 bytes."""
+"""The messages that are read and written: keyed JSON, all of one size. Needs nothing but Python."""
 
 from __future__ import annotations
 
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
-
-TOPIC = "bench"
 PARTITIONS = 4
 VALUE_BYTES = 200
-KEYS = 5000
-MOST_PRODUCED = 300_000
-MOST_RELAYED = 100_000
+KEYS = 1000
+BATCH = 500
+"""Messages that are handled at a time, where a contender has batches."""
 
 
-def value(number: int) -> bytes:
+def value(number: int, size: int = VALUE_BYTES) -> bytes:
+    """A value of `size` bytes, which says so itself: whoever decodes it can prove that it has read it."""
     user, amount = number % KEYS, number % 997
-    head = f'{{"id": {number}, "event": "order.created", "user": "user-{user}", "amount": {amount}, "note": "'
-    return (head + "x" * (VALUE_BYTES - len(head) - 2) + '"}').encode()
+    head = f'{{"id": {number}, "size": {size}, "event": "order", "user": "user-{user}", "amount": {amount}, "note": "'
+    return (head + "x" * (size - len(head) - 2) + '"}').encode()
 
 
-def fill(servers: str, count: int) -> None:
-    """A topic with ``count`` records."""
-    admin = AdminClient({"bootstrap.servers": servers})
-    for created in admin.create_topics(
-        [NewTopic(TOPIC, PARTITIONS, 1), NewTopic(f"{TOPIC}-out", PARTITIONS, 1)]
-    ).values():
-        created.result(30)
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "queue.buffering.max.messages": 1_000_000})
-    for number in range(count):
-        while True:
-            try:
-                producer.produce(TOPIC, value(number), key=b"user-%d" % (number % KEYS))
-                break
-            except BufferError:
-                producer.poll(0.05)
-        if number % 1000 == 0:
-            producer.poll(0)
-    if left := producer.flush(60):
-        raise SystemExit(f"{left} records could not be written")
+def key(number: int) -> bytes:
+    return b"user-%d" % (number % KEYS)
+
+
+def keyed(count: int) -> list[tuple[bytes, bytes]]:
+    """The keys and values of so many messages."""
+    return [(key(number), value(number)) for number in range(count)]

@@ -39,12 +39,16 @@ def missing_for_postgres() -> str | None:
 class PostgresServer:
     """Keeps its port and data over restarts, until `stop()`.
 
-    With `primary` it is that server's replica: it follows, asynchronously, until `fall_behind()` or `promote()`.
+    With `primary` it is that server's replica: it follows, asynchronously, until `fall_behind()` or `promote()`. A
+    `durable` one writes each commit to the disk, as a server does that is in use.
     """
 
-    def __init__(self, port: int | None = None, *, primary: PostgresServer | None = None) -> None:
+    def __init__(
+        self, port: int | None = None, *, primary: PostgresServer | None = None, durable: bool = False
+    ) -> None:
         self.port = port or free_port()
         self._primary = primary
+        self._durability = {"fsync": "on", "full_page_writes": "on"} if durable else {}
         self.directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         orphans.adopt("directory", str(self.directory))
         # PostgreSQL refuses to run as root.
@@ -176,6 +180,7 @@ class PostgresServer:
     def _launch(self) -> None:
         settings = {
             **_SETTINGS,
+            **self._durability,
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.directory,

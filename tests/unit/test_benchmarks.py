@@ -1,53 +1,261 @@
-"""Contenders of the benchmark do the same work: each reads the value of every message."""
+"""The benchmark: contenders do the same work, or there are no figures; and figures become a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
 
 import pytest
 from confluent_kafka import Message as RawMessage
 
-from benchmarks import contenders, handlers
-from kafka_integration.message import Decoding, Message
+from benchmarks.catalogue import RATE, START, Row, ours, peer, program
+from benchmarks.contenders.meter import PREFIX, Meter
+from benchmarks.environments import PEERS, requirements_of, version_of
+from benchmarks.figures import Spread, Told, UnequalWorkError, read, refuse_unequal_work
+from benchmarks.page.charts import Bar, bar_chart, line_chart, short
+from benchmarks.page.page import replaced
+from benchmarks.page.table import markdown_table, terminal_table, verdict
+from benchmarks.rows import ROWS
+from benchmarks.workload import VALUE_BYTES, value
+from kafka_integration.message import Decoding
 from kafka_integration.messages import RawMessages, for_handler, objects_of
+from tests.processes import PROJECT
 
 AS_BYTES = Decoding(key=bytes, value=bytes)
+AS_JSON = Decoding(key=bytes, value=json.loads)
+
+ROW = Row(
+    name="row",
+    title="A row",
+    about="Some work.",
+    contenders=(
+        ours("mine", "mine", "handlers.each", messages=100),
+        program("raw", "raw", "poll", messages=100),
+        peer("aiokafka", "each", "theirs", messages=100),
+    ),
+)
 
 
-class Unread(RawMessage):
+def told(rate: float, count: int = 100, **more: float) -> Told:
+    return {"count": count, "size": count * VALUE_BYTES, "rate": rate, "cpu_us": 1.0, "peak_mib": 50.0, **more}
+
+
+class Raw(RawMessage):
     """A message that counts how often its value was read."""
 
     reads = 0
 
     def value(self, *args: object) -> bytes:  # type: ignore[override]  # as the contenders call it
         type(self).reads += 1
-        return b"value"
+        return value(0)
 
 
 @pytest.fixture
-def unread() -> list[RawMessage]:
-    Unread.reads = 0
-    return [Unread(topic="t", partition=0, offset=offset) for offset in range(3)]
+def raws() -> list[RawMessage]:
+    Raw.reads = 0
+    return [Raw(topic="t", partition=0, offset=offset) for offset in range(3)]
 
 
-def ours(raws: list[RawMessage]) -> list[Message]:
-    return objects_of(raws, AS_BYTES)
+@pytest.fixture
+def handlers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    work = {"SERVERS": "none", "TOPIC": "t", "GROUP": "g", "MESSAGES": "1000", "STARTED": "0"}
+    for name, text in work.items():
+        monkeypatch.setenv(f"BENCH_{name}", text)
+    from benchmarks.contenders import handlers, raw
+
+    monkeypatch.setattr(handlers, "meter", Meter(1000))
+    handlers.raw = raw  # type: ignore[attr-defined]
+    return handlers
 
 
 @pytest.mark.parametrize(
     "handle",
     [
-        lambda raws: [handlers.each(message) for message in ours(raws)],
-        lambda raws: [handlers.each_decoded(message) for message in ours(raws)],
-        lambda raws: handlers.Batch().handle_messages(ours(raws)),
-        lambda raws: handlers.Columns().handle_messages(for_handler(RawMessages(raws, AS_BYTES))),
-        lambda raws: [contenders._read(raw) for raw in raws],
+        lambda handlers, raws: [handlers.each(message) for message in objects_of(raws, AS_BYTES)],
+        lambda handlers, raws: [handlers.each_json(message) for message in objects_of(raws, AS_JSON)],
+        lambda handlers, raws: handlers.Batch().handle_messages(for_handler(RawMessages(raws, AS_BYTES))),
+        lambda handlers, raws: handlers.Columns().handle_messages(for_handler(RawMessages(raws, AS_BYTES))),
+        lambda handlers, raws: [handlers.sleeping(message) for message in objects_of(raws, AS_BYTES)],
     ],
-    ids=["message", "message-json", "batch", "columns", "raw"],
+    ids=["message", "json", "batch", "columns", "sleeping"],
 )
-def test_every_contender_reads_each_value(
-    handle: Callable[[list[RawMessage]], object], unread: list[RawMessage]
+def test_each_of_our_handlers_reads_each_value_once(
+    handle: Callable[[ModuleType, Sequence[RawMessage]], object], handlers: ModuleType, raws: list[RawMessage]
 ) -> None:
-    handle(unread)
+    handle(handlers, raws)
 
-    assert Unread.reads == len(unread)
+    assert Raw.reads == len(raws)
+    assert (handlers.meter.count, handlers.meter.size) == (len(raws), len(raws) * VALUE_BYTES)
+
+
+@pytest.mark.parametrize("form", ["read", "read_json"])
+def test_the_raw_client_reads_each_value_once(form: str, handlers: ModuleType, raws: list[RawMessage]) -> None:
+    handle = getattr(handlers.raw, form)()
+
+    for raw in raws:
+        handle(raw)
+
+    assert Raw.reads == len(raws)
+
+
+@pytest.mark.parametrize("size", [100, 200, 1000])
+def test_a_value_has_the_size_that_it_says(size: int) -> None:
+    assert {len(value(number, size)) for number in (0, 999, 9_999_999)} == {size}
+    assert json.loads(value(7, size))["size"] == size
+
+
+def test_the_meter_is_done_once_when_the_last_message_is_there() -> None:
+    done = []
+    meter = Meter(10, on_done=lambda: done.append(meter.count))
+
+    for _ in range(4):
+        meter.add_many(4, 4 * VALUE_BYTES)
+
+    assert done == [12]
+
+
+def test_a_contender_that_read_fewer_bytes_than_there_were_is_refused() -> None:
+    with pytest.raises(UnequalWorkError, match="mine read 0 bytes of the values of 100 messages, which have 20,000"):
+        refuse_unequal_work(ROW, ROW.contenders[0], {**told(1.0), "size": 0}, 100)
+
+
+def test_a_contender_that_handled_fewer_messages_is_refused() -> None:
+    with pytest.raises(UnequalWorkError, match="raw handled 99 messages of 100"):
+        refuse_unequal_work(ROW, ROW.contenders[1], told(1.0, count=99), 100)
+
+
+def test_the_same_work_is_accepted() -> None:
+    refuse_unequal_work(ROW, ROW.contenders[0], told(1.0), 100)
+
+
+def test_figures_are_the_last_line_that_says_so() -> None:
+    assert read(f"a log\n{PREFIX}{json.dumps({'rate': 1})}\n{PREFIX}{json.dumps({'rate': 2})}\nbye") == {"rate": 2}
+
+
+def test_output_without_figures_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no figures"):
+        read("only a log")
+
+
+def test_a_spread_has_the_median_and_the_two_ends() -> None:
+    assert Spread.of([told(3), told(1), told(2)], RATE) == Spread(median=2, lowest=1, highest=3)
+
+
+@pytest.mark.parametrize(
+    ("figure", "one", "other", "words"),
+    [
+        (RATE, 300, 100, "3.0 times faster"),
+        (RATE, 100, 150, "1.5 times slower"),
+        (START, 1.0, 2.0, "2.0 times faster"),
+        (START, 2.0, 1.0, "2.0 times slower"),
+        (RATE, 100, 101, "the same"),
+    ],
+)
+def test_a_ratio_is_said_in_words(figure, one: float, other: float, words: str) -> None:
+    assert figure.words(one, other) == words
+
+
+def test_the_table_has_each_contender_that_was_measured_and_compares_it_with_the_first() -> None:
+    runs = {"mine": [told(300), told(320), told(310)], "raw": [told(100)]}
+
+    assert markdown_table(ROW, runs).splitlines() == [
+        "|  | messages/s | lowest to highest | CPU µs a message | peak MiB | beside it, mine is |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| mine | 310 | 300 to 320 | 1.0 | 50 |  |",
+        "| raw | 100 | 100 to 100 | 1.0 | 50 | 3.1 times faster |",
+    ]
+
+
+def test_where_another_is_faster_it_is_said_in_words() -> None:
+    runs = {"mine": [told(100)], "raw": [told(101)], "aiokafka-each": [told(250)]}
+
+    assert verdict(ROW, runs) == "**theirs is 2.5 times faster.** raw can't be told from ours."
+
+
+def test_where_none_is_faster_that_is_said() -> None:
+    assert verdict(ROW, {"mine": [told(100)], "raw": [told(50)]}) == "Nothing that was measured beside it is better."
+
+
+def test_a_row_without_figures_has_no_table() -> None:
+    assert (markdown_table(ROW, {}), verdict(ROW, {})) == ("", "")
+
+
+def test_the_terminal_shows_the_same_figures() -> None:
+    shown = terminal_table(ROW, {"mine": [told(1234)], "raw": [told(100)]})
+
+    assert "mine" in shown
+    assert "1,234" in shown
+    assert "12.3 times faster" in shown
+
+
+def test_a_chart_of_bars_is_svg_with_each_label_in_both_schemes() -> None:
+    bars = [Bar(label="a < b", value=3, lowest=2, highest=4, text="3", is_ours=True)]
+
+    chart = bar_chart("Title", "messages/s", bars)
+
+    assert [text.text for text in texts_of(chart)] == ["Title", "messages/s", "a < b", "3"]
+    assert "prefers-color-scheme: dark" in chart
+
+
+def test_a_chart_of_lines_has_a_point_for_each_figure() -> None:
+    chart = line_chart("Title", "messages/s", "lanes", {"key": [(1, 10.0), (10, 100.0)], "none": [(1, 5.0)]})
+
+    assert chart.count("<circle") == 3 + 2
+    assert {"1", "10", "key", "none", "lanes"} <= {text.text for text in texts_of(chart)}
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0, "0"), (64, "64"), (20_000, "20k"), (1_500_000, "1.5M")])
+def test_axes_show_short_numbers(number: float, shown: str) -> None:
+    assert short(number) == shown
+
+
+def test_what_is_generated_replaces_what_was_between_its_markers() -> None:
+    page = "above\n<!-- begin: rows -->\nold\n<!-- end: rows -->\nbelow"
+
+    assert replaced(page, "rows", "new \\1") == ("above\n<!-- begin: rows -->\n\nnew \\1\n\n<!-- end: rows -->\nbelow")
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="begin: rows"):
+        replaced("nothing", "rows", "new")
+
+
+def test_rows_and_their_contenders_have_names_of_their_own() -> None:
+    names = [contender.name for row in ROWS for contender in row.contenders]
+
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert len({*names}) == len(names)
+    assert all(row.contenders[0].is_ours for row in ROWS)
+
+
+@pytest.mark.parametrize("environment", PEERS)
+def test_each_peer_pins_its_version_and_all_that_it_needs(environment: str) -> None:
+    requirements = [line for line in requirements_of(environment).read_text().splitlines() if line]
+
+    assert version_of(environment)
+    assert [line for line in requirements if "==" not in line] == []
+
+
+def test_the_help_names_the_rows() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--help"]
+
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT).stdout
+
+    words = "".join(shown.split())  # lines end anywhere
+    assert all(row.name in words for row in ROWS)
+
+
+def test_a_row_of_its_own_value_size_asks_for_that_many_bytes() -> None:
+    row = replace(ROW, value_bytes=1000)
+
+    with pytest.raises(UnequalWorkError, match="100,000"):
+        refuse_unequal_work(row, row.contenders[0], told(1.0), 100)
+
+
+def texts_of(chart: str) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(chart).iter("{http://www.w3.org/2000/svg}text"))

@@ -1,0 +1,15 @@
+"""This project's consumer, as `manage.py runconsumer` runs it; BENCH_CONSUMER has its settings."""
+
+from __future__ import annotations
+
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    if sys.argv[1] == "without-fast":
+        # As where the extra isn't installed.
+        sys.modules["msgspec"] = None  # type: ignore[assignment]
+    execute_from_command_line(["manage.py", "runconsumer"])
+    # The handler's meter would have ended the process.
+    sys.exit("runconsumer ended before its messages were handled")

@@ -1,0 +1,143 @@
+"""How it grows: the same work with more partitions, larger messages, more processes, a longer backlog, more lanes.
+
+A series is a row for each point, measured like any other; the contenders of its rows are the lines of its chart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .catalogue import PEAK, RATE, Figure, Row, ours, program
+
+K = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """Rows that differ in one number only."""
+
+    name: str
+    title: str
+    about: str
+    across: str
+    """What that number counts."""
+    points: dict[int, Row]
+    figure: Figure = RATE
+
+    @classmethod
+    def of(cls, numbers: tuple[int, ...], row_of: Callable[[int], Row], **told: str) -> Series:
+        points = {number: replace(row_of(number), name=f"{told['name']}-{number}") for number in numbers}
+        return cls(points=points, figure=next(iter(points.values())).figure, **told)
+
+
+def _row(*contenders: object, figure: Figure = RATE, **more: int) -> Row:
+    return Row(name="", title="", about="", contenders=contenders, figure=figure, **more)  # type: ignore[arg-type]
+
+
+def _partitions(number: int) -> Row:
+    return _row(
+        ours("message", "message handler", "handlers.each", messages=500 * K),
+        ours("columns", "batch handler, by columns", "handlers.Columns", messages=500 * K),
+        program("raw-tuned", "`consume(500)` loop, tuned by hand", "tuned", messages=500 * K),
+        partitions=number,
+    )
+
+
+def _bytes(size: int) -> Row:
+    messages = min(400 * K, 400_000_000 // size)
+    return _row(
+        ours("message", "message handler", "handlers.each", messages=messages),
+        program("raw-tuned", "`consume(500)` loop, tuned by hand", "tuned", messages=messages),
+        program("raw-poll", "`poll()` loop", "poll", messages=min(messages, 200 * K)),
+        value_bytes=size,
+    )
+
+
+def _processes(number: int) -> Row:
+    several = ours(
+        "processes",
+        "batch handler that reads JSON",
+        "sharing.Batch",
+        messages=600 * K,
+        module="processes",
+        value_deserializer="json",
+    )
+    return _row(replace(several, form=str(number)))
+
+
+def _backlog(number: int) -> Row:
+    return _row(
+        ours("slow", "message handler that waits 10 ms", "handlers.sleeping", messages=200),
+        program("raw-slow", "`poll()` loop that waits 10 ms", "sleeping", messages=200),
+        figure=PEAK,
+        backlog=number,
+    )
+
+
+def _lanes(number: int) -> Row:
+    def sleeping(ordering: str) -> object:
+        return ours(
+            f"sleeping-{ordering}",
+            f'`"ordering": "{ordering}"`',
+            "handlers.sleeping",
+            messages=min(30 * K, number * 200),
+            ordering=ordering,
+            concurrency=number,
+        )
+
+    return _row(sleeping("key"), sleeping("none"))
+
+
+SERIES = (
+    Series.of(
+        (1, 4, 16, 64),
+        _partitions,
+        name="partitions",
+        title="Partitions",
+        about="One process reads all of them.",
+        across="partitions",
+    ),
+    Series.of(
+        (100, 1 * K, 10 * K, 100 * K),
+        _bytes,
+        name="bytes",
+        title="Size of a message",
+        about="Each value is read as bytes.",
+        across="bytes a message",
+    ),
+    Series.of(
+        (1, 2, 4),
+        _processes,
+        name="processes",
+        title="Processes",
+        about="`runconsumer --processes N`. They share two cores with the broker here: beyond what the machine has, "
+        "another process brings nothing.",
+        across="processes",
+    ),
+    Series.of(
+        (10 * K, 100 * K, 1000 * K, 10_000 * K),
+        _backlog,
+        name="backlog",
+        title="Memory and backlog",
+        about="The peak memory of a process whose handler waits 10 ms for each message.",
+        across="messages that wait in the topic",
+    ),
+    Series.of(
+        (1, 10, 100, 1000),
+        _lanes,
+        name="lanes",
+        title="Messages at a time",
+        about="A handler that waits 10 ms, in N threads: N times 100 messages a second would be all there is to get, "
+        "until the interpreter is busy. By key there are 1,000 keys.",
+        across="concurrency",
+    ),
+)
+
+
+def series_up_to(most_messages: int) -> tuple[Series, ...]:
+    """The series without the points whose backlog is longer."""
+    return tuple(
+        replace(each, points={number: row for number, row in each.points.items() if row.backlog <= most_messages})
+        for each in SERIES
+    )

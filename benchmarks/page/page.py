@@ -1,0 +1,105 @@
+"""Writes what is generated of docs/benchmarks.md: between its markers, and the charts beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..catalogue import Row
+from ..environments import PROJECT
+from ..growth import SERIES, Series
+from ..results import Results
+from ..rows import ROWS
+from .charts import Bar, bar_chart, line_chart
+from .growth_table import growth_table, lines_of
+from .table import Runs, markdown_table, measured, verdict
+
+PAGE = PROJECT / "docs" / "benchmarks.md"
+IMAGES = PROJECT / "docs" / "images" / "benchmarks"
+
+
+def write_page(results: Results) -> None:
+    """The page says what these results are; its hand-written parts, and what was not measured now, stay."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    page = PAGE.read_text()
+    for name, sections in (("rows", _rows(results)), ("growth", _growth(results))):
+        if sections:
+            page = replaced(page, name, "\n\n".join([_about(results), *sections]))
+    PAGE.write_text(page)
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """The page with `text` between the markers of that name."""
+    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    if begin not in page or end not in page:
+        raise ValueError(f"{PAGE} lacks the lines {begin} and {end}")
+    return re.sub(
+        f"{re.escape(begin)}.*{re.escape(end)}", lambda _: f"{begin}\n\n{text}\n\n{end}", page, flags=re.DOTALL
+    )
+
+
+def _about(results: Results) -> str:
+    about = results.description
+    lines = [
+        f"Measured on {about.date} at commit {about.commit} with `{about.command}`: {about.runs} runs of each, "
+        f"medians. {about.machine}; servers and contenders share it. {about.versions}.",
+    ]
+    if results.outcome.left_out:
+        lines.append("Not measured, so not here:")
+        lines.append(
+            "\n".join(f"- {name}: {reason.splitlines()[0]}" for name, reason in results.outcome.left_out.items())
+        )
+    return "\n\n".join(lines)
+
+
+def _rows(results: Results) -> list[str]:
+    runs = results.outcome.runs
+    return [_section(row, runs[row.name], results.description.runs) for row in ROWS if row.name in runs]
+
+
+def _growth(results: Results) -> list[str]:
+    runs = results.outcome.runs
+    return [_series(series, runs) for series in SERIES if any(row.name in runs for row in series.points.values())]
+
+
+def _series(series: Series, runs: Mapping[str, Runs]) -> str:
+    lines = lines_of(series, runs)
+    chart = line_chart(series.title, series.figure.heading, series.across, lines)
+    (IMAGES / f"growth-{series.name}.svg").write_text(chart)
+    return "\n\n".join(
+        [
+            f"### {series.title}",
+            series.about,
+            f"![{series.title}: a chart of the table below](images/benchmarks/growth-{series.name}.svg)",
+            growth_table(series, lines),
+        ]
+    )
+
+
+def _section(row: Row, runs: Runs, repeated: int) -> str:
+    (IMAGES / f"{row.name}.svg").write_text(_chart(row, runs))
+    return "\n\n".join(
+        [
+            f"## {row.title}",
+            f"{row.about} `python -m benchmarks --only {row.name} --runs {repeated}`",
+            f"![{row.title}: a chart of the table below](images/benchmarks/{row.name}.svg)",
+            markdown_table(row, runs),
+            verdict(row, runs),
+        ]
+    )
+
+
+def _chart(row: Row, runs: Runs) -> str:
+    bars = [
+        Bar(
+            label=each.contender.label.replace("`", ""),
+            value=each.spread.median,
+            lowest=each.spread.lowest,
+            highest=each.spread.highest,
+            text=row.figure.text(each.spread.median),
+            is_ours=each.contender.is_ours,
+        )
+        for each in measured(row, runs)
+    ]
+    better = "more is better" if row.figure.higher_is_better else "less is better"
+    return bar_chart(row.title, f"{row.figure.heading}; {better}", bars)

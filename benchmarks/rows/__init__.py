@@ -1,0 +1,11 @@
+"""The rows of the benchmark. How many messages a contender is given is what takes it one to three seconds."""
+
+from __future__ import annotations
+
+from .consuming import ASYNC, BATCH, JSON, MESSAGE
+from .processes import LATENCY, MEMORY, STARTING
+from .producing import PRODUCE, RELAY
+from .saving import ORDERS
+from .waiting import SLEEPING, SLEEPING_ASYNC
+
+ROWS = (MESSAGE, BATCH, JSON, ASYNC, SLEEPING, SLEEPING_ASYNC, PRODUCE, RELAY, ORDERS, LATENCY, MEMORY, STARTING)

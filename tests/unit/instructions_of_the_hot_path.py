@@ -1,0 +1,83 @@
+"""A program for `valgrind --tool=callgrind`: what a message costs between a fetch and the end of its handler.
+
+It imports everything once and then forks: a child that does nothing, one that calls the handler in a bare loop and one
+that takes the way of a consumer. Each is counted by itself, so that what they have in common cancels out.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+
+from confluent_kafka import Message as RawMessage
+from django.conf import settings
+
+from kafka_integration.client.fetched import events_apart, runs_of
+from kafka_integration.consuming.fetching.weighing import Weighing
+from kafka_integration.consuming.handling.invoking import EachMessage
+from kafka_integration.consuming.ledger import Ledger
+from kafka_integration.consuming.line import Line
+from kafka_integration.message import Decoding, Message
+from kafka_integration.messages import objects_of
+
+MESSAGES = 5_000
+FETCH = 500
+
+
+def main() -> None:
+    settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    raws = [
+        RawMessage(topic="bench", partition=0, offset=offset, key=b"key", value=b"x" * 200)
+        for offset in range(MESSAGES)
+    ]
+    fetches = [raws[start : start + FETCH] for start in range(0, MESSAGES, FETCH)]
+    # The collector would come at moments that the number of objects decides, which is another with each version.
+    gc.disable()
+    # What is done once, as importing a database's backend, is no part of what a message costs.
+    bare(fetches[:1])
+    consumed(fetches[:1])
+    for work in (lambda: None, lambda: bare(fetches), lambda: consumed(fetches)):
+        _in_a_child(work)
+
+
+def bare(fetches: list[list[RawMessage]]) -> None:
+    """The least that a handler of messages can cost: an error is looked for, a message made, the handler called."""
+    decoding = Decoding(key=bytes, value=bytes)
+    for fetch in fetches:
+        for raw in fetch:
+            if raw.error() is None:
+                handle(Message(raw, decoding))
+
+
+def consumed(fetches: list[list[RawMessage]]) -> None:
+    """As the loop takes a fetch and its lane handles it."""
+    decoding, line, ledger, weighing = Decoding(key=bytes, value=bytes), Line(), Ledger(0), Weighing()
+    invoker = EachMessage(handle, path="bench", may_hold_back=True)
+    for fetch in fetches:
+        raws, _ = events_apart(fetch, place="bench")
+        for _, run in runs_of(raws):
+            wanted = ledger.unfinished(run)
+            ledger.take(run[-1].offset() + 1, wanted)
+            line.put(objects_of(wanted, decoding), weighing.weigh(wanted))
+        chunk = line.take(FETCH)
+        progress = invoker.run(chunk.messages, line, ledger)
+        line.end(progress.done)
+    assert ledger.finished == sum(map(len, fetches))
+
+
+def handle(message: Message) -> None:
+    len(message.value_bytes)
+
+
+def _in_a_child(work: Callable[[], None]) -> None:
+    if pid := os.fork():
+        assert os.waitpid(pid, 0)[1] == 0
+        print(pid, flush=True)
+    else:
+        work()
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
