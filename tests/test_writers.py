@@ -77,7 +77,7 @@ def test_whose_turn_it_is_among_partitions_is_asked_and_written_under_the_lock_o
         if not is_locked
     ]
 
-    assert {"put", "take", "give_back", "leave", "hold", "end"} <= writers
+    assert {"put", "take", "give_back", "leave", "hold", "release"} <= writers
     assert not unlocked, "\n".join(unlocked)
 
 

@@ -1,4 +1,4 @@
-"""What is done beside the event loop: failures are ended, and between those what there is besides messages."""
+"""What is done beside the event loop, besides messages: replays, retention, a look at the loop itself."""
 
 from __future__ import annotations
 

@@ -43,10 +43,6 @@ class PartitionTurns:
             self._partitions.remove(partition)
         self._held.discard(partition)
 
-    @property
-    def partitions(self) -> tuple[Partition, ...]:
-        return tuple(self._partitions)
-
     def put(self, partition: Partition, messages: Sequence[Message], size: int) -> int:
         """Queue messages of a partition; how many chunks of it are ready."""
         partition.line.put(messages, size)
@@ -74,9 +70,11 @@ class PartitionTurns:
         size = line.end(len(chunk.messages) - sum(len(rest.messages) for rest in remainder.chunks))
         if remainder.reclaim:
             line.fence(remainder.delay_seconds)
-        else:
+        elif chunk.messages:
             line.put_back(remainder.chunks, remainder.delay_seconds)
             self._enqueue(partition)
+        else:
+            self.release(partition)
         return size
 
     def leave(self, hand: Hand) -> None:
@@ -86,24 +84,20 @@ class PartitionTurns:
         line.stop()
         line.clear()
 
-    def hold(self, partition: Partition) -> bool:
-        """Begin nothing further of it until it is freed; whether nothing of it is in anybody's hands."""
+    def hold(self, partition: Partition, key_bytes: bytes | None) -> Hand | None:
+        """The partition, for something besides its messages; None while it is in other hands, to be asked again.
+
+        Nothing further of it is begun. Whoever asks no more says so (``release``). It has no keys of its own.
+        """
         self._held.add(partition)
-        return not partition.line.is_busy
-
-    def begin(self, partition: Partition) -> None:
-        """Something besides its messages is done in their place."""
+        if partition.line.is_busy:
+            return None
         partition.line.begin()
+        return partition.line, partition, Chunk(messages=[])
 
-    def free(self, partition: Partition) -> int:
-        """It may go on, whatever it was held for; how many chunks of it are ready."""
+    def release(self, partition: Partition) -> None:
         self._held.discard(partition)
-        return int(self._enqueue(partition))
-
-    def end(self, partition: Partition) -> int:
-        """What was done in the place of its messages has ended; how many chunks of it are ready."""
-        partition.line.end()
-        return self.free(partition)
+        self._enqueue(partition)
 
     def open(self, partition: Partition) -> None:
         """Forget what waits; the partition goes on with what comes next."""
@@ -124,6 +118,11 @@ class PartitionTurns:
     def due_at(self) -> float:
         """When somebody has to look again, though nothing comes and nothing ends."""
         return self._wakes_at
+
+    @property
+    def is_probing(self) -> bool:
+        """No: an outage holds the partition that meets it, and each meets it by itself."""
+        return False
 
     @property
     def ready(self) -> int:

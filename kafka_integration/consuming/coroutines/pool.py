@@ -58,6 +58,7 @@ class Coroutines:
         self._name, self._size = name, size
         self._work = work
         self._turns: Any = turns
+        self._partitions: list[Partition] = []
         self._make_tasks = make_tasks
         self._watch = Watch(name, work.path)
         self._retention = retention
@@ -71,6 +72,8 @@ class Coroutines:
         self._made = 0
         self._workers = self._make_workers()
         self._beside = self._make_beside()
+        # Not beside: the end of a failure must not wait for a replay.
+        self._failures = SideThread(f"{name}-failures")
 
     is_held_up = False
     """Nobody is asked to claim anything here."""
@@ -82,6 +85,7 @@ class Coroutines:
 
     def adopt(self, partition: Partition) -> None:
         with self._lock:
+            self._partitions.append(partition)
             self._turns.adopt(partition)
 
     def of(self, partition: Partition) -> Coroutines:
@@ -94,8 +98,8 @@ class Coroutines:
             self._muster(self._turns.put(partition, messages, size))
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Run something in the thread beside the event loop; what it returns."""
-        return self._beside.thread.submit(function)
+        """Run something in a thread beside the event loop; what it returns."""
+        return self._failures.submit(function)
 
     def clear(self, partition: Partition) -> None:
         """Forget what waits; the partition goes on with what comes next."""
@@ -121,7 +125,9 @@ class Coroutines:
     def let_go(self, partition: Partition) -> None:
         """Forget it; a handler that is still at it is cancelled."""
         with self._lock:
-            self._turns.let_go(partition)
+            if partition in self._partitions:
+                self._partitions.remove(partition)
+                self._turns.let_go(partition)
             for workers in self._all_workers():
                 workers.take_away(partition.line)
             self._muster(self._turns.ready)
@@ -142,8 +148,11 @@ class Coroutines:
             self._is_stopping = True
         self._workers.close()
         self._beside.thread.close()
+        self._failures.close()
         deadline = monotonic() + timeout
-        if not all(each.join(max(0.0, deadline - monotonic())) for each in (self._workers, self._beside.thread)):
+        if not all(
+            each.join(max(0.0, deadline - monotonic())) for each in (self._workers, self._beside.thread, self._failures)
+        ):
             logger.warning("the threads of %s did not end in time", self._name)
 
     # The workers', on their event loop
@@ -171,7 +180,7 @@ class Coroutines:
         _, stream, chunk = hand
         had_setbacks = stream.setbacks.in_a_row
         try:
-            remainder = await self._work.handle(stream, chunk, sync=workers.sync, beside=self._beside.thread)
+            remainder = await self._work.handle(stream, chunk, sync=workers.sync, failures=self._failures)
         except BaseException as fault:  # noqa: BLE001 - the top of a task
             self._leave(workers, task, hand, fault)
             return False
@@ -298,21 +307,25 @@ class Coroutines:
         return Workers(f"{self._name}-loop-{self._made}", path=self._work.path)
 
     def _make_beside(self) -> Beside:
-        # Under the other orderings a replay would have to hold its key alone.
-        tasks = self._make_tasks() if isinstance(self._turns, PartitionTurns) else None
-        side_tasks = SideTasks(tasks, turns=self._turns, lock=self._lock, on_end=self._end_task)
+        tasks = SideTasks(
+            self._make_tasks(),
+            turns=self._turns,
+            lock=self._lock,
+            partitions=self._partitions,
+            on_end=self._end_task,
+        )
         return Beside(
             self._name,
-            side_tasks,
+            tasks,
             self._retention,
             self._watch,
             loop=lambda: self._workers.loop,
             on_fault=self._on_fault,
         )
 
-    def _end_task(self, ready: int) -> None:
+    def _end_task(self) -> None:
         self._something_ended.notify_all()
-        self._muster(ready)
+        self._muster(self._turns.ready)
 
     def _has_ended(self, partition: Partition, deadline: float) -> bool:
         seconds = max(0.0, deadline - monotonic())

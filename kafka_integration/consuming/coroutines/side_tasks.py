@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Any
 
 from ..lanes.tasks import Task, Tasks
+from ..lanes.turns import Turns
+from ..lanes.work import Remainder
 from ..partition import Partition
+from ..shards import Shard
 from .partition_turns import PartitionTurns
+from .workers import Hand
 
 TASKS_SECONDS = 1.0
 
@@ -16,24 +21,27 @@ TASKS_SECONDS = 1.0
 class SideTasks:
     """Runs tasks in the thread that calls ``run``. ``lock`` guards ``turns``.
 
-    A task in the place of a partition's messages waits for those in hand, and nothing else of it is begun before.
-    ``on_end`` is told that a partition may go on, and how many chunks of it are ready.
+    A task in the place of messages waits for those in hand, and nothing else in their order is begun before.
+    ``on_end`` is told that others may go on, under the lock.
     """
 
     def __init__(
         self,
-        tasks: Tasks | None,
+        tasks: Tasks,
         *,
-        turns: PartitionTurns,
+        turns: PartitionTurns | Turns,
         lock: threading.Lock,
-        on_end: Callable[[int], None],
+        partitions: Sequence[Partition],
+        on_end: Callable[[], None],
     ) -> None:
-        self._tasks = tasks
-        self._turns = turns
+        self._tasks: Tasks | None = tasks
+        self._turns: Any = turns
         self._lock = lock
+        self._partitions = partitions
         self._on_end = on_end
         self._waiting: Task | None = None
         self._running: Task | None = None
+        self._hand: Hand | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -43,8 +51,12 @@ class SideTasks:
         """Whether it does something in the place of this partition's messages."""
         return self._running is not None and self._running.partition is partition
 
-    def waits_for(self, partition: object) -> bool:
-        return self._waiting is not None and self._waiting.partition is partition
+    def waits_for(self, stream: object) -> bool:
+        """Whether a task is to be done in the place of these messages as soon as they are out of hand."""
+        task = self._waiting
+        if task is None or not isinstance(stream, Shard):
+            return task is not None and task.partition is stream
+        return task.partition is not None and (stream.key, stream.key_bytes) == (task.partition.key, task.key_bytes)
 
     def stop(self) -> None:
         """Begin no more; one under way may finish. Under the lock."""
@@ -54,41 +66,42 @@ class SideTasks:
         """Do what there is, until some wait or the turn is over."""
         deadline = monotonic() + TASKS_SECONDS
         while (task := self._next()) is not None and self._begin(task):
+            needs_claim = False
             try:
-                task.run()
+                needs_claim = task.run()
             finally:
-                self._end(task)
+                self._end(Remainder(reclaim=needs_claim))
             if monotonic() > deadline:
                 return
 
     def _next(self) -> Task | None:
-        if self._waiting is not None:
-            return self._waiting
         tasks = self._tasks
-        if tasks is None:
-            return None
+        if tasks is None or self._waiting is not None:
+            return self._waiting
         with self._lock:
-            partitions = self._turns.partitions
+            partitions = tuple(self._partitions)
         return tasks.next(partitions)
 
     def _begin(self, task: Task) -> bool:
+        """Have in hand what it takes the place of; False where it has to wait for that, or is not to be done."""
+        partition = task.partition
         with self._lock:
             self._waiting = None
-            partition = task.partition
             if partition is not None:
-                if self._tasks is None or partition not in self._turns.partitions or not partition.may_begin:
-                    self._turns.free(partition)
+                is_ours = partition in self._partitions and partition.may_begin
+                if self._tasks is None or not is_ours or self._turns.is_probing:
+                    self._turns.release(partition)
                     return False
-                if not self._turns.hold(partition):
+                self._hand = self._turns.hold(partition, task.key_bytes)
+                if self._hand is None:
                     self._waiting = task
                     return False
-                self._turns.begin(partition)
-            elif self._tasks is None:
-                return False
-            self._running = task
-            return True
+            self._running = task if self._tasks is not None else None
+            return self.is_busy
 
-    def _end(self, task: Task) -> None:
+    def _end(self, remainder: Remainder) -> None:
         with self._lock:
-            self._running = None
-            self._on_end(0 if task.partition is None else self._turns.end(task.partition))
+            hand, self._hand, self._running = self._hand, None, None
+            if hand is not None:
+                self._turns.give_back(hand, remainder)
+            self._on_end()

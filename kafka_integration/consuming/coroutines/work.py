@@ -16,7 +16,7 @@ class CoroutineWork:
     """What a coroutine does with a chunk: ``handle``, on the event loop.
 
     What may take a while is done in two threads beside it. Databases are asked in that of the handlers' own calls
-    (``sync``), whose connections tell an outage from a bad message; dead letters are kept in another one (``beside``).
+    (``sync``), whose connections tell an outage from a bad message; what failed for good is ended in ``failures``.
     """
 
     def __init__(self, *, path: str, plain: PlainWork, awaiter: Awaiter) -> None:
@@ -25,10 +25,10 @@ class CoroutineWork:
         self._plain = plain
         self._awaiter = awaiter
 
-    async def handle(self, stream: Stream, chunk: Chunk, *, sync: Executor, beside: Executor) -> Remainder:
+    async def handle(self, stream: Stream, chunk: Chunk, *, sync: Executor, failures: Executor) -> Remainder:
         plain, loop = self._plain, asyncio.get_running_loop()
         if chunk.failure is not None:
-            return await loop.run_in_executor(beside, plain.end, stream, chunk)
+            return await loop.run_in_executor(failures, plain.end, stream, chunk)
         if stream.setbacks.in_a_row:
             waiting = await loop.run_in_executor(sync, plain.wait, stream, chunk)
             if waiting is not None:
@@ -42,4 +42,4 @@ class CoroutineWork:
             concluded = await loop.run_in_executor(sync, plain.conclude, stream, chunk, progress)
         if isinstance(concluded, Remainder):
             return concluded
-        return await loop.run_in_executor(beside, plain.end, stream, concluded)
+        return await loop.run_in_executor(failures, plain.end, stream, concluded)
