@@ -1,11 +1,11 @@
 """Random faults under load: `python -m tests.soak --minutes 10`, which is `make soak MINUTES=10`.
 
 Groups of workers read while workers, relays, broker and database are killed, frozen, restarted and joined by others,
-one seed giving one sequence of faults. Some groups fail at some of what they read, and an operator has their dead
-letters replayed; one reads what transactions publish, through the outbox, and one what `produce` sends from a process
-that gevent has patched, now and then with a header of 100 kB. At the end everything is healed, what is left is handled,
-and the oracles judge: the exit status is 1 if anything was lost, happened twice where it must not, happened out of
-order, or was not the dead letter that it had to be.
+one seed giving one sequence of faults. Some handle many messages at a time, each key's in order. Some fail at some of
+what they read, and an operator has their dead letters replayed; one reads what transactions publish, through the
+outbox, and one what `produce` sends from a process that gevent has patched, now and then with a header of 100 kB. At
+the end everything is healed, what is left is handled, and the oracles judge: the exit status is 1 if anything was lost,
+happened twice where it must not, happened out of order, or was not the dead letter that it had to be.
 """
 
 from __future__ import annotations
@@ -52,6 +52,27 @@ DIRECT: list[dict[str, Any]] = [
         "protocol": "cooperative-sticky",
         "message_handler": "tests.workload.handlers.Batch",
     },
+    {
+        "offset_storage": "kafka",
+        "protocol": "range",
+        "message_handler": "tests.workload.handlers.each",
+        "ordering": "key",
+        "concurrency": 8,
+    },
+    {
+        "offset_storage": "kafka",
+        "protocol": "cooperative-sticky",
+        "message_handler": "tests.workload.handlers.each_async",
+        "ordering": "key",
+        "concurrency": 100,
+    },
+    {
+        "offset_storage": "database",
+        "protocol": "range",
+        "message_handler": "tests.workload.handlers.each",
+        "ordering": "key",
+        "concurrency": 8,
+    },
 ]
 FAILING: list[dict[str, Any]] = [
     {"offset_storage": "database", "protocol": "cooperative-sticky", "message_handler": "tests.workload.handlers.each"},
@@ -61,6 +82,20 @@ FAILING: list[dict[str, Any]] = [
         "message_handler": "tests.workload.handlers.Collecting",
         "deduplicate": True,
         "batch_size": 50,
+    },
+    {
+        "offset_storage": "kafka",
+        "protocol": "consumer",
+        "message_handler": "tests.workload.handlers.each",
+        "ordering": "key",
+        "concurrency": 8,
+    },
+    {
+        "offset_storage": "database",
+        "protocol": "cooperative-sticky",
+        "message_handler": "tests.workload.handlers.each",
+        "ordering": "key",
+        "concurrency": 8,
     },
 ]
 # Under the `consumer` protocol the broker says when a dead member is missed.
