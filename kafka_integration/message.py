@@ -158,7 +158,14 @@ class Message:
         """The decoded value; ``DecodeError`` if its deserializer can't read it."""
         value = self._value
         if value is _Unread:
-            self._value = value = self._decoded(self.decoding.value, self.raw.value(), "value")
+            # Written out here: a call more for each message is what a batch of them is read for.
+            value = self.raw.value()
+            if value is not None:
+                try:
+                    value = self.decoding.value(value)
+                except (ValueError, TypeError, LookupError) as error:
+                    raise self._undecodable("value", error) from error
+            self._value = value
         return value
 
     @property
@@ -213,10 +220,13 @@ class Message:
         try:
             return decode(data)
         except (ValueError, TypeError, LookupError) as error:
-            reason = f"{type(error).__name__} in its deserializer"
-            if isinstance(error, UnicodeDecodeError):
-                reason = f"byte {error.start} is not valid {error.encoding}"
-            raise DecodeError(f"the {part} of {self.topic}[{self.partition}]@{self.offset}: {reason}") from error
+            raise self._undecodable(part, error) from error
+
+    def _undecodable(self, part: str, error: Exception) -> DecodeError:
+        reason = f"{type(error).__name__} in its deserializer"
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"byte {error.start} is not valid {error.encoding}"
+        return DecodeError(f"the {part} of {self.topic}[{self.partition}]@{self.offset}: {reason}")
 
 
 def moment_of(ms: int) -> datetime | None:

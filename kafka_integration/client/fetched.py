@@ -53,11 +53,6 @@ def runs_of(raws: list[RawMessage]) -> list[Run]:
     return list(runs.items())
 
 
-def payload_bytes(raws: list[RawMessage]) -> tuple[int, int]:
-    """The size of the values, and of the keys, of these messages, at the speed of C."""
-    return sum(map(len, raws)), sum(map(len, filter(None, map(RawMessage.key, raws))))
-
-
 def _event(raw: RawMessage, place: str) -> Event:
     error = raw.error()
     assert error is not None

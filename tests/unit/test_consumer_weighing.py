@@ -99,3 +99,9 @@ def test_small_headers_are_read_of_few_messages_only() -> None:
     weighing.weigh([Counted(topic="t", partition=0, offset=offset, value=b"v") for offset in range(500)])
 
     assert 0 < len(reads) <= 10
+
+
+def test_large_keys_are_counted_all() -> None:
+    raws = [RawMessage(topic="t", partition=0, offset=offset, key=b"k" * 4000, value=b"v") for offset in range(100)]
+
+    assert Weighing().weigh(raws) == 100 * (4000 + 1 + HELD_MESSAGE_BYTES)

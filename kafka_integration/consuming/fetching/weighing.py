@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...client.fetched import payload_bytes
 from ...message import headers_of
 from ...sizes import HELD_MESSAGE_BYTES, held_header_bytes
 
 STRIDE = 64
-LARGE_HEADERS_BYTES = 2048
+LARGE_BYTES = 2048
+"""Of a key with its headers."""
 CAREFUL_RUNS = 100
 MOST_FETCHED_MESSAGES = 500
 MOST_FETCHED_BYTES = 16 * 1024 * 1024
@@ -22,8 +22,9 @@ UNKNOWN_BYTES = 1024 * 1024
 class Weighing:
     """Counts keys, values, headers and what is around them; belongs to the loop's thread.
 
-    To read headers takes a third of what a message takes in all. So while they are small, one message stands for
-    64, another one in each run; once any is large, all are read, for a while: then they are what there is to count.
+    To read headers takes a third of what a message takes in all, and keys a tenth. So while they are small, one message
+    stands for 64, another one in each run; once any is large, all are read, for a while: then they are what there is to
+    count.
     """
 
     def __init__(self) -> None:
@@ -44,27 +45,28 @@ class Weighing:
 
         One whose headers can be read but once is replaced in ``raws``.
         """
-        value_bytes, key_bytes = payload_bytes(raws)
-        size = value_bytes + key_bytes + HELD_MESSAGE_BYTES * len(raws) + self._headers(raws)
+        # A message's length is that of its value.
+        value_bytes = sum(map(len, raws))
+        size = value_bytes + HELD_MESSAGE_BYTES * len(raws) + self._keys_and_headers(raws)
         self.is_hidden_from_client = size // len(raws) > HEAVY_BYTES and value_bytes < size // 2
         # Heavier ones count at once, lighter ones when a few runs of them have come.
         self._typical_bytes = max(size // len(raws), self._typical_bytes // 2)
         return size
 
-    def _headers(self, raws: list[Any]) -> int:
+    def _keys_and_headers(self, raws: list[Any]) -> int:
         if self._careful_runs:
             self._careful_runs -= 1
         else:
             self._phase = (self._phase + 1) % STRIDE
-            sizes = [_header_bytes(raws, place) for place in range(self._phase % len(raws), len(raws), STRIDE)]
-            if max(sizes) < LARGE_HEADERS_BYTES:
+            sizes = [_key_and_header_bytes(raws, place) for place in range(self._phase % len(raws), len(raws), STRIDE)]
+            if max(sizes) < LARGE_BYTES:
                 return sum(sizes) * len(raws) // len(sizes)
-        sizes = [_header_bytes(raws, place) for place in range(len(raws))]
-        if max(sizes) >= LARGE_HEADERS_BYTES:
+        sizes = [_key_and_header_bytes(raws, place) for place in range(len(raws))]
+        if max(sizes) >= LARGE_BYTES:
             self._careful_runs = CAREFUL_RUNS
         return sum(sizes)
 
 
-def _header_bytes(raws: list[Any], place: int) -> int:
+def _key_and_header_bytes(raws: list[Any], place: int) -> int:
     headers, raws[place] = headers_of(raws[place])
-    return held_header_bytes(headers)
+    return len(raws[place].key() or b"") + held_header_bytes(headers)
