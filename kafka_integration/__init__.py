@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .message import Message
     from .messages import Messages
     from .outbox.decorator import publish_instances, publishes
-    from .outbox.publish import publish
+    from .outbox.publish import publish, publish_batch
     from .outcomes import NO_COMMIT, BatchError, CommitThrough, Reject, Retry, Skip
     from .producing.aproduce import aproduce
     from .producing.batch import produce_batch
@@ -53,7 +53,7 @@ _HOMES = {
     ".messages": ("Messages",),
     ".outcomes": ("NO_COMMIT", "BatchError", "CommitThrough", "Reject", "Retry", "Skip"),
     ".outbox.decorator": ("publish_instances", "publishes"),
-    ".outbox.publish": ("publish",),
+    ".outbox.publish": ("publish", "publish_batch"),
     ".producing.aproduce": ("aproduce",),
     ".producing.batch": ("produce_batch",),
     ".producing.produce": ("produce", "produce_sync"),
@@ -86,6 +86,7 @@ __all__ = [
     "produce_batch",
     "produce_sync",
     "publish",
+    "publish_batch",
     "publish_instances",
     "publishes",
 ]

@@ -9,6 +9,7 @@ KafkaIntegrationError
 │   │   └── DeliveryUnavailableError  not sent because there is no broker (also BrokerUnavailableError)
 │   ├── ProduceTimeoutError       outcome unknown: ``may_still_arrive`` (also TimeoutError)
 │   └── BatchProduceError         some of a batch failed: ``failed`` says which
+│       └── InvalidBatchError     refused at the call, nothing was written (also InvalidMessageError)
 ├── BrokerError                   Kafka answered with an error; ``code`` and ``retriable`` say which
 │   ├── BrokerUnavailableError    no broker can be reached
 │   └── AccessDeniedError         wrong credentials, certificate, host name or a missing ACL
@@ -72,6 +73,10 @@ class BatchProduceError(ProduceError):
         self.failed = dict(failed)
         self.may_still_arrive = any(getattr(e, "may_still_arrive", False) for e in self.failed.values())
         super().__init__(message)
+
+
+class InvalidBatchError(BatchProduceError, InvalidMessageError):
+    """A batch was refused before anything was written; ``failed`` says for which messages, and why."""
 
 
 class BrokerError(KafkaIntegrationError):

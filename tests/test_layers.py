@@ -89,6 +89,7 @@ EXPORTED = {
         "produce_batch",
         "aproduce",
         "publish",
+        "publish_batch",
         "publishes",
         "publish_instances",
         "PublishAdminMixin",

@@ -14,8 +14,8 @@ from .sender import Sender, default_sender
 
 __all__ = ["produce_batch"]
 
-# More gains nothing, and deliveries are served once for each.
-TAKEN_AT_ONCE = 500
+# More gains nothing, and deliveries are served only in between.
+TAKEN_AT_ONCE = 128
 SHOWN_FAILURES = 3
 
 

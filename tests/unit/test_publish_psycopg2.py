@@ -1,4 +1,4 @@
-"""What models publish is the same under psycopg2, which Django takes where psycopg isn't installed."""
+"""What is published is the same under psycopg2, which Django takes where psycopg isn't installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.services.postgres import PostgresServer
 def test_every_event_says_what_the_database_has_under_psycopg2_too(postgres: PostgresServer) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment["DATABASE_URL"] = postgres.create_database("under_psycopg2")
-    modules = ["tests/unit/test_publish_columns.py", "tests/unit/test_publish_rows.py"]
+    modules = [f"tests/unit/test_publish_{name}.py" for name in ("batch", "columns", "rows")]
 
     command = [sys.executable, "-m", "tests.without_psycopg", "pytest", *modules, "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=220)
