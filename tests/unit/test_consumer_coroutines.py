@@ -18,6 +18,7 @@ from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
 from kafka_integration.consuming.coroutines import beside, pool
 from kafka_integration.errors import ProduceTimeoutError
 from kafka_integration.models import DeadLetter
+from tests.owned import owned
 from tests.unit import coroutines
 from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.unit.replays import requested
@@ -732,6 +733,28 @@ def test_an_outage_that_one_message_meets_holds_back_all_until_it_is_over():
         wait_for(lambda: committed() == 20)
 
     assert loop.counts.read().failed == 0
+
+
+def test_an_outage_ends_for_the_others_when_the_partition_that_was_to_try_goes():
+    is_over = threading.Event()
+
+    async def meet_an_outage(message):
+        if message.partition == 0 or not is_over.is_set():
+            raise ProduceTimeoutError("the broker is away")
+
+    coroutines.script.append(meet_an_outage)
+    retry = {"backoff_seconds": 30, "max_backoff_seconds": 60}
+    write("0", key="k")
+
+    with running(message_handler=HANDLER, ordering="key", concurrency=5, retry=retry) as loop:
+        wait_for(lambda: loop._lanes._turns.is_probing)
+        write("1", partition=1)
+        wait_for(lambda: owned(loop)[1].line.held)
+        is_over.set()
+        loop._session.assignment.lose([(TOPIC, 0)])
+        wait_for(lambda: committed(1) == 1)
+
+    assert coroutines.seen.count("0") == 1
 
 
 def test_a_stop_lets_what_is_in_hand_finish_and_notes_what_is_finished_beyond():

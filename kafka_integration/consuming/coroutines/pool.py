@@ -130,7 +130,8 @@ class Coroutines:
                 self._turns.let_go(partition)
             for workers in self._all_workers():
                 workers.take_away(partition.line)
-            self._muster(self._turns.ready)
+            # Whether others may go on now, as after an outage that only it was to try, is seen by looking.
+            self._muster(1)
 
     def halt(self) -> None:
         """Begin no further message; any thread may say so, without waiting for the loop to notice."""
@@ -247,9 +248,9 @@ class Coroutines:
             workers.loop.call(partial(self._hire, workers, 1))
 
     def _hire(self, workers: Workers, most: int) -> None:
-        """Twice as many each time: those that wait for nothing leave nothing to others."""
+        """One that looks; then twice as many each time, as those that wait for nothing leave nothing to others."""
         with self._lock:
-            wanted = max(self._turns.ready, int(self._turns.due_at <= monotonic()))
+            wanted = max(self._turns.ready, int(most == 1))
             count = min(wanted, most, self._size - workers.count)
             if count <= 0 or self._is_stopping or workers is not self._workers:
                 workers.have_hired()
