@@ -40,7 +40,7 @@ def relay() -> None:
     meter, _ = filled()
     from kafka_integration.conf import get_settings
     from kafka_integration.models import OutboxMessage
-    from kafka_integration.operating.runner import spare_the_collector
+    from kafka_integration.operating.garbage import spare_the_collector
     from kafka_integration.outbox.relay import Relay
 
     spare_the_collector()

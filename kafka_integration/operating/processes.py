@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..retrying import Backoff
-from .runner import BEHIND, FAILED, STOPPED, leave
+from .leaving import BEHIND, FAILED, STOPPED, leave
 from .stopping import FORCED, SIGNALS, StopRequest
 
 logger = logging.getLogger(__name__)
 
-MAX_PROCESSES = 128
 PAUSES = Backoff(first_seconds=1.0, longest_seconds=31.0)
 """Less the first second: at once the first time, and after half a minute in the end."""
 HEALTHY_SECONDS = 60.0

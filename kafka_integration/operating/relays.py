@@ -13,9 +13,10 @@ from ..errors import ConfigurationError
 from ..outbox.databases import find_outboxes
 from ..outbox.relay import STOP_GRACE_SECONDS, Relay
 from ..producing.partitioners import load_partitioner
+from .garbage import spare_the_collector
+from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
-from .runner import FAILED, LOOK_SECONDS, STOPPED, spare_the_collector
-from .stopping import FORCED, StopRequest
+from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
 logger = logging.getLogger("kafka_integration.relay")
 

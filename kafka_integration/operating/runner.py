@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import os
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import NoReturn
 
-from ..client.producers.registry import producers
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
 from ..dead_letters.redaction import describe
 from ..errors import KafkaIntegrationError
 from ..summaries import summarize
-from .stopping import FORCED, StopRequest
+from .garbage import spare_the_collector
+from .leaving import BEHIND, FAILED, STOPPED
+from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
 logger = logging.getLogger(__name__)
-
-STOPPED, FAILED, BEHIND = 0, 1, 4
-LOOK_SECONDS = 0.2
-DEFAULT_GC_THRESHOLD = (700, 10, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,29 +51,6 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
         if any(loop.fault for loop in loops) or not any(thread.is_alive() for thread in threads):
             break
     return _finish(loops, threads)
-
-
-def leave(status: int) -> NoReturn:
-    """End the process with this status; when forced, without waiting for whatever is still running."""
-    if status == FORCED:
-        producers.end(at_most_seconds=0)
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(FORCED)
-    sys.exit(status)
-
-
-def spare_the_collector() -> None:
-    """Let Python's garbage collector look less often, and not at all at what was imported.
-
-    Messages come by the thousand and go by reference counting. Walking all of Django for them again and again
-    cost a third of the throughput (``make bench``). A threshold that the project has set stays.
-    """
-    # Without a collection before: it would find a few objects, and takes longer than all else from here to joining.
-    gc.freeze()
-    if gc.get_threshold() == DEFAULT_GC_THRESHOLD:
-        gc.set_threshold(20_000, 20, 20)
 
 
 def _finish(loops: list[ConsumerLoop], threads: list[threading.Thread]) -> int:

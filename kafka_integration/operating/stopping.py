@@ -15,6 +15,8 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 FORCED = 3
+LOOK_SECONDS = 0.2
+"""How often who waits for a stop looks after other things."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _handlers_before: dict[int, Any] = {}

@@ -82,4 +82,16 @@ def test_a_consumer_that_has_started_has_loaded_nothing_that_it_does_not_use():
     ours = {name.removeprefix("kafka_integration.") for name in loaded if name.startswith("kafka_integration.")}
     assert "consuming.loop" in ours
     assert {name for name in ours for unused in UNUSED if f"{name}.".startswith(f"{unused}.")} == set()
-    assert {"pytest", "hypothesis", "psycopg", "prometheus_client", "opentelemetry"} & loaded == set()
+    assert {"confluent_kafka.admin", "pytest", "hypothesis", "prometheus_client", "opentelemetry"} & loaded == set()
+
+
+def test_a_relay_loads_no_consumer():
+    program = (
+        "import json, sys, django; django.setup(); import kafka_integration.management.commands.runrelay; "
+        "print(json.dumps(list(sys.modules)))"
+    )
+
+    loaded = modules_after(program, DJANGO_SETTINGS_MODULE="tests.workload.settings")
+
+    assert "kafka_integration.outbox.relay" in loaded
+    assert "kafka_integration.consuming.loop" not in loaded

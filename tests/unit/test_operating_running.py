@@ -47,7 +47,7 @@ def runs(monkeypatch):
         requests.append(request)
         return 0
 
-    monkeypatch.setattr("kafka_integration.management.commands.runconsumer.run", run)
+    monkeypatch.setattr("kafka_integration.operating.running.run", run)
     return requests
 
 

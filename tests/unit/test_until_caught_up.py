@@ -18,7 +18,8 @@ from kafka_integration.consuming.catching_up import until_caught_up
 from kafka_integration.consuming.catching_up.goals import Goal, Goals, describe_left
 from kafka_integration.consuming.loop import Phase
 from kafka_integration.errors import AccessDeniedError, BrokerUnavailableError
-from kafka_integration.operating.runner import BEHIND, RunOptions, run_consumers
+from kafka_integration.operating.leaving import BEHIND
+from kafka_integration.operating.runner import RunOptions, run_consumers
 from kafka_integration.operating.stopping import StopRequest
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, calls_of, committed, consume, consumer_settings, running, write

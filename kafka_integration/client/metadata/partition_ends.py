@@ -7,7 +7,6 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ...conf.values import Connection
 from .admin import Admin
@@ -15,8 +14,6 @@ from .admin import Admin
 Place = tuple[str, int]
 
 ANSWER_SECONDS = 10.0
-_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client's own lacks annotations
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
 
 
 class PartitionEnds:
@@ -30,14 +27,19 @@ class PartitionEnds:
 
         What isn't known in time, as where a partition has no leader, is left out.
         """
+        # Not at the top: a consumer asks long after it has begun, and loading this would take its time before.
+        from confluent_kafka.admin._listoffsets import OffsetSpec
+
         client = self._admin.client()
-        firsts, ends = _send(client, places, _EARLIEST), _send(client, places, _LATEST)
+        earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client's own lacks annotations
+        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
+        firsts, ends = _send(client, places, earliest), _send(client, places, latest)
         wait((*firsts.values(), *ends.values()), timeout=ANSWER_SECONDS)
         both = {place: (_offset(firsts[place]), _offset(end)) for place, end in ends.items()}
         return {place: (first, end) for place, (first, end) in both.items() if first is not None and end is not None}
 
 
-def _send(client: Any, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, Future[Any]]:
+def _send(client: Any, places: Iterable[Place], spec: Any) -> dict[Place, Future[Any]]:
     asked = {TopicPartition(*place): spec for place in places}
     if not asked:
         return {}

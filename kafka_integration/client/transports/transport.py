@@ -1,6 +1,6 @@
 """A Kafka cluster, and what stands in for one: whatever of them differs for their clients is said here.
 
-What stands in is imported where it is used: with a cluster there is no use for it, and a process that waits for it.
+What a consumer can begin without is imported where it is used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka.admin import AdminClient
 
 from ...conf.endpoints import EXAMPLE
 from ...conf.values import Connection
@@ -47,6 +46,8 @@ class Transport:
         return confluent_kafka.Producer(properties)
 
     def admin(self, properties: dict[str, Any]) -> Any:
+        from confluent_kafka.admin import AdminClient
+
         return AdminClient(properties)
 
     def make_topics(self, servers: str, topics: Iterable[str]) -> None:

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...conf import get_settings
 from ...errors import ConfigurationError
 from ...operating.console_log import show_log
+from ...operating.leaving import leave
 from ...operating.relays import run_relays
-from ...operating.runner import leave
 from ...operating.stopping import StopRequest
 
 
