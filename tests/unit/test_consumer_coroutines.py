@@ -556,6 +556,32 @@ def test_a_handler_that_blocks_the_loop_is_left_behind_with_it_and_the_others_go
     assert HANDLER in caplog.text
 
 
+def test_a_synchronous_call_that_never_returns_is_left_behind_and_those_of_others_go_on(monkeypatch):
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 0.1)
+    released = threading.Event()
+
+    async def call(message):
+        if message.value == "0a":
+            await sync_to_async(released.wait)(20)
+        else:
+            await sync_to_async(len)([])
+
+    coroutines.script.append(call)
+    write_to(2, "a")
+
+    try:
+        with running(message_handler=HANDLER, concurrency=4) as loop:
+            wait_for(lambda: "0a" in coroutines.seen and "1a" in coroutines.seen)
+            loop._session.assignment.lose([(TOPIC, 0)])
+            write("1b", partition=1)
+            wait_for(lambda: "1b" in coroutines.ended)
+            wait_for(lambda: committed(1) == 2)
+    finally:
+        released.set()
+
+    assert loop.fault is None
+
+
 def test_what_a_handler_has_in_hand_may_finish_when_the_consumer_stops():
     gate = coroutines.Gate()
 

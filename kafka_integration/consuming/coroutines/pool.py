@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -67,7 +66,6 @@ class Coroutines:
         self._lock = threading.Lock()
         self._something_ended = threading.Condition(self._lock)
         self._garbage = Garbage()
-        self._is_stopping = False
         self._abandoned: list[Workers | SideThread] = []
         self._made = 0
         self._workers = self._make_workers()
@@ -95,7 +93,8 @@ class Coroutines:
     def put(self, partition: Partition, messages: Sequence[Message], size: int) -> None:
         """Queue messages of a partition; ``size`` is what they weigh in memory, in bytes."""
         with self._lock:
-            self._muster(self._turns.put(partition, messages, size))
+            if self._turns.put(partition, messages, size):
+                self._workers.hire()
 
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Run something in a thread beside the event loop; what it returns."""
@@ -131,7 +130,7 @@ class Coroutines:
             for workers in self._all_workers():
                 workers.take_away(partition.line)
             # Whether others may go on now, as after an outage that only it was to try, is seen by looking.
-            self._muster(1)
+            self._workers.hire()
 
     def halt(self) -> None:
         """Begin no further message; any thread may say so, without waiting for the loop to notice."""
@@ -145,8 +144,6 @@ class Coroutines:
 
     def stop(self, timeout: float) -> None:
         """End the threads; one that doesn't return within ``timeout`` seconds is left behind, as it is a daemon."""
-        with self._lock:
-            self._is_stopping = True
         self._workers.close()
         self._beside.thread.close()
         self._failures.close()
@@ -189,11 +186,10 @@ class Coroutines:
 
     def _take(self, workers: Workers, task: asyncio.Task[None]) -> Hand | None:
         with self._lock:
-            is_over = self._is_stopping or workers is not self._workers
-            hand: Hand | None = None if is_over else self._turns.take()
+            hand: Hand | None = self._turns.take() if workers is self._workers else None
             if hand is None:
                 workers.end(task)
-                self._look_again(workers)
+                workers.look_again_at(self._turns.due_at)
             else:
                 workers.take(task, hand)
         return hand
@@ -207,10 +203,10 @@ class Coroutines:
             size = self._turns.give_back(hand, remainder)
             self._note_end(hand)
             if remainder.delay_seconds:
-                self._look_again(workers)
+                workers.look_again_at(self._turns.due_at)
             if had_setbacks:
                 # An outage may be over, which held back all others.
-                self._muster(self._turns.ready)
+                self._workers.hire()
         if size:
             self._garbage.add(size)
             self._garbage.collect_if_due()
@@ -236,40 +232,8 @@ class Coroutines:
     def _give_place_to_another(self, workers: Workers, task: asyncio.Task[None]) -> None:
         with self._lock:
             workers.end(task)
-            if workers is self._workers and not self._is_stopping:
-                workers.begin(self._run)
-
-    # Hiring
-
-    def _muster(self, ready: int) -> None:
-        """Have more at work, as far as there may be."""
-        workers = self._workers
-        if ready and workers.count < self._size and workers.may_hire():
-            workers.loop.call(partial(self._hire, workers, 1))
-
-    def _hire(self, workers: Workers, most: int) -> None:
-        """One that looks; then twice as many each time, as those that wait for nothing leave nothing to others."""
-        with self._lock:
-            wanted = max(self._turns.ready, int(most == 1))
-            count = min(wanted, most, self._size - workers.count)
-            if count <= 0 or self._is_stopping or workers is not self._workers:
-                workers.have_hired()
-                self._look_again(workers)
-                return
-            for _ in range(count):
-                workers.begin(self._run)
-        workers.loop.call(partial(self._hire, workers, 2 * most))
-
-    def _look_again(self, workers: Workers) -> None:
-        """When the first backoff is over."""
-        at = self._turns.due_at
-        if workers.looks_again_at(at):
-            workers.loop.call_at(at, partial(self._end_backoff, workers))
-
-    def _end_backoff(self, workers: Workers) -> None:
-        with self._lock:
-            workers.look_again()
-            self._muster(1)
+            if workers is self._workers:
+                workers.begin()
 
     # What becomes of those that are stuck
 
@@ -278,7 +242,8 @@ class Coroutines:
             if not partition.line.is_busy:
                 return  # it has returned after all
             stuck, self._workers = self._workers, self._make_workers()
-            self._muster(1)
+            stuck.retire()
+            self._workers.hire()
         self._note_abandoned(stuck)
 
     def _leave_task(self) -> None:
@@ -305,7 +270,14 @@ class Coroutines:
 
     def _make_workers(self) -> Workers:
         self._made += 1
-        return Workers(f"{self._name}-loop-{self._made}", path=self._work.path)
+        return Workers(
+            f"{self._name}-loop-{self._made}",
+            self._size,
+            self._run,
+            turns=self._turns,
+            lock=self._lock,
+            path=self._work.path,
+        )
 
     def _make_beside(self) -> Beside:
         tasks = SideTasks(
@@ -326,7 +298,7 @@ class Coroutines:
 
     def _end_task(self) -> None:
         self._something_ended.notify_all()
-        self._muster(self._turns.ready)
+        self._workers.hire()
 
     def _has_ended(self, partition: Partition, deadline: float) -> bool:
         seconds = max(0.0, deadline - monotonic())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
 from typing import Any
 
 from ..lanes.event_loop import EventLoop
+from ..lanes.turns import Turns
 from ..line import Chunk, Line
+from .partition_turns import PartitionTurns
 from .side_thread import HandlersCalls, SideThread
 
 Hand = tuple[Line, Any, Chunk]
@@ -18,18 +21,31 @@ Routine = Callable[["Workers"], Coroutine[Any, Any, None]]
 
 
 class Workers:
-    """The workers of one event loop. Whoever has them has a lock around the methods that say so."""
+    """At most ``size`` tasks of one event loop, each of which runs ``routine`` until nothing is ready.
 
-    def __init__(self, name: str, *, path: str) -> None:
-        self._name, self._path = name, path
+    ``lock`` is that of the ``turns``, and is held by whoever calls a method, but for those that say otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        routine: Routine,
+        *,
+        turns: PartitionTurns | Turns,
+        lock: threading.Lock,
+        path: str,
+    ) -> None:
+        self._name, self._size, self._path = name, size, path
+        self._routine = routine
+        self._turns = turns
+        self._lock = lock
         self.sync = SideThread(f"{name}-sync")
         self.loop = EventLoop(name, HandlersCalls(self.sync, path=path))
         self._tasks: set[asyncio.Task[None]] = set()
         self._hands: dict[asyncio.Task[None], Hand] = {}
-        self._is_hiring = False
+        self._is_hiring = self._is_retired = False
         self._looks_at = inf
-
-    # Under the lock
 
     @property
     def count(self) -> int:
@@ -39,13 +55,19 @@ class Workers:
     def is_busy(self) -> bool:
         return bool(self._hands)
 
-    def may_hire(self) -> bool:
-        """True for one who asks, until that has hired those that are needed."""
-        was_hiring, self._is_hiring = self._is_hiring, True
-        return not was_hiring
+    def hire(self) -> None:
+        """Have more at work, where that is worth while and there may be."""
+        if len(self._tasks) < self._size and not self._is_hiring:
+            self._is_hiring = True
+            self.loop.call(partial(self._hire, 1))
 
-    def have_hired(self) -> None:
-        self._is_hiring = False
+    def begin(self) -> None:
+        """One worker more; on the loop itself."""
+        self._tasks.add(self.loop.begin(self._routine(self)))
+
+    def retire(self) -> None:
+        """Let those that have something in hand end that, and nobody begin anything."""
+        self._is_retired = True
 
     def take(self, task: asyncio.Task[None], hand: Hand) -> None:
         self._hands[task] = hand
@@ -65,20 +87,30 @@ class Workers:
             self._tasks.discard(task)
             self.loop.call(task.cancel)
 
-    def looks_again_at(self, at: float) -> bool:
-        """Whether that is to be seen to, as it is earlier than what was."""
-        is_earlier = at < self._looks_at
-        self._looks_at = min(at, self._looks_at)
-        return is_earlier
+    def look_again_at(self, at: float) -> None:
+        """When the first backoff is over; on the loop itself."""
+        if at < self._looks_at:
+            self._looks_at = at
+            self.loop.call_at(at, self._look_again)
 
-    def look_again(self) -> None:
-        self._looks_at = inf
+    # Without the lock
 
-    def begin(self, routine: Routine) -> None:
-        """One worker more; on the loop itself."""
-        self._tasks.add(self.loop.begin(routine(self)))
+    def _hire(self, most: int) -> None:
+        """One that looks; then twice as many each time, as those that wait for nothing leave nothing to others."""
+        with self._lock:
+            count = min(max(self._turns.ready, int(most == 1)), most, self._size - len(self._tasks))
+            if count <= 0 or self._is_retired:
+                self._is_hiring = False
+                self.look_again_at(self._turns.due_at)
+                return
+            for _ in range(count):
+                self.begin()
+        self.loop.call(partial(self._hire, 2 * most))
 
-    # Without it
+    def _look_again(self) -> None:
+        with self._lock:
+            self._looks_at = inf
+            self.hire()
 
     def replace_stuck_thread(self, seconds: float) -> SideThread | None:
         """The thread beside the loop, where it doesn't answer within so many seconds; another one goes on."""
