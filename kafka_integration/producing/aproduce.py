@@ -34,7 +34,9 @@ async def aproduce(
     deadline = deadline_of(topic, timeout)
 
     def send() -> Delivery:
-        delivery = default_sender().send(topic, value, key, headers, partition, timestamp, timeout)
+        # Not all of the time: the thread may have come late.
+        left = max(0.0, deadline - time.monotonic())
+        delivery = default_sender().send(topic, value, key, headers, partition, timestamp, left)
         delivery.hurry()
         return delivery
 

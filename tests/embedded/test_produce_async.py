@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -84,6 +85,21 @@ def test_the_event_loop_goes_on_while_kafka_is_away(topic: str, strategy: str) -
 
     assert 1 < took < 4
     assert longest < 0.5
+
+
+@pytest.mark.parametrize("endpoints", [NOBODY])
+def test_a_call_that_waits_for_a_thread_has_no_more_time_for_that(topic: str, endpoints: str, settings: Any) -> None:
+    settings.KAFKA = {"endpoints": [endpoints], "producer": {"config": {"queue.buffering.max.messages": 1}}}
+
+    async def send_all() -> list[Any]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        calls = (aproduce(topic, "x", timeout=1) for _ in range(12))
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 8)
+
+    outcomes = asyncio.run(send_all())
+
+    assert all(isinstance(outcome, ProduceError) for outcome in outcomes)
+    assert [outcome.may_still_arrive for outcome in outcomes].count(True) == 1
 
 
 @pytest.mark.parametrize("endpoints", [NOBODY])
