@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .target import Shape
 
 Key = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row to be written: the values of the first of ``shape.fields``, as the database takes them."""
 
     key: Key
@@ -21,8 +20,7 @@ class Row:
     version: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(NamedTuple):
     """The row of this key is to go."""
 
     key: Key

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .changes import Step
 from .columns import column_of
+from .sources import source_of
 from .target import Shape, Target
 
 T = TypeVar("T")
@@ -28,15 +29,16 @@ def carry_out(step: Step, target: Target, connection: BaseDatabaseWrapper) -> No
         for shape, rows in step.shapes.items():
             for page in _pages(rows, _most(connection, len(shape.fields))):
                 values = [[*row.values, *shape.added(connection)] for row in page]
-                cursor.execute(_upsert(target, shape, connection, values), [*chain.from_iterable(values)])
+                source, parameters = source_of(values, shape.fields, connection)
+                cursor.execute(_upsert(target, shape, connection, source), parameters)
 
 
-def _upsert(target: Target, shape: Shape, connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> str:
+def _upsert(target: Target, shape: Shape, connection: BaseDatabaseWrapper, source: str) -> str:
     quote = connection.ops.quote_name
     table = quote(target.model._meta.db_table)
     columns = ", ".join(quote(column_of(field)) for field in shape.fields)
     match = ", ".join(quote(column.column) for column in target.match)
-    insert = f"INSERT INTO {table} ({columns}) VALUES {_placeholders(shape, connection, rows)} ON CONFLICT ({match})"
+    insert = f"INSERT INTO {table} ({columns}) {source} ON CONFLICT ({match})"
     if not shape.updated:
         return f"{insert} DO NOTHING"
     updates = ", ".join(f"{quote(column_of(f))} = EXCLUDED.{quote(column_of(f))}" for f in shape.updated)
@@ -45,20 +47,6 @@ def _upsert(target: Target, shape: Shape, connection: BaseDatabaseWrapper, rows:
         return update
     version = quote(target.version.column)
     return f"{update} WHERE {table}.{version} IS NULL OR EXCLUDED.{version} >= {table}.{version}"
-
-
-def _placeholders(shape: Shape, connection: BaseDatabaseWrapper, rows: list[list[Any]]) -> str:
-    own = [getattr(field, "get_placeholder", _plain) for field in shape.fields]
-    if all(place is _plain for place in own):
-        return ", ".join([f"({', '.join(['%s'] * len(own))})"] * len(rows))
-    return ", ".join(
-        f"({', '.join(place(value, None, connection) for place, value in zip(own, row, strict=True))})" for row in rows
-    )
-
-
-def _plain(value: Any, compiler: None, connection: BaseDatabaseWrapper) -> str:
-    """The placeholder of fields that have none of their own."""
-    return "%s"
 
 
 def _delete(target: Target, connection: BaseDatabaseWrapper, count: int) -> str:

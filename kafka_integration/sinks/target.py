@@ -52,6 +52,8 @@ class Shape:
 
     def added(self, connection: BaseDatabaseWrapper) -> list[Any]:
         """What Django adds to one row."""
+        if len(self.fields) == self._given_count:
+            return []
         values = [field.pre_save(_Nothing(), True) for field in self._automatic]  # type: ignore[arg-type]  # is set on it
         values += [field.get_default() for field in self._defaults]
         fields = self.fields[self._given_count :]

@@ -91,6 +91,24 @@ class Offer(models.Model):
         return self.article
 
 
+class Measurement(models.Model):
+    """Nothing but plain columns."""
+
+    id = models.BigIntegerField(primary_key=True)
+    text = models.TextField()
+    ratio = models.FloatField()
+    exact = models.DecimalField(max_digits=12, decimal_places=4)
+    count = models.SmallIntegerField(null=True)
+    code = models.UUIDField(null=True)
+    day = models.DateField(auto_now_add=True)
+
+    class Meta:
+        app_label = PRICES
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class Pair(models.Model):
     """Nothing but its key."""
 

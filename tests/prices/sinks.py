@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka_integration import Message
 from kafka_integration.sinks import ModelSink
-from tests.prices.models import Counter, Offer, Pair, Plain, Price
+from tests.prices.models import Counter, Measurement, Offer, Pair, Plain, Price
 
 
 class Prices(ModelSink):
@@ -39,6 +39,11 @@ class Offers(ModelSink):
     model = Offer
     match_fields = ("shop", "article")
     fields = ("shop", "article", "details", "day", "hour", "span", "weight", "is_open", "picture")
+
+
+class Measurements(ModelSink):
+    model = Measurement
+    fields = "__all__"
 
 
 class Pairs(ModelSink):

@@ -21,15 +21,15 @@ from kafka_integration.models import DeadLetter
 from kafka_integration.outcomes import HandleApart
 from kafka_integration.sinks import ModelSink
 from kafka_integration.testing import deliver
-from tests.prices.models import Counter, Offer, Pair, Plain, Price, Shop
-from tests.prices.sinks import ByRow, Lasting, Offers, Pairs, Plains, Prices
+from tests.prices.models import Counter, Measurement, Offer, Pair, Plain, Price, Shop
+from tests.prices.sinks import ByRow, Lasting, Measurements, Offers, Pairs, Plains, Prices
 from tests.unit.consumers import committed, consume, write
 from tests.unit.sinking import Record, messages, sink
 
 pytestmark = [pytest.mark.usefixtures("prices"), pytest.mark.django_db]
 
 NOON = "2026-03-01T12:00:00+00:00"
-ONE = "2026-03-01T13:00:00+00:00"
+UUID_ONE = uuid.UUID("00000000-0000-4000-8000-000000000001")
 
 
 def plains() -> dict[str, tuple[int, int | None]]:
@@ -177,6 +177,24 @@ def test_values_of_every_kind_become_those_of_their_fields() -> None:
     assert isinstance(row.pk, uuid.UUID)
     assert row.stored is not None
     assert Offer.objects.filter(details__isnull=True).count() == 1
+
+
+def test_plain_values_arrive_as_they_are() -> None:
+    """Also those that a database could mistake for something else on their way."""
+    text = 'it\'s "%s" \\ \u2028 \u00e9 {}'
+    sink(
+        Measurements,
+        ("x", {"id": 2**62, "text": text, "ratio": 0.1, "exact": "12345.6789", "count": -7, "code": str(UUID_ONE)}),
+        ("y", {"id": 2, "text": "", "ratio": "Infinity", "exact": 1e-4, "count": None, "code": None}),
+    )
+    sink(Measurements, ("z", {"id": 3, "text": "", "ratio": 1, "exact": 0, "count": 1, "code": None}))
+
+    rows = Measurement.objects.values_list("id", "text", "ratio", "exact", "count", "code")
+    assert sorted(rows) == [
+        (2, "", float("inf"), Decimal("0.0001"), None, None),
+        (3, "", 1.0, Decimal(0), 1, None),
+        (2**62, text, 0.1, Decimal("12345.6789"), -7, UUID_ONE),
+    ]
 
 
 def test_the_primary_key_is_no_other_after_an_update() -> None:
