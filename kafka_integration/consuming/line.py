@@ -94,12 +94,7 @@ class Line:
     def end(self, count: int = 0) -> int:
         """So many messages are done with; about how many bytes that gives back."""
         self.is_busy = False
-        if not self.held:
-            return 0  # it was cleared meanwhile
-        size = self.held_bytes * count // self.held
-        self.held_bytes -= size
-        self.held -= count
-        return size
+        return self._give_back(count)
 
     def put_back(self, chunks: list[Chunk], wait_seconds: float) -> None:
         """To the head, for after a while, unless nothing further is to be begun."""
@@ -126,3 +121,11 @@ class Line:
     def stop(self) -> None:
         """Begin nothing further, ever; what waits is left where it is."""
         self.is_stopping = True
+
+    def _give_back(self, count: int) -> int:
+        if not self.held:
+            return 0  # it was cleared meanwhile
+        size = self.held_bytes * count // self.held
+        self.held_bytes -= size
+        self.held -= count
+        return size

@@ -161,6 +161,11 @@ class Shards(Line):
         return not (self._ready or self._delayed or self._probe or self._kept)
 
     @property
+    def may_begin(self) -> bool:
+        """Whether what waits here is still to be handled: not what comes back while the partition begins anew."""
+        return not self.is_stopping and self._partition.state is State.ACTIVE
+
+    @property
     def ready(self) -> int:
         """How many are ready."""
         return len(self._ready)
@@ -244,10 +249,12 @@ class Shards(Line):
     def end_shard(self, shard: Shard, done: int) -> int:
         """It is in nobody's hands any more, with so many messages done; about how many bytes that gives back."""
         del self._in_hand[shard]
-        size = self.end(done)
         if self._in_hand:
-            self.is_busy, self.busy_since = True, next(iter(self._in_hand.values()))
-        return size
+            self.busy_since = next(iter(self._in_hand.values()))
+        else:
+            # Not for a moment before: whoever looks would let the partition begin anew beside its handlers.
+            self.is_busy = False
+        return self._give_back(done)
 
     def return_shard(
         self, shard: Shard, chunks: Sequence[Chunk], wait_seconds: float, *, is_probe: bool = False

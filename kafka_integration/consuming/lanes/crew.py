@@ -204,6 +204,12 @@ class Crew:
             self._turns.leave(hand)
             self._rest(member, hand)
 
+    def lose(self, member: Member) -> None:
+        """Its thread ends by a fault: what is to be called until the end is another's."""
+        with self._lock:
+            if member in self._members:
+                self._members.remove(member)
+
     def _has_ended(self, partition: Partition, deadline: float) -> bool:
         seconds = max(0.0, deadline - monotonic())
         return self._something_ended.wait_for(lambda: not partition.line.is_busy, seconds)

@@ -50,15 +50,12 @@ class Turns:
         """What is to be done next, for whoever is free; None where nothing is ready."""
         now = monotonic()
         self._wake(now)
-        if self._probing is not None:
-            line, shard = self._probing
-            if line.is_in_hand(shard) or (line.is_probe(shard) and not line.is_stopping):
-                return line.take_probe() if line.probe_at <= now else None
-            # It was taken away from us: the next one to meet the outage tries.
-            self._probing = None
+        if self.is_probing and self._probing is not None:
+            line, _ = self._probing
+            return line.take_probe() if line.probe_at <= now else None
         while self._queue:
             line = self._queue.popleft()
-            if line.is_stopping or line.is_fenced or not line.ready:
+            if not line.ready or not line.may_begin:
                 continue
             hand = line.take_shard()
             self._enqueue(line)
@@ -121,12 +118,17 @@ class Turns:
     @property
     def is_probing(self) -> bool:
         """Whether an outage is waited out."""
+        if self._probing is not None:
+            line, shard = self._probing
+            if not line.is_in_hand(shard) and not (line.is_probe(shard) and line.may_begin):
+                # It was taken away from us: the next one to meet the outage tries.
+                self._probing = None
         return self._probing is not None
 
     @property
     def ready(self) -> int:
         """How many shards could be begun."""
-        return 0 if self._probing is not None else sum(line.ready for line in self._queue)
+        return 0 if self.is_probing else sum(line.ready for line in self._queue)
 
     def _note(self, line: Shards) -> None:
         self._wakes_at = min(self._wakes_at, line.wakes_at)
@@ -146,12 +148,13 @@ class Turns:
 
     def _note_outage(self, line: Shards, shard: Shard, *, is_outage: bool) -> bool:
         """Whether the shard is the one that tries for all: the first that met the outage."""
-        if self._probing is None and is_outage:
-            self._probing = line, shard
         is_probe = self._probing == (line, shard)
-        if is_probe and not is_outage:
+        if is_outage and (is_probe or not self.is_probing):
+            self._probing = line, shard
+            return True
+        if is_probe:
             self._probing = None
-        return is_probe and is_outage
+        return False
 
 
 def shards_of(partition: Partition) -> Shards:
