@@ -154,7 +154,7 @@ class KafkaCluster:
             if node.process is not None:
                 node.process.wait(timeout=threading.TIMEOUT_MAX)
 
-    def wait_ready(self, timeout: float = 60.0) -> None:
+    def wait_ready(self, timeout: float = 120.0) -> None:
         """Returns once every broker that runs is in the cluster and a controller is elected."""
         running = [node for node in self._nodes if node.running]
         for node in running:
