@@ -195,8 +195,8 @@ def test_a_row_is_found_by_a_primary_key_that_is_an_expression() -> None:
 
 @pytest.mark.parametrize("event", ["created", "updated"])
 def test_a_row_that_isnt_there_is_not_published(event: str) -> None:
-    with pytest.raises(InvalidMessageError, match=r"warehouse\.Pallet with the primary key 7 can't be read"):
-        publish_instances([Pallet.objects.create(name="a"), Pallet(pk=7, name="guessed")], event=event)
+    with pytest.raises(InvalidMessageError, match=r"warehouse\.Pallet with the primary key 700000 can't be read"):
+        publish_instances([Pallet.objects.create(name="a"), Pallet(pk=700_000, name="guessed")], event=event)
 
     assert [event for event, _ in take_events()] == ["warehouse.pallet.created"]
 
