@@ -111,6 +111,13 @@ class _Unread(Messages):
     def __len__(self) -> int:
         return len(self._raws)
 
+    def fill(self) -> None:
+        raws = self._raws
+        del self._raws
+        # It has the same layout, and list's own quick methods.
+        self.__class__ = Messages  # type: ignore[assignment]  # what it is from now on
+        self.extend(raws.made())
+
     def __radd__(self, other: list[Any]) -> list[Any]:
         # list's own + would look into this one behind its methods.
         return [*other, *self]
@@ -152,19 +159,11 @@ def _decoded(items: list[Any], decode: Callable[[bytes], Any]) -> list[Any]:
     return [None if item is None else decode(item) for item in items]
 
 
-def _fill(unread: Messages) -> None:
-    raws = unread._raws
-    del unread._raws
-    # It has the same layout, and list's own quick methods.
-    unread.__class__ = Messages
-    unread.extend(raws.made())
-
-
 def _looking(name: str) -> Callable[..., Any]:
     method = getattr(list, name)
 
-    def look(self: Messages, *args: Any, **options: Any) -> Any:
-        _fill(self)
+    def look(self: _Unread, *args: Any, **options: Any) -> Any:
+        self.fill()
         return method(self, *args, **options)
 
     return look
