@@ -20,7 +20,7 @@ from ..partition import Partition
 from ..stream import Claim, Stream
 from .store import FINISHED, PAGE, OffsetStore
 
-FROZEN_SECONDS = 60
+FROZEN_SECONDS = 10
 """A worker that is frozen between saving and COMMIT holds up the claims of its partition for no longer."""
 
 
