@@ -18,7 +18,7 @@ from .figures import Told, read, refuse_unequal_work
 from .progress import Progress
 from .servers import Servers
 
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 60.0
 
 TABLES = Contender(
     name="tables", label="", module="benchmarks.contenders.database", form="make", messages=0, needs_database=True

@@ -12,7 +12,7 @@ BATCH = 500
 def value(number: int, size: int = VALUE_BYTES) -> bytes:
     """A value of `size` bytes, which says so itself: whoever decodes it can prove that it has read it."""
     user, amount = number % KEYS, number % 997
-    head = f'{{"id": {number}, "size": {size}, "event": "order", "user": "user-{user}", "amount": {amount}, "note": "'
+    head = f'{{"number": {number}, "size": {size}, "user": "user-{user}", "amount": {amount}, "note": "'
     return (head + "x" * (size - len(head) - 2) + '"}').encode()
 
 

@@ -6,10 +6,15 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+
+def without_fast() -> None:
+    """As where the extra `fast` isn't installed."""
+    sys.modules["msgspec"] = None  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "without-fast":
-        # As where the extra isn't installed.
-        sys.modules["msgspec"] = None  # type: ignore[assignment]
+        without_fast()
     execute_from_command_line(["manage.py", "runconsumer"])
     # The handler's meter would have ended the process.
     sys.exit("runconsumer ended before its messages were handled")

@@ -5,7 +5,22 @@ from __future__ import annotations
 from .consuming import ASYNC, BATCH, JSON, MESSAGE
 from .processes import LATENCY, MEMORY, STARTING
 from .producing import PRODUCE, RELAY
-from .saving import ORDERS
+from .saving import ORDERS, SINK, WAITING_ORDERS
 from .waiting import SLEEPING, SLEEPING_ASYNC
 
-ROWS = (MESSAGE, BATCH, JSON, ASYNC, SLEEPING, SLEEPING_ASYNC, PRODUCE, RELAY, ORDERS, LATENCY, MEMORY, STARTING)
+ROWS = (
+    MESSAGE,
+    BATCH,
+    JSON,
+    ASYNC,
+    SLEEPING,
+    SLEEPING_ASYNC,
+    PRODUCE,
+    RELAY,
+    ORDERS,
+    WAITING_ORDERS,
+    SINK,
+    LATENCY,
+    MEMORY,
+    STARTING,
+)

@@ -10,3 +10,12 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return f"order {self.number}"
+
+
+class Booking(models.Model):
+    number = models.BigIntegerField(unique=True)
+    user = models.CharField(max_length=100)
+    amount = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"booking {self.number}"
