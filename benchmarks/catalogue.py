@@ -38,7 +38,8 @@ class Figure:
         ratio = self.times_better(one, other)
         if ABOUT_THE_SAME < ratio < 1 / ABOUT_THE_SAME:
             return "the same"
-        return f"{ratio:.1f} times {self.better}" if ratio > 1 else f"{1 / ratio:.1f} times {self.worse}"
+        times, comparative = (ratio, self.better) if ratio > 1 else (1 / ratio, self.worse)
+        return f"{times:.{2 if times < 2 else 1}f} times {comparative}"
 
 
 ABOUT_THE_SAME = 0.96

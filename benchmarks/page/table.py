@@ -59,31 +59,30 @@ def markdown_table(row: Row, runs: Runs) -> str:
 
 
 def terminal_table(row: Row, runs: Runs) -> str:
-    lines = [f"\n{row.title}", f"{'':32} {row.figure.heading:>12} {'lowest to highest':>26} {'CPU µs':>8} {'MiB':>6}"]
+    headings = "".join(f"{figure.heading:>18}" for figure in row.beside)
+    lines = [f"\n{row.title}", f"{'':26}{row.figure.heading:>12}{'lowest to highest':>26}{headings}"]
     for each in measured(row, runs):
-        spread = _range(row.figure, each.spread)
-        beside = f"{each.beside[0]:>8.1f} {each.beside[-1]:>6.0f}"
-        lines.append(
-            f"{each.contender.name:32} {row.figure.text(each.spread.median):>12} {spread:>26} {beside}  {each.words}"
-        )
+        beside = "".join(f"{figure.text(value):>18}" for figure, value in zip(row.beside, each.beside, strict=True))
+        median, spread = row.figure.text(each.spread.median), _range(row.figure, each.spread)
+        lines.append(f"{each.contender.name:26}{median:>12}{spread:>26}{beside}  {each.words}")
     return "\n".join(lines)
 
 
 def verdict(row: Row, runs: Runs) -> str:
-    """Who is better than the row's first contender, in words."""
+    """Which others are better than the row's first contender, in words; our own other forms are none of them."""
     found = measured(row, runs)
-    if not found:
+    others = [each for each in found[1:] if not each.contender.is_ours]
+    if not others:
         return ""
-    ours, others = found[0], found[1:]
+    first = found[0]
     ahead = [each for each in others if each.is_ahead and each.words != "the same"]
-    alike = [each for each in others if each.words == "the same"]
     sentences = [
-        f"**{each.contender.label} is {row.figure.words(each.spread.median, ours.spread.median)}.**" for each in ahead
+        f"**{each.contender.label}: {row.figure.words(each.spread.median, first.spread.median)} than "
+        f"{first.contender.label}.**"
+        for each in ahead
     ]
-    sentences += [f"{each.contender.label} can't be told from ours." for each in alike]
-    if not ahead and others:
-        sentences.append("Nothing that was measured beside it is better.")
-    return " ".join(sentences)
+    sentences += [f"{each.contender.label}: the same." for each in others if each.words == "the same"]
+    return " ".join(sentences) or f"Nothing that was measured beside {first.contender.label} is better."
 
 
 def _range(figure: Figure, spread: Spread) -> str:

@@ -150,7 +150,7 @@ def test_a_spread_has_the_median_and_the_two_ends() -> None:
     ("figure", "one", "other", "words"),
     [
         (RATE, 300, 100, "3.0 times faster"),
-        (RATE, 100, 150, "1.5 times slower"),
+        (RATE, 100, 150, "1.50 times slower"),
         (START, 1.0, 2.0, "2.0 times faster"),
         (START, 2.0, 1.0, "2.0 times slower"),
         (RATE, 100, 101, "the same"),
@@ -174,11 +174,18 @@ def test_the_table_has_each_contender_that_was_measured_and_compares_it_with_the
 def test_where_another_is_faster_it_is_said_in_words() -> None:
     runs = {"mine": [told(100)], "raw": [told(101)], "aiokafka-each": [told(250)]}
 
-    assert verdict(ROW, runs) == "**theirs is 2.5 times faster.** raw can't be told from ours."
+    assert verdict(ROW, runs) == "**theirs: 2.5 times faster than mine.** raw: the same."
 
 
 def test_where_none_is_faster_that_is_said() -> None:
-    assert verdict(ROW, {"mine": [told(100)], "raw": [told(50)]}) == "Nothing that was measured beside it is better."
+    assert verdict(ROW, {"mine": [told(100)], "raw": [told(50)]}) == "Nothing that was measured beside mine is better."
+
+
+def test_our_own_other_forms_are_no_peers() -> None:
+    row = replace(ROW, contenders=(*ROW.contenders, ours("other", "other", "handlers.Columns", messages=100)))
+
+    assert verdict(row, {"mine": [told(100)], "other": [told(200)]}) == ""
+    assert "other" not in verdict(row, {"mine": [told(100)], "other": [told(200)], "raw": [told(50)]})
 
 
 def test_a_row_without_figures_has_no_table() -> None:
