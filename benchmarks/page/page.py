@@ -12,7 +12,7 @@ from ..results import Results
 from ..rows import ROWS
 from .charts import Bar, bar_chart, line_chart
 from .growth_table import growth_table, lines_of
-from .table import Runs, markdown_table, measured, verdict
+from .table import Runs, markdown_table, measured, overview, verdict
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
 IMAGES = PROJECT / "docs" / "images" / "benchmarks"
@@ -54,7 +54,8 @@ def _about(results: Results) -> str:
 
 def _rows(results: Results) -> list[str]:
     runs = results.outcome.runs
-    return [_section(row, runs[row.name], results.description.runs) for row in ROWS if row.name in runs]
+    sections = [_section(row, runs[row.name], results.description.runs) for row in ROWS if row.name in runs]
+    return [overview(ROWS, runs), *sections] if sections else []
 
 
 def _growth(results: Results) -> list[str]:
@@ -82,17 +83,21 @@ def _section(row: Row, runs: Runs, repeated: int) -> str:
         [
             f"## {row.title}",
             f"{row.about} `python -m benchmarks --only {row.name} --runs {repeated}`",
-            f"![{row.title}: a chart of the table below](images/benchmarks/{row.name}.svg)",
+            f"![{_plain(row.title)}: a chart of the table below](images/benchmarks/{row.name}.svg)",
             markdown_table(row, runs),
             verdict(row, runs),
         ]
     )
 
 
+def _plain(text: str) -> str:
+    return text.replace("`", "")
+
+
 def _chart(row: Row, runs: Runs) -> str:
     bars = [
         Bar(
-            label=each.contender.label.replace("`", ""),
+            label=_plain(each.contender.label),
             value=each.spread.median,
             lowest=each.spread.lowest,
             highest=each.spread.highest,
@@ -102,4 +107,4 @@ def _chart(row: Row, runs: Runs) -> str:
         for each in measured(row, runs)
     ]
     better = "more is better" if row.figure.higher_is_better else "less is better"
-    return bar_chart(row.title, f"{row.figure.heading}; {better}", bars)
+    return bar_chart(_plain(row.title), f"{row.figure.heading}; {better}", bars)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..catalogue import Contender, Figure, Row
+from ..catalogue import OURS, Contender, Figure, Row
 from ..figures import Spread, Told
 
 Runs = Mapping[str, Sequence[Told]]
@@ -50,11 +50,24 @@ def markdown_table(row: Row, runs: Runs) -> str:
     if not found:
         return ""
     headings = ["", row.figure.heading, "lowest to highest", *(figure.heading for figure in row.beside)]
-    lines = [[*headings, f"beside it, {found[0].contender.label} is"], ["---"] * (len(headings) + 1)]
+    lines = [[*headings, "beside it, the first is"], ["---"] * (len(headings) + 1)]
     for each in found:
         cells = [each.contender.label, row.figure.text(each.spread.median), _range(row.figure, each.spread)]
         cells += [figure.text(value) for figure, value in zip(row.beside, each.beside, strict=True)]
         lines.append([*cells, each.words])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def overview(rows: Sequence[Row], runs: Mapping[str, Runs]) -> str:
+    """What each row's first contender is beside the best that was done by hand, and beside the best peer."""
+    lines = [["", "", "beside the client by hand", "beside the fastest peer"], ["---"] * 4]
+    for row in rows:
+        if found := measured(row, runs.get(row.name, {})):
+            others = [each for each in found if not each.contender.is_ours]
+            by_hand = [each for each in others if each.contender.environment == OURS]
+            peers = [each for each in others if each.contender.environment != OURS]
+            cells = [_beside(row, by_hand), _beside(row, peers)]
+            lines.append([row.title, found[0].contender.label, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -83,6 +96,13 @@ def verdict(row: Row, runs: Runs) -> str:
     ]
     sentences += [f"{each.contender.label}: the same." for each in others if each.words == "the same"]
     return " ".join(sentences) or f"Nothing that was measured beside {first.contender.label} is better."
+
+
+def _beside(row: Row, others: Sequence[Measured]) -> str:
+    if not others:
+        return ""
+    best = (max if row.figure.higher_is_better else min)(others, key=lambda each: each.spread.median)
+    return f"{best.words} ({best.contender.label})"
 
 
 def _range(figure: Figure, spread: Spread) -> str:

@@ -19,7 +19,7 @@ from benchmarks.environments import PEERS, requirements_of, version_of
 from benchmarks.figures import Spread, Told, UnequalWorkError, read, refuse_unequal_work
 from benchmarks.page.charts import Bar, bar_chart, line_chart, short
 from benchmarks.page.page import replaced
-from benchmarks.page.table import markdown_table, terminal_table, verdict
+from benchmarks.page.table import markdown_table, overview, terminal_table, verdict
 from benchmarks.rows import ROWS
 from benchmarks.workload import VALUE_BYTES, value
 from kafka_integration.message import Decoding
@@ -164,7 +164,7 @@ def test_the_table_has_each_contender_that_was_measured_and_compares_it_with_the
     runs = {"mine": [told(300), told(320), told(310)], "raw": [told(100)]}
 
     assert markdown_table(ROW, runs).splitlines() == [
-        "|  | messages/s | lowest to highest | CPU µs a message | peak MiB | beside it, mine is |",
+        "|  | messages/s | lowest to highest | CPU µs a message | peak MiB | beside it, the first is |",
         "| --- | --- | --- | --- | --- | --- |",
         "| mine | 310 | 300 to 320 | 1.0 | 50 |  |",
         "| raw | 100 | 100 to 100 | 1.0 | 50 | 3.1 times faster |",
@@ -179,6 +179,14 @@ def test_where_another_is_faster_it_is_said_in_words() -> None:
 
 def test_where_none_is_faster_that_is_said() -> None:
     assert verdict(ROW, {"mine": [told(100)], "raw": [told(50)]}) == "Nothing that was measured beside mine is better."
+
+
+def test_the_overview_has_the_best_by_hand_and_the_best_peer_of_each_row() -> None:
+    runs = {"row": {"mine": [told(300)], "raw": [told(100)], "aiokafka-each": [told(600)]}}
+
+    assert overview([ROW, replace(ROW, name="unmeasured")], runs).splitlines()[2:] == [
+        "| A row | mine | 3.0 times faster (raw) | 2.0 times slower (theirs) |"
+    ]
 
 
 def test_our_own_other_forms_are_no_peers() -> None:
