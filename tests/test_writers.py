@@ -14,6 +14,8 @@ THEIRS = {
     *("response.context_data", "named.attname", "model.save_base", "connections[self._database].rollback_exc"),
     *("SyncToAsync.threadlocal.main_event_loop", "SyncToAsync.threadlocal.main_event_loop_pid"),
     *("server.shutdown", "logging.getLogger(name).disabled"),
+    # Django's blocks and connections, where a test stands in for the crash of a process.
+    *("block._from_testcase", "block.savepoint", "self.connection.needs_rollback"),
     # One value for each thread.
     *("self._local.is_calling", "_masks.before_fork"),
     # confluent_kafka's, whose constructors take nothing.
