@@ -121,9 +121,12 @@ class Target:
     def may_replace(self) -> bool:
         """Whether a row may be left out where a later one of its batch takes its place.
 
-        Not where another row may hold what it needs, for a while: then each is written, in the order of the messages.
+        Not where another row may hold what it needs, for a while, or where two keys may be one to the database: then
+        each is written, in the order of the messages.
         """
         if self.version is not None and not isinstance(self.version.field, _COMPARABLE):
+            return False
+        if any(_has_own_collation(column.field) for column in self.match):
             return False
         match = {column.field.name for column in self.match}
         return all(names == match for names in _kept_apart(self.model))
@@ -224,6 +227,13 @@ def _kept_apart(model: type[Model]) -> Iterator[set[str]]:
     for constraint in options.constraints:
         if not isinstance(constraint, models.CheckConstraint):
             yield set(getattr(constraint, "fields", ()))
+
+
+def _has_own_collation(field: Field[Any, Any]) -> bool:
+    """Whether texts may be equal that Python tells apart, of a foreign key those of its target."""
+    if isinstance(field, models.ForeignKey):
+        return _has_own_collation(field.target_field)
+    return getattr(field, "db_collation", None) is not None
 
 
 def _is_generated(field: Field[Any, Any]) -> bool:

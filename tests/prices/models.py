@@ -148,3 +148,17 @@ class Loose(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Nickname(models.Model):
+    """To its database, "Al" and "al" are one name. Where a test needs the table, it makes it."""
+
+    name = models.CharField(primary_key=True, max_length=3, db_collation="nocase")
+    count = models.IntegerField()
+
+    class Meta:
+        app_label = PRICES
+        managed = False
+
+    def __str__(self) -> str:
+        return self.name

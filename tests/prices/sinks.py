@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka_integration import Message
 from kafka_integration.sinks import ModelSink
-from tests.prices.models import Counter, Measurement, Offer, Pair, Plain, Price
+from tests.prices.models import Counter, Measurement, Nickname, Offer, Pair, Plain, Price
 
 
 class Prices(ModelSink):
@@ -59,3 +59,8 @@ class ByRow(ModelSink):
 
     def row(self, message: Message) -> dict[str, Any] | None:
         return None if message.value == "gone" else dict(message.value)
+
+
+class Nicknames(ModelSink):
+    model = Nickname
+    fields = ("count",)

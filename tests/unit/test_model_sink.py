@@ -21,8 +21,8 @@ from kafka_integration.models import DeadLetter
 from kafka_integration.outcomes import HandleApart
 from kafka_integration.sinks import ModelSink
 from kafka_integration.testing import deliver
-from tests.prices.models import Counter, Measurement, Offer, Pair, Plain, Price, Shop
-from tests.prices.sinks import ByRow, Lasting, Measurements, Offers, Pairs, Plains, Prices
+from tests.prices.models import Counter, Measurement, Nickname, Offer, Pair, Plain, Price, Shop
+from tests.prices.sinks import ByRow, Lasting, Measurements, Nicknames, Offers, Pairs, Plains, Prices
 from tests.unit.consumers import committed, consume, write
 from tests.unit.sinking import Record, messages, sink
 
@@ -381,6 +381,16 @@ def test_what_another_row_holds_for_a_while_is_respected_as_one_after_the_other(
             expected[name[0]] = int(name[1])
     assert dict(Counter.objects.values_list("name", "slot")) == expected
     assert [letter.offset for letter in DeadLetter.objects.order_by("offset")] == refused
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the collation is one of SQLite")
+def test_keys_that_only_the_database_takes_for_one_keep_their_order() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE prices_nickname (name varchar(3) PRIMARY KEY COLLATE nocase, count integer)")
+
+    sink(Nicknames, ("Al", {"count": 1}), ("al", None), ("Bo", None), ("bo", {"count": 2}), ("BO", {"count": 3}))
+
+    assert [*Nickname.objects.values_list("name", "count")] == [("bo", 3)]
 
 
 def test_a_single_message_can_be_delivered_in_a_test(settings: Any) -> None:
