@@ -132,6 +132,11 @@ class Ledger:
         return sorted(offset for offset in self._finished_beyond if offset >= floor)
 
     @property
+    def beyond_epoch(self) -> int | None:
+        """Up to which leader's epoch what was finished beyond its start goes; None where that is not known."""
+        return self._beyond_epoch
+
+    @property
     def is_idle(self) -> bool:
         """True when everything taken is finished."""
         finished = self.finished

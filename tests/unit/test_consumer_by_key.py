@@ -224,6 +224,24 @@ def test_what_is_finished_beyond_is_kept_while_a_consumer_in_the_partitions_orde
     assert noted() == ()
 
 
+@pytest.mark.parametrize("ordering", ["key", "partition"])
+def test_which_leader_wrote_what_is_finished_beyond_is_still_known_before_that_is_fetched_again(ordering):
+    write("slow", "next", key="a")
+    write("other", key="b")
+    write("last", key="a")
+    note = encode(Beyond(offsets=(2,), epoch=5), 0, 100)[0]
+    memory_broker().commit("group", TOPIC, 0, 0, f"{OFFSETS_IN_KAFKA}; {note}")
+    scripted.script.append(Gate("next"))
+
+    with running(ordering=ordering):
+        wait_for(lambda: committed() == 1)
+        note = memory_broker().committed_metadata("group", TOPIC, 0).removeprefix(f"{OFFSETS_IN_KAFKA}; ")
+        scripted.script[0].open()
+        wait_for(lambda: committed() == 4)
+
+    assert decode(note, 1) == Beyond(offsets=(2,), epoch=5)
+
+
 @pytest.mark.parametrize("note", ["", "; ", "; beyond1:garbage", "; beyond9:whatever", "; something else"])
 def test_a_note_that_is_not_ours_says_nothing(note):
     write("a", "b", "c")

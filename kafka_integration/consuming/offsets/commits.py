@@ -128,8 +128,13 @@ class Commits:
 
     def beyond_epoch(self, partition: Partition) -> int | None:
         """Which leader wrote the last message that is finished beyond the partition's floor."""
-        offsets = partition.ledger.finished_beyond()
-        return self._client.leader_epochs.of(partition.key, offsets[-1] + 1) if offsets else None
+        ledger = partition.ledger
+        offsets = ledger.finished_beyond()
+        if not offsets:
+            return None
+        epoch = self._client.leader_epochs.of(partition.key, offsets[-1] + 1)
+        # What was finished before it began may not have been fetched again yet.
+        return ledger.beyond_epoch if epoch is None else epoch
 
     def _note(self, partition: Partition, floor: int) -> str:
         """What is finished beyond the offset; the database knows that by itself."""
