@@ -163,6 +163,24 @@ def test_what_comes_back_while_its_partition_begins_anew_is_not_begun():
     assert turns.take() is None
 
 
+def test_an_outage_is_over_for_the_others_when_the_partition_goes_whose_handler_is_stuck_trying():
+    turns, stuck, other = Turns(), placed(0), placed(1)
+    for partition in (stuck, other):
+        turns.adopt(partition)
+        turns.put(partition, [message(0, b"a", partition.number)], 1)
+    hand = turns.take()
+    turns.give_back(hand, Remainder([hand[2]], is_outage=True))
+    _, trying, _ = turns.take()
+    assert trying.number == 0
+    assert turns.take() is None
+
+    turns.drop([stuck])
+    turns.let_go(stuck)
+
+    assert turns.take()[1].number == 1
+    assert not turns.is_probing
+
+
 class WatchedShards(Shards):
     """Notes each time that it says whether it is busy."""
 

@@ -38,6 +38,9 @@ class Turns:
     def let_go(self, partition: Partition) -> None:
         if partition.line in self._lines:
             self._lines.remove(shards_of(partition))
+        if self._probing is not None and self._probing[0] is partition.line:
+            # A handler that still has it in hand may never return: the next one to meet the outage tries.
+            self._probing = None
 
     def put(self, partition: Partition, messages: Sequence[Message], size: int) -> int:
         """Queue messages of a partition; how many of its shards are ready."""
