@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
 from kafka_integration.consuming.coroutines import beside, pool
+from kafka_integration.consuming.shards import MOST_AT_ONCE
 from kafka_integration.errors import ProduceTimeoutError
 from kafka_integration.models import DeadLetter
 from tests.owned import owned
@@ -554,6 +555,36 @@ def test_a_handler_that_blocks_the_loop_is_left_behind_with_it_and_the_others_go
     assert loop.fault is None
     assert caplog.text.count("has kept its event loop busy") == 1
     assert HANDLER in caplog.text
+
+
+def test_what_a_handler_leaves_of_its_key_on_an_event_loop_that_was_left_behind_goes_on_elsewhere(monkeypatch):
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 0.1)
+    gate, released = coroutines.Gate(), threading.Event()
+
+    async def wait_or_block(message):
+        if message.value == "first":
+            await gate.wait()
+        elif message.value == "block" and not released.is_set():
+            released.wait(20)
+
+    coroutines.script.append(wait_or_block)
+    rest = [str(number) for number in range(2 * MOST_AT_ONCE)]
+    write("first", *rest, key="k", partition=1)
+
+    with running(message_handler=HANDLER, ordering="key", concurrency=4, rebalance_drain_seconds=0.05) as loop:
+        try:
+            wait_for(lambda: "first" in coroutines.seen and owned(loop)[1].line.held == 1 + len(rest))
+            write("block", key="k", partition=0)
+            wait_for(lambda: "block" in coroutines.seen)
+            loop._session.assignment.lose([(TOPIC, 0)])
+            # Nobody looks any more, as nothing is ready.
+            wait_for(lambda: not loop._lanes._workers._is_hiring and not loop._lanes._workers.count)
+        finally:
+            gate.is_open = True
+            released.set()
+        wait_for(lambda: committed(1) == 1 + len(rest))
+
+    assert coroutines.seen == ["first", "block", *rest]
 
 
 def test_a_synchronous_call_that_never_returns_is_left_behind_and_those_of_others_go_on(monkeypatch):

@@ -204,8 +204,8 @@ class Coroutines:
             self._note_end(hand)
             if remainder.delay_seconds:
                 workers.look_again_at(self._turns.due_at)
-            if had_setbacks:
-                # An outage may be over, which held back all others.
+            if had_setbacks or workers is not self._workers:
+                # An outage may be over, which held back all others; and who was left behind begins nothing more.
                 self._workers.hire()
         if size:
             self._garbage.add(size)
