@@ -261,7 +261,8 @@ class Shards(Line):
     ) -> None:
         """What is left of it waits for its turn, or for after a while, unless nothing further is to be begun."""
         shard.put_back(chunks, wait_seconds)
-        if self.is_stopping:
+        if not self.may_begin:
+            # Where the partition begins anew, it comes again: nobody is to wait for its backoff before that.
             shard.clear()
         elif is_probe:
             self._probe = shard.ready_at, shard

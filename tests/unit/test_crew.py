@@ -181,6 +181,24 @@ def test_an_outage_is_over_for_the_others_when_the_partition_goes_whose_handler_
     assert not turns.is_probing
 
 
+@pytest.mark.parametrize("is_fenced", [True, False])
+def test_a_backoff_that_comes_back_while_its_partition_begins_anew_does_not_hold_that_up(is_fenced):
+    turns, partition = Turns(), placed()
+    turns.adopt(partition)
+    turns.put(partition, [message(0, b"a"), message(1, b"b")], 2)
+    hands = [turns.take(), turns.take()]
+    if is_fenced:
+        turns.give_back(hands[0], Remainder(reclaim=True))
+    else:
+        partition.restart(Start())
+        turns.open(partition)
+
+    turns.give_back(hands[1], Remainder([hands[1][2]], delay_seconds=3600))
+
+    assert partition.line.ready_at <= monotonic()
+    assert partition.line.is_empty
+
+
 class WatchedShards(Shards):
     """Notes each time that it says whether it is busy."""
 
