@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from contextvars import ContextVar
 from decimal import Decimal, getcontext, localcontext
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import Group
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
-from kafka_integration.consuming.coroutines import beside, pool
+from kafka_integration.consuming.coroutines import beside, pool, side_thread
 from kafka_integration.consuming.shards import MOST_AT_ONCE
 from kafka_integration.errors import ProduceTimeoutError
 from kafka_integration.models import DeadLetter
@@ -316,6 +317,32 @@ def test_a_transaction_left_open_in_the_shared_thread_is_the_failure_of_the_one_
         True,
     )
     assert sorted(Group.objects.values_list("name", flat=True)) == ["1a", "2a"]
+
+
+@pytest.mark.usefixtures("django_db_setup")
+def test_rows_that_a_handler_reads_by_and_by_come_by_one_connection(django_db_blocker, monkeypatch, tmp_path):
+    """Without ``CONN_MAX_AGE`` each connection is too old at once."""
+    default, path = connections.databases["default"], tmp_path / "rows"
+    files = {**default, "ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": {}, "CONN_MAX_AGE": 0}
+    monkeypatch.setitem(connections.databases, "files", files)
+    numbers = []
+
+    async def read_slowly(message):
+        async for number in Group.objects.using("files").values_list("pk", flat=True).aiterator(chunk_size=1):
+            numbers.append(number)
+            await asyncio.sleep(1.2 * (side_thread.IDLE_SECONDS if number == 1 else side_thread.FRESH_SECONDS))
+
+    with closing(sqlite3.connect(path)) as rows, rows:
+        rows.execute("CREATE TABLE auth_group (id integer PRIMARY KEY, name varchar(150))")
+        rows.execute("INSERT INTO auth_group VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+    coroutines.script.append(read_slowly)
+    write("a")
+
+    with django_db_blocker.unblock():
+        loop = consume(message_handler=HANDLER)
+
+    assert loop.fault is None
+    assert numbers == [1, 2, 3]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,11 +27,15 @@ IDLE_SECONDS = 0.5
 class SideThread(Executor):
     """Runs one call after the other, with connections of its own; any thread may submit.
 
-    ``idle`` is called in it after each call, and each time that it has had nothing to do for a moment.
+    ``idle`` is called in it after each call, and each time that it has had nothing to do for a moment. Connections that
+    have come to their age are closed while ``is_done``: whoever is between two calls may have a cursor open.
     """
 
-    def __init__(self, name: str, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, name: str, idle: Callable[[], None] = lambda: None, *, is_done: Callable[[], bool] = lambda: True
+    ) -> None:
         self._idle = idle
+        self._is_done = is_done
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._refreshed_at = monotonic()
         # A daemon: a call that never returns must not keep the process from leaving at its deadline.
@@ -90,7 +94,7 @@ class SideThread(Executor):
             try:
                 call = self._calls.get(timeout=IDLE_SECONDS)
             except Empty:
-                close_old_connections()
+                self._close_old_connections()
             else:
                 if call is None:
                     break
@@ -101,11 +105,15 @@ class SideThread(Executor):
     def _refresh_if_due(self) -> None:
         """As Django does around a request, which never ends here."""
         if monotonic() - self._refreshed_at >= FRESH_SECONDS:
-            close_old_connections()
+            self._close_old_connections()
             close_dead_connections()
             reset_queries()
             # Not from before: a probe itself may take long.
             self._refreshed_at = monotonic()
+
+    def _close_old_connections(self) -> None:
+        if self._is_done():
+            close_old_connections()
 
 
 class HandlersCalls(Executor):

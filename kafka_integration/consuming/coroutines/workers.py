@@ -40,10 +40,10 @@ class Workers:
         self._routine = routine
         self._turns = turns
         self._lock = lock
-        self.sync = SideThread(f"{name}-sync")
-        self.loop = EventLoop(name, HandlersCalls(self.sync, path=path))
         self._tasks: set[asyncio.Task[None]] = set()
         self._hands: dict[asyncio.Task[None], Hand] = {}
+        self.sync = self._make_thread()
+        self.loop = EventLoop(name, HandlersCalls(self.sync, path=path))
         self._is_hiring = self._is_retired = False
         self._looks_at = inf
 
@@ -116,7 +116,7 @@ class Workers:
         """The thread beside the loop, where it doesn't answer within so many seconds; another one goes on."""
         if self.sync.answers(seconds):
             return None
-        stuck, self.sync = self.sync, SideThread(f"{self._name}-sync")
+        stuck, self.sync = self.sync, self._make_thread()
         self.loop.call(partial(self.loop.use, HandlersCalls(self.sync, path=self._path)))
         stuck.leave(self.sync)
         return stuck
@@ -128,3 +128,6 @@ class Workers:
 
     def join(self, timeout: float) -> bool:
         return self.loop.join(timeout) and self.sync.join(timeout)
+
+    def _make_thread(self) -> SideThread:
+        return SideThread(f"{self._name}-sync", is_done=lambda: not self.is_busy)
