@@ -8,6 +8,7 @@ from time import monotonic
 import pytest
 
 from kafka_integration.consuming.lanes.crew import Crew
+from kafka_integration.consuming.lanes.tasks import Task
 from kafka_integration.consuming.lanes.turns import Turns
 from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.line import Chunk
@@ -57,6 +58,16 @@ class Work:
     def idle(self): ...
 
     def close(self): ...
+
+
+class Replays:
+    """Tasks that are there, each given out once."""
+
+    def __init__(self, tasks):
+        self._tasks = tasks
+
+    def next(self, partitions):
+        return self._tasks.pop(0) if self._tasks else None
 
 
 class Threads:
@@ -120,6 +131,26 @@ def test_handlers_that_never_return_are_given_up_a_limited_number_of_times(start
 
     with pytest.raises(TooManyStuckHandlersError, match="8 handlers"):
         threads.crew.abandon(partition)
+
+
+def test_beside_a_stuck_replay_of_a_partition_that_goes_others_are_done(start_crew):
+    threads, released, done = start_crew(2), threading.Event(), threading.Event()
+    stuck = threads.adopt(0)
+    tasks = [
+        Task(partition=stuck, key_bytes=b"a", run=lambda: released.wait(10) and False),
+        Task(partition=None, run=lambda: done.set() or False),
+    ]
+    threads.crew._tasks = Replays(tasks)
+    wait_for(lambda: stuck.line.is_busy)
+
+    try:
+        assert threads.crew.drop([stuck], monotonic() + 0.05) == [stuck]
+        threads.crew.abandon(stuck)
+        threads.crew.let_go(stuck)
+
+        assert done.wait(5)
+    finally:
+        released.set()
 
 
 def test_a_partition_is_let_go_once_none_of_its_handlers_is_at_work(start_crew):

@@ -61,6 +61,8 @@ class Crew:
         self._tasks = tasks
         self._task_lock = threading.Lock()
         """Only tried: one at a time does what there is besides messages."""
+        self._tasked: Member | None = None
+        """Who has that lock."""
         self._calls: deque[Callable[[], None]] = deque()
         self._members: list[Member] = []
         self._abandoned: list[Member] = []
@@ -133,6 +135,8 @@ class Crew:
             for member in stuck:
                 member.abandon()
                 self._members.remove(member)
+            if self._tasked in stuck:
+                self._task_lock = threading.Lock()
             self._abandoned += stuck
             self._muster(max(1, self._turns.ready + len(self._calls)))
 
@@ -174,15 +178,18 @@ class Crew:
 
     def run_task(self, member: Member) -> None:
         """Do one thing that there is besides messages, unless another member is at it."""
-        tasks = self._tasks
-        if tasks is None or not self._task_lock.acquire(blocking=False):
+        tasks, lock = self._tasks, self._task_lock
+        if tasks is None or not lock.acquire(blocking=False):
             return
         try:
+            self._tasked = member
             task = tasks.next(tuple(self._partitions))
             if task is not None and self.begin_task(member, task):
                 member.do(task)
         finally:
-            self._task_lock.release()
+            if self._tasked is member:
+                self._tasked = None
+            lock.release()
 
     def end_task(self, member: Member) -> None:
         with self._lock:
