@@ -49,6 +49,7 @@ def test_under_load_only_what_the_last_commit_did_not_hold_is_handled_again(scen
     scenario.load.sent(4000)
     worker = scenario.worker(env=slowly)
     scenario.wait_handled(count=1000)
+    wait_for(lambda: any(scenario.committed.finished_beyond().values()), 20, worker.tail, interval=0.1)
 
     worker.kill()
     before = {(effect.partition, effect.offset) for effect in scenario.effects.read()}
