@@ -18,18 +18,9 @@ class Ledger:
     """
 
     __slots__ = (
-        *("taken", "committed", "has_reached_end", "finish"),
-        *(
-            "_newest",
-            "_start",
-            "_committable",
-            "_held_back",
-            "_end",
-            "_finished_beyond",
-            "_beyond_epoch",
-            "_handed_out",
-        ),
-        "noted",
+        *("taken", "committed", "noted", "has_reached_end", "finish"),
+        *("_newest", "_start", "_committable", "_held_back", "_end"),
+        *("_finished_beyond", "_beyond_epoch", "_handed_out"),
     )
 
     def __init__(
@@ -122,9 +113,10 @@ class Ledger:
     def finished(self) -> int | None:
         """The floor: the lowest unfinished offset; None while that is unknown."""
         finished = self._newest[0].offset + 1 if self._newest else self._start
+        if finished is None or self._handed_out is None or finished < self._handed_out:
+            return finished
         # What was left out at the end of what was taken is finished too.
-        is_all = finished is not None and self._handed_out is not None and finished >= self._handed_out
-        return self.taken if is_all else finished
+        return max(finished, self.taken or 0)
 
     def finished_beyond(self) -> list[int]:
         """The offsets above the floor that are finished."""
