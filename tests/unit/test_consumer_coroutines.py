@@ -640,6 +640,33 @@ def test_a_synchronous_call_that_never_returns_is_left_behind_and_those_of_other
     assert loop.fault is None
 
 
+def test_who_fails_after_a_synchronous_call_was_left_behind_is_tried_again(monkeypatch):
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 0.1)
+    released, gate = threading.Event(), coroutines.Gate()
+
+    async def call(message):
+        if message.value == "0a":
+            await sync_to_async(released.wait)(20)
+        elif coroutines.seen.count("1a") == 1:
+            await gate.wait()
+            raise ValueError
+
+    coroutines.script.append(call)
+    write_to(2, "a")
+
+    try:
+        with running(message_handler=HANDLER, concurrency=4, retry={"attempts": 2, "backoff_seconds": 0.01}) as loop:
+            wait_for(lambda: "0a" in coroutines.seen and "1a" in coroutines.seen)
+            loop._session.assignment.lose([(TOPIC, 0)])
+            gate.is_open = True
+            wait_for(lambda: committed(1) == 1)
+    finally:
+        released.set()
+
+    assert loop.fault is None
+    assert coroutines.ended == ["1a"]
+
+
 def test_what_a_handler_has_in_hand_may_finish_when_the_consumer_stops():
     gate = coroutines.Gate()
 

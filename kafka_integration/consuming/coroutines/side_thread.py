@@ -37,6 +37,8 @@ class SideThread(Executor):
         self._idle = idle
         self._is_done = is_done
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._successor: SideThread | None = None
+        self._leaving = threading.Lock()
         self._refreshed_at = monotonic()
         # A daemon: a call that never returns must not keep the process from leaving at its deadline.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -58,7 +60,7 @@ class SideThread(Executor):
             else:
                 answer.set_result(result)
 
-        self._calls.put(call)
+        self._put(call)
         return answer
 
     def wake(self) -> None:
@@ -72,13 +74,19 @@ class SideThread(Executor):
         return done.wait(seconds)
 
     def leave(self, successor: SideThread) -> None:
-        """Leave the thread to the call that it is at, after which it ends; what waits, to another one."""
-        while True:
-            try:
-                call = self._calls.get_nowait()
-            except Empty:
-                break
-            successor._calls.put(call)
+        """Leave the thread to the call that it is at, after which it ends; what waits, and what comes, to another one.
+
+        Who has a message in hand goes on to submit to this one.
+        """
+        with self._leaving:
+            self._successor = successor
+            while True:
+                try:
+                    call = self._calls.get_nowait()
+                except Empty:
+                    break
+                if call is not None:
+                    successor._put(call)
         self.close()
 
     def close(self) -> None:
@@ -88,6 +96,13 @@ class SideThread(Executor):
     def join(self, timeout: float) -> bool:
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _put(self, call: Callable[[], None]) -> None:
+        with self._leaving:
+            if self._successor is None:
+                self._calls.put(call)
+            else:
+                self._successor._put(call)
 
     def _run(self) -> None:
         while True:
