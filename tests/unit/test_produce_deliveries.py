@@ -227,3 +227,37 @@ def test_the_reason_for_a_full_queue_is_given(caplog: pytest.LogCaptureFixture) 
 
     assert (full.value.code, full.value.retriable) == ("_QUEUE_FULL", True)
     producer.close(0)
+
+
+def test_a_log_that_produces_inside_a_callback_does_not_call_the_client_there(
+    send: Any, client: Client, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """confluent-kafka ends the process at the callback after such a call."""
+    depths, outcomes = [0], []
+
+    def poll(timeout: float = -1) -> int:
+        depths.append(depths[-1] + 1)
+        if depths[-1] == 1:
+            client.settle(KafkaError(KafkaError._MSG_TIMED_OUT))
+        depths.append(depths[-1] - 1)
+        return 0
+
+    class Shipping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            outcomes.extend(send() for _ in range(queueing.SENDS_BETWEEN_POLLS))
+            with pytest.raises(ProduceTimeoutError):
+                outcomes[-1].result(0.01)
+
+    for name in ("poll", "flush"):
+        monkeypatch.setattr(client, name, poll)
+    monkeypatch.setattr(producer._serving, "_poll", poll)
+    send()
+    handler = Shipping()
+    logging.getLogger("kafka_integration.client").addHandler(handler)
+    try:
+        producer.hurry()
+    finally:
+        logging.getLogger("kafka_integration.client").removeHandler(handler)
+
+    assert len(outcomes) == queueing.SENDS_BETWEEN_POLLS
+    assert max(depths) == 1

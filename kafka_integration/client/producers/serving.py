@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from types import ModuleType
 
 from confluent_kafka import KafkaException
 
-from ..green_threads import green_library
 from ..log.client_log import ClientLog
 from .raw import RawProducer
 
@@ -26,7 +26,7 @@ class Serving:
         self._log = log
         self._calls: deque[Callable[[], object]] = deque()
         self._local = threading.local()
-        self._green_threads: set[int] = set()
+        self._busy_threads: set[int] = set()
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Has ``call`` made when the client's callbacks are over; it must not raise."""
@@ -34,36 +34,33 @@ class Serving:
 
     def poll(self, seconds: float, green: ModuleType | None) -> None:
         """Serves what comes within that time; ``green`` threads look, and let the others run."""
-        if green is None:
-            self.serve(self._poll, seconds)
-        else:
+        if green is not None:
             self.serve(self._poll, 0)
             green.sleep(min(seconds, GREEN_POLL_SECONDS) if len(self._client) else seconds)
+        elif threading.get_native_id() in self._busy_threads:
+            time.sleep(seconds)
+        else:
+            self.serve(self._poll, seconds)
 
     def serve(self, call: Callable[[float], int], timeout: float) -> int:
-        """What the client's ``poll`` or ``flush`` returns; its fatal error goes to the log."""
+        """What the client's ``poll`` or ``flush`` returns; its fatal error goes to the log.
+
+        Inside a callback, where a log's handler may produce, it does nothing: whichever thread of the system is in one
+        and calls the client again ends the process. A green thread may have to wait there, and another come.
+        """
+        thread = threading.get_native_id()
+        if thread in self._busy_threads:
+            return len(self._client)
+        self._busy_threads.add(thread)
         try:
-            if green_library() is not None:
-                return self._serve_alone(call, timeout)
             return call(timeout)
         except KafkaException as error:
             # How the client reports a fatal error, instead of calling error_cb.
             self._log.on_error(error.args[0])
             return len(self._client)
         finally:
+            self._busy_threads.discard(thread)
             self._make_calls()
-
-    def _serve_alone(self, call: Callable[[float], int], timeout: float) -> int:
-        # Inside a callback a green thread may have to wait, for a log that others write to. Whichever of its thread of
-        # the system calls the client then ends the process.
-        thread = threading.get_native_id()
-        if thread in self._green_threads:
-            return len(self._client)
-        self._green_threads.add(thread)
-        try:
-            return call(timeout)
-        finally:
-            self._green_threads.discard(thread)
 
     def _make_calls(self) -> None:
         # Not inside one of them: each would go a level deeper.
