@@ -27,7 +27,10 @@ class Series:
 
     @classmethod
     def of(cls, numbers: tuple[int, ...], row_of: Callable[[int], Row], **told: str) -> Series:
-        points = {number: replace(row_of(number), name=f"{told['name']}-{number}") for number in numbers}
+        points = {
+            number: replace(row_of(number), name=f"{told['name']}-{number}", title=f"{told['title']}: {number:,}")
+            for number in numbers
+        }
         return cls(points=points, figure=next(iter(points.values())).figure, **told)
 
 
