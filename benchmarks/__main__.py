@@ -33,14 +33,19 @@ def main() -> int:
     progress = Progress(len(contenders) * arguments.runs)
     needs_database = any(each.needs_database for each in contenders)
     missing = missing_for_postgres() if needs_database else None
-    try:
-        with running_servers(with_database=needs_database and not missing) as servers:
-            runner = Runner(servers, runs=arguments.runs, at_most=arguments.messages, progress=progress)
-            outcome = runner.run(rows)
-    except UnequalWorkError as error:
-        sys.exit(f"The run is void: {error}")
-    results = Results(description=describe_run(sys.argv[1:], arguments.runs, servers.versions), outcome=outcome)
-    results.save(RESULTS)
+    with running_servers(with_database=needs_database and not missing) as servers:
+        description = describe_run(sys.argv[1:], arguments.runs, servers.versions)
+        runner = Runner(servers, runs=arguments.runs, at_most=arguments.messages, progress=progress)
+        results, outcome = Results(description=description, outcome=runner.outcome), runner.outcome
+        runner.prepare(rows)
+        try:
+            for row in rows:
+                runner.run(row)
+                results.save(RESULTS)
+        except UnequalWorkError as error:
+            sys.exit(f"The run is void: {error}")
+        except KeyboardInterrupt:
+            print("Stopped: what follows is what was measured until now.", file=sys.stderr)
     for row in rows:
         print(terminal_table(row, outcome.runs.get(row.name, {})))
     if arguments.page:

@@ -52,38 +52,34 @@ class Runner:
         self._at_most = at_most
         self._progress = progress
         self._filled: dict[tuple[tuple[int, int], int], str] = {}
+        self._pythons: dict[str, str] = {}
         self.outcome = Outcome()
 
-    def run(self, rows: Sequence[Row]) -> Outcome:
-        """What was measured; ``UnequalWorkError`` where contenders of a row did not do the same."""
-        pythons = self._pythons(rows)
-        self._make_tables()
-        for row in rows:
-            for _ in range(self._runs):
-                for contender in row.contenders:
-                    if contender.name not in self.outcome.left_out:
-                        self._run(row, contender, pythons[contender.environment])
-        return self.outcome
+    def prepare(self, rows: Sequence[Row]) -> None:
+        """Make what the contenders of these rows need; those that can't have it are left out."""
+        self._find_pythons(rows)
+        if self._servers.database_url:
+            self._process(TABLES, sys.executable, topic="none", messages=0)
+
+    def run(self, row: Row) -> None:
+        """Measure a row; ``UnequalWorkError`` where its contenders did not do the same."""
+        for _ in range(self._runs):
+            for contender in row.contenders:
+                if contender.name not in self.outcome.left_out:
+                    self._run(row, contender, self._pythons[contender.environment])
 
     def messages_of(self, contender: Contender) -> int:
         return min(contender.messages, self._at_most)
 
-    def _pythons(self, rows: Sequence[Row]) -> dict[str, str]:
-        """The Python of each environment that can be had; contenders of the others are left out."""
-        found: dict[str, str] = {}
+    def _find_pythons(self, rows: Sequence[Row]) -> None:
         for contender in (each for row in rows for each in row.contenders):
             try:
-                if contender.environment not in found:
-                    found[contender.environment] = python_of(contender.environment)
+                if contender.environment not in self._pythons:
+                    self._pythons[contender.environment] = python_of(contender.environment)
             except NotInstalledError as error:
                 self._leave_out(contender, f"{contender.environment} can't be installed: {error}")
             if contender.needs_database and self._servers.database_url is None:
                 self._leave_out(contender, "there is no PostgreSQL here")
-        return found
-
-    def _make_tables(self) -> None:
-        if self._servers.database_url:
-            self._process(TABLES, sys.executable, topic="none", messages=0)
 
     def _run(self, row: Row, contender: Contender, python: str) -> None:
         messages = self.messages_of(contender)
