@@ -71,7 +71,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--growth", action="store_true",
                         help="how it grows, instead of the rows; --messages 10000000: up to that backlog")  # fmt: skip
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from what was measured")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.page and arguments.only:
+        parser.error("a page has all rows: leave out --only, or --page")
+    return arguments
 
 
 if __name__ == "__main__":

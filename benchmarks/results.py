@@ -30,6 +30,9 @@ class Description:
     machine: str
     versions: str
     commit: str
+    load: float
+    """How many processes wanted a processor in the minutes before it began: none, on a machine that has nothing else to
+    do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,7 @@ def describe_run(arguments: Sequence[str], runs: int, servers: str) -> Descripti
         machine=_machine(),
         versions=_versions(servers),
         commit=_output("git", "rev-parse", "--short", "HEAD"),
+        load=os.getloadavg()[1],
     )
 
 

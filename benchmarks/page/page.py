@@ -17,6 +17,8 @@ from .table import Runs, markdown_table, measured, overview, verdict
 PAGE = PROJECT / "docs" / "benchmarks.md"
 IMAGES = PROJECT / "docs" / "images" / "benchmarks"
 
+QUIET_LOAD = 1.0
+
 
 def write_page(results: Results) -> None:
     """The page says what these results are; its hand-written parts, and what was not measured now, stay."""
@@ -24,7 +26,7 @@ def write_page(results: Results) -> None:
     page = PAGE.read_text()
     for name, sections in (("rows", _rows(results)), ("growth", _growth(results))):
         if sections:
-            page = replaced(page, name, "\n\n".join([_about(results), *sections]))
+            page = replaced(page, name, "\n\n".join([about_run(results), *sections]))
     PAGE.write_text(page)
 
 
@@ -38,12 +40,19 @@ def replaced(page: str, name: str, text: str) -> str:
     )
 
 
-def _about(results: Results) -> str:
+def about_run(results: Results) -> str:
+    """When, where and of what it was measured, and what was not."""
     about = results.description
     lines = [
         f"Measured on {about.date} at commit {about.commit} with `{about.command}`: {about.runs} runs of each, "
         f"medians. {about.machine}; servers and contenders share it. {about.versions}.",
     ]
+    if about.load > QUIET_LOAD:
+        lines.append(
+            f"**The machine was busy with other work** (a load of {about.load:.1f} before it began), so these "
+            "figures are low, and lowest for what needs the processor most: measure again on a quiet one before you "
+            "rely on them."
+        )
     if results.outcome.left_out:
         lines.append("Not measured, so not here:")
         lines.append(

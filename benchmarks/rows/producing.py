@@ -37,8 +37,8 @@ PRODUCE = Row(
         peer(
             "django_kafka", "produce", "django-kafka (no answers: flushed at the end)", messages=200 * K, topic="empty"
         ),
-        peer("arroyo", "produce", "sentry-arroyo, futures", messages=100 * K, topic="empty"),
-        peer("aiokafka", "produce", "aiokafka, 500 futures at a time", messages=100 * K, topic="empty"),
+        peer("arroyo", "produce", "sentry-arroyo, futures", messages=40 * K, topic="empty"),
+        peer("aiokafka", "produce", "aiokafka, 500 futures at a time", messages=40 * K, topic="empty"),
         peer("faststream", "produce", "FastStream, 500 `publish` at a time", messages=30 * K, topic="empty"),
     ),
 )
@@ -53,7 +53,7 @@ RELAY = Row(
             "relay",
             "`runrelay`",
             "relay",
-            messages=100 * K,
+            messages=40 * K,
             module="relaying",
             topic="empty",
             needs_database=True,
@@ -63,7 +63,7 @@ RELAY = Row(
             "plain-relay",
             "the loop that people write",
             "plain",
-            messages=100 * K,
+            messages=40 * K,
             module="relaying",
             topic="empty",
             needs_database=True,

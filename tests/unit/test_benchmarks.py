@@ -18,9 +18,11 @@ from benchmarks.contenders.meter import PREFIX, Meter
 from benchmarks.environments import PEERS, requirements_of, version_of
 from benchmarks.figures import Spread, Told, UnequalWorkError, read, refuse_unequal_work
 from benchmarks.page.charts import Bar, bar_chart, line_chart, short
-from benchmarks.page.page import replaced
+from benchmarks.page.page import about_run, replaced
 from benchmarks.page.table import markdown_table, overview, terminal_table, verdict
+from benchmarks.results import Description, Results
 from benchmarks.rows import ROWS
+from benchmarks.running import Outcome
 from benchmarks.workload import VALUE_BYTES, value
 from kafka_integration.message import Decoding
 from kafka_integration.messages import RawMessages, for_handler, objects_of
@@ -240,6 +242,13 @@ def test_a_page_without_markers_is_refused() -> None:
         replaced("nothing", "rows", "new")
 
 
+@pytest.mark.parametrize(("load", "is_said"), [(0.2, False), (8.4, True)])
+def test_a_machine_that_was_busy_is_said_to_have_been(load: float, is_said: bool) -> None:
+    description = Description(date="1 May", command="c", runs=1, machine="m", versions="v", commit="abc", load=load)
+
+    assert ("busy" in about_run(Results(description=description, outcome=Outcome()))) is is_said
+
+
 def test_rows_and_their_contenders_have_names_of_their_own() -> None:
     names = [contender.name for row in ROWS for contender in row.contenders]
 
@@ -263,6 +272,15 @@ def test_the_help_names_the_rows() -> None:
 
     words = "".join(shown.split())  # lines end anywhere
     assert all(row.name in words for row in ROWS)
+
+
+def test_a_page_of_some_rows_only_is_refused() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--page", "--only", ROWS[0].name]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
+
+    assert done.returncode == 2
+    assert "a page has all rows" in done.stderr
 
 
 def test_a_row_of_its_own_value_size_asks_for_that_many_bytes() -> None:
