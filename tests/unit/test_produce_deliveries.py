@@ -229,6 +229,27 @@ def test_the_reason_for_a_full_queue_is_given(caplog: pytest.LogCaptureFixture) 
     producer.close(0)
 
 
+def test_a_full_queue_is_waited_for_no_longer_than_there_is_time() -> None:
+    """Else each message of a batch would add a moment to a call whose time is over."""
+    waited: list[float] = []
+
+    class Full(Client):
+        def produce(self, topic: str, **message: Any) -> None:
+            raise BufferError("Local: Queue full")
+
+        def poll(self, timeout: float = -1) -> int:
+            waited.append(timeout)
+            return 0
+
+    producer = Producer(Full(), log=ClientLog("producer", {}), polls=False)
+
+    with pytest.raises(BrokerError, match="stayed full"):
+        producer.send("t", b"v", None, -1, lambda *_: None, 0, None, 0)
+
+    assert not any(waited)
+    producer.close(0)
+
+
 def test_a_log_that_produces_inside_a_callback_does_not_call_the_client_there(
     send: Any, client: Client, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,7 +148,8 @@ class Queueing:
         deadline = time.monotonic() + timeout
         while True:
             # Serves deliveries meanwhile, which is what makes room.
-            self._serving.poll(ROOM_POLL_SECONDS, green_library())
+            left = max(0.0, deadline - time.monotonic())
+            self._serving.poll(min(ROOM_POLL_SECONDS, left), green_library())
             try:
                 return produce(topic, **message)
             except BufferError as error:
