@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -10,6 +11,7 @@ from time import monotonic, sleep
 from ...client.consumer import OFFSETS_IN_KAFKA, ConsumerClient, Coordinates
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
+from ..ledger import Ledger
 from ..partition import Partition
 from .beyond import Beyond, encode
 from .stored_ends import Ends
@@ -29,6 +31,8 @@ MOST_CHARACTERS = 4096 - len(OFFSETS_IN_KAFKA) - 2
 class Due:
     """What is committed of a partition, and noted with it."""
 
+    ledger: Ledger
+    """By which it is: what Kafka says of an earlier one means nothing to one that began elsewhere."""
     offset: int
     note: str
 
@@ -42,7 +46,8 @@ class Commits:
         self._ends = ends
         self._interval_seconds = settings.offset_commit_interval_seconds
         self._next_at = monotonic() + self._interval_seconds
-        self._in_flight: dict[Coordinates, Due] = {}
+        self._in_flight: dict[Coordinates, deque[Due]] = {}
+        """Those whose answers are awaited, in the order in which they come."""
         self._most_characters = MOST_CHARACTERS
         self._has_said_that_some_are_left_out = False
         self._refusal: BrokerError | None = None
@@ -62,7 +67,8 @@ class Commits:
         self._next_at = monotonic() + self._interval_seconds
         found = {p.key: due for p in partitions if (due := self._due(p, wait)) is not None}
         if found:
-            self._in_flight.update(found)
+            for place, due in found.items():
+                self._in_flight.setdefault(place, deque()).append(due)
             offsets = {place: due.offset for place, due in found.items()}
             self._client.commit(offsets, wait=wait, notes={place: due.note for place, due in found.items()})
 
@@ -79,12 +85,15 @@ class Commits:
 
     def confirm(self, coordinates: Coordinates, partition: Partition | None, offset: int) -> None:
         """The broker holds ``offset`` now."""
-        due, note = self._in_flight.get(coordinates), None
-        # Of two that are on their way the later one counts.
-        if due is not None and due.offset <= offset:
-            note = self._in_flight.pop(coordinates).note
-        if partition is not None:
-            partition.ledger.confirm(offset, note)
+        on_their_way = self._in_flight.get(coordinates, deque())
+        if not any(due.offset == offset for due in on_their_way):
+            return  # that was said already, or what it covers is due again
+        while (due := on_their_way.popleft()).offset != offset:
+            pass
+        if not on_their_way:
+            del self._in_flight[coordinates]
+        if partition is not None and partition.ledger is due.ledger:
+            due.ledger.confirm(offset, due.note)
 
     def fail(self, coordinates: Iterable[Coordinates], error: BrokerError) -> None:
         """The broker refused: what these offsets cover is due again at the next interval."""
@@ -117,14 +126,15 @@ class Commits:
             return None
         noted: str | None = ledger.noted
         done = -1 if ledger.committed is None else ledger.committed
-        in_flight = None if wait else self._in_flight.get(partition.key)  # else who waits would not hear of a refusal
-        if in_flight is not None and in_flight.offset >= done:
+        in_flight = self._in_flight[partition.key][-1] if partition.key in self._in_flight else None
+        # Who waits would not hear of a refusal.
+        if not wait and in_flight is not None and in_flight.ledger is ledger and in_flight.offset >= done:
             # What has changed beyond it since waits for the answer.
             done, noted = in_flight.offset, None
         if offset < done:
             return None
         note = self._note(partition, offset)
-        return Due(offset, note) if offset > done or noted not in {None, note} else None
+        return Due(ledger, offset, note) if offset > done or noted not in {None, note} else None
 
     def beyond_epoch(self, partition: Partition) -> int | None:
         """Which leader wrote the last message that is finished beyond the partition's floor."""
