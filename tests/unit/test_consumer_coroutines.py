@@ -13,7 +13,7 @@ from decimal import Decimal, getcontext, localcontext
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import Group
-from django.db import connection, connections, transaction
+from django.db import InterfaceError, connection, connections, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
 from kafka_integration.consuming.coroutines import beside, pool, side_thread
@@ -665,6 +665,23 @@ def test_who_fails_after_a_synchronous_call_was_left_behind_is_tried_again(monke
 
     assert loop.fault is None
     assert coroutines.ended == ["1a"]
+
+
+def test_a_connection_that_can_not_be_closed_ends_no_thread(monkeypatch):
+    closings = []
+
+    def fail():
+        closings.append(None)
+        raise InterfaceError("the driver is out of its mind")
+
+    monkeypatch.setattr(side_thread, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(side_thread, "close_old_connections", fail)
+    thread = side_thread.SideThread("beside")
+    try:
+        wait_for(lambda: closings)
+        assert thread.submit(len, "ab").result(5) == 2
+    finally:
+        thread.close()
 
 
 def test_what_a_handler_has_in_hand_may_finish_when_the_consumer_stops():

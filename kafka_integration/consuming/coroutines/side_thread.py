@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -109,7 +110,9 @@ class SideThread(Executor):
             try:
                 call = self._calls.get(timeout=IDLE_SECONDS)
             except Empty:
-                self._close_old_connections()
+                # A call that needs the connection meets the same; without this thread each would wait for ever.
+                with suppress(Exception):
+                    self._close_old_connections()
             else:
                 if call is None:
                     break
