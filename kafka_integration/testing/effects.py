@@ -16,11 +16,11 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, models, router
 
-from ..models import DeadLetter, HandledMessage, RelayLease, StoredOffset
+from ..models import DeadLetter, FinishedOffset, HandledMessage, OffsetFence, RelayLease, StoredOffset
 from .capturing import if_allowed
 
 # Events in the outbox are effects; these are how we keep our promises.
-BOOKKEEPING = (DeadLetter, HandledMessage, RelayLease, StoredOffset)
+BOOKKEEPING = (DeadLetter, FinishedOffset, HandledMessage, OffsetFence, RelayLease, StoredOffset)
 
 _NUMBERS = (models.IntegerField, models.DecimalField, models.FloatField, models.BooleanField)
 

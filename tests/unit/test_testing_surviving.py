@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -10,6 +11,7 @@ from django.db.models import F
 from kafka_integration import Skip, produce, publish
 from kafka_integration.models import DeadLetter, HandledMessage, OutboxMessage, StoredOffset
 from kafka_integration.testing import assert_survives_crashes, captured_messages
+from kafka_integration.testing.effects import BOOKKEEPING
 from tests.shop.models import Book, Customer, GiftOrder, Order
 
 HERE = __name__
@@ -372,3 +374,9 @@ def test_the_tables_and_hooks_are_afterwards_as_they_were(survives, handler, opt
     assert set(Book.objects.values_list("count", flat=True)) == {0}
     assert len(connection.run_on_commit) == hooks
     assert not connection.needs_rollback
+
+
+def test_each_table_of_ours_is_bookkeeping_but_the_outbox_which_holds_effects():
+    ours = set(apps.get_app_config("kafka_integration").get_models())
+
+    assert ours - set(BOOKKEEPING) == {OutboxMessage}
