@@ -30,6 +30,8 @@ class Start:
         """Where to begin, once that is known."""
         self.reset_to = reset_to
         """Where it is to begin whatever the database holds, once that holds this."""
+        self.is_moved = offset is not None or reset_to is not None
+        """It begins elsewhere than where the group has come to: what is committed is of other messages, or of none."""
         self.is_resumed = is_resumed
         """It begins where the partition's own ledger ends."""
         self.committed: int | None = None

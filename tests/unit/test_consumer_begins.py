@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -152,6 +153,17 @@ def test_an_assignment_that_comes_in_the_middle_of_a_poll_begins_without_waiting
         wait_for(lambda: scripted.seen)
         consumer.stop()
         write("wakes it up")
+
+
+def test_where_a_partition_goes_back_to_is_committed_at_once():
+    write("a", "b")
+    memory_broker().commit("group", TOPIC, 0, 7)
+    scripted.script.append(lambda message: held.wait(10))
+    held = Event()
+
+    with running(offset_reset_policy="earliest", offset_commit_interval_seconds=3600):
+        wait_for(lambda: committed() == 0)
+        held.set()
 
 
 def test_what_is_fenced_while_the_loop_looks_does_not_begin_where_it_began_before():

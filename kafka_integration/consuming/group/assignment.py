@@ -250,6 +250,9 @@ class Assignment:
         self._began_waiting_at = None
         for partition in known:
             partition.place()
+        if any(partition.start.is_moved for partition in known):
+            # Whoever took over before that is committed would leave out what comes before the old offset.
+            self._commits.hasten()
         if not self._client.adds_one_by_one:
             self._client.pause(p.key for p in flowing if p.is_paused)
 
