@@ -63,4 +63,6 @@ def test_kills_again_and_again_leave_one_effect_of_each_record(scenario, protoco
     scenario.assert_no_key_in_two_places()
     assert not commits.too_high
     assert scenario.effects.dead_letters() == 0
+    for worker in workers:
+        worker.wait_for_output("assigned", 60)  # while Python starts, a SIGTERM just ends it
     assert [worker.terminate() for worker in workers] == [0, 0]
