@@ -11,7 +11,7 @@ import signal
 import pytest
 
 
-@pytest.mark.parametrize("ordering", ["key", "none"])
+@pytest.mark.parametrize("ordering", ["key", pytest.param("none", marks=pytest.mark.faults)])
 def test_a_stop_under_load_repeats_nothing(scenario, ordering):
     scenario.consumer |= {"ordering": ordering, "concurrency": 16, "offset_commit_interval_seconds": 60}
     slowly = {"HANDLER_SECONDS": "0.05"}

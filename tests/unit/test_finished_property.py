@@ -217,7 +217,7 @@ def forget_all() -> None:
 @pytest.mark.timeout(600)
 def test_each_message_has_one_effect_whatever_happens():
     # A server takes five times as long for each, and SQLite has tried the most.
-    examples = 60 if connection.vendor == "sqlite" else 15
+    examples = 30 if connection.vendor == "sqlite" else 6
     options: Any = {"max_examples": examples, "stateful_step_count": 40, "deadline": None}
     run_state_machine_as_test(
         Machine, settings=settings(**options, suppress_health_check=list(HealthCheck), print_blob=True)
