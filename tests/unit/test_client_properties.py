@@ -63,30 +63,6 @@ def test_every_client_goes_back_to_the_bootstrap_servers_soon(settings: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("config", "longest_ms"),
-    [
-        ({}, 1_000),
-        ({"reconnect.backoff.max.ms": 60_000}, 60_000),
-        ({"reconnect.backoff.ms": 5_000}, 5_000),
-        ({"reconnect.backoff.ms": "5000", "reconnect.backoff.max.ms": "20000"}, "20000"),
-    ],
-)
-def test_every_client_notices_within_a_second_that_a_broker_is_back(
-    config: dict[str, Any], longest_ms: object, settings: Any
-) -> None:
-    consumer, producer = read_consumer(settings, config=config), read_producer(settings, config=config)
-
-    for properties in (
-        consumer_properties(consumer),
-        producer_properties(producer),
-        admin_properties(producer.connection),
-    ):
-        assert properties["reconnect.backoff.max.ms"] == longest_ms
-    assert consumer_problem(consumer) is None
-    assert producer_problem(producer) is None
-
-
-@pytest.mark.parametrize(
     ("keys", "name", "value"),
     [
         ({"offset_reset_policy": "none"}, "auto.offset.reset", "error"),

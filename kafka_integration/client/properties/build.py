@@ -23,9 +23,6 @@ REQUESTS_IN_FLIGHT = 1
 # A cluster that comes back may say for a moment that it has no brokers: librdkafka believes it, forgets all that it
 # knew, and goes back to the bootstrap servers only after this; five minutes by default.
 BOOTSTRAP_AGAIN_MS = 10_000
-# So long a broker may be back without being noticed; ten seconds by default. Java's clients have the same: a TCP
-# connection a second for each broker that is away, of which half of the second is left to chance.
-RECONNECT_MS = 1_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 COMMON = {
     "socket.keepalive.enable": True,
@@ -109,14 +106,7 @@ def admin_properties(connection: Connection) -> Properties:
 
 
 def _connection_properties(connection: Connection) -> Properties:
-    properties = Properties(
-        {
-            "bootstrap.servers": transport_of(connection).servers(connection),
-            **COMMON,
-            # Where the settings want to wait for longer the first time, then no less the next times.
-            "reconnect.backoff.max.ms": max(RECONNECT_MS, int(connection.config.get("reconnect.backoff.ms", 0))),
-        }
-    )
+    properties = Properties({"bootstrap.servers": transport_of(connection).servers(connection), **COMMON})
     if connection.tls is not None:
         properties.update(_tls_properties(connection.tls))
     if connection.sasl is not None:
