@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """Not longer: Python's signal handlers wait for the end of a poll."""
+HURRIED_CLOSE_SECONDS = 1.0
 PATIENT_CLOSE_SECONDS = 60.0
 """How long a group that waits for its members to drain is waited for, where nobody waits for us."""
 
@@ -167,6 +168,12 @@ class ConsumerLoop:
             session.assignment.lose([partition.key for partition in session.assignment])
             if self._catching_up is not None:
                 self._catching_up.begin_anew()
+        elif session.client.log.stranding.is_certain:
+            logger.warning(
+                "consumer %s: Kafka's client gave up all brokers and looks for none, joining with a new one",
+                self.settings.name,
+            )
+            self._close(HURRIED_CLOSE_SECONDS)
         elif refresh_ms := session.membership.needed_refresh_ms(session.assignment.untold_since):
             logger.warning(
                 "consumer %s: Kafka takes %.0f s for an answer, joining anew; changes of topics are looked for only "

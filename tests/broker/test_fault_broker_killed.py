@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.faults.watching import elapse
+from tests.processes import ChildProcess
+from tests.waiting import wait_for
 
 # What an operator sees meanwhile: of the group, of the client's requests, or that the broker is silent.
 SIGNS_OF_A_FREEZE = re.compile("session timed out|Timed out|has answered nothing for")
@@ -86,6 +88,36 @@ def test_workers_recover_within_thirty_seconds_of_a_freeze_of_thirty_seconds(bre
     scenario.assert_in_order()
 
 
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "protocol",
+    [pytest.param(each, marks=() if each == "cooperative-sticky" else pytest.mark.faults) for each in PROTOCOLS],
+)
+def test_members_come_back_however_often_the_cluster_says_that_it_has_no_brokers(
+    breakable_kafka, scenario_on, protocol
+):
+    scenario = scenario_on(breakable_kafka)
+    scenario.consumer |= {**consumer_of(protocol), "offset_storage": "database"}
+    workers = [scenario.ready_worker() for _ in range(4)]
+    with scenario.load.flowing(50):
+        for _ in range(2):
+            scenario.wait_handled(count=scenario.effects.count() + 50)
+
+            breakable_kafka.freeze()
+            # So long that the cluster, which is this one broker, misses its broker and says that there is none.
+            elapse(6)
+            breakable_kafka.thaw()
+
+            for worker in workers:
+                wait_for(lambda w=worker: is_told_what_is_its_own(w), 45, worker.tail)
+    scenario.wait_handled()
+
+    assert [worker.terminate() for worker in workers] == [0] * len(workers)
+    scenario.assert_nothing_lost()
+    scenario.assert_nothing_twice()
+    scenario.assert_in_order()
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_freeze_too_short_for_the_session_is_seen_in_the_log_all_the_same(breakable_kafka, scenario_on):
@@ -139,6 +171,12 @@ def test_of_three_brokers_the_leader_of_the_busiest_partition_may_be_killed_for_
     if offset_storage == "database":
         scenario.assert_nothing_twice()
         scenario.assert_no_key_in_two_places()
+
+
+def is_told_what_is_its_own(worker: ChildProcess) -> bool:
+    """After it was told that it had lost it."""
+    said = worker.output()
+    return said.rfind(": assigned ") > said.rfind(": lost ")
 
 
 def leader_of(admin: AdminClient, topic: str, partition: int) -> int:

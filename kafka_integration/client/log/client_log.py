@@ -22,6 +22,7 @@ from ..errors.translate import translate, without_secrets
 from .pace import Pace
 from .silent_brokers import SilentBrokers
 from .stable_ends import StableEnds
+from .stranding import Stranding
 
 logger = logging.getLogger("kafka_integration.client")
 
@@ -59,6 +60,7 @@ class ClientLog:
         self._silent_brokers = SilentBrokers(name, properties)
         self.pace = Pace(properties)
         self.stable_ends = StableEnds(clock=clock)
+        self.stranding = Stranding(properties, clock=clock)
         self._repeats = Repeats(clock=clock)
         self._failing_since: dict[str, float] = {}
         self._lost: dict[str, int] = {}
@@ -91,12 +93,13 @@ class ClientLog:
             logger.exception("%s: an error of Kafka's client could not be reported", self._name)
 
     def on_statistics(self, statistics: str) -> None:
-        """librdkafka's ``stats_cb``: sees who is silent and, while nothing gets through, whether a broker is back."""
+        """librdkafka's ``stats_cb``: sees who is silent, whether one is left, and who is back after an outage."""
         seen = json.loads(statistics)
         brokers = seen.get("brokers", {}).values()
         self._silent_brokers.note(brokers)
         self.pace.note(brokers)
         self.stable_ends.note(seen.get("topics", {}))
+        self.stranding.note(seen)
         if self.calm:
             return
         up = {broker["nodename"] for broker in brokers if _is_steadily_up(broker)}

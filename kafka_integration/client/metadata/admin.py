@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...conf.values import Connection
+from ...errors import BrokerError, BrokerUnavailableError
 from ..errors.translate import translated
 from ..opening import open_client
 from ..properties.build import admin_properties
 from ..transports.transport import transport_of
-from .patience import Patience
+from .patience import NO_ANSWER, Patience
 
 
 class Admin:
@@ -34,5 +35,11 @@ class Admin:
     def question(self) -> Iterator[tuple[Any, float]]:
         """The client and the seconds for one question, asked inside; its errors become ours."""
         client = self.client()
-        with self._patience.timeout() as timeout, translated(self._place):
-            yield client, timeout
+        try:
+            with self._patience.timeout() as timeout, translated(self._place):
+                yield client, timeout
+        except BrokerError as error:
+            if isinstance(error, BrokerUnavailableError) or error.code == NO_ANSWER:
+                # It may know no broker any more, and then it won't find one: another client does.
+                self._client = None
+            raise

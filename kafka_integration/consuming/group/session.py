@@ -101,7 +101,7 @@ class Session:
     def leave(self, patience_seconds: float, *, may_hurry: Callable[[], bool]) -> None:
         """Leave the group. Who just went would be missed, and its partitions held for it."""
         deadline = monotonic() + patience_seconds
-        while not self.client.close(CLOSE_SECONDS):
+        while not self.client.close(min(CLOSE_SECONDS, patience_seconds)):
             if may_hurry() or self.client.log.trouble is not None or monotonic() >= deadline:
                 logger.warning("consumer %s: the group did not let us go in time, leaving all the same", self._name)
                 self.client.abandon()

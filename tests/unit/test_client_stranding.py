@@ -1,0 +1,138 @@
+"""A client without any broker, that looks for none, is replaced by another one; librdkafka's statistics show it."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from kafka_integration.client.log.stranding import Stranding
+from kafka_integration.client.metadata.admin import Admin
+from kafka_integration.client.producers.registry import ProducerRegistry
+from kafka_integration.conf.values import Connection, ProducerSettings
+from kafka_integration.errors import BrokerError
+from tests.unit import scripted
+from tests.unit.consumers import running, write
+from tests.waiting import wait_for
+
+NOWHERE = Connection(servers=("127.0.0.1:1",))
+COORDINATOR = {"source": "logical", "state": "UP"}
+GIVEN_UP = {"source": "learned", "state": "INIT"}
+IN_USE = {"source": "learned", "state": "UP"}
+TRIED = {"source": "configured", "state": "TRY_CONNECT"}
+READING = {"state": "up", "join_state": "steady", "assignment_size": 2}
+READING_NOTHING = {**READING, "assignment_size": 0}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def of_a_member(*brokers: dict, group: dict | None = None) -> dict:
+    return {"type": "consumer", "brokers": dict(enumerate(brokers)), "cgrp": {"state": "query-coord"} | (group or {})}
+
+
+def of_a_producer(*brokers: dict, queued: int) -> dict:
+    return {"type": "producer", "brokers": dict(enumerate(brokers)), "msg_cnt": queued}
+
+
+def is_stranded(*statistics: dict, interval: float = 5.0, **properties: object) -> bool:
+    """With these statistics one after the other."""
+    clock = Clock()
+    stranding = Stranding(properties, clock=clock)
+    for each in statistics:
+        stranding.note(each)
+        clock.now += interval
+    return stranding.is_certain
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    [
+        of_a_member(),
+        of_a_member(GIVEN_UP),
+        of_a_member(GIVEN_UP, COORDINATOR, group=READING),
+        of_a_member(COORDINATOR, group={"state": "up", "join_state": "wait-metadata"}),
+        of_a_producer(GIVEN_UP, queued=1),
+        of_a_producer(queued=1),
+    ],
+)
+def test_a_client_that_needs_a_broker_and_tries_none_for_ten_seconds_is_stranded(statistics):
+    assert is_stranded(statistics, statistics, statistics)
+    assert not is_stranded(statistics, statistics)
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    [
+        of_a_member(IN_USE, COORDINATOR, group=READING),
+        of_a_member(TRIED),
+        of_a_member(GIVEN_UP, COORDINATOR, group=READING_NOTHING),
+        of_a_producer(GIVEN_UP, queued=0),
+        of_a_producer(TRIED, queued=1),
+    ],
+)
+def test_a_client_that_tries_one_or_needs_none_is_not(statistics):
+    assert not is_stranded(*[statistics] * 9)
+
+
+def test_a_broker_that_is_tried_now_and_then_is_no_reason():
+    given_up, tried = of_a_member(GIVEN_UP), of_a_member(TRIED)
+
+    assert not is_stranded(*[given_up, given_up, tried] * 4)
+
+
+def test_a_client_that_looks_after_its_topics_seldom_has_until_then():
+    refresh = {"topic.metadata.refresh.interval.ms": 60_000}
+
+    assert not is_stranded(*[of_a_member(GIVEN_UP)] * 12, **refresh)
+    assert is_stranded(*[of_a_member(GIVEN_UP)] * 13, **refresh)
+
+
+def test_a_member_whose_client_is_stranded_joins_with_another_one(memory_transport, caplog):
+    write("a")
+    with running() as loop:
+        wait_for(lambda: scripted.seen)
+        stranded = loop.session.client
+        stranded.log.stranding.is_certain = True
+
+        wait_for(lambda: loop.session.client is not stranded)
+        write("b")
+        wait_for(lambda: len(scripted.seen) == 2)
+
+    assert "gave up all brokers and looks for none, joining with a new one" in caplog.text
+
+
+def test_a_producer_that_is_stranded_is_replaced():
+    registry, settings = ProducerRegistry(), ProducerSettings(connection=NOWHERE, shutdown_grace_seconds=0)
+    stranded = registry.get(settings)
+    assert registry.get(settings) is stranded
+
+    stranded.log.stranding.is_certain = True
+
+    assert registry.get(settings) is not stranded
+    assert stranded.retired
+    registry.close(0)
+
+
+@pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._TIMED_OUT])
+def test_who_asks_about_topics_and_gets_no_answer_asks_with_another_client(code):
+    admin = Admin(NOWHERE, asks_for="topics")
+    former = admin.client()
+
+    with pytest.raises(BrokerError), admin.question():
+        raise KafkaException(KafkaError(code))
+
+    assert admin.client() is not former
+
+
+def test_who_asks_about_topics_and_is_refused_keeps_the_client():
+    admin = Admin(NOWHERE, asks_for="topics")
+    former = admin.client()
+
+    with pytest.raises(BrokerError), admin.question():
+        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+    assert admin.client() is former
