@@ -21,6 +21,7 @@ from .errors.translate import translate, translated
 from .log.client_log import ClientLog
 from .metadata.group_protocols import require_consumer_protocol
 from .metadata.leader_epochs import LeaderEpochs
+from .naming_brokers import name_brokers
 from .opening import Properties, open_client
 from .properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, consumer_properties
 from .transports.transport import transport_of
@@ -108,6 +109,8 @@ class ConsumerClient:
 
         A batch call alone would hold a lone message back until its time is over.
         """
+        if self.log.stranding.is_certain:
+            self._find_brokers_again()
         with self._translated:
             first = self._consumer.poll(timeout)
             if first is None:
@@ -228,9 +231,18 @@ class ConsumerClient:
         # What it will be told when it gets that far is about partitions that may be somebody else's by then.
         self._listener = _Nobody()
 
+    @property
+    def is_stranded(self) -> bool:
+        """True if it gave up all brokers, and can't be told of others."""
+        return self.log.stranding.is_certain
+
     def has_other_servers(self) -> bool:
         """True if the endpoints lead elsewhere now."""
         return self._transport.has_moved(self._settings.connection, self._properties["bootstrap.servers"])
+
+    def _find_brokers_again(self) -> None:
+        if name_brokers(self._consumer, self._properties["bootstrap.servers"]):
+            self.log.say_helped()
 
     def _close(self) -> None:
         with suppress(KafkaException, RuntimeError):

@@ -168,7 +168,7 @@ class ConsumerLoop:
             session.assignment.lose([partition.key for partition in session.assignment])
             if self._catching_up is not None:
                 self._catching_up.begin_anew()
-        elif session.client.log.stranding.is_certain:
+        elif session.client.is_stranded:
             logger.warning(
                 "consumer %s: Kafka's client gave up all brokers and looks for none, joining with a new one",
                 self.settings.name,

@@ -1,4 +1,4 @@
-"""A client without any broker, that looks for none, is replaced by another one; librdkafka's statistics show it."""
+"""A client without any broker, that looks for none, is told of some or replaced; librdkafka's statistics show it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from kafka_integration.client.log.stranding import Stranding
 from kafka_integration.client.metadata.admin import Admin
+from kafka_integration.client.producers import producer as producer_module
 from kafka_integration.client.producers.registry import ProducerRegistry
 from kafka_integration.conf.values import Connection, ProducerSettings
 from kafka_integration.errors import BrokerError
@@ -84,6 +85,24 @@ def test_a_broker_that_is_tried_now_and_then_is_no_reason():
     assert not is_stranded(*[given_up, given_up, tried] * 4)
 
 
+def test_a_client_that_was_helped_has_as_long_again():
+    clock = Clock()
+    stranding = Stranding({}, clock=clock)
+    for _ in range(3):
+        stranding.note(of_a_member(GIVEN_UP))
+        clock.now += 5
+    stranding.was_helped()
+
+    stranding.note(of_a_member(GIVEN_UP))
+    clock.now += 9
+    stranding.note(of_a_member(GIVEN_UP))
+    assert not stranding.is_certain
+
+    clock.now += 1
+    stranding.note(of_a_member(GIVEN_UP))
+    assert stranding.is_certain
+
+
 def test_a_client_that_looks_after_its_topics_seldom_has_until_then():
     refresh = {"topic.metadata.refresh.interval.ms": 60_000}
 
@@ -91,7 +110,7 @@ def test_a_client_that_looks_after_its_topics_seldom_has_until_then():
     assert is_stranded(*[of_a_member(GIVEN_UP)] * 13, **refresh)
 
 
-def test_a_member_whose_client_is_stranded_joins_with_another_one(memory_transport, caplog):
+def test_a_member_whose_client_is_stranded_and_cant_be_told_joins_with_another_one(memory_transport, caplog):
     write("a")
     with running() as loop:
         wait_for(lambda: scripted.seen)
@@ -105,7 +124,8 @@ def test_a_member_whose_client_is_stranded_joins_with_another_one(memory_transpo
     assert "gave up all brokers and looks for none, joining with a new one" in caplog.text
 
 
-def test_a_producer_that_is_stranded_is_replaced():
+def test_a_producer_that_is_stranded_and_cant_be_told_is_replaced(monkeypatch):
+    monkeypatch.setattr(producer_module, "name_brokers", lambda client, servers: False)
     registry, settings = ProducerRegistry(), ProducerSettings(connection=NOWHERE, shutdown_grace_seconds=0)
     stranded = registry.get(settings)
     assert registry.get(settings) is stranded

@@ -117,6 +117,11 @@ class ClientLog:
             self._down_since = None
             self._repeats.forget()
 
+    def say_helped(self) -> None:
+        """The client, which looked for no broker any more, was told of the bootstrap servers again."""
+        self.stranding.was_helped()
+        logger.warning("%s: the client gave up all brokers, and is told of the bootstrap servers again", self._name)
+
     def retire(self) -> None:
         """The client is being closed: never ``calm`` again."""
         self._retired, self.calm = True, False

@@ -1,4 +1,4 @@
-"""A client that knows no broker any more, and won't find one: only another client in its place does.
+"""A client that knows no broker any more, and won't find one unless it is told where.
 
 A cluster that comes back may say that it has no brokers. librdkafka then gives up those that it had, and goes back to
 the bootstrap servers at once; unless that is called off by the end of that very answer, or a message that nobody will
@@ -16,7 +16,7 @@ REFRESH = "topic.metadata.refresh.interval.ms"
 
 
 class Stranding:
-    """One client's, by its statistics; ``is_certain`` for good, once there was time enough to try a broker."""
+    """One client's, by its statistics; ``is_certain`` from when there was time to try a broker until it was helped."""
 
     def __init__(self, properties: Mapping[str, Any], *, clock: Callable[[], float] = monotonic) -> None:
         # A broker may close an idle connection, which is used again when the client looks after its topics.
@@ -25,6 +25,10 @@ class Stranding:
         self._clock = clock
         self._began_at: float | None = None
         self.is_certain = False
+
+    def was_helped(self) -> None:
+        """It was told of brokers: gets time to try them."""
+        self._began_at, self.is_certain = None, False
 
     def note(self, statistics: Mapping[str, Any]) -> None:
         """Look at librdkafka's statistics, which come every few seconds."""
