@@ -44,7 +44,7 @@ FLOORS = {
         {"admin", "apps", "checks", "management"},
     ],
     "client": [
-        {"errors", "green_threads", "transports"},
+        {"errors", "green_threads", "naming_brokers", "transports"},
         {"fetched", "log", "opening"},
         {"properties"},
         {"metadata", "topic_reader"},

@@ -7,6 +7,7 @@ import ctypes
 from confluent_kafka import cimpl
 
 _CLIENTS = (cimpl.Consumer, cimpl.Producer)
+_BrokersAdd = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)
 
 
 def name_brokers(client: object, servers: str) -> bool:
@@ -18,9 +19,7 @@ def name_brokers(client: object, servers: str) -> bool:
     if not isinstance(client, _CLIENTS):
         return False
     # The library that the binding itself uses: what is asked of one is looked up in those that it was linked with.
-    library = ctypes.CDLL(cimpl.__file__)
-    add = library.rd_kafka_brokers_add
-    add.argtypes, add.restype = [ctypes.c_void_p, ctypes.c_char_p], ctypes.c_int
+    add = _BrokersAdd(("rd_kafka_brokers_add", ctypes.CDLL(cimpl.__file__)))
     handle = _handle_of(client)
     return handle is not None and int(add(handle, servers.encode())) > 0
 
