@@ -21,7 +21,6 @@ from .errors.translate import translate, translated
 from .log.client_log import ClientLog
 from .metadata.group_protocols import require_consumer_protocol
 from .metadata.leader_epochs import LeaderEpochs
-from .naming_brokers import name_brokers
 from .opening import Properties, open_client
 from .properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, consumer_properties
 from .transports.transport import transport_of
@@ -109,8 +108,7 @@ class ConsumerClient:
 
         A batch call alone would hold a lone message back until its time is over.
         """
-        if self.log.stranding.is_certain:
-            self._find_brokers_again()
+        self.log.help(self._consumer)
         with self._translated:
             first = self._consumer.poll(timeout)
             if first is None:
@@ -239,10 +237,6 @@ class ConsumerClient:
     def has_other_servers(self) -> bool:
         """True if the endpoints lead elsewhere now."""
         return self._transport.has_moved(self._settings.connection, self._properties["bootstrap.servers"])
-
-    def _find_brokers_again(self) -> None:
-        if name_brokers(self._consumer, self._properties["bootstrap.servers"]):
-            self.log.say_helped()
 
     def _close(self) -> None:
         with suppress(KafkaException, RuntimeError):

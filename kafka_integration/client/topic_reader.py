@@ -75,6 +75,7 @@ class TopicReader:
                     raise self._log.denied
 
     def _messages(self) -> list[Message]:
+        self._log.help(self._consumer)
         # One first, then what is there: a batch call alone would hold a lone message back.
         first = self._consumer.poll(READ_SECONDS)
         if first is None:

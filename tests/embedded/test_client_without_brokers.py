@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
+from confluent_kafka import Producer as ClientProducer
 
+from kafka_integration.client.log.client_log import ClientLog
 from kafka_integration.client.naming_brokers import name_brokers
-from kafka_integration.client.producers.registry import open_producer
-from kafka_integration.conf.values import Connection, ProducerSettings
+from kafka_integration.client.producers.producer import Producer
 from kafka_integration.producing.delivery import Delivery
 from tests.waiting import wait_for
 
@@ -14,7 +15,7 @@ NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
 
 
 def test_a_producer_sends_what_it_had_to_the_brokers_that_it_is_told_of(shared_broker, topic):
-    producer = Producer(NOWHERE)
+    producer = ClientProducer(NOWHERE)
     producer.produce(topic, b"kept")
     assert producer.flush(0.1) == 1
 
@@ -34,17 +35,16 @@ def test_a_consumer_asks_the_brokers_that_it_is_told_of(shared_broker):
 
 
 def test_a_producer_that_is_stranded_is_told_by_itself(shared_broker, topic, caplog):
-    settings = ProducerSettings(connection=Connection(servers=("127.0.0.1:1",)))
-    producer = open_producer(settings)
+    log = ClientLog("producer", {"bootstrap.servers": shared_broker.servers})
+    producer = Producer(ClientProducer(NOWHERE), log=log)
     delivery = Delivery(topic, producer, 0)
     producer.send(topic, b"kept", None, -1, delivery, 0, None, 1.0)
-    producer.servers = shared_broker.servers
 
-    producer.log.stranding.is_certain = True
+    log.stranding.is_certain = True
 
     assert delivery.result(20).offset == 0
-    assert not producer.log.stranding.is_certain
-    assert "gave up all brokers, and is told of the bootstrap servers again" in caplog.text
+    assert not log.stranding.is_certain
+    assert "producer: the client gave up all brokers, and is told of the bootstrap servers again" in caplog.text
     producer.close(0)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from kafka_integration.client.log import client_log
 from kafka_integration.client.log.stranding import Stranding
 from kafka_integration.client.metadata.admin import Admin
-from kafka_integration.client.producers import producer as producer_module
 from kafka_integration.client.producers.registry import ProducerRegistry
 from kafka_integration.conf.values import Connection, ProducerSettings
 from kafka_integration.errors import BrokerError
@@ -125,7 +125,7 @@ def test_a_member_whose_client_is_stranded_and_cant_be_told_joins_with_another_o
 
 
 def test_a_producer_that_is_stranded_and_cant_be_told_is_replaced(monkeypatch):
-    monkeypatch.setattr(producer_module, "name_brokers", lambda client, servers: False)
+    monkeypatch.setattr(client_log, "name_brokers", lambda client, servers: False)
     registry, settings = ProducerRegistry(), ProducerSettings(connection=NOWHERE, shutdown_grace_seconds=0)
     stranded = registry.get(settings)
     assert registry.get(settings) is stranded

@@ -19,6 +19,7 @@ from ...errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from ...retrying import Repeats
 from ..errors.certificates import find_address
 from ..errors.translate import translate, without_secrets
+from ..naming_brokers import name_brokers
 from .pace import Pace
 from .silent_brokers import SilentBrokers
 from .stable_ends import StableEnds
@@ -117,10 +118,11 @@ class ClientLog:
             self._down_since = None
             self._repeats.forget()
 
-    def say_helped(self) -> None:
-        """The client, which looked for no broker any more, was told of the bootstrap servers again."""
-        self.stranding.was_helped()
-        logger.warning("%s: the client gave up all brokers, and is told of the bootstrap servers again", self._name)
+    def help(self, client: object) -> None:
+        """Tell a client that gave up all brokers of the bootstrap servers again; call it between polls."""
+        if self.stranding.is_certain and name_brokers(client, self._properties["bootstrap.servers"]):
+            self.stranding.was_helped()
+            logger.warning("%s: the client gave up all brokers, and is told of the bootstrap servers again", self._name)
 
     def retire(self) -> None:
         """The client is being closed: never ``calm`` again."""

@@ -19,7 +19,6 @@ from ..errors.translate import translate
 from ..green_threads import green_library, wait_until
 from ..log.client_log import ClientLog
 from ..metadata.partition_counts import PartitionCounts
-from ..naming_brokers import name_brokers
 from .last_words import LastWords
 from .queue_room import DEFAULT_MAX_KBYTES
 from .queueing import SENDS_BETWEEN_POLLS, Queueing
@@ -204,8 +203,7 @@ class Producer:
             sends, began_at = self._queueing.sends, time.monotonic()
             try:
                 self._serving.poll(POLL_SECONDS, green)
-                if self.log.stranding.is_certain and name_brokers(self._raw, self.servers):
-                    self.log.say_helped()
+                self.log.help(self._raw)
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever be delivered again
                 logger.error("%s: a delivery callback raised %s", self._name, summarize(error))
             if green is None and self._queueing.sends - sends >= SENDS_BETWEEN_POLLS and self._hurried_at < began_at:
