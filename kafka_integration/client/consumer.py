@@ -108,9 +108,10 @@ class ConsumerClient:
 
         A batch call alone would hold a lone message back until its time is over.
         """
-        self.log.help(self._consumer)
         with self._translated:
             first = self._consumer.poll(timeout)
+            # Before anybody looks whether it is stranded, which it may have learnt just now.
+            self.log.help(self._consumer)
             if first is None:
                 return []
             raws = self._consumer.consume(limit - 1, 0) if limit > 1 else []

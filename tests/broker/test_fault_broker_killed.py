@@ -113,6 +113,7 @@ def test_members_come_back_however_often_the_cluster_says_that_it_has_no_brokers
     scenario.wait_handled()
 
     assert [worker.terminate() for worker in workers] == [0] * len(workers)
+    assert not any("joining with a new one" in worker.output() for worker in workers)
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
     scenario.assert_in_order()
