@@ -14,7 +14,7 @@ WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sqlite test-postgres matrix check kafka bench faults soak clean
+.PHONY: help demo docs test test-sqlite test-postgres matrix check kafka bench faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -42,6 +42,9 @@ check: $(READY) ## format, lint, types, missing migrations
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
 
+docs: $(READY) ## the documentation as a site, in .site; fails on a link that leads nowhere
+	$(BIN)/mkdocs build --quiet
+
 kafka: $(READY) ## real Apache Kafka on 127.0.0.1:9092, without Docker (needs Java; Maven fetches it once)
 	$(BIN)/python -m tests.services.kafka
 
@@ -55,7 +58,7 @@ soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 clean: ## removes what was set up, generated and stored
-	rm -rf $(VENV) .matrix .bench .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
+	rm -rf $(VENV) .matrix .bench .site .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info
 	rm -f db.sqlite3 db.sqlite3-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
