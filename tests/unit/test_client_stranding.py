@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from kafka_integration.client.log import client_log
+from kafka_integration.client.log.client_log import ClientLog
 from kafka_integration.client.log.stranding import Stranding
 from kafka_integration.client.metadata.admin import Admin
 from kafka_integration.client.producers.registry import ProducerRegistry
@@ -39,13 +43,13 @@ def of_a_producer(*brokers: dict, queued: int) -> dict:
     return {"type": "producer", "brokers": dict(enumerate(brokers)), "msg_cnt": queued}
 
 
-def is_stranded(*statistics: dict, interval: float = 5.0, **properties: object) -> bool:
-    """With these statistics one after the other."""
+def is_stranded(*statistics: dict) -> bool:
+    """With these statistics one after the other, every five seconds."""
     clock = Clock()
-    stranding = Stranding(properties, clock=clock)
+    stranding = Stranding(clock=clock)
     for each in statistics:
         stranding.note(each)
-        clock.now += interval
+        clock.now += 5
     return stranding.is_certain
 
 
@@ -60,9 +64,9 @@ def is_stranded(*statistics: dict, interval: float = 5.0, **properties: object) 
         of_a_producer(queued=1),
     ],
 )
-def test_a_client_that_needs_a_broker_and_tries_none_for_ten_seconds_is_stranded(statistics):
-    assert is_stranded(statistics, statistics, statistics)
-    assert not is_stranded(statistics, statistics)
+def test_a_client_that_needs_a_broker_and_tries_none_between_two_looks_is_stranded(statistics):
+    assert is_stranded(statistics, statistics)
+    assert not is_stranded(statistics)
 
 
 @pytest.mark.parametrize(
@@ -82,32 +86,41 @@ def test_a_client_that_tries_one_or_needs_none_is_not(statistics):
 def test_a_broker_that_is_tried_now_and_then_is_no_reason():
     given_up, tried = of_a_member(GIVEN_UP), of_a_member(TRIED)
 
-    assert not is_stranded(*[given_up, given_up, tried] * 4)
+    assert not is_stranded(*[given_up, tried] * 4)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda log: log.log(logging.ERROR, "%s", "FAIL", "[thrd:x]: Connect to 127.0.0.1:9092 failed"),
+        lambda log: log.on_error(KafkaError(KafkaError._TRANSPORT)),
+    ],
+)
+def test_a_client_that_fails_to_reach_a_broker_looks_for_one(say):
+    clock = Clock()
+    log = ClientLog("consumer c", {}, clock=clock)
+    for _ in range(9):
+        log.on_statistics(json.dumps(of_a_member({**GIVEN_UP, "nodename": "127.0.0.1:9092"})))
+        say(log)
+        clock.now += 5
+
+    assert not log.stranding.is_certain
 
 
 def test_a_client_that_was_helped_has_as_long_again():
     clock = Clock()
-    stranding = Stranding({}, clock=clock)
-    for _ in range(3):
-        stranding.note(of_a_member(GIVEN_UP))
-        clock.now += 5
+    stranding = Stranding(clock=clock)
+    stranding.note(of_a_member(GIVEN_UP))
+    clock.now += 5
+    stranding.note(of_a_member(GIVEN_UP))
     stranding.was_helped()
 
     stranding.note(of_a_member(GIVEN_UP))
-    clock.now += 9
-    stranding.note(of_a_member(GIVEN_UP))
     assert not stranding.is_certain
 
-    clock.now += 1
+    clock.now += 5
     stranding.note(of_a_member(GIVEN_UP))
     assert stranding.is_certain
-
-
-def test_a_client_that_looks_after_its_topics_seldom_has_until_then():
-    refresh = {"topic.metadata.refresh.interval.ms": 60_000}
-
-    assert not is_stranded(*[of_a_member(GIVEN_UP)] * 12, **refresh)
-    assert is_stranded(*[of_a_member(GIVEN_UP)] * 13, **refresh)
 
 
 def test_a_member_whose_client_is_stranded_and_cant_be_told_joins_with_another_one(memory_transport, caplog):

@@ -61,7 +61,7 @@ class ClientLog:
         self._silent_brokers = SilentBrokers(name, properties)
         self.pace = Pace(properties)
         self.stable_ends = StableEnds(clock=clock)
-        self.stranding = Stranding(properties, clock=clock)
+        self.stranding = Stranding(clock=clock)
         self._repeats = Repeats(clock=clock)
         self._failing_since: dict[str, float] = {}
         self._lost: dict[str, int] = {}
@@ -147,6 +147,7 @@ class ClientLog:
         # What comes before names client and thread: noise to an operator.
         text = without_secrets(_THREAD.sub("", str(args[-1]) if args else message))
         if facility in _FACILITIES_OF_ERRORS:
+            self.stranding.saw_a_try()
             logger.debug("%s: %s", self._name, text)
             # A broker that wants TLS or SASL just hangs up: librdkafka logs that, and reports no error.
             if _HUNG_UP_AT_ONCE.search(text):
@@ -169,6 +170,7 @@ class ClientLog:
         elif error.code == "_ALL_BROKERS_DOWN":
             self._note_outage(error)
         elif isinstance(error, BrokerUnavailableError):
+            self.stranding.saw_a_try()
             self._last_reason = error
             self._note_failing(error)
         elif self._repeats.is_due(error.code):

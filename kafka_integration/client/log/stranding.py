@@ -11,20 +11,21 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
-STRANDED_SECONDS = 10.0
-REFRESH = "topic.metadata.refresh.interval.ms"
+STRANDED_SECONDS = 4.5
+"""From one look at the statistics to the next: whoever wants a broker tries one every second."""
 
 
 class Stranding:
     """One client's, by its statistics; ``is_certain`` from when there was time to try a broker until it was helped."""
 
-    def __init__(self, properties: Mapping[str, Any], *, clock: Callable[[], float] = monotonic) -> None:
-        # A broker may close an idle connection, which is used again when the client looks after its topics.
-        refresh_seconds = int(properties.get(REFRESH, 0)) / 1000
-        self._limit_seconds = max(STRANDED_SECONDS, refresh_seconds)
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._began_at: float | None = None
         self.is_certain = False
+
+    def saw_a_try(self) -> None:
+        """A broker could not be reached: then one is looked for. Such a try is over too soon for the statistics."""
+        self._began_at = None
 
     def was_helped(self) -> None:
         """It was told of brokers: gets time to try them."""
@@ -37,7 +38,7 @@ class Stranding:
         elif self._began_at is None:
             self._began_at = self._clock()
         else:
-            self.is_certain = self.is_certain or self._clock() - self._began_at >= self._limit_seconds
+            self.is_certain = self.is_certain or self._clock() - self._began_at >= STRANDED_SECONDS
 
 
 def _wants_a_broker(statistics: Mapping[str, Any]) -> bool:
