@@ -16,7 +16,14 @@ CHECKS = (PROJECT / "docs" / "reference" / "checks.md").read_text()
 HOW_TO = PROJECT / "docs" / "how-to"
 SHOWN = [
     pytest.param(body, id=f"{name}-{number}")
-    for name in ("from-confluent-kafka", "managed-kafka", "several-databases")
+    for name in (
+        "from-celery",
+        "from-confluent-kafka",
+        "from-django-kafka",
+        "from-kaffe",
+        "managed-kafka",
+        "several-databases",
+    )
     for number, (_, body) in enumerate(blocks_of((HOW_TO / f"{name}.md").read_text()))
     if re.search(r"^KAFKA = ", body, re.MULTILINE)
 ]
