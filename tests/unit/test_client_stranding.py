@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka_integration.client.log import client_log
 from kafka_integration.client.log.client_log import ClientLog
 from kafka_integration.client.log.stranding import Stranding
+from kafka_integration.client.metadata import admin as admin_module
 from kafka_integration.client.metadata.admin import Admin
 from kafka_integration.client.producers.registry import ProducerRegistry
 from kafka_integration.conf.values import Connection, ProducerSettings
@@ -151,21 +152,40 @@ def test_a_producer_that_is_stranded_and_cant_be_told_is_replaced(monkeypatch):
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._TIMED_OUT])
-def test_who_asks_about_topics_and_gets_no_answer_asks_with_another_client(code):
+def test_who_asks_about_topics_for_a_minute_without_an_answer_asks_with_another_client(code, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(admin_module, "monotonic", clock)
     admin = Admin(NOWHERE, asks_for="topics")
     former = admin.client()
 
-    with pytest.raises(BrokerError), admin.question():
-        raise KafkaException(KafkaError(code))
+    ask_in_vain(admin, code)
+    clock.now += 59
+    ask_in_vain(admin, code)
+    assert admin.client() is former
 
+    clock.now += 1
+    ask_in_vain(admin, code)
     assert admin.client() is not former
 
 
-def test_who_asks_about_topics_and_is_refused_keeps_the_client():
+@pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._TIMED_OUT])
+def test_who_gets_an_answer_meanwhile_or_is_refused_keeps_the_client(code, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(admin_module, "monotonic", clock)
     admin = Admin(NOWHERE, asks_for="topics")
     former = admin.client()
 
-    with pytest.raises(BrokerError), admin.question():
-        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    ask_in_vain(admin, code)
+    clock.now += 60
+    with admin.question():
+        pass
+    ask_in_vain(admin, code)
+    clock.now += 60
+    ask_in_vain(admin, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     assert admin.client() is former
+
+
+def ask_in_vain(admin: Admin, code: int) -> None:
+    with pytest.raises(BrokerError), admin.question():
+        raise KafkaException(KafkaError(code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from ...conf.values import Connection
@@ -14,6 +15,9 @@ from ..properties.build import admin_properties
 from ..transports.transport import transport_of
 from .patience import NO_ANSWER, Patience
 
+NEW_CLIENT_SECONDS = 60.0
+"""Without an answer; long enough for a slow broker, which takes its time for each step of a new connection too."""
+
 
 class Admin:
     """One connection's admin client, made for the first question; ``asks_for`` names the questions in errors."""
@@ -23,6 +27,7 @@ class Admin:
         self._place = asks_for
         self._client: Any = None
         self._patience = Patience()
+        self._unanswered_since: float | None = None
 
     def client(self) -> Any:
         """The client; ``BrokerError`` says why there is none."""
@@ -40,6 +45,14 @@ class Admin:
                 yield client, timeout
         except BrokerError as error:
             if isinstance(error, BrokerUnavailableError) or error.code == NO_ANSWER:
-                # It may know no broker any more, and then it won't find one: another client does.
-                self._client = None
+                self._note_silence()
             raise
+        self._unanswered_since = None
+
+    def _note_silence(self) -> None:
+        now = monotonic()
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+        elif now - self._unanswered_since >= NEW_CLIENT_SECONDS:
+            # It may know no broker any more, and then it won't find one: another client does.
+            self._client = self._unanswered_since = None
