@@ -38,7 +38,7 @@ class PublishAdminMixin(Admin):
     """Adds the action “Publish selected to Kafka”, for those with the model's ``publish`` permission.
 
     A model with ``@publishes`` is published as that declares. Otherwise set ``publish_topic`` and
-    ``publish_fields`` ("__all__" is every column), or override ``get_publish_value(obj)``.
+    ``publish_fields`` (``"__all__"`` is every column), or override ``get_publish_value(obj)``.
     """
 
     publish_topic: str | None = None

@@ -42,7 +42,7 @@ def publishes(
 ) -> Callable[[type[M]], type[M]]:
     """Decorates a model: each of its rows that is saved or deleted is published with the same transaction.
 
-    ``fields`` names what the event carries ("__all__" is every column); a foreign key is its id, and a deletion
+    ``fields`` names what the event carries (``"__all__"`` is every column); a foreign key is its id, and a deletion
     carries the same fields. ``on`` chooses among "created", "updated" and "deleted"; ``key`` is the field whose
     value keeps events in order. Proxies and multi-table children publish as their model does. Fixtures
     (``raw=True``) don't, and what sends no signals (``bulk_create``, ``update``) needs ``publish_instances``.

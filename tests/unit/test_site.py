@@ -91,3 +91,11 @@ def test_the_api_has_each_public_name_with_its_docstring(site: Path) -> None:
 
     for name in kafka_integration.__all__:
         assert re.search(rf'id="kafka_integration\.[\w.]+\.{name}"|id="kafka_integration\.{name}"', page), name
+
+
+@pytest.mark.parametrize("page", sorted((PROJECT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_what_goes_on_in_a_list_is_indented_as_the_site_needs_it(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+    # GitHub takes two or three spaces too; the site would end the list there.
+    assert re.findall(r"\n\n( {1,3}\S.*)", prose) == []
