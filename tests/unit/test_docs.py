@@ -82,6 +82,13 @@ def test_each_page_is_reached_from_the_readme():
     assert set(PAGES) - reached == set()
 
 
+def test_each_page_stands_in_the_navigation_of_the_site():
+    listed = set(re.findall(r"([\w/-]+\.md)$", (PROJECT / "mkdocs.yml").read_text(), re.MULTILINE))
+    pages = {str(page.relative_to(PROJECT / "docs")) for page in PAGES if PROJECT / "docs" in page.parents}
+
+    assert {page for page in pages - listed if not page.startswith("decisions/0")} == set(), "name them in mkdocs.yml"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_code_that_is_quoted_from_the_project_is_what_stands_there(page):
     for path, code in files_of(page.read_text()):
