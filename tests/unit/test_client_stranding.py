@@ -138,6 +138,20 @@ def test_a_member_whose_client_is_stranded_and_cant_be_told_joins_with_another_o
     assert "gave up all brokers and looks for none, joining with a new one" in caplog.text
 
 
+def test_a_producer_that_is_stranded_and_can_be_told_stays_whoever_comes_first():
+    registry, settings = ProducerRegistry(), ProducerSettings(connection=NOWHERE, shutdown_grace_seconds=0)
+    stranded = registry.get(settings)
+
+    stranded.log.stranding.is_certain = True
+
+    assert registry.get(settings) is stranded
+    registry.close(0)
+
+
+def test_a_client_that_finds_brokers_by_itself_is_not_stranded_any_more():
+    assert not is_stranded(of_a_member(GIVEN_UP), of_a_member(GIVEN_UP), of_a_member(IN_USE))
+
+
 def test_a_producer_that_is_stranded_and_cant_be_told_is_replaced(monkeypatch):
     monkeypatch.setattr(client_log, "name_brokers", lambda client, servers: False)
     registry, settings = ProducerRegistry(), ProducerSettings(connection=NOWHERE, shutdown_grace_seconds=0)

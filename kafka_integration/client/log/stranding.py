@@ -28,13 +28,13 @@ class Stranding:
         self._began_at = None
 
     def was_helped(self) -> None:
-        """It was told of brokers: gets time to try them."""
+        """It was told of brokers, and gets time to try them; or it found some by itself."""
         self._began_at, self.is_certain = None, False
 
     def note(self, statistics: Mapping[str, Any]) -> None:
         """Look at librdkafka's statistics, which come every few seconds."""
         if not _wants_a_broker(statistics) or _tries_one(statistics):
-            self._began_at = None
+            self.was_helped()
         elif self._began_at is None:
             self._began_at = self._clock()
         else:

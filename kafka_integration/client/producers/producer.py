@@ -86,6 +86,13 @@ class Producer:
             self._thread.start()
         alive_producers.add(self)
 
+    @property
+    def is_stranded(self) -> bool:
+        """True if it gave up all brokers, and can't be told of others."""
+        # The thread that polls may not have come to it yet: to replace it would give up what is queued.
+        self.log.help(self._raw)
+        return self.log.stranding.is_certain
+
     def wait_for(self, settled: threading.Event, timeout: float | None) -> bool:
         """Waits for what a delivery sets, and sends what is queued now instead of after ``linger.ms``."""
         self.hurry()

@@ -137,7 +137,7 @@ def open_producer(settings: ProducerSettings, *, name: str = "producer", polls: 
 
 def _is_useless(producer: Producer, settings: ProducerSettings) -> bool:
     """Whether it can't ever send again: a fatal error, no broker left, or the embedded one is on another port now."""
-    if producer.log.fatal is not None or producer.log.stranding.is_certain:
+    if producer.log.fatal is not None or producer.is_stranded:
         return True
     if producer.log.unreachable is None:
         return False
