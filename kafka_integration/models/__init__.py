@@ -1,0 +1,20 @@
+"""The tables behind the guarantees: outbox, relay lease, stored offsets and what is finished beyond them, dead letters,
+handled messages.
+
+Lowest floor: this package imports nothing of ours. The rules that fill these tables live in ``outbox``,
+``dead_letters`` and ``consuming``.
+"""
+
+from .handling import DeadLetter, HandledMessage
+from .offsets import FinishedOffset, OffsetFence, StoredOffset
+from .outbox import OutboxMessage, RelayLease
+
+__all__ = [
+    "DeadLetter",
+    "FinishedOffset",
+    "HandledMessage",
+    "OffsetFence",
+    "OutboxMessage",
+    "RelayLease",
+    "StoredOffset",
+]
