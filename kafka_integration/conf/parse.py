@@ -16,14 +16,14 @@ from .endpoints import EXAMPLE
 from .frozen import EMPTY, FrozenMapping
 from .groups import find_group_contradictions
 from .problems import Kind, Problem, Problems, kind_of
-from .producers import parse_outbox, parse_producer, parse_topics
+from .producers import parse_operations, parse_outbox, parse_producer, parse_topics
 from .schema import keys_of, read_fields
 from .section import Section
 from .values import ConsumerSettings, Settings, TopicSettings
 
 ROOT = "KAFKA"
 SEED_NAME = "default"
-KEYS = (*CONNECTION_KEYS, "consumer", "consumers", "producer", "topics", "outbox", *keys_of(Settings))
+KEYS = (*CONNECTION_KEYS, "consumer", "consumers", "producer", "topics", "outbox", "operations", *keys_of(Settings))
 
 Client = Literal["any", "consumer", "producer"]
 
@@ -82,6 +82,7 @@ def _examine_root(root: Section) -> Examined:
         consumers=FrozenMapping({name: consumer for name, (consumer, _) in parsed.items()}),
         topics=_topics(root, contributions),
         outbox=parse_outbox(root.section("outbox", '{"batch_size": 500}')),
+        operations=parse_operations(root.section("operations", '{"rows": True}')),
         **read_fields(root, Settings),
     )
     for name, (consumer, level) in parsed.items():

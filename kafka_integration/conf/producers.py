@@ -1,4 +1,4 @@
-"""The producer, the outbox and the topics."""
+"""The producer, the outbox, the topics, and what processes write down about themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .problems import Kind
 from .readers import topic_name
 from .schema import keys_of, read_fields
 from .section import Section
-from .values import OutboxSettings, ProducerSettings, TopicSettings
+from .values import OperationsSettings, OutboxSettings, ProducerSettings, TopicSettings
 
 KEYS = ("topics", *keys_of(ProducerSettings), *CONNECTION_KEYS)
 
@@ -36,6 +36,14 @@ def parse_outbox(section: Section | None) -> OutboxSettings:
         return OutboxSettings()
     section.refuse_unknown(keys_of(OutboxSettings))
     return OutboxSettings(**read_fields(section, OutboxSettings))
+
+
+def parse_operations(section: Section | None) -> OperationsSettings:
+    """Return what processes write down about themselves."""
+    if section is None:
+        return OperationsSettings()
+    section.refuse_unknown(keys_of(OperationsSettings))
+    return OperationsSettings(**read_fields(section, OperationsSettings))
 
 
 def parse_topics(section: Section | None) -> Mapping[str, TopicSettings]:

@@ -171,6 +171,16 @@ class OutboxSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperationsSettings:
+    """``KAFKA["operations"]``: what processes of consumers and relays write down about themselves, for operators."""
+
+    rows: bool = setting(boolean, True)
+    interval_seconds: float = setting(number(0.1, 3600), 5.0)
+    history_days: int = setting(integer(1, 36_500), 30)
+    command_days: int = setting(integer(1, 36_500), 7)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TopicSettings:
     """``KAFKA["topics"][name]``: what the topic should look like."""
 
@@ -189,5 +199,6 @@ class Settings:
     consumers: Mapping[str, ConsumerSettings]
     topics: Mapping[str, TopicSettings] = EMPTY
     outbox: OutboxSettings = OutboxSettings()
+    operations: OperationsSettings = OperationsSettings()
     dead_letter_retention_days: int | None = setting(optional(integer(1, 36_500)), None)
     deduplication_retention_days: int = setting(integer(1, 36_500), 30)

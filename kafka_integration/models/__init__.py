@@ -1,5 +1,5 @@
 """The tables behind the guarantees: outbox, relay lease, stored offsets and what is finished beyond them, dead letters,
-handled messages.
+handled messages; and those by which consumers and relays are operated.
 
 Lowest floor: this package imports nothing of ours. The rules that fill these tables live in ``outbox``,
 ``dead_letters`` and ``consuming``.
@@ -7,6 +7,7 @@ Lowest floor: this package imports nothing of ours. The rules that fill these ta
 
 from .handling import DeadLetter, HandledMessage
 from .offsets import FinishedOffset, OffsetFence, StoredOffset
+from .operating import Process, ProcessCommand
 from .outbox import OutboxMessage, RelayLease
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "HandledMessage",
     "OffsetFence",
     "OutboxMessage",
+    "Process",
+    "ProcessCommand",
     "RelayLease",
     "StoredOffset",
 ]

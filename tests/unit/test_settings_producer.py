@@ -1,4 +1,4 @@
-"""The keys of the producer, of the outbox and of topics."""
+"""The keys of the producer, of the outbox, of operations and of topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from kafka_integration.conf import get_settings
 from kafka_integration.conf.producers import KEYS
-from kafka_integration.conf.values import OutboxSettings, ProducerSettings, TopicSettings
+from kafka_integration.conf.values import OperationsSettings, OutboxSettings, ProducerSettings, TopicSettings
 from tests.unit.kafka_settings import problems_of, read_producer, with_producer
 
 pytestmark = pytest.mark.usefixtures("project_alone")
@@ -115,6 +115,38 @@ def test_the_outbox_is_tuned_in_part(settings: Any) -> None:
 )
 def test_a_bad_outbox_is_a_problem(outbox: Any, start: str, settings: Any) -> None:
     problems = problems_of(settings, {"endpoints": ["h:1"], "outbox": outbox})
+
+    assert len(problems) == 1
+    assert problems[0].startswith(start)
+
+
+def test_operations_are_tuned_in_part(settings: Any) -> None:
+    settings.KAFKA = {"endpoints": ["h:1"], "operations": {"rows": False, "command_days": 1}}
+
+    assert get_settings().operations == OperationsSettings(rows=False, command_days=1)
+
+
+def test_operations_have_the_documented_defaults(settings: Any) -> None:
+    settings.KAFKA = {"endpoints": ["h:1"]}
+
+    assert get_settings().operations == OperationsSettings(
+        rows=True, interval_seconds=5, history_days=30, command_days=7
+    )
+
+
+@pytest.mark.parametrize(
+    ("operations", "start"),
+    [
+        ([], 'KAFKA["operations"] is a list'),
+        ({"rows": 1}, 'KAFKA["operations"]["rows"] is 1'),
+        ({"interval_seconds": 0}, 'KAFKA["operations"]["interval_seconds"] is 0'),
+        ({"history_days": 0}, 'KAFKA["operations"]["history_days"] is 0'),
+        ({"command_days": None}, 'KAFKA["operations"]["command_days"] is None'),
+        ({"row": True}, 'KAFKA["operations"]["row"] is unknown: did you mean "rows"?'),
+    ],
+)
+def test_bad_operations_are_a_problem(operations: Any, start: str, settings: Any) -> None:
+    problems = problems_of(settings, {"endpoints": ["h:1"], "operations": operations})
 
     assert len(problems) == 1
     assert problems[0].startswith(start)

@@ -16,7 +16,7 @@ from kafka_integration.conf.consumers import KEYS as CONSUMER_KEYS
 from kafka_integration.conf.parse import KEYS
 from kafka_integration.conf.producers import KEYS as PRODUCER_KEYS
 from kafka_integration.conf.schema import keys_of
-from kafka_integration.conf.values import OutboxSettings, TopicSettings
+from kafka_integration.conf.values import OperationsSettings, OutboxSettings, TopicSettings
 from kafka_integration.errors import ConfigurationError
 from tests.unit.kafka_settings import CONSUMER, problems_of, with_consumer
 
@@ -115,6 +115,7 @@ sections = st.fixed_dictionaries(
         ),
         "producer": st.fixed_dictionaries({}, optional=dict.fromkeys(PRODUCER_KEYS, anything)),
         "outbox": st.fixed_dictionaries({}, optional=dict.fromkeys(keys_of(OutboxSettings), anything)),
+        "operations": st.fixed_dictionaries({}, optional=dict.fromkeys(keys_of(OperationsSettings), anything)),
         "topics": st.dictionaries(
             st.sampled_from(["orders", "a b"]),
             st.fixed_dictionaries({}, optional=dict.fromkeys(keys_of(TopicSettings), anything)),

@@ -18,6 +18,7 @@ from kafka_integration.conf.schema import keys_of
 from kafka_integration.conf.security import TLS_KEYS
 from kafka_integration.conf.values import (
     ConsumerSettings,
+    OperationsSettings,
     OutboxSettings,
     ProducerSettings,
     RetryPolicy,
@@ -45,6 +46,7 @@ def rows(heading: str) -> dict[str, str]:
         ("Consumers", (*KEYS, *keys_of(RetryPolicy))),
         ("Producer", PRODUCER_KEYS),
         ("Outbox", keys_of(OutboxSettings)),
+        ("Operations", keys_of(OperationsSettings)),
         ("Topics", keys_of(TopicSettings)),
     ],
 )
@@ -60,6 +62,7 @@ def test_the_reference_names_every_key_and_no_other(heading: str, keys: Any) -> 
         ("Consumers", RetryPolicy),
         ("Producer", ProducerSettings),
         ("Outbox", OutboxSettings),
+        ("Operations", OperationsSettings),
         ("Topics", TopicSettings),
     ],
 )
