@@ -58,13 +58,7 @@ def _handler_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem
         return
     if handler.takes_batch and consumer.ordering != "partition":
         yield Problem(kind=Kind.HANDLER, text=f"{path}: {sentence(batch_refusal(consumer.ordering, handler.path))}")
-    if not handler.is_async and consumer.concurrency > MOST_THREADS:
-        yield Problem(
-            kind=Kind.HANDLER,
-            text=f'{path} is "{consumer.message_handler}", a plain function: with "concurrency" '
-            f"{consumer.concurrency} each message at a time is a thread; use {MOST_THREADS} at most, or write it as an "
-            f"async function.",
-        )
+    yield from _thread_problems(handler, consumer, path)
     yield from _sink_problems(handler, consumer, path)
     if handler.is_async and consumer.offset_storage == "database" and consumer.concurrency > 1:
         yield Problem(
@@ -73,6 +67,25 @@ def _handler_problems(consumer: ConsumerSettings, path: str) -> Iterator[Problem
             f'queries have to run in the transaction of one lane; set "concurrency" to 1 (it is '
             f"{consumer.concurrency}), or write it as a plain function.",
         )
+
+
+def _thread_problems(handler: Handler, consumer: ConsumerSettings, path: str) -> Iterator[Problem]:
+    """Where each message at a time is a thread: of plain handlers, and of async ones in a transaction of ours."""
+    if consumer.concurrency <= MOST_THREADS:
+        return
+    remedy = f"use {MOST_THREADS} at most"
+    if handler.is_async:
+        # Where the database keeps the offsets, too, one at a time is all there may be.
+        if not consumer.deduplicate or consumer.offset_storage == "database":
+            return
+        remedy += ', or leave out "deduplicate", which has each in a transaction of its thread'
+    elif consumer.offset_storage == "kafka" and not consumer.deduplicate:
+        remedy += ", or write it as an async function"
+    yield Problem(
+        kind=Kind.HANDLER,
+        text=f'{path} is "{consumer.message_handler}", {"an async" if handler.is_async else "a plain"} function: with '
+        f'"concurrency" {consumer.concurrency} each message at a time is a thread; {remedy}.',
+    )
 
 
 def _sink_problems(handler: Handler, consumer: ConsumerSettings, path: str) -> Iterator[Problem]:

@@ -151,7 +151,27 @@ def test_a_plain_handler_has_at_most_a_thousand_threads(settings: Any) -> None:
     assert report(settings, with_consumer(message_handler=f"{HERE}.asynchronous", concurrency=10_000)) == []
     ((identity, message),) = report(settings, with_consumer(message_handler=f"{HERE}.one", concurrency=1001))
     assert identity == "kafka_integration.E012"
-    assert "use 1000 at most, or write it as an async function" in message
+    assert message.endswith("a thread; use 1000 at most, or write it as an async function.")
+
+
+@pytest.mark.parametrize("keys", [{"deduplicate": True}, {"offset_storage": "database"}], ids=str)
+def test_to_be_async_is_no_remedy_where_messages_are_in_transactions(keys: dict[str, Any], settings: Any) -> None:
+    ((_, message),) = report(settings, with_consumer(message_handler=f"{HERE}.one", concurrency=1001, **keys))
+
+    assert message.endswith("a thread; use 1000 at most.")
+
+
+def test_an_async_handler_with_deduplication_has_at_most_a_thousand_threads(settings: Any) -> None:
+    keys = {"message_handler": f"{HERE}.asynchronous", "deduplicate": True, "ordering": "key"}
+
+    assert report(settings, with_consumer(**keys, concurrency=1000)) == []
+    ((identity, message),) = report(settings, with_consumer(**keys, concurrency=1001))
+    assert identity == "kafka_integration.E012"
+    assert message == (
+        f'{AUDIT}["message_handler"] is "{HERE}.asynchronous", an async function: with "concurrency" 1001 each message '
+        'at a time is a thread; use 1000 at most, or leave out "deduplicate", which has each in a transaction of its '
+        "thread."
+    )
 
 
 def test_an_async_handler_with_database_offsets_runs_in_one_lane(settings: Any) -> None:
