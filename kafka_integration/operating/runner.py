@@ -43,8 +43,9 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
     threads = [threading.Thread(target=loop.run, name=f"consumer-{loop.settings.name}", daemon=True) for loop in loops]
     for consumer, thread in zip(consumers, threads, strict=True):
         logger.info(
-            "consumer %s: joining group %s for %s",
+            "consumer %s: joining group %s for %s%s",
             consumer.name, consumer.consumer_group, ", ".join(consumer.topics),
+            "" if consumer.ordering == "partition" else f', with ordering "{consumer.ordering}"',
         )  # fmt: skip
         thread.start()
     while not stop.wait(LOOK_SECONDS):

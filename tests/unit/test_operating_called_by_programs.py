@@ -1,5 +1,6 @@
 """``runconsumer`` called by a program, with ``call_command``: it leaves the program as it was."""
 
+import logging
 import signal
 import threading
 
@@ -7,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from tests.unit import scripted
-from tests.unit.consumers import committed, write
+from tests.unit.consumers import committed, consumer_settings, write
 
 # At its start the command asks the database for its migrations, in a thread of its own.
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db(transaction=True)]
@@ -36,3 +37,20 @@ def test_it_runs_in_a_thread_too():
     thread.join(20)
 
     assert values() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("ordering", "line"),
+    [
+        ("partition", "consumer c: joining group group for events"),
+        ("key", 'consumer c: joining group group for events, with ordering "key"'),
+        ("none", 'consumer c: joining group group for events, with ordering "none"'),
+    ],
+)
+def test_the_first_line_of_its_log_names_an_ordering_that_is_not_the_usual_one(settings, caplog, ordering, line):
+    settings.KAFKA = consumer_settings(ordering=ordering)
+
+    with caplog.at_level(logging.INFO, logger="kafka_integration"):
+        call_command("runconsumer", "--until-caught-up")
+
+    assert line in [record.getMessage() for record in caplog.records]
