@@ -20,6 +20,13 @@ def local(value: datetime, row: Model) -> datetime:
     return timezone.make_naive(timezone.make_aware(value, UTC))
 
 
+def aware(value: datetime, alias: str) -> datetime:
+    """A time of this database with its offset from UTC, also where the project's times have none."""
+    if timezone.is_aware(value):
+        return value
+    return timezone.make_aware(value, UTC if connections[alias].vendor == "sqlite" else None)
+
+
 def show_locally(row: Row) -> Row:
     """The row with all its times to be shown; not to be saved."""
     for field in row._meta.concrete_fields:

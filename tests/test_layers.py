@@ -58,8 +58,10 @@ FLOORS = {
         {"decorator", "operations", "relay"},
     ],
     "dead_letters": [
-        {"heartbeat", "redaction", "retention", "texts"},
-        {"copies", "operations", "replay_requests"},
+        {"heartbeat", "retention", "source_lines", "texts"},
+        {"locations"},
+        {"redaction"},
+        {"copies", "kinds", "operations", "replay_requests"},
         {"parking"},
     ],
     "consuming": [

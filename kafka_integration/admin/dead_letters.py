@@ -10,7 +10,6 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.html import format_html
@@ -20,13 +19,14 @@ from django.utils.translation import ngettext
 
 from ..dead_letters import operations as dead_letters
 from ..dead_letters.operations import Change, Selection
+from ..dead_letters.texts import beginning_of_reason, with_beginning_of_reason
 from ..message import moment_of
 from ..models import DeadLetter
 from ..summaries import escaped
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin, is_across
-from .payloads import BRIEF, LINES, brief
+from .payloads import LINES
 
 OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
     "replay": dead_letters.request_replay,
@@ -45,8 +45,7 @@ class DeadLetterList(ClampedList):
     large_fields = ("key", "value", "headers", "reason", "traceback")
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(*args, **kwargs).annotate(reason_start=Left("reason", BRIEF + 1))
-        return rows
+        return with_beginning_of_reason(super().get_queryset(*args, **kwargs))
 
 
 class DeadLetterDatabaseFilter(DatabaseFilter):
@@ -115,12 +114,11 @@ class DeadLetterAdmin(OperatedAdmin):
     def error(self, letter: DeadLetter) -> str:
         # The class alone: the list is wide enough.
         name = letter.exception.rpartition(".")[2]
-        reason = brief(getattr(letter, "reason_start", letter.reason))
         return format_html(
             '<span class="kafka-name" title="{}">{}</span> <span class="kafka-reason">{}</span>',
             letter.exception,
             name,
-            reason,
+            beginning_of_reason(letter),
         )
 
     @admin.display(description=_("timestamp"))

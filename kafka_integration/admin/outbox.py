@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..conf import get_settings
+from ..dead_letters.texts import BRIEF, brief
 from ..models import OutboxMessage
 from ..outbox import operations as refusals
 from ..outbox.backlog import find_backlog
@@ -26,7 +27,6 @@ from ..outbox.databases import find_outboxes
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
 from .operated import OperatedAdmin, is_across
-from .payloads import BRIEF, brief
 
 OPERATIONS: dict[str, Callable[[Sequence[int], str], list[int]]] = {
     "retry": refusals.retry,

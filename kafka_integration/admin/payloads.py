@@ -13,12 +13,6 @@ from ..headers import read_headers
 from ..summaries import escaped
 
 LINES = "\n\t"
-BRIEF = 100
-
-
-def brief(text: str) -> str:
-    """As much of a text as a list has room for, in one line."""
-    return escaped(text if len(text) <= BRIEF else f"{text[:BRIEF]}…")
 
 
 def payload_block(data: bytes | memoryview | None) -> str:

@@ -23,6 +23,7 @@ from ..models import DeadLetter
 from ..summaries import summarize
 from ..tables import has_table
 from .retention import PAGE, SETTLED, delete_settled
+from .texts import with_beginning_of_reason
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Selection:
     consumer: str | None = None
     group: str | None = None
     topic: str | None = None
+    kind: str | None = None
 
     def of(self, database: str) -> QuerySet[DeadLetter]:
         """The dead letters in one database."""
@@ -51,6 +53,11 @@ class Selection:
         letters = DeadLetter.objects.using(database).filter(**{k: v for k, v in given.items() if v is not None})
         if self.ids is not None:
             letters = letters.filter(pk__in=[id for id in self.ids if 0 < id <= MAX_ID])
+        if self.kind is not None:
+            letters = letters.filter(kind=self.kind)
+            if self.states and set(self.states) <= set(UNSETTLED):
+                # In the words of the index of kinds.
+                letters = letters.filter(settled_at=None)
         return letters.filter(state__in=self.states) if self.states else letters
 
 
@@ -98,8 +105,11 @@ def _holds_others(alias: str, known: Collection[str]) -> bool:
 def newest(
     selection: Selection, databases: Iterable[str], limit: int | None = None, *, without: Collection[str] = ()
 ) -> Iterator[DeadLetter]:
-    """The newest dead letters of all these databases, the last to fail first; ``without`` are fields left unread."""
+    """The newest dead letters of all these databases, the last to fail first; ``without`` are fields left unread, but
+    for the beginning of a reason."""
     found = [selection.of(database).order_by("-failed_at", "-id").defer(*without)[:limit] for database in databases]
+    if "reason" in without:
+        found = [with_beginning_of_reason(letters) for letters in found]
     # Payloads may be large: few of them at once.
     pages = [letters.iterator(chunk_size=1000 if without else 10) for letters in found]
     return islice(merge(*pages, key=lambda letter: (letter.failed_at, letter.pk), reverse=True), limit)

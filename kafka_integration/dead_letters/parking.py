@@ -16,11 +16,23 @@ from .copies import DeadLetterTopic
 from .redaction import describe, storable
 
 RATE_PERIOD = timedelta(minutes=1)
+MAX_EVENT_ID = 200
 
 _PLACE = ("group", "topic", "topic_id", "partition", "offset")
 _OVERWRITTEN = (
-    *("consumer", "key", "value", "headers", "timestamp_ms", "timestamp_type", "attempts"),
-    *("exception", "reason", "traceback", "state", "failed_at", "settled_at", "leased_until", "lease_holder"),
+    *("consumer", "key", "value", "headers", "timestamp_ms", "timestamp_type", "event_id", "attempts"),
+    *(
+        "exception",
+        "reason",
+        "traceback",
+        "location",
+        "kind",
+        "state",
+        "failed_at",
+        "settled_at",
+        "leased_until",
+        "lease_holder",
+    ),
 )
 
 
@@ -61,7 +73,6 @@ class DeadLetters:
 
         One that comes again, because its offset was not committed, is the same dead letter, parked anew.
         """
-        description = describe(error)
         letter = DeadLetter(
             consumer=self._settings.name,
             group=self._settings.consumer_group,
@@ -74,11 +85,14 @@ class DeadLetters:
             headers=dump_headers([(storable(name), value) for name, value in message.headers]),
             timestamp_ms=message.ts,
             timestamp_type=message.ts_type,
+            event_id=_event_id(message),
             attempts=message.attempt,
-            exception=description.exception,
-            reason=description.reason,
-            traceback=description.traceback,
             failed_at=Now(),
+            **describe(error).columns(self._settings.name),
         )
         letters = DeadLetter.objects.using(self._settings.database)
         letters.bulk_create([letter], update_conflicts=True, unique_fields=_PLACE, update_fields=_OVERWRITTEN)
+
+
+def _event_id(message: Message) -> str:
+    return storable((message.header("ce_id") or b"").decode(errors="backslashreplace"))[:MAX_EVENT_ID]

@@ -7,8 +7,7 @@ gave with ``Reject``, and a database's error code.
 
 from __future__ import annotations
 
-import linecache
-import re
+import hashlib
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,21 +18,18 @@ from ..errors import KafkaIntegrationError
 from ..exception_chains import links, sqlstate_of
 from ..outcomes import Decision, Reject, Skip
 from ..summaries import attribute_of, members_of, reason_of, text_of
+from .locations import MAX_LOCATION, location_of
+from .source_lines import source_line
 
 FRAMES_AT_EITHER_END = 20
 MAX_LINKS = 10
 MAX_MEMBERS = 5
 MAX_DEPTH = 2
-MAX_LINE = 300
 MAX_TEXT = 20_000
+KIND_LENGTH = 12
 
 _CAUSE = "\nThe above exception was the direct cause of the following one:\n\n"
 _CONTEXT = "\nWhile handling the above exception, another one occurred:\n\n"
-_SECRET_NAME = re.compile(
-    r"(?i)[\w.-]*(?:passw|passphrase|pwd|secret|token|jaas|key|credential|authorization|bearer)[\w.-]*"
-)
-_LITERAL = re.compile(r"[\"']|\d{4}")
-_USERINFO = re.compile(r"//[^/\s\"']+@")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +40,18 @@ class Description:
     """The dotted path of its class, as ``failure_rules`` takes it."""
     reason: str
     traceback: str
+    location: str
+    """The line of the project's that it came from; empty where none did."""
+
+    def columns(self, consumer: str) -> dict[str, str]:
+        """A dead letter's columns about it."""
+        return {
+            "exception": self.exception,
+            "reason": self.reason,
+            "traceback": self.traceback,
+            "location": self.location,
+            "kind": kind_of(consumer, self.exception, self.location),
+        }
 
 
 def describe(error: BaseException) -> Description:
@@ -52,7 +60,13 @@ def describe(error: BaseException) -> Description:
         exception=storable(f"{type(error).__module__}.{type(error).__qualname__}")[:255],
         reason=storable(_reason(error))[:MAX_TEXT],
         traceback=storable(_shortened("".join(_parts(error)))),
+        location=storable(location_of(error))[:MAX_LOCATION],
     )
+
+
+def kind_of(consumer: str, exception: str, location: str) -> str:
+    """A short name for all failures of a consumer with this exception, at this line of the project's."""
+    return hashlib.sha256("\0".join((consumer, exception, location)).encode()).hexdigest()[:KIND_LENGTH]
 
 
 def storable(text: str) -> str:
@@ -108,15 +122,8 @@ def _frames(tb: TracebackType) -> Iterator[str]:
             yield f"  … {left_out} more\n"
         if left_out <= 0 or not FRAMES_AT_EITHER_END <= index < FRAMES_AT_EITHER_END + left_out:
             yield f'  File "{code.co_filename}", line {number}, in {code.co_name}\n'
-            line = linecache.getline(code.co_filename, number).strip()[:MAX_LINE]
-            yield f"    {_without_secrets(line)}\n" if line else ""
-
-
-def _without_secrets(line: str) -> str:
-    """The line up to a secret's name, if there is a literal in what follows: where that ends nobody can say."""
-    line = _USERINFO.sub("//(hidden)@", line)
-    name = _SECRET_NAME.search(line)
-    return line if name is None or not _LITERAL.search(line, name.end()) else f"{line[: name.end()]}(hidden)"
+            line = source_line(code.co_filename, number)
+            yield f"    {line}\n" if line else ""
 
 
 def _name(error: BaseException) -> str:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.utils import timezone
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.utils.translation import gettext
 
 from ..headers import read_headers
-from ..local_times import local
+from ..local_times import aware, local
 from ..models import DeadLetter
 from ..summaries import escaped
 
 SHOWN_BYTES = 10_000
+BRIEF = 100
 
 
 def as_json(letter: DeadLetter) -> dict[str, Any]:
@@ -54,20 +56,16 @@ def as_full_json(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _moment(letter: DeadLetter, value: datetime | None) -> str | None:
-    """With its offset from UTC, also where the project's times have none (``USE_TZ = False``)."""
-    if value is not None and timezone.is_naive(value):
-        # The database wrote it, and SQLite's clock knows no time zone.
-        in_utc = connections[letter._state.db or DEFAULT_DB_ALIAS].vendor == "sqlite"
-        value = timezone.make_aware(value, UTC if in_utc else None)
-    return None if value is None else value.isoformat()
+    return None if value is None else aware(value, letter._state.db or DEFAULT_DB_ALIAS).isoformat()
 
 
 def as_line(letter: DeadLetter, *, names_database: bool) -> str:
     """One line of ``list``, without the payload."""
+    reason = f": {start}" if (start := beginning_of_reason(letter)) else ""
     state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
     return escaped(
         f"{letter.pk}  {local(letter.failed_at, letter):%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
-        f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{state}"
+        f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{reason}{state}"
         + (f"  --database {letter._state.db}" if names_database else "")
     )
 
@@ -94,6 +92,22 @@ def as_page(letter: DeadLetter) -> Iterator[str]:
 
 def _second(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+
+
+def brief(text: str) -> str:
+    """As much of a text as a list has room for, in one line."""
+    return escaped(text if len(text) <= BRIEF else f"{text[:BRIEF]}…")
+
+
+def with_beginning_of_reason(letters: QuerySet[Any]) -> QuerySet[Any]:
+    """As much of each reason as ``beginning_of_reason`` needs, which may have to do without the whole."""
+    beginning: QuerySet[Any] = letters.annotate(reason_start=Left("reason", BRIEF + 1))
+    return beginning
+
+
+def beginning_of_reason(letter: DeadLetter) -> str:
+    """What a list shows of why it failed."""
+    return brief(letter.reason_start if hasattr(letter, "reason_start") else letter.reason)
 
 
 def legible(data: bytes | memoryview | None, *, keep: str = "") -> str:

@@ -29,10 +29,15 @@ class DeadLetter(models.Model):
     headers = models.JSONField(_("headers"), default=list)
     timestamp_ms = models.BigIntegerField(_("timestamp"), null=True)
     timestamp_type = models.CharField(_("timestamp type"), max_length=6, null=True)  # noqa: DJ001 - None is Kafka's
+    # None where a worker of an earlier version wrote the row; "" for a message that is no event.
+    event_id = models.CharField(_("event id"), max_length=200, null=True, editable=False)  # noqa: DJ001 - see above
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     exception = models.CharField(_("exception"), max_length=255)
     reason = models.TextField(_("reason"), blank=True)
     traceback = models.TextField(_("traceback"), blank=True)
+    # None in rows of earlier versions, until somebody asks for kinds (`dead_letters/kinds.py`).
+    location = models.CharField(_("place in the code"), max_length=500, null=True, editable=False)  # noqa: DJ001 - see above
+    kind = models.CharField(_("kind"), max_length=12, null=True, editable=False)  # noqa: DJ001 - see above
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PARKED)
     failed_at = models.DateTimeField(_("failed at"), db_index=True)
     replayed_at = models.DateTimeField(_("last replayed at"), null=True)
@@ -62,6 +67,14 @@ class DeadLetter(models.Model):
                 condition=models.Q(state="replay"),
                 name="kafka_integration_replays",
             ),
+            # How many of each kind wait for somebody, from the index alone, and one kind's in the order of pages. By a
+            # column that is null until it is settled: SQLite can't see that a state it is given is one of an index's.
+            models.Index(
+                fields=("kind", "id", "failed_at", "settled_at"),
+                condition=models.Q(settled_at__isnull=True),
+                name="kafka_integration_kinds",
+            ),
+            models.Index(fields=("event_id",), name="kafka_integration_dead_events"),
             models.Index(
                 fields=("settled_at",), condition=models.Q(settled_at__isnull=False), name="kafka_integration_settled"
             ),

@@ -157,6 +157,17 @@ def test_a_line_names_the_message_and_no_payload():
     assert "secret" not in line
 
 
+def test_a_line_says_why_and_not_the_class_alone():
+    reason = "the value of orders[0]@17: byte 0 is not valid JSON"
+    make_letter(exception="kafka_integration.outcomes.Reject", reason=reason)
+    make_letter(exception="kafka_integration.outcomes.Reject", reason="x" * 10_000_000, state=State.REPLAY)
+
+    cut, whole = run("list").splitlines()
+
+    assert f"kafka_integration.outcomes.Reject: {reason}" in whole
+    assert f"Reject: {'x' * 100}… (replay requested)" in cut
+
+
 def test_what_a_letter_holds_cannot_steer_a_terminal():
     evil = "\x1b[2J\x07\r\n\u202e"
     letter = make_letter(

@@ -151,16 +151,13 @@ class Replayer:
             logger.error("consumer %s: what came of %r is not noted: %s", self._consumer, letter, summarize(unwritten))
 
     def _note_failed(self, letter: DeadLetter, message: Message, error: Exception) -> None:
-        description = describe(error)
         state = DeadLetter.State.DISCARDED if isinstance(error, Skip) else DeadLetter.State.PARKED
         self._requests.settle(
             letter,
             state,
             attempts=message.attempt,
             replayed_at=Now(),
-            exception=description.exception,
-            reason=description.reason,
-            traceback=description.traceback,
+            **describe(error).columns(letter.consumer),
         )
         self._observers.tell(Replayed(letter.pk, message, error))
 

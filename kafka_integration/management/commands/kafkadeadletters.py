@@ -12,15 +12,21 @@ from django.db import DatabaseError
 
 from ...conf import get_settings
 from ...dead_letters import operations as dead_letters
+from ...dead_letters.kinds import COLUMNS as KIND_COLUMNS
+from ...dead_letters.kinds import as_json as as_kind_json
+from ...dead_letters.kinds import as_row, kinds
 from ...dead_letters.operations import Change, Selection
 from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
 from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
+from ...operating.columns import aligned
 from ..arguments import read_count
 from ..interrupts import interruptible
 from ..pipes import leave_pipe
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
+FILTERS = ("consumer", "group", "topic", "kind")
+FILTER_OPTIONS = ", ".join(f"--{name}" for name in FILTERS)
 
 
 def read_id(text: str) -> int:
@@ -42,14 +48,17 @@ def days(text: str) -> float:
 
 
 class Command(BaseCommand):
-    help = "Shows the messages that failed for good, and replays, discards or purges them."
+    help = "Shows the messages that failed for good and their kinds, and replays, discards or purges them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|replay|discard|purge")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|kinds|show|replay|discard|purge")
         listing = self._action(actions, "list", "list those that wait for somebody, the newest first")
         self._add_filters(listing)
         listing.add_argument("--state", choices=[*DeadLetter.State.values, "all"], help="those in this state instead")
         listing.add_argument("--limit", type=read_count, metavar="N", help="at most the N newest of all databases")
+        self._action(
+            actions, "kinds", "group those that wait for somebody by consumer, exception and place in the code"
+        )
         showing = self._action(actions, "show", "show one with its payload and traceback")
         showing.add_argument("ids", type=read_id, nargs=1, metavar="ID")
         for name, text in (
@@ -75,7 +84,7 @@ class Command(BaseCommand):
         return parser
 
     def _add_filters(self, parser: CommandParser) -> None:
-        for name in ("consumer", "group", "topic"):
+        for name in FILTERS:
             parser.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name}")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -106,6 +115,15 @@ class Command(BaseCommand):
         if not count:
             self.stderr.write("No dead letters.")
 
+    def _kinds(self, databases: list[str], options: dict[str, Any]) -> None:
+        found = kinds(databases)
+        if options["json"]:
+            self.stdout.write(json.dumps([as_kind_json(kind) for kind in found], indent=2))
+        elif found:
+            self.stdout.write("\n".join(aligned([KIND_COLUMNS, *map(as_row, found)], right=(1,))))
+        else:
+            self.stderr.write("No dead letters.")
+
     def _show(self, databases: list[str], options: dict[str, Any]) -> None:
         selection, database = _selection(options), _only(databases)
         dead_letters.require_all(selection, database)
@@ -134,14 +152,14 @@ class Command(BaseCommand):
 
     def _change(self, databases: list[str], options: dict[str, Any], operation: Any) -> list[Change]:
         selection = _selection(options, states=() if options["ids"] else dead_letters.UNSETTLED)
-        filters = [name for name in ("consumer", "group", "topic") if options[name] is not None]
+        filters = [name for name in FILTERS if options[name] is not None]
         if options["ids"]:
             if options["all"] or filters:
-                raise CommandError("Give either ids, or --all, --consumer, --group, --topic.")
+                raise CommandError(f"Give either ids, or --all, {FILTER_OPTIONS}.")
             databases = [_only(databases)]
             dead_letters.require_all(selection, databases[0])
         elif not options["all"] and not filters:
-            raise CommandError("Say which: ids, --consumer, --group, --topic, or --all.")
+            raise CommandError(f"Say which: ids, {FILTER_OPTIONS}, or --all.")
         return [operation(selection, database) for database in databases]
 
     def _report(self, options: dict[str, Any], changes: list[Change], what: str) -> None:
@@ -178,6 +196,7 @@ def _selection(options: dict[str, Any], states: Iterable[str] = ()) -> Selection
         consumer=options.get("consumer"),
         group=options.get("group"),
         topic=options.get("topic"),
+        kind=options.get("kind"),
     )
 
 
