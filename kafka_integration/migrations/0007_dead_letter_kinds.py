@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("kafka_integration", "0004_finished_offsets"),
+        ("kafka_integration", "0005_processes"),
     ]
 
     operations = [
