@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from ...conf.values import Connection
 from ...errors import BrokerError, BrokerUnavailableError
-from ..errors.translate import translated
+from ..errors.translate import translate, translated
 from ..opening import open_client
 from ..properties.build import admin_properties
 from ..transports.transport import transport_of
@@ -56,3 +60,16 @@ class Admin:
         elif now - self._unanswered_since >= NEW_CLIENT_SECONDS:
             # It may know no broker any more, and then it won't find one: another client does.
             self._client = self._unanswered_since = None
+
+
+def answer_of(answer: Future[Any], *, place: str, timeout: float) -> Any:
+    """What was answered about ``place``; ``BrokerError`` where that is an error, or nothing in time."""
+    try:
+        # The client gives up by itself, a moment later.
+        return answer.result(timeout + 1)
+    except FutureTimeoutError as error:
+        raise BrokerUnavailableError(
+            f"{place}: no answer within {timeout:g} s", code=NO_ANSWER, retriable=True
+        ) from error
+    except KafkaException as error:
+        raise translate(error, place=place) from error

@@ -22,6 +22,22 @@ class PartitionEnds:
     def __init__(self, connection: Connection) -> None:
         self._admin = Admin(connection, asks_for="ends of partitions")
 
+    def at(self, places: Collection[Place], moment_ms: int) -> dict[Place, int]:
+        """The first offset of each partition whose message is no older; the end where all are. As ``ask`` otherwise."""
+        from confluent_kafka.admin._listoffsets import OffsetSpec
+
+        client = self._admin.client()
+        moment: OffsetSpec = OffsetSpec.for_timestamp(moment_ms)
+        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as below
+        found, ends = _send(client, places, moment), _send(client, places, latest)
+        wait((*found.values(), *ends.values()), timeout=ANSWER_SECONDS)
+        offsets = {place: (_raw_offset(answer), _offset(ends[place])) for place, answer in found.items()}
+        return {
+            place: end if offset < 0 else offset
+            for place, (offset, end) in offsets.items()
+            if offset is not None and end is not None
+        }
+
     def ask(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
         """The first offset of each partition and the one after its last; ``BrokerError`` if there can't be a client.
 
@@ -49,11 +65,13 @@ def _send(client: Any, places: Iterable[Place], spec: Any) -> dict[Place, Future
 
 
 def _offset(answer: Future[Any]) -> int | None:
-    if not answer.done():
-        return None
+    offset = _raw_offset(answer)
+    # Below 0 where no leader was found in time.
+    return None if offset is None or offset < 0 else offset
+
+
+def _raw_offset(answer: Future[Any]) -> int | None:
     try:
-        offset = int(answer.result().offset)
+        return int(answer.result().offset) if answer.done() else None
     except KafkaException:
         return None
-    # Below 0 where no leader was found in time.
-    return offset if offset >= 0 else None

@@ -24,6 +24,10 @@ class Transport:
     finds_offsets_by_time = True
     delivers_at_once = False
     """Whether a message is there when ``produce`` returns."""
+    takes_admin_requests = True
+    """Whether topics can be made and changed as one likes, and asked for their settings."""
+    topic_partitions: int | None = None
+    """How many partitions each topic has, where that can't be chosen."""
 
     def servers(self, connection: Connection) -> str:
         """Where its clients find it now; ``BrokerUnavailableError`` if it isn't running."""
@@ -61,6 +65,8 @@ class Transport:
 class EmbeddedTransport(Transport):
     may_be_old = False
     finds_offsets_by_time = False
+    takes_admin_requests = False
+    topic_partitions = 4
 
     def servers(self, connection: Connection) -> str:
         from .embedded import embedded_servers

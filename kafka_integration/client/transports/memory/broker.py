@@ -66,10 +66,11 @@ class MemoryPartition:
 
 
 class MemoryTopic:
-    """A topic's partitions; deleted and made again it has another ``topic_id``."""
+    """A topic's partitions; deleted and made again it has another ``topic_id``. Nothing follows its ``config``."""
 
     def __init__(self, partitions: int) -> None:
         self.topic_id = str(uuid.uuid4())
+        self.config: dict[str, str] = {}
         self.partitions = [MemoryPartition() for _ in range(partitions)]
 
 

@@ -45,6 +45,11 @@ class MemoryGroup:
         """The member holds nothing of an earlier generation any more."""
         self._synced[member_id] = self.generation
 
+    @property
+    def shares(self) -> Mapping[str, Sequence[Place]]:
+        """What each member gets in this generation, once all have let go of what they had."""
+        return self._shares
+
     def share_of(self, member_id: str) -> list[Place] | None:
         """What the member gets in this generation; None while another one still has to let go."""
         if any(generation != self.generation for generation in self._synced.values()):

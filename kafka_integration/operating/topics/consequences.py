@@ -1,0 +1,131 @@
+"""What a change of a topic does besides what it is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from ...client.metadata.topic_configs import Config
+from .needed import unhandled_before
+from .reading import ClusterState
+from .wanted import WantedTopic
+
+CLEANUP, RETENTION_MS, RETENTION_BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
+IN_SYNC, LARGEST = "min.insync.replicas", "max.message.bytes"
+FOR_EVER = -1
+
+
+def of_creation(wanted: WantedTopic, *, brokers: int, fixed_partitions: int | None) -> str | None:
+    """What the new topic will be like that somebody may not expect."""
+    return _joined(_of_creation(wanted, brokers, fixed_partitions))
+
+
+def of_added_partitions(config: Config) -> str:
+    """What more partitions mean for the order of keys."""
+    text = (
+        "most keys move to another partition: the order of a key's messages isn't kept across the change, unless all "
+        "of before are handled before anything new is sent"
+    )
+    return (
+        f"{text}; newest values of keys that were compacted stay in their old partition" if _compacts(config) else text
+    )
+
+
+def of_config(topic: str, after: Mapping[str, str | None], state: ClusterState) -> str | None:
+    """What is lost or refused with these settings."""
+    return _joined(_of_config(topic, after, state))
+
+
+def is_compacted(policy: str | None) -> bool:
+    """Whether a ``cleanup.policy`` keeps the newest message of each key."""
+    return policy is not None and "compact" in policy
+
+
+def number_of(config: Config, name: str) -> int | None:
+    """A setting that is a number; None where it isn't told."""
+    value = config[name].value if name in config else None
+    return _number(value)
+
+
+def _compacts(config: Config) -> bool:
+    return CLEANUP in config and is_compacted(config[CLEANUP].value)
+
+
+def _of_creation(wanted: WantedTopic, brokers: int, fixed_partitions: int | None) -> Iterator[str]:
+    if fixed_partitions is not None:
+        if wanted.is_declared:
+            yield f"the embedded broker gives each topic {fixed_partitions} partitions and keeps no settings of it"
+        return
+    if not wanted.is_declared:
+        yield 'KAFKA["topics"] doesn\'t have it: partitions and replicas are what the cluster gives by itself'
+    factor = wanted.replication_factor
+    if factor == 1 and brokers > 1:
+        yield f"one copy of each message on a cluster of {brokers} brokers: with its broker, messages are lost"
+    if factor is not None and factor > brokers:
+        yield f"{factor} replicas need as many brokers, {brokers} can be seen: Kafka will refuse it"
+    yield from _of_in_sync(_number(wanted.config.get(IN_SYNC)), factor)
+
+
+def _of_in_sync(in_sync: int | None, factor: int | None) -> Iterator[str]:
+    if in_sync is None or factor is None:
+        return
+    if in_sync > factor:
+        yield f"{IN_SYNC} {in_sync} with {factor} replica(s): Kafka will refuse everything that waits for all of them"
+    elif in_sync == factor > 1:
+        yield f"{IN_SYNC} is as large as the number of replicas: with one broker away nothing can be written"
+
+
+def _of_config(topic: str, after: Mapping[str, str | None], state: ClusterState) -> Iterator[str]:
+    config = state.configs.get(topic, {})
+    yield from (f"Kafka knows no {name} of a topic" for name in after if name not in config)
+    yield from _of_retention(topic, after, state)
+    if CLEANUP in after and is_compacted(after[CLEANUP]) and not _compacts(config):
+        yield (
+            "compaction keeps the newest message of each key alone, and messages without a key are refused from then on"
+        )
+    elif CLEANUP in after and not is_compacted(after[CLEANUP]) and _compacts(config):
+        yield "without compaction a key's newest message is deleted too when it is old enough"
+    yield from _of_in_sync(_number(after.get(IN_SYNC)), state.layout.topics[topic].replication_factor)
+    if _is_lower(after, config, LARGEST):
+        yield f"messages larger than {after[LARGEST]} bytes, which were taken before, will be refused"
+
+
+def _of_retention(topic: str, after: Mapping[str, str | None], state: ClusterState) -> Iterator[str]:
+    config = state.configs.get(topic, {})
+    if _is_lower(after, config, RETENTION_MS):
+        milliseconds = _number(after[RETENTION_MS])
+        assert milliseconds is not None
+        yield f"messages older than {_duration(milliseconds)} will be deleted"
+        yield from unhandled_before(state.wanted.readers_of(topic), topic, milliseconds)
+    if any(name in after and after[name] is None for name in (RETENTION_MS, RETENTION_BYTES)):
+        yield "the cluster's default may keep less: then the oldest messages will be deleted, handled or not"
+    if _is_lower(after, config, RETENTION_BYTES):
+        yield (
+            f"a partition's oldest messages beyond {after[RETENTION_BYTES]} bytes will be deleted, handled or not: "
+            "look at the lag of its groups first"
+        )
+
+
+def _is_lower(after: Mapping[str, str | None], config: Config, name: str) -> bool:
+    """Whether a limit shrinks, where -1 is none."""
+    new, old = _number(after.get(name)), number_of(config, name)
+    if new is None or old is None or new == FOR_EVER:
+        return False
+    return old == FOR_EVER or new < old
+
+
+def _number(value: str | None) -> int | None:
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None
+
+
+def _duration(milliseconds: int) -> str:
+    for size, unit in ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s")):
+        if milliseconds >= size:
+            return f"{milliseconds / size:.3g} {unit}"
+    return f"{milliseconds} ms"
+
+
+def _joined(texts: Iterable[str]) -> str | None:
+    return "; ".join(texts) or None

@@ -1,0 +1,44 @@
+"""Which messages a group of ours has not handled yet, although they are as old as to be deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from time import time
+
+from django.db import DatabaseError
+
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.partition_ends import PartitionEnds
+from ...conf.values import ConsumerSettings
+from ...consuming.catching_up.group_positions import GroupPositions
+from ...errors import BrokerError
+
+
+def unhandled_before(consumers: Iterable[ConsumerSettings], topic: str, age_ms: int) -> Iterator[str]:
+    """For each group that reads the topic, how many messages older than this it has not handled, if any."""
+    for consumer in consumers:
+        group = consumer.consumer_group
+        try:
+            count = _count(consumer, topic, int(time() * 1000) - age_ms)
+        except (BrokerError, DatabaseError):
+            yield f"whether group {group} has handled them can't be told now"
+        else:
+            if count:
+                yield f"group {group} has not handled {count} of them"
+
+
+def _count(consumer: ConsumerSettings, topic: str, moment_ms: int) -> int:
+    positions = GroupPositions(consumer)
+    with GroupOffsets(consumer.connection, consumer.consumer_group) as offsets:
+        places = [place for place in positions.places(offsets) if place[0] == topic]
+        committed, ends = positions.read(offsets, places), offsets.ends(places)
+    cuts = PartitionEnds(consumer.connection).at(places, moment_ms)
+    if missing := set(places) - set(cuts) & set(ends):
+        raise BrokerError(f"{topic}[{min(missing)[1]}]: where its old messages end can't be told now", retriable=True)
+    return sum(_unhandled(positions, committed[place], ends[place], cuts[place]) for place in places)
+
+
+def _unhandled(positions: GroupPositions, committed: int | None, ends: tuple[int, int], cut: int) -> int:
+    first, end = ends
+    position = positions.start(first, end) if committed is None else committed
+    return max(0, cut - max(first, position))

@@ -1,0 +1,41 @@
+"""What a cluster has of the topics that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...client.metadata.topic_configs import Config, TopicConfigs
+from ...client.metadata.topic_layouts import ClusterLayout, TopicLayout, TopicLayouts
+from ...conf.values import Connection
+from .wanted import WantedCluster, WantedTopic
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterState:
+    """A cluster as it is beside what is wanted of it; ``configs`` lacks what can't be asked for."""
+
+    wanted: WantedCluster
+    layout: ClusterLayout
+    configs: Mapping[str, Config]
+
+    @property
+    def connection(self) -> Connection:
+        return self.wanted.connection
+
+    @property
+    def ours(self) -> list[TopicLayout]:
+        """The topics there that the settings mean, by name or by pattern."""
+        return [topic for name, topic in sorted(self.layout.topics.items()) if self.wanted.names(name)]
+
+    @property
+    def missing(self) -> list[WantedTopic]:
+        """The topics that the settings name and the cluster lacks, as far as this user may see."""
+        return [wanted for wanted in self.wanted.topics if wanted.name not in self.layout.topics]
+
+
+def read_cluster(wanted: WantedCluster) -> ClusterState:
+    """Ask a cluster for its topics, and for the settings of ours; ``BrokerError`` if it can't be asked."""
+    layout = TopicLayouts(wanted.connection).ask()
+    ours = [name for name in layout.topics if wanted.names(name)]
+    return ClusterState(wanted=wanted, layout=layout, configs=TopicConfigs(wanted.connection).ask(ours))

@@ -1,0 +1,75 @@
+"""Topics, plans and problems as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..columns import aligned
+from .applying import Applied
+from .health import TopicProblem
+from .listing import Listing
+from .planning import Change, Plan
+
+
+def list_lines(listing: Listing) -> list[str]:
+    """A table of the topics, and the names of those that aren't there."""
+    rows = [("TOPIC", "PARTITIONS", "REPLICAS", "CONFIGURED")]
+    for each in listing.topics:
+        rows.append(
+            (each.topic, _number(each.partitions), _number(each.replication_factor), "yes" if each.configured else "-")
+        )
+    lines = aligned(rows, right=(1, 2)) if listing.topics else ["There are no topics that this user may see."]
+    return [
+        *lines,
+        *(f"{name}: the settings name it, but it isn't there (kafkatopics plan)" for name in listing.missing),
+    ]
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What would be done, each with what else it does."""
+    if not plan.changes:
+        return ["Nothing to do: the topics are as the settings say."]
+    return [line for change in plan.changes for line in _change_lines(change)]
+
+
+def applied_lines(applied: Applied) -> list[str]:
+    """One change and what became of it."""
+    what, *warnings = _change_lines(applied.change)
+    return [f"{what}: {applied.result}", *warnings]
+
+
+def health_lines(problems: Iterable[TopicProblem]) -> list[str]:
+    """Each problem with its remedy."""
+    return [f"{each.topic}: {each.problem}\n    {each.remedy}" for each in problems]
+
+
+def _change_lines(change: Change) -> list[str]:
+    return [f"{change.topic}: {_what(change)}", *([f"    careful: {change.warning}"] if change.warning else [])]
+
+
+def _what(change: Change) -> str:
+    if change.action == "create":
+        return f"make it, with {_new(change.after)}"
+    if change.action == "add_partitions":
+        return f"add partitions, from {change.before} to {change.after}"
+    parts = [f"{name} from {_value(change.before[name])} to {_value(value)}" for name, value in change.after.items()]
+    return f"set {', '.join(parts)}"
+
+
+def _new(after: Mapping[str, Any]) -> str:
+    sizes = [
+        f"{_number(after[name], 'as many')} {word}"
+        for name, word in (("partitions", "partitions"), ("replication_factor", "replicas"))
+    ]
+    settings = [f"{name} {value}" for name, value in after["config"].items()]
+    default = " as the cluster gives" if None in (after["partitions"], after["replication_factor"]) else ""
+    return f"{' and '.join(sizes)}{default}{''.join(f', {each}' for each in settings)}"
+
+
+def _number(number: int | None, otherwise: str = "unknown") -> str:
+    return otherwise if number is None else str(number)
+
+
+def _value(value: str | None) -> str:
+    return "the cluster's default" if value is None else value
