@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from django.apps import apps
 from django.db import connection
 
 from kafka_integration.testing import plugin
@@ -158,6 +159,14 @@ def chromium() -> Iterator[Browsers]:
 def browser(chromium: Browsers) -> Chrome:
     """One browser with a desktop's window."""
     return chromium.open()
+
+
+@pytest.fixture
+def project_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the project count alone: no installed app brings consumers or topics of its own."""
+    for app in apps.get_app_configs():
+        if hasattr(type(app), "kafka"):
+            monkeypatch.delattr(type(app), "kafka")
 
 
 @pytest.fixture(scope="session")

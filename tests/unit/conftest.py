@@ -19,14 +19,6 @@ from tests.unit.replays import Lane
 
 
 @pytest.fixture
-def project_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of the project count alone: no installed app brings consumers or topics of its own."""
-    for app in apps.get_app_configs():
-        if hasattr(type(app), "kafka"):
-            monkeypatch.delattr(type(app), "kafka")
-
-
-@pytest.fixture
 def memory_transport(project_alone: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:
     """An empty memory broker, the project's endpoints, scripted handlers without a script, and outages soon over."""
     monkeypatch.setattr(failure_policy, "FLOOR_SECONDS", 0.0)

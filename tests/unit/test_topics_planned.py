@@ -18,7 +18,9 @@ DAY_MS = 86_400_000
 
 
 def test_a_topic_that_is_not_there_is_made_as_the_settings_say(settings):
-    settings.KAFKA = kafka_with({"orders": {"partitions": 6, "replication_factor": 1, "config": {"retention.ms": 1000}}})
+    settings.KAFKA = kafka_with(
+        {"orders": {"partitions": 6, "replication_factor": 1, "config": {"retention.ms": 1000}}}
+    )
 
     planned = document("plan")
     made = document("apply")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -24,13 +25,9 @@ def consumer_of(*topics: str, **keys: Any) -> dict[str, Any]:
 def document(action: str, *, fails: bool = False) -> Any:
     """What ``kafkatopics ACTION --json`` prints; with ``fails`` it has to exit with 1 too."""
     output = io.StringIO()
-    try:
+    with pytest.raises(CommandError) if fails else nullcontext() as raised:
         call_command("kafkatopics", action, "--json", stdout=output, stderr=io.StringIO())
-    except CommandError as error:
-        assert fails, error
-        assert error.returncode == 1
-    else:
-        assert not fails, "it did not fail"
+    assert raised is None or raised.value.returncode == 1
     return json.loads(output.getvalue())
 
 
