@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import CommandError, call_command
 
+from kafka_integration.client.metadata.topic_layouts import TopicLayouts
 from kafka_integration.consuming.catching_up.group_positions import GroupPositions
 from kafka_integration.dead_letters import operations as dead_letters
 from kafka_integration.producing.delivery import Delivery
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db
     ("command", "place", "name"),
     [
         (["kafkagroups", "lag", "group"], GroupPositions, "read"),
+        (["kafkatopics", "plan"], TopicLayouts, "ask"),
         (["kafkaproduce", "events", "a"], Delivery, "result"),
         (["kafkadeadletters", "list"], dead_letters, "newest"),
     ],

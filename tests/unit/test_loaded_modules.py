@@ -37,6 +37,7 @@ UNUSED = (
     "operating.lag",
     "operating.relays",
     "operating.tailing",
+    "operating.topics",
     "outbox.decorator",
     "outbox.forwarder",
     "outbox.publish",
