@@ -1,0 +1,13 @@
+"""The operator's pages, which are no lists of a model's rows: what they are, and how they get into an admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from .overview import OverviewPage
+from .page import Page
+from .registration import register_pages
+
+PAGES: tuple[type[Page], ...] = (OverviewPage,)
+
+register_pages(admin.site, PAGES)

@@ -1,0 +1,90 @@
+"""Small charts, drawn here as SVG: no script, no style in them, and their numbers in a table for who can't see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+WIDTH, HEIGHT, MARGIN = 160, 32, 2
+MOST_ROWS = 60
+"""Of a chart's table: more would only be read by nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of a chart; None is unknown, and leaves a gap."""
+
+    label: Any
+    """What the table calls it: a time, as it is shown."""
+    value: float | None
+    text: Any = None
+    """How the table shows the value, where not as the number that it is."""
+
+
+def sparkline(points: Sequence[Point], *, title: str, width: int = WIDTH, height: int = HEIGHT) -> SafeString:
+    """A line through the points from zero up, with its table; nothing without two known points."""
+    known = [point.value for point in points if point.value is not None]
+    if len(known) < 2:
+        return SafeString()
+    most = max(*known, 1)
+    lines = [_line(run, len(points), most, width, height) for run in _runs(points)]
+    drawn = format_html_join("", '<polyline class="kafka-line" points="{}"/>', ((line,) for line in lines))
+    return _figure(drawn, points, title=title, width=width, height=height)
+
+
+def bar(value: float | None, most: float, *, title: str, width: int = WIDTH, height: int = 8) -> SafeString:
+    """A bar as long as the value's part of the most; nothing for what is unknown."""
+    if value is None:
+        return SafeString()
+    part = min(1.0, max(0.0, value / most)) if most > 0 else 0.0
+    return format_html(
+        '<svg class="kafka-bar" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
+        '<rect class="kafka-bar-whole" width="{}" height="{}" rx="2"/>'
+        '<rect class="kafka-bar-part" width="{}" height="{}" rx="2"/></svg>',
+        *(width, height, width, height, title, width, height, f"{part * width:.1f}", height),
+    )
+
+
+def _runs(points: Sequence[Point]) -> list[list[tuple[int, float]]]:
+    """Neighbouring known points: a line through an unknown one would claim to know it."""
+    runs: list[list[tuple[int, float]]] = [[]]
+    for place, point in enumerate(points):
+        if point.value is not None:
+            runs[-1].append((place, point.value))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _line(run: Sequence[tuple[int, float]], count: int, most: float, width: int, height: int) -> str:
+    step = (width - 2 * MARGIN) / (count - 1)
+    room = height - 2 * MARGIN
+    places = [(MARGIN + place * step, height - MARGIN - value / most * room) for place, value in run]
+    if len(places) == 1:
+        # A line of one point shows nothing.
+        places.append((places[0][0] + 1, places[0][1]))
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+
+
+def _figure(drawn: SafeString, points: Sequence[Point], *, title: str, width: int, height: int) -> SafeString:
+    step = -(-len(points) // MOST_ROWS)
+    rows = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', (_cells(p) for p in points[::-step]))
+    return format_html(
+        '<figure class="kafka-chart"><svg viewBox="0 0 {} {}" width="{}" height="{}" aria-hidden="true">'
+        '<line class="kafka-axis" x1="0" x2="{}" y1="{}" y2="{}"/>{}</svg>'
+        '<details><summary>{}<span class="visually-hidden"> {}</span></summary>'
+        "<table><caption>{}</caption><tbody>{}</tbody></table></details></figure>",
+        *(width, height, width, height, width, height - 1, height - 1, drawn),
+        *(_("numbers"), title, title, rows),
+    )
+
+
+def _cells(point: Point) -> tuple[Any, Any]:
+    if point.value is None:
+        return point.label, _("unknown")
+    return point.label, f"{point.value:g}" if point.text is None else point.text

@@ -1,0 +1,52 @@
+"""How the operator's pages show what is often unknown: numbers, spans of time, moments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+UNITS = ((86_400, 1_000_000, "d"), (3600, 24, "h"), (60, 60, "min"), (1, 60, "s"))
+"""How long each is in seconds, and how many make one of the next."""
+
+
+@register.filter
+def known(value: Any) -> Any:
+    """A number with its thousands apart, and what is unknown as such: never as zero."""
+    if value is None:
+        return _unknown()
+    return number_format(value, decimal_pos=None, use_l10n=True, force_grouping=True) if type(value) is int else value
+
+
+@register.filter
+def span(seconds: float | None) -> Any:
+    """A span of time by its two largest units: "3 min 20 s"."""
+    if seconds is None:
+        return _unknown()
+    whole = max(0, int(seconds))
+    counts = [(whole // size % above, unit) for size, above, unit in UNITS]
+    first = next((place for place, (count, _unit) in enumerate(counts) if count), len(counts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in counts[first : first + 2] if count or first == len(counts) - 1)
+
+
+@register.filter
+def moment(value: datetime | None) -> Any:
+    """A moment with its zone: the server's, until the browser shows it in its own."""
+    if value is None:
+        return _unknown()
+    if timezone.is_naive(value):
+        return date_format(value, "Y-m-d H:i:s")
+    here = timezone.localtime(value)
+    return format_html('<time datetime="{}">{}</time>', here.isoformat(), date_format(here, "Y-m-d H:i:s T"))
+
+
+def _unknown() -> SafeString:
+    return format_html('<span class="kafka-unknown">{}</span>', _("unknown"))
