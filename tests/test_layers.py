@@ -41,7 +41,7 @@ FLOORS = {
         {"dead_letters"},
         {"consuming"},
         {"operating"},
-        {"admin", "apps", "checks", "management"},
+        {"admin", "apps", "checks", "management", "templatetags"},
     ],
     "client": [
         {"errors", "green_threads", "naming_brokers", "transports"},

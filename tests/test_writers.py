@@ -11,7 +11,13 @@ THEIRS = {
     # Exceptions that are returned, not raised from others.
     *("failure.__cause__", "error.__cause__"),
     # Django's, asgiref's and the standard library's, which have no other way.
-    *("response.context_data", "named.attname", "model.save_base", "connections[self._database].rollback_exc"),
+    *(
+        "request.current_app",
+        "response.context_data",
+        "named.attname",
+        "model.save_base",
+        "connections[self._database].rollback_exc",
+    ),
     *("SyncToAsync.threadlocal.main_event_loop", "SyncToAsync.threadlocal.main_event_loop_pid"),
     *("server.shutdown", "logging.getLogger(name).disabled"),
     # Django's blocks and connections, where a test stands in for the crash of a process.

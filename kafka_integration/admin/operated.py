@@ -21,6 +21,7 @@ from ..local_times import show_locally
 from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
+from .protection import protected
 
 if TYPE_CHECKING:
     Admin = admin.ModelAdmin[Any]
@@ -221,7 +222,8 @@ class OperatedAdmin(Admin):
             )
             for name in self.operations
         ]
-        return [*own, *super().get_urls()]
+        urls = [*own, *super().get_urls()]
+        return [URLPattern(url.pattern, protected(url.callback), url.default_args, url.name) for url in urls]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

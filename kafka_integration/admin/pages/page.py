@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, site
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -62,7 +62,7 @@ class Page(TemplateResponseMixin, View):
     http_method_names = ["get", "head", "options"]
 
     # Given by whoever makes a view of it.
-    admin_site: AdminSite
+    admin_site: AdminSite = site
     siblings: Collection[type[Page]] = ()
     operation_name = ""
 
