@@ -18,9 +18,7 @@
   }
 
   function adopt(old, fresh) {
-    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
-      old.replaceWith(fresh);
-    } else if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
       if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     } else {
       adoptAttributes(old, fresh);
@@ -35,23 +33,22 @@
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value && !own(name)) old.setAttribute(name, value);
   }
 
-  // Those with an id are found again where rows have come, gone or changed places.
+  // Those with an id are found again where rows have come, gone or changed places; others by what they are.
   function adoptChildren(old, fresh) {
-    const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    const left = new Set(old.childNodes);
     let place = old.firstChild;
     for (const child of [...fresh.childNodes]) {
-      const known = child.id ? byId.get(child.id) : place && !place.id ? place : null;
-      if (known && known !== place) old.insertBefore(known, place);
-      const next = known ? known.nextSibling : place;
-      if (known) adopt(known, child);
-      else old.insertBefore(child, place);
-      place = next;
+      const known = [...left].find((each) => each.nodeName === child.nodeName && (each.id ?? "") === (child.id ?? ""));
+      if (known) {
+        left.delete(known);
+        if (known === place) place = place.nextSibling;
+        else old.insertBefore(known, place);
+        adopt(known, child);
+      } else {
+        old.insertBefore(child, place);
+      }
     }
-    while (place) {
-      const next = place.nextSibling;
-      place.remove();
-      place = next;
-    }
+    for (const each of left) each.remove();
   }
 
   async function refresh() {
@@ -59,7 +56,10 @@
     if (!response.ok) throw new Error(response.statusText);
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html").body;
     showLocally(fresh);
+    const focused = document.activeElement;
     adoptChildren(live, fresh);
+    // What changed its place has lost it.
+    if (focused?.isConnected) focused.focus({ preventScroll: true });
   }
 
   let timer;

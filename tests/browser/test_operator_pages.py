@@ -1,0 +1,137 @@
+"""The operator's pages in a real browser: on a telephone and a desk, in light and dark, by keyboard, and refreshed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from tests.browser.test_looks import CONTRASTS, NAMELESS
+from tests.processes import PROJECT
+from tests.running_demo import RunningDemo
+from tests.services.chromium import Browsers
+from tests.waiting import wait_for
+
+APP = "/admin/kafka_integration/"
+PATHS = (f"{APP}overview/", f"{APP}deadletter/", f"{APP}outboxmessage/")
+NAME, PASSWORD = "olga-the-operator", "six-legs-and-a-back"
+
+SignIn = Callable[[Chrome], None]
+
+
+@pytest.fixture(scope="module")
+def sign_in(demo: RunningDemo) -> SignIn:
+    """Somebody who may see everything."""
+    env = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{demo.database}",
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+    }
+    command = [
+        sys.executable,
+        "manage.py",
+        "createsuperuser",
+        "--noinput",
+        f"--username={NAME}",
+        "--email=olga@example.org",
+    ]
+    subprocess.run(command, cwd=PROJECT, env=env, check=True, capture_output=True)
+
+    def enter(driver: Chrome) -> None:
+        driver.get(f"{demo.url}/admin/login/")
+        driver.find_element(By.NAME, "username").send_keys(NAME)
+        driver.find_element(By.NAME, "password").send_keys(PASSWORD)
+        driver.find_element(By.CSS_SELECTOR, "[type=submit]").click()
+        wait_for(lambda: driver.current_url == f"{demo.url}/admin/", 20, "the admin after signing in")
+        driver.get_log("browser")  # Django's own page has no icon
+
+    return enter
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_pages_fit_are_readable_and_break_no_policy(
+    demo: RunningDemo, chromium: Browsers, sign_in: SignIn, width: int, dark: bool
+) -> None:
+    driver = chromium.open(width=width, dark=dark)
+    sign_in(driver)
+    wrong: list[object] = []
+
+    for path in PATHS:
+        driver.get(demo.url + path)
+        found = driver.execute_script("return document.documentElement.scrollWidth")
+        wrong += [(path, "is wide", found)] if found > width else []
+        # The search field is Django's own.
+        nameless = driver.execute_script(
+            NAMELESS.replace("input:not([type=hidden])", "input:not([type=hidden], #toolbar *)")
+        )
+        wrong += [(path, "is nameless", html) for html in nameless]
+        contrasts = driver.execute_script(CONTRASTS.replace("document.body", "document.getElementById('content')"))
+        assert contrasts
+        wrong += [(path, "is faint", contrast, html) for contrast, html in contrasts if contrast < 4.5]
+        messages = [entry["message"] for entry in driver.get_log("browser")]
+        wrong += [(path, text) for text in messages if "favicon.ico" not in text]
+
+    assert wrong == []
+
+
+def test_the_overview_refreshes_itself_and_leaves_alone_what_has_not_changed(
+    demo: RunningDemo, browser: Chrome, sign_in: SignIn
+) -> None:
+    sign_in(browser)
+    browser.get(f"{demo.url}{APP}overview/")
+    browser.execute_script("window.neverReloaded = true; window.row = document.getElementById('consumer-marketing');")
+    before = browser.find_element(By.CSS_SELECTOR, ".kafka-as-of time").get_attribute("datetime")
+
+    wait_for(
+        lambda: browser.find_element(By.CSS_SELECTOR, ".kafka-as-of time").get_attribute("datetime") != before,
+        30,
+        "the page is fetched again",
+    )
+
+    assert browser.execute_script("return window.neverReloaded && window.row.isConnected")
+    assert not browser.find_element(By.CSS_SELECTOR, ".kafka-stale").is_displayed()
+
+
+def test_a_page_that_is_no_longer_refreshed_says_so(demo: RunningDemo, browser: Chrome, sign_in: SignIn) -> None:
+    sign_in(browser)
+    browser.get(f"{demo.url}{APP}overview/")
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*overview*"]})
+
+    stale = browser.find_element(By.CSS_SELECTOR, ".kafka-stale")
+
+    wait_for(stale.is_displayed, 30, "the page says that it is old")
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    wait_for(lambda: not stale.is_displayed(), 30, "the page is as it is now again")
+
+
+def test_moments_are_shown_by_the_browsers_clock(demo: RunningDemo, browser: Chrome, sign_in: SignIn) -> None:
+    sign_in(browser)
+    browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Pacific/Kiritimati"})
+
+    browser.get(f"{demo.url}{APP}overview/")
+
+    time = browser.find_element(By.CSS_SELECTOR, ".kafka-as-of time")
+    by_the_browser = browser.execute_script(
+        "const style = {dateStyle: 'medium', timeStyle: 'medium', timeZone: 'Pacific/Kiritimati'};"
+        "return new Intl.DateTimeFormat('en', style).format(new Date(arguments[0].dateTime))",
+        time,
+    )
+    assert time.text == by_the_browser
+    assert time.get_attribute("title").endswith("UTC")
+
+
+def test_the_keyboard_reaches_the_other_pages_first(demo: RunningDemo, browser: Chrome, sign_in: SignIn) -> None:
+    sign_in(browser)
+    browser.get(f"{demo.url}{APP}overview/#content-start")
+    browser.execute_script("document.getElementById('content-start').focus()")
+
+    browser.switch_to.active_element.send_keys("\ue004")
+
+    assert browser.switch_to.active_element.get_attribute("aria-current") == "page"
