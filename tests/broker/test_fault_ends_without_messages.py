@@ -47,6 +47,22 @@ def test_who_has_read_everything_has_no_lag_and_begins_at_the_end_again(new_scen
 
 
 @STORAGES
+def test_what_no_consumer_gets_is_no_lag_of_a_group_that_stands_still(new_scenario, offset_storage):
+    scenario = new_scenario(partitions=2)
+    scenario.consumer |= {"offset_storage": offset_storage}
+    scenario.load.sent(10, partition=0)
+    assert scenario.worker("--until-caught-up").wait(40) == 0
+
+    aborted(scenario, 300, partition=0)
+    aborted(scenario, 5, partition=1)
+    after_aborted = lag_of(scenario)
+    scenario.load.sent(3, partition=0)
+    aborted(scenario, 300, partition=0)
+
+    assert (after_aborted, lag_of(scenario)) == (0, 3)
+
+
+@STORAGES
 def test_a_consumer_that_is_stopped_at_once_has_stored_the_end(new_scenario, offset_storage):
     scenario = new_scenario(partitions=1)
     scenario.consumer |= {"offset_storage": offset_storage, "offset_commit_interval_seconds": 600}

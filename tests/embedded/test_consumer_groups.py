@@ -13,7 +13,7 @@ from kafka_integration import produce_sync
 from kafka_integration.client.transports.embedded import SERVERS_VARIABLE
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.group import report
-from kafka_integration.operating.lag import compute_lag
+from kafka_integration.operating.groups.lag import compute_lag
 from tests.embedded import members as roster
 from tests.embedded.members import Members, handled, values_of
 from tests.owned import owned

@@ -34,7 +34,7 @@ UNUSED = (
     "client.transports.memory",
     "dead_letters.operations",
     "dead_letters.texts",
-    "operating.lag",
+    "operating.groups",
     "operating.relays",
     "operating.tailing",
     "operating.topics",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,7 +16,7 @@ from kafka_integration.errors import AccessDeniedError
 from kafka_integration.models import StoredOffset
 from tests.unit.consumers import TOPIC, consume, consumer_settings, write
 
-pytestmark = pytest.mark.usefixtures("memory_transport")
+pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
 
 
 @pytest.fixture
@@ -43,9 +44,19 @@ def test_the_document_has_the_group_its_total_and_each_partition(read):
 
     document = read()
 
-    assert list(document) == ["group", "total", "partitions"]
+    assert list(document) == ["group", "total", "time_lag_seconds", "partitions"]
     assert (document["group"], document["total"]) == ("group", 3)
-    assert document["partitions"][0] == {"topic": TOPIC, "partition": 0, "committed": 1, "end": 3, "lag": 2}
+    shown = document["partitions"][0]
+    assert shown.pop("time_lag_seconds") == pytest.approx(0, abs=60)
+    assert shown == {
+        "topic": TOPIC,
+        "partition": 0,
+        "committed": 1,
+        "end": 3,
+        "lag": 2,
+        "state": "unowned",
+        "reason": None,
+    }
     assert by_partition(document)[(TOPIC, 2)] == (None, 1, 1)
     assert len(document["partitions"]) == 4
 
@@ -108,7 +119,6 @@ def test_a_pattern_counts_the_topics_that_its_protocol_would_match(read, setting
     assert {topic for topic, _ in by_partition(read())} == topics
 
 
-@pytest.mark.django_db
 def test_offsets_in_the_database_count_instead_of_kafkas(read, settings):
     settings.KAFKA = consumer_settings(offset_storage="database")
     write(*"abcd")
@@ -132,11 +142,13 @@ def test_people_get_a_table(capsys):
     call_command("kafkagroups", "lag", "group")
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG"]
-    assert lines[1].split() == [TOPIC, "0", "1", "3", "2"]
-    assert lines[2].split() == [TOPIC, "1", "-", "0", "0"]
-    assert len(set(map(len, lines[:5]))) == 1, "columns are aligned"
-    assert lines[-1] == "group group: lag 2 in all"
+    assert lines[0].split() == ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "TIME", "LAG", "STATE"]
+    assert re.fullmatch(rf"{TOPIC} +0 +1 +3 +2 +\d\.?\d* s +unowned", lines[1])
+    assert lines[2].split() == [TOPIC, "1", "-", "0", "0", "-", "caught", "up"]
+    assert (
+        len({line.index(word) for line, word in zip(lines[:3], ("STATE", "unowned", "caught up"), strict=True)}) == 1
+    ), "aligned"
+    assert re.fullmatch(r"group group: lag 2 in all, the oldest message is \S+ s old", lines[-1])
 
 
 @pytest.fixture
@@ -155,7 +167,9 @@ def test_what_cannot_be_known_is_null_and_so_is_the_total(read, without_a_leader
 
     document = read()
 
-    assert document["partitions"][1] == {"topic": TOPIC, "partition": 1, "committed": None, "end": None, "lag": None}
+    unknown = {"committed": None, "end": None, "lag": None, "time_lag_seconds": None, "state": None, "reason": None}
+    assert document["partitions"][1] == {"topic": TOPIC, "partition": 1, **unknown}
+    assert document["time_lag_seconds"] is None
     assert document["partitions"][0]["lag"] == 1
     assert document["total"] is None
 
@@ -177,7 +191,7 @@ def test_people_read_what_is_not_known(capsys, without_a_leader):
     call_command("kafkagroups", "lag", "group")
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split() == [TOPIC, "1", "-", "unknown", "unknown"]
+    assert lines[2].split() == [TOPIC, "1", "-", *["unknown"] * 4]
     assert lines[-1] == "group group: lag 1 in all, and unknown for 1 partition(s)"
 
 

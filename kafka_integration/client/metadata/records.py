@@ -1,0 +1,145 @@
+"""Single records of partitions, read without belonging to a group: the first and the last that a consumer gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Self
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, TopicPartition
+
+from ...conf.values import Connection
+from ..opening import Properties, open_client
+from ..properties.build import admin_properties
+from ..transports.transport import transport_of
+from .partition_ends import Place
+
+ANSWER_SECONDS = 5.0
+POLL_SECONDS = 0.1
+PAGE = 500
+STEPS = (1, 2, 16, 256, 4096)
+"""How far before the end the last record is looked for: alone there, before a marker, before ever more of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Where a record is and when it was written; ``timestamp_ms`` is None where it doesn't say."""
+
+    offset: int
+    timestamp_ms: int | None
+
+
+Answers = dict[Place, Record | None]
+"""None where there is no record; a partition of which it can't be known in time isn't there."""
+
+
+class Records:
+    """Reads what consumers would get: nothing of transactions that were aborted or are still open."""
+
+    def __init__(self, connection: Connection) -> None:
+        ours = {
+            # librdkafka asks for a group, and nothing joins it.
+            "group.id": "kafkagroups",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            # What retention takes in the middle of a question wasn't there to be read.
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "allow.auto.create.topics": False,
+            # One record is wanted, and an end is known when a fetch comes back empty.
+            "queued.min.messages": 1,
+            "fetch.message.max.bytes": 65_536,
+            "fetch.wait.max.ms": 10,
+            "fetch.queue.backoff.ms": 10,
+        }
+        properties = Properties({**admin_properties(connection), **ours})
+        options = {"log_level": 0}
+        self._consumer = open_client(
+            transport_of(connection).consumer, properties, place="kafkagroups", options=options
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def first(self, starts: Mapping[Place, int]) -> Answers:
+        """The first record of each partition at its offset or after it."""
+        return self._read(starts, lambda record, place: True)
+
+    def first_since(self, starts: Mapping[Place, int], timestamp_ms: int) -> Answers:
+        """The first record that was written then or later, each looked at: for brokers that have no such question."""
+        return self._read(starts, lambda record, place: (record.timestamp_ms or 0) >= timestamp_ms)
+
+    def last(self, spans: Mapping[Place, tuple[int, int]]) -> Answers:
+        """The last record of each partition from an offset on and before another one."""
+        found: Answers = {}
+        looked_from: dict[Place, int] = {}
+        for step in (*STEPS, None):
+            starts = {
+                place: first if step is None else max(first, end - step)
+                for place, (first, end) in spans.items()
+                if place not in found
+            }
+            for place in [place for place, start in starts.items() if looked_from.get(place) == start]:
+                # Everything there is was looked at.
+                found[place], _ = None, starts.pop(place)
+            looked_from.update(starts)
+            answers = self._last_of(starts, spans)
+            found |= {place: record for place, record in answers.items() if record is not None}
+            spans = {place: span for place, span in spans.items() if place in answers}
+        return found
+
+    def _last_of(self, starts: Mapping[Place, int], spans: Mapping[Place, tuple[int, int]]) -> Answers:
+        seen: Answers = {}
+
+        def is_enough(record: Record, place: Place) -> bool:
+            end = spans[place][1]
+            if record.offset < end:
+                seen[place] = record
+            return record.offset >= end - 1
+
+        answers = self._read(starts, is_enough)
+        return {place: seen.get(place) for place in answers}
+
+    def _read(self, starts: Mapping[Place, int], is_enough: Callable[[Record, Place], bool]) -> Answers:
+        """The first record of each that is enough; None where its partition ends before that."""
+        if not starts:
+            return {}
+        answers: Answers = {}
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+        for message in self._messages(lambda: len(answers) == len(starts)):
+            place = message.topic(), message.partition()
+            if place not in starts or place in answers:
+                continue
+            if message.error() is not None:
+                if message.error().code() == KafkaError._PARTITION_EOF:
+                    answers[place] = None
+            elif is_enough(record := _record(message), place):
+                answers[place] = record
+            if place in answers:
+                with suppress(KafkaException):
+                    self._consumer.pause([TopicPartition(*place)])
+        # librdkafka keeps a pause over reassignments.
+        with suppress(KafkaException):
+            self._consumer.resume([TopicPartition(*place) for place in answers])
+        self._consumer.assign([])
+        return answers
+
+    def _messages(self, is_over: Callable[[], bool]) -> Iterator[Any]:
+        """What comes, errors too, as long as anything comes in time."""
+        give_up_at = monotonic() + ANSWER_SECONDS
+        while not is_over() and monotonic() < give_up_at:
+            if (first := self._consumer.poll(POLL_SECONDS)) is not None:
+                yield first
+                yield from self._consumer.consume(PAGE, 0)
+
+
+def _record(message: Any) -> Record:
+    kind, milliseconds = message.timestamp()
+    known = kind != TIMESTAMP_NOT_AVAILABLE and milliseconds >= 0
+    return Record(offset=message.offset(), timestamp_ms=milliseconds if known else None)

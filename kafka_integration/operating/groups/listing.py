@@ -1,0 +1,107 @@
+"""The groups of the settings, with what each has still to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import DatabaseError
+
+from ...conf.values import Settings
+from ...errors import BrokerError
+from ...summaries import escaped, shortened, text_of
+from ..columns import aligned
+from ..durations import spoken
+from .lag import GroupLag, compute_lag
+
+WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedGroup:
+    """A group and its consumers; ``problem`` says why its lag can't be told."""
+
+    name: str
+    consumers: tuple[str, ...]
+    topics: tuple[str, ...]
+    lag: GroupLag | None
+    problem: str | None = None
+
+    @property
+    def total(self) -> int | None:
+        return None if self.lag is None else self.lag.total
+
+    @property
+    def time_lag_seconds(self) -> float | None:
+        return None if self.lag is None else self.lag.time_lag_seconds
+
+    @property
+    def state(self) -> str | None:
+        """The worst of its partitions' states; None where one isn't known, and none of the others is bad."""
+        states = {partition.state for partition in self.lag.partitions} if self.lag else {None}
+        known = [state for state in WORST_FIRST if state in states]
+        is_certain = known and (None not in states or known[0] == WORST_FIRST[0])
+        return known[0] if is_certain else None
+
+
+def list_groups(settings: Settings) -> list[ListedGroup]:
+    """Every group that a consumer of the settings has, by name; one that can't be asked about hides no other."""
+    names = sorted({consumer.consumer_group for consumer in settings.consumers.values()})
+    return [_listed(settings, name) for name in names]
+
+
+def groups_as_json(groups: Iterable[ListedGroup]) -> str:
+    """A list for programs."""
+    shown = [
+        {
+            "group": group.name,
+            "consumers": group.consumers,
+            "topics": group.topics,
+            "state": group.state,
+            "total": group.total,
+            "time_lag_seconds": group.time_lag_seconds,
+            "problem": group.problem,
+        }
+        for group in groups
+    ]
+    return json.dumps(shown, indent=2)
+
+
+def groups_as_table(groups: Iterable[ListedGroup]) -> list[str]:
+    """Lines for people."""
+    groups = list(groups)
+    if not groups:
+        return ["settings.KAFKA has no consumers"]
+    rows = [("GROUP", "CONSUMERS", "LAG", "TIME LAG", "STATE"), *map(_row, groups)]
+    problems = [f"{group.name}: {group.problem}" for group in groups if group.problem]
+    return [*aligned(rows, right=(2, 3)), *problems]
+
+
+def _listed(settings: Settings, name: str) -> ListedGroup:
+    consumers = [consumer for consumer in settings.consumers.values() if consumer.consumer_group == name]
+    lag, problem = None, None
+    try:
+        lag = compute_lag(settings, name)
+    except BrokerError as error:
+        problem = shortened(escaped(text_of(error)))
+    except DatabaseError as error:
+        problem = f"the stored offsets can't be read: {shortened(escaped(text_of(error)))}"
+    return ListedGroup(
+        name=name,
+        consumers=tuple(consumer.name for consumer in consumers),
+        topics=tuple(sorted({topic for consumer in consumers for topic in consumer.topics})),
+        lag=lag,
+        problem=problem,
+    )
+
+
+def _row(group: ListedGroup) -> tuple[str, ...]:
+    age = group.time_lag_seconds
+    return (
+        group.name,
+        ", ".join(group.consumers),
+        "unknown" if group.total is None else str(group.total),
+        spoken(age) if age is not None else "-" if group.total == 0 else "unknown",
+        "unknown" if group.state is None else group.state.replace("_", " "),
+    )

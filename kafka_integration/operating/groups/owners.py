@@ -1,0 +1,129 @@
+"""Who works on a group's partitions: our own processes by what they last said, and any member by the broker's word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import router
+from django.db.models.functions import Now
+
+from ...client.metadata.group_members import GroupMember, GroupMembers
+from ...client.metadata.group_offsets import Place
+from ...conf.values import Connection
+from ...errors import BrokerError
+from ...models import Process
+from ...tables import has_table
+
+LOST_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """What the process that owns a partition last said of it."""
+
+    process_id: int
+    host: str
+    pid: int
+    consumer: str
+    state: str | None = None
+    reason: str | None = None
+    stuck_offset: int | None = None
+
+    def __str__(self) -> str:
+        return f"consumer {self.consumer} of process {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owners:
+    """Who works on the partitions of one group; what can't be told is None."""
+
+    ours: Mapping[Place, Owner] | None
+    members: tuple[GroupMember, ...] | None
+
+    def state_of(self, place: Place, lag: int | None) -> tuple[str | None, str | None, int | None]:
+        """The partition's state, why it waits, and at what it is stuck."""
+        if (owner := (self.ours or {}).get(place)) is not None and owner.state is not None:
+            return _told(owner, lag)
+        if lag is None:
+            return None, None, None
+        if not lag:
+            return "caught_up", None, None
+        return (None if self._may_be_owned(place) else "unowned"), None, None
+
+    def foreign(self) -> tuple[GroupMember, ...]:
+        """The members that own something of which no process of ours has said that it is its own."""
+        ours = self.ours or {}
+        return tuple(member for member in self.members or () if not member.partitions <= ours.keys())
+
+    def _may_be_owned(self, place: Place) -> bool:
+        if self.members is not None:
+            return any(place in member.partitions for member in self.members)
+        return self.ours is None
+
+
+def owners_of(connections: Iterable[Connection], group: str, *, writes_rows: bool) -> Owners:
+    """Who works on the group's partitions, which are in these clusters.
+
+    Processes that write no rows can't be told from there being none, where the brokers don't tell of members.
+    """
+    ours = _read_rows(group)
+    members: list[GroupMember] = []
+    for connection in connections:
+        found = _members(connection, group)
+        if found is None:
+            return Owners(ours=ours if writes_rows or ours else None, members=None)
+        members += found
+    return Owners(ours=ours, members=tuple(members))
+
+
+def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | None:
+    try:
+        return GroupMembers(connection).ask(group)
+    except BrokerError:
+        # The same brokers are about to be asked for what matters more, and then it is said.
+        return None
+
+
+def _read_rows(group: str) -> dict[Place, Owner] | None:
+    """What live processes said; None where the database can't tell, or there is none."""
+    try:
+        if not has_table(router.db_for_read(Process), Process):
+            return None
+        rows = list(Process.objects.filter(kind=Process.Kind.CONSUMER, seen_at__gte=Now() - LOST_AFTER))
+    except Exception:  # noqa: BLE001 - also the project's routers; how far a group is shows without its processes
+        return None
+    return {place: owner for row in rows for place, owner in _owned(row, group)}
+
+
+def _owned(row: Process, group: str) -> Iterator[tuple[Place, Owner]]:
+    for consumer in row.consumers:
+        if consumer["group"] == group:
+            for partition in consumer["partitions"]:
+                yield (partition["topic"], partition["partition"]), _owner(row, consumer["name"], partition)
+
+
+def _owner(row: Process, consumer: str, partition: Mapping[str, Any]) -> Owner:
+    # A worker of another version may say more, or less.
+    return Owner(
+        process_id=row.pk,
+        host=row.host,
+        pid=row.pid,
+        consumer=consumer,
+        state=partition.get("state"),
+        reason=partition.get("reason"),
+        stuck_offset=partition.get("stuck_offset"),
+    )
+
+
+def _told(owner: Owner, lag: int | None) -> tuple[str | None, str | None, int | None]:
+    """What the owner said a few seconds ago, as far as it agrees with how far the group is now."""
+    if owner.state == "waiting":
+        return owner.state, owner.reason, None
+    if lag == 0:
+        return "caught_up", None, None
+    if owner.state == "caught_up" and lag:
+        return "catching_up", None, None
+    return owner.state, None, owner.stuck_offset if owner.state == "stuck" else None

@@ -1,0 +1,86 @@
+"""How far groups are behind, for programs and for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..columns import aligned
+from ..durations import spoken
+from .lag import GroupLag, PartitionLag
+
+HEAD = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "TIME LAG", "STATE")
+
+
+def as_json(lag: GroupLag) -> str:
+    """One document for programs."""
+    return json.dumps(as_document(lag), indent=2)
+
+
+def as_document(lag: GroupLag) -> dict[str, Any]:
+    return {
+        "group": lag.group,
+        "total": lag.total,
+        "time_lag_seconds": lag.time_lag_seconds,
+        "partitions": [_partition(partition) for partition in lag.partitions],
+    }
+
+
+def as_table(lag: GroupLag) -> list[str]:
+    """Lines for people."""
+    rows = [HEAD, *map(_row, lag.partitions)]
+    lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
+    lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
+    lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
+    unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
+    return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}{_age(lag)}"]
+
+
+def state_text(partition: PartitionLag) -> str:
+    """Its state in words, with why it waits or at what it is stuck."""
+    if partition.state is None:
+        return "unknown"
+    words = partition.state.replace("_", " ")
+    if partition.reason is not None:
+        return f"{words} ({partition.reason})"
+    return words if partition.stuck_offset is None else f"{words} at {partition.stuck_offset}"
+
+
+def _partition(partition: PartitionLag) -> dict[str, Any]:
+    shown = {
+        "topic": partition.topic,
+        "partition": partition.partition,
+        "committed": partition.committed,
+        "end": partition.end,
+        "lag": partition.lag,
+        "time_lag_seconds": partition.time_lag_seconds,
+        "state": partition.state,
+        "reason": partition.reason,
+    }
+    return shown if partition.state != "stuck" else {**shown, "stuck_offset": partition.stuck_offset}
+
+
+def _row(partition: PartitionLag) -> tuple[str, ...]:
+    return (
+        partition.topic,
+        str(partition.partition),
+        "-" if partition.committed is None else str(partition.committed),
+        _shown(partition.end),
+        _shown(partition.lag),
+        _time_lag(partition),
+        state_text(partition),
+    )
+
+
+def _time_lag(partition: PartitionLag) -> str:
+    if partition.time_lag_seconds is not None:
+        return spoken(partition.time_lag_seconds)
+    return "-" if partition.lag == 0 else "unknown"
+
+
+def _shown(offset: int | None) -> str:
+    return "unknown" if offset is None else str(offset)
+
+
+def _age(lag: GroupLag) -> str:
+    return "" if lag.time_lag_seconds is None else f", the oldest message is {spoken(lag.time_lag_seconds)} old"
