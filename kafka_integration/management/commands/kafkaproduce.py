@@ -1,31 +1,45 @@
-"""``manage.py kafkaproduce``: a console to send from."""
+"""``manage.py kafkaproduce``: a console to send from, line by line a file too."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ...conf import get_settings
 from ...errors import KafkaIntegrationError
-from ...producing.console import send_lines
+from ...producing.arguments import max_message_bytes
+from ...producing.console import LineSender
 from ...producing.produce import produce
 from ...producing.sender import default_sender
 from ..arguments import read_topic
-from ..interrupts import interruptible
+from ..interrupts import INTERRUPTED, interruptible
+from ..lines import Lines
+from ..progress import ProgressBar, size_of
 
 TIMEOUT_SECONDS = 10.0
+WRONG_USAGE = 2
+STANDARD_INPUT = "-"
 
 
 class Command(BaseCommand):
-    help = "Sends a message to a topic; without a value, each line of the standard input."
+    help = "Sends a message to a topic; without a value, each line of a file or of the standard input."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("topic", type=read_topic)
         parser.add_argument("value", nargs="?", help="the message; without it, lines are read until they end")
-        parser.add_argument("--key", help="decides about the partition: the same key, the same partition")
+        parser.add_argument(
+            "--file", metavar="PATH", help=f"send each line of this file; {STANDARD_INPUT} is the standard input"
+        )
+        keys = parser.add_mutually_exclusive_group()
+        keys.add_argument("--key", help="decides about the partition: the same key, the same partition")
+        keys.add_argument("--key-field", metavar="NAME", help="the key of each line is this field of its JSON object")
         parser.add_argument(
             "--header",
             dest="headers",
@@ -37,24 +51,82 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        topic, value, key, headers = (options[name] for name in ("topic", "value", "key", "headers"))
+        topic, value = options["topic"], options["value"]
+        if value is not None and (options["file"] is not None or options["key_field"] is not None):
+            raise CommandError("give a value, or lines by --file or --key-field: not both", returncode=WRONG_USAGE)
         try:
             # Here a missing key is no sign of a mistaken call; so it isn't produce_sync below, either.
             default_sender().check_topic(topic, key="")
             if value is None:
-                self._send_lines(topic, key, headers)
+                self._send_lines(topic, options)
             else:
                 with interruptible():
-                    sent = produce(topic, value, key=key, headers=headers).result(TIMEOUT_SECONDS)
+                    delivery = produce(topic, value, key=options["key"], headers=options["headers"])
+                    sent = delivery.result(TIMEOUT_SECONDS)
                 self.stdout.write(f"{sent.topic}[{sent.partition}]@{sent.offset}")
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
 
-    def _send_lines(self, topic: str, key: str | None, headers: list[tuple[str, str]]) -> None:
-        if sys.stdin.isatty():
-            self.stderr.write(f"Each line is a message to {topic}. Ctrl-D ends.")
-        count = send_lines(topic, getattr(sys.stdin, "buffer", sys.stdin), key=key, headers=headers)
-        self.stdout.write(f"{count} message{'' if count == 1 else 's'} sent to {topic}")
+    def _send_lines(self, topic: str, options: dict[str, Any]) -> None:
+        longest = max_message_bytes(get_settings().producer)
+        given = {name: options[name] for name in ("key", "key_field", "headers")}
+        sender = LineSender(topic, longest=longest, **given)
+        with _opened(options["file"]) as file, Lines(file, longest=longest) as lines:
+            if options["file"] is None and sys.stdin.isatty():
+                self.stderr.write(f"Each line is a message to {topic}. Ctrl-D ends.")
+            # Where somebody types, it would be in the way.
+            is_shown = options["file"] is not None and self.stderr.isatty()
+            bar = ProgressBar(self.stderr, size_of(file), is_shown=is_shown)
+            try:
+                sender.send(lines, lambda: bar.show(lines.bytes_read, _sent(sender)))
+            except KeyboardInterrupt:
+                pass  # What isn't known of is reported.
+            finally:
+                bar.clear()
+        self._report(topic, sender, is_interrupted=lines.is_interrupted and options["file"] is not None)
+
+    def _report(self, topic: str, sender: LineSender, *, is_interrupted: bool) -> None:
+        sent = f"{_sent(sender)} to {topic}"
+        if sender.failures:
+            raise CommandError(_failure(sender, sent))
+        if sender.unconfirmed:
+            raise CommandError(
+                f"interrupted: {sent}; of {sender.unconfirmed} more, up to line {sender.read}, it isn't known whether "
+                "they arrived",
+                returncode=INTERRUPTED,
+            )
+        if is_interrupted:
+            raise CommandError(f"interrupted: {sent}, which are the lines up to {sender.read}", returncode=INTERRUPTED)
+        self.stdout.write(sent)
+
+
+@contextmanager
+def _opened(path: str | None) -> Iterator[Any]:
+    if path is None or path == STANDARD_INPUT:
+        yield getattr(sys.stdin, "buffer", sys.stdin)
+        return
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below: what goes wrong there is no failure to open it
+    except OSError as error:
+        raise CommandError(f"{path} can't be read: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _sent(sender: LineSender) -> str:
+    return f"{sender.sent} message{'' if sender.sent == 1 else 's'} sent"
+
+
+def _failure(sender: LineSender, sent: str) -> str:
+    """The first failure, which others too, and where somebody would go on."""
+    (first, error), *others = sender.failures
+    more = ""
+    if others:
+        numbers = ", ".join(str(number) for number, _ in others)
+        unnamed = sender.failed - len(sender.failures)
+        more = f" Nor lines {numbers}{f' and {unnamed} more' if unnamed else ''}."
+    unknown = f" Of {sender.unconfirmed} more it isn't known." if sender.unconfirmed else ""
+    return f"line {first} was not sent: {error}{more}{unknown} {sent}; nothing was read after line {sender.read}."
 
 
 def read_header(text: str) -> tuple[str, str]:
