@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Sum
 from django.utils import timezone
 
+from .flow import collect_flow
 from .models import Arrival, Banner, BannerTally, LastAct
 from .trends.models import LATELY, searches_lately, top_terms
 
@@ -84,6 +85,7 @@ def collect_events() -> dict[str, Any]:
 
 
 PANELS = {
+    "flow": collect_flow,
     "events": collect_events,
     "marketing": collect_marketing,
     "trends": collect_trends,

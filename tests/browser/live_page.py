@@ -70,6 +70,13 @@ class LivePage:
         """The large number of a service."""
         return int(re.search(r"\d+", self.panel(name))[0])  # type: ignore[index]  # there always is one
 
+    def arrows(self) -> dict[str, int]:
+        """The numbers of the picture, by the two boxes that an arrow joins."""
+        pairs = self.driver.execute_script(
+            "return Array.from(document.querySelectorAll('.arrows b'), (b) => [b.dataset.key, Number(b.textContent)])"
+        )
+        return dict(pairs)
+
     def events(self) -> list[SeenEvent]:
         """All rows of the stream, read at one moment."""
         rows = self.driver.execute_script(

@@ -84,6 +84,19 @@ def test_a_search_changes_trends_and_active_users_alone(page: LivePage) -> None:
     assert page.figure("marketing") == clicks
 
 
+def test_a_click_is_counted_on_each_arrow_that_it_takes_and_on_no_other(page: LivePage) -> None:
+    page.open()
+    settle(page)
+    before = page.arrows()
+
+    page.click_banner("Night train")
+
+    ways = {"site-banner_click", "banner_click-marketing", "banner_click-active-users"}
+    after = {way: count + (way in ways) for way, count in before.items()}
+    assert ways <= set(before)
+    wait_for(lambda: page.arrows() == after, 10, lambda: f"{after}, not {page.arrows()}")
+
+
 def test_an_act_of_a_guest_is_seen_but_makes_nobody_active(page: LivePage) -> None:
     page.open()
     term = unique("guest")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -12,40 +9,25 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from tests.browser.test_looks import CONTRASTS, NAMELESS
-from tests.processes import PROJECT
 from tests.running_demo import RunningDemo
 from tests.services.chromium import Browsers
 from tests.waiting import wait_for
 
 APP = "/admin/kafka_integration/"
 PATHS = (f"{APP}overview/", f"{APP}deadletter/", f"{APP}outboxmessage/")
-NAME, PASSWORD = "olga-the-operator", "six-legs-and-a-back"
 
 SignIn = Callable[[Chrome], None]
 
 
 @pytest.fixture(scope="module")
 def sign_in(demo: RunningDemo) -> SignIn:
-    """Somebody who may see everything."""
-    env = {
-        **os.environ,
-        "DATABASE_URL": f"sqlite:///{demo.database}",
-        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-    }
-    command = [
-        sys.executable,
-        "manage.py",
-        "createsuperuser",
-        "--noinput",
-        f"--username={NAME}",
-        "--email=olga@example.org",
-    ]
-    subprocess.run(command, cwd=PROJECT, env=env, check=True, capture_output=True)
+    """The account that the demo says to whoever started it."""
+    name, password = demo.process.wait_for_output(r"sign in as (\S+) with the password (\S+)").groups()
 
     def enter(driver: Chrome) -> None:
         driver.get(f"{demo.url}/admin/login/")
-        driver.find_element(By.NAME, "username").send_keys(NAME)
-        driver.find_element(By.NAME, "password").send_keys(PASSWORD)
+        driver.find_element(By.NAME, "username").send_keys(name)
+        driver.find_element(By.NAME, "password").send_keys(password)
         driver.find_element(By.CSS_SELECTOR, "[type=submit]").click()
         wait_for(lambda: driver.current_url == f"{demo.url}/admin/", 20, "the admin after signing in")
         driver.get_log("browser")  # Django's own page has no icon

@@ -8,10 +8,15 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 
+from activitylog.demo.operator import open_account
 from activitylog.demo.parts import Part, Parts
 from activitylog.demo.show import DemoError, Wishes, check_port, raise_if_ended
 from activitylog.demo.visitors import EMAIL, NAMES, sign_up_all
@@ -174,3 +179,38 @@ def test_simulated_visitors_leave_real_accounts_alone() -> None:
     assert user.check_password("beetle-beetle")
     assert names == again == list(NAMES[1:])
     assert type(user).objects.filter(email=EMAIL).count() == len(names)
+
+
+@pytest.mark.django_db
+class TestTheOperatorsAccount:
+    def test_it_signs_in_to_the_overview_with_the_password_that_was_said(self, client: Client, settings: Any) -> None:
+        settings.DEBUG = True
+        account = open_account()
+
+        assert account is not None
+        assert client.login(username=account.name, password=account.password)
+        assert client.get(reverse("admin:kafka_integration_overview")).status_code == 200
+        assert client.get(reverse("admin:auth_user_changelist")).status_code == 403
+
+    def test_each_start_has_a_password_of_its_own(self, client: Client, settings: Any) -> None:
+        settings.DEBUG = True
+        first, second = open_account(), open_account()
+
+        assert first is not None
+        assert second is not None
+        assert first.password != second.password
+        assert not client.login(username=first.name, password=first.password)
+        assert second.password not in repr(second)
+
+    def test_somebody_real_who_has_its_name_keeps_it(self, client: Client, settings: Any) -> None:
+        settings.DEBUG = True
+        UserFactory(username="operator", email="somebody@example.org", password="theirs")
+
+        assert open_account() is None
+        assert client.login(username="operator", password="theirs")
+
+    def test_a_site_that_is_no_development_site_gets_none(self, settings: Any) -> None:
+        settings.DEBUG = False
+
+        assert open_account() is None
+        assert not User.objects.exists()

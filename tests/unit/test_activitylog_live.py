@@ -145,12 +145,12 @@ def test_only_who_acted_in_the_last_minutes_is_active() -> None:
 
 
 def test_the_stream_begins_with_all_panels_and_goes_on_with_those_that_changed(stream: Iterator[str]) -> None:
-    assert set(panels_in(next(stream))) == {"events", "marketing", "trends", "active"}
+    assert set(panels_in(next(stream))) == {"flow", "events", "marketing", "trends", "active"}
 
     ArrivalFactory(subject="snow")
     changed = panels_in(next(stream))
 
-    assert set(changed) == {"events"}
+    assert set(changed) == {"flow", "events"}
     assert "snow" in changed["events"]
 
 
@@ -244,7 +244,7 @@ def test_the_panels_can_be_had_without_a_stream(client: Client) -> None:
 
     response = client.get("/live/panels/")
 
-    assert set(response.json()) == {"events", "marketing", "trends", "active"}
+    assert set(response.json()) == {"flow", "events", "marketing", "trends", "active"}
     assert "snow" in response.json()["events"]
     assert response.headers["Cache-Control"] == "no-store"
 

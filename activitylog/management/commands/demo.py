@@ -9,8 +9,10 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
+from django.urls import reverse
 from django.utils.termcolors import colorize
 
+from activitylog.demo.operator import open_account
 from activitylog.demo.parts import Part
 from activitylog.demo.show import DemoError, run_demo
 
@@ -40,6 +42,7 @@ class Command(BaseCommand):
         self._lock = threading.Lock()
         self._has_colour = self.stdout.isatty() and not options["no_color"]
         call_command("migrate", verbosity=0, interactive=False)
+        self._operator = open_account()
         connections.close_all()
         try:
             run_demo(port=port, traffic=traffic, output=self.print_line, announce=self.announce)
@@ -58,9 +61,16 @@ class Command(BaseCommand):
             "\n"
             f"  Ready.  The site:           {url}\n"
             f"          What becomes of it: {url}live/\n"
+            f"          Who runs it:        {url.removesuffix('/')}{reverse('admin:kafka_integration_overview')}\n"
+            f"                              {self._how_to_sign_in()}\n"
             "\n"
             "  Ctrl-C stops everything.\n"
         )
+
+    def _how_to_sign_in(self) -> str:
+        if self._operator is None:
+            return "sign in with an account of yours that may see it"
+        return f"sign in as {self._operator.name} with the password {self._operator.password}"
 
     def _print(self, text: str) -> None:
         with self._lock:

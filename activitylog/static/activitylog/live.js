@@ -126,7 +126,8 @@ function isAlike(node, next) {
 function flash(node) {
   node.getAnimations().forEach((animation) => animation.cancel());
   if (CALM.matches) return;
-  node.animate([{ backgroundColor: "var(--glow)" }, { backgroundColor: "transparent" }], { duration: 1400, easing: "ease-out" });
+  // To the background that it has by itself.
+  node.animate([{ backgroundColor: "var(--glow)", offset: 0 }], { duration: 1400, easing: "ease-out" });
 }
 
 function copyAttributes(node, next) {
