@@ -18,6 +18,7 @@ KafkaIntegrationError
 ├── RowError                      a message that makes no row of a sink's model (also ValueError)
 ├── FencedError                   another worker owns the partition now; this one's work rolls back
 │   └── LeaseLostError            another worker replays the dead letter now
+├── ResetRefusedError             a group's offsets can't be moved: who or what is in the way
 ├── UnknownDeadLetterError        no dead letter has that id: ``ids``
 ├── OffsetOutOfRangeError         what comes next is not in the partition, and ``offset_reset_policy`` is "none"
 ├── TooManyStuckHandlersError     more handlers overran the drain deadline than there can be threads for
@@ -142,6 +143,10 @@ class FencedError(KafkaIntegrationError):
 
 class LeaseLostError(FencedError):
     """The dead letter is no longer this worker's to settle."""
+
+
+class ResetRefusedError(KafkaIntegrationError):
+    """The offsets of a group can't be moved as was asked; nothing was."""
 
 
 class UnknownDeadLetterError(KafkaIntegrationError):

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 
 from ..topic_names import topic_name_problem
+
+if TYPE_CHECKING:
+    from ..client.topic_reader import Start
 
 MOST_DIGITS = 18
 """As many as a bigint may have."""
@@ -20,3 +28,26 @@ def read_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) < 1:
         raise ArgumentTypeError(f"{text} is no number of messages: give 1 or more")
     return int(text)
+
+
+def read_places(text: str) -> tuple[str, int | None]:
+    """``T`` for all partitions of a topic, ``T:P`` for one."""
+    topic, colon, number = text.partition(":")
+    if colon and not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise ArgumentTypeError(f"{number!r} is no number of a partition: give TOPIC or TOPIC:PARTITION")
+    return read_topic(topic), int(number) if colon else None
+
+
+def read_start(text: str) -> Start:
+    if text in ("earliest", "latest"):
+        return "earliest" if text == "earliest" else "latest"
+    try:
+        moment = parse_datetime(text)
+        day = None if moment else parse_date(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text} is no time: {error}") from error
+    if moment is None and day is not None:
+        moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below, in the project's time zone
+    if moment is None:
+        raise ArgumentTypeError(f'{text} is neither "earliest" nor "latest" nor a time like 2026-01-31T12:30')
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

@@ -1,10 +1,10 @@
-"""A group's committed offsets and the ends of its partitions, read without joining it."""
+"""A group's committed offsets and the ends of its partitions, read without joining it; and moved while nobody has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import monotonic
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
@@ -22,6 +22,8 @@ Place = tuple[str, int]
 
 ANSWER_SECONDS = 10.0
 LOOK_SECONDS = 0.5
+JOIN_SECONDS = 3.0
+JOIN_POLL_SECONDS = 0.05
 
 
 class GroupOffsets:
@@ -33,8 +35,8 @@ class GroupOffsets:
         ours = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
         self._properties = Properties({**admin_properties(connection), **ours})
         options = {"error_cb": self._note, "log_level": 0}
-        make = transport_of(connection).consumer
-        self._consumer = open_client(make, self._properties, place=self._place, options=options)
+        self._transport = transport_of(connection)
+        self._consumer = open_client(self._transport.consumer, self._properties, place=self._place, options=options)
         self._ends = PartitionEnds(connection)
 
     def __enter__(self) -> Self:
@@ -63,6 +65,53 @@ class GroupOffsets:
     def ends(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
         """The first offset of each partition and the one after its last, without those of which they can't be known."""
         return self._ends.ask(places)
+
+    def at(self, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int | None]:
+        """The first offset of each partition that was written then or later; None where there is none."""
+        asked = [TopicPartition(*place, timestamp_ms) for place in places]
+        if not asked:
+            return {}
+        answers = self._ask(lambda timeout: self._consumer.offsets_for_times(asked, timeout=timeout))
+        if failed := next((answer.error for answer in answers if answer.error is not None), None):
+            raise self._ours(failed)
+        return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+
+    def move(self, offsets: Mapping[Place, int], *, metadata: str) -> None:
+        """Commit for a group that has no members; ``BrokerError`` where it has some, or the broker refuses."""
+        if not offsets:
+            return
+        moved = [TopicPartition(*place, offset, metadata) for place, offset in offsets.items()]
+        if self._transport.takes_offsets_from_members_only:
+            self._move_as_member(moved)
+        else:
+            self._commit(self._consumer, moved)
+
+    def _commit(self, consumer: Any, moved: list[TopicPartition]) -> None:
+        try:
+            answers = consumer.commit(offsets=moved, asynchronous=False) or []
+        except KafkaException as error:
+            raise self._ours(error.args[0]) from error
+        if failed := next((answer.error for answer in answers if answer.error is not None), None):
+            raise self._ours(failed)
+
+    def _move_as_member(self, moved: list[TopicPartition]) -> None:
+        """Who is alone gets everything, and may commit it."""
+        properties = Properties({**self._properties, "group.protocol": "consumer"})
+        consumer = open_client(self._transport.consumer, properties, place=self._place, options={"log_level": 0})
+        assigned: set[Place] = set()
+        try:
+            consumer.subscribe(
+                sorted({partition.topic for partition in moved}),
+                on_assign=lambda _, partitions: assigned.update((p.topic, p.partition) for p in partitions),
+            )
+            give_up_at = monotonic() + JOIN_SECONDS
+            while not assigned.issuperset((p.topic, p.partition) for p in moved):
+                if monotonic() >= give_up_at:
+                    raise BrokerError(f"{self._place}: it has members, whose offsets only they can move")
+                consumer.poll(JOIN_POLL_SECONDS)
+            self._commit(consumer, moved)
+        finally:
+            consumer.close()
 
     def _ask(self, question: Callable[[float], T]) -> T:
         """The answer, asked for again while nothing speaks against it: a refused connection need not be waited for."""

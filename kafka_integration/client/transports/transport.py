@@ -22,6 +22,8 @@ class Transport:
     may_be_old = True
     """Whether it may be of a version that lacks what we ask for."""
     finds_offsets_by_time = True
+    takes_offsets_from_members_only = False
+    """Whether who would move a group's offsets has to join it."""
     delivers_at_once = False
     """Whether a message is there when ``produce`` returns."""
     takes_admin_requests = True
@@ -65,6 +67,7 @@ class Transport:
 class EmbeddedTransport(Transport):
     may_be_old = False
     finds_offsets_by_time = False
+    takes_offsets_from_members_only = True
     takes_admin_requests = False
     topic_partitions = 4
 

@@ -62,6 +62,20 @@ class OffsetStore:
             (finished.filter(offset__lt=offset) if goes_ahead else finished).delete()
             rows.update(next_offset=offset, updated_at=timezone.now())
 
+    def move_to(self, offsets: Mapping[tuple[str, int], int], topic_ids: Mapping[str, str]) -> None:
+        """Set stored offsets of which nobody is known to be the owner: all of them, or none.
+
+        Whoever works under one of them all the same is fenced. What was finished beyond is handled again where it
+        comes again: that is what moving an offset means.
+        """
+        with transaction.atomic(using=self.database):
+            # In the order of claims, so that no two wait for each other.
+            for (topic, number), offset in sorted(offsets.items()):
+                found = self.claim(topic=topic, topic_id=topic_ids[topic], partition=number, fallback=offset)
+                rows = self._rows(topic, found.topic_id, number)
+                FinishedOffset.objects.using(self.database).filter(stored__in=rows).delete()
+                rows.update(next_offset=offset, updated_at=timezone.now())
+
     def finished_beyond(self, partition: Stream, claim: Claim) -> set[int]:
         """What is finished at or above the stored offset, to be asked once it was claimed.
 

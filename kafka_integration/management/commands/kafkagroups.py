@@ -1,8 +1,10 @@
-"""``manage.py kafkagroups``: how far consumer groups are behind."""
+"""``manage.py kafkagroups``: how far consumer groups are behind, and moving them elsewhere."""
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -12,30 +14,56 @@ from ...conf import get_settings
 from ...errors import KafkaIntegrationError
 from ...operating.groups.lag import compute_lag
 from ...operating.groups.listing import groups_as_json, groups_as_table, list_groups
+from ...operating.groups.plan_texts import plan_as_json, plan_as_lines
+from ...operating.groups.planning import plan_reset
+from ...operating.groups.resetting import carry_out
+from ...operating.groups.targets import Edge, Moment, Offset, Shift, Target
 from ...operating.groups.texts import as_json, as_table
+from ..arguments import MOST_DIGITS, read_places, read_start
 from ..interrupts import interruptible
 
 
 class Command(BaseCommand):
-    help = "Shows how far consumer groups are behind."
+    help = "Shows how far consumer groups are behind, and moves their offsets."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="list|lag")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|lag|reset")
         listing = actions.add_parser("list", help="the groups of the settings, and what each has still to do")
         listing.add_argument("--json", action="store_true", help="one JSON document")
         lag = actions.add_parser("lag", help="how many messages each partition of a group has still to come")
         lag.add_argument("group", metavar="GROUP", help="the consumer_group of a configured consumer")
         lag.add_argument("--json", action="store_true", help="one JSON document")
+        reset = actions.add_parser("reset", help="move a group's offsets; without --apply only say what that would do")
+        reset.add_argument("group", metavar="GROUP", help="the consumer_group of a configured consumer")
+        reset.add_argument(
+            "--to",
+            dest="target",
+            type=read_target,
+            required=True,
+            metavar="earliest|latest|OFFSET|TIME|+N|-N",
+            help="the oldest message, the next one, an offset, a time like 2026-01-31T12:30, or N messages on or back",
+        )
+        reset.add_argument(
+            "--topic",
+            dest="places",
+            type=read_places,
+            default=(None, None),
+            metavar="T[:P]",
+            help="this topic alone, or one of its partitions",
+        )
+        reset.add_argument("--apply", action="store_true", help="do it")
+        reset.add_argument("--json", action="store_true", help="one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        actions: dict[str, Callable[..., str]] = {"list": _list, "lag": _lag}
+        actions: dict[str, Callable[..., str]] = {"list": _list, "lag": _lag, "reset": _reset}
         try:
             with interruptible():
                 text = actions[options["action"]](options)
         except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
-            raise CommandError(f"the stored offsets can't be read: {error}") from error
+            done = "moved" if options.get("apply") else "read"
+            raise CommandError(f"the stored offsets can't be {done}: {error}") from error
         self.stdout.write(text)
 
 
@@ -47,3 +75,25 @@ def _list(options: dict[str, Any]) -> str:
 def _lag(options: dict[str, Any]) -> str:
     lag = compute_lag(get_settings(), options["group"])
     return as_json(lag) if options["json"] else "\n".join(as_table(lag))
+
+
+def _reset(options: dict[str, Any]) -> str:
+    settings, (topic, partition) = get_settings(), options["places"]
+    plan = plan_reset(settings, options["group"], options["target"], topic=topic, partition=partition)
+    if options["apply"]:
+        carry_out(settings, plan)
+    if options["json"]:
+        return plan_as_json(plan, is_applied=options["apply"])
+    return "\n".join(plan_as_lines(plan, is_applied=options["apply"]))
+
+
+def read_target(text: str) -> Target:
+    """An argument's type: where to move offsets."""
+    sign, digits = text[:1], text[1:] if text[:1] in ("+", "-") else text
+    if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS:
+        return Shift(by=int(text)) if sign in ("+", "-") else Offset(number=int(text))
+    try:
+        start = read_start(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, nor an offset like 12, nor so many messages like +12 or -12") from error
+    return Moment(at=start) if isinstance(start, datetime) else Edge(is_end=start == "latest")

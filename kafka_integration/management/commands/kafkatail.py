@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
-from ...client.topic_reader import Start
 from ...conf import get_settings
 from ...errors import BrokerError
 from ...operating.stopping import StopRequest
 from ...operating.tailing import tail
-from ..arguments import read_count, read_topic
+from ..arguments import read_count, read_start, read_topic
 from ..pipes import leave_pipe
 
 
@@ -63,21 +58,6 @@ class Command(BaseCommand):
             leave_pipe()
         except BrokerError as error:
             raise CommandError(str(error)) from error
-
-
-def read_start(text: str) -> Start:
-    if text in ("earliest", "latest"):
-        return "earliest" if text == "earliest" else "latest"
-    try:
-        moment = parse_datetime(text)
-        day = None if moment else parse_date(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text} is no time: {error}") from error
-    if moment is None and day is not None:
-        moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below, in the project's time zone
-    if moment is None:
-        raise ArgumentTypeError(f'{text} is neither "earliest" nor "latest" nor a time like 2026-01-31T12:30')
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _writable(line: str) -> str:

@@ -1,0 +1,145 @@
+"""What a reset of a group's offsets would do, partition by partition, before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.records import Records
+from ...client.transports.transport import transport_of
+from ...conf.values import Connection, ConsumerSettings, Settings
+from ...consuming.catching_up.group_positions import GroupPositions
+from ...errors import ResetRefusedError
+from .lag import consumers_of
+from .targets import Edge, Moment, Offset, Shift, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One partition's: ``to`` is None where it can't be known, and ``start`` where the group goes on now.
+
+    ``clamped`` says why it isn't moved where it was asked to be.
+    """
+
+    consumer: ConsumerSettings
+    topic: str
+    partition: int
+    start: int
+    to: int | None
+    clamped: str | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition
+
+    @property
+    def handled_again(self) -> int | None:
+        return None if self.to is None else max(0, self.start - self.to)
+
+    @property
+    def skipped(self) -> int | None:
+        return None if self.to is None else max(0, self.to - self.start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What would be moved, and what else is to be known before."""
+
+    group: str
+    target: Target
+    moves: tuple[Move, ...]
+
+    @property
+    def unknown(self) -> tuple[Move, ...]:
+        """Those that can't be moved because nobody can say where their partition begins and ends."""
+        return tuple(move for move in self.moves if move.to is None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        again = {move.consumer.name: move.consumer for move in self.moves if move.handled_again}
+        return tuple(
+            f"consumer {name} has deduplicate: messages whose effects it remembers are left out, not handled again"
+            for name, consumer in sorted(again.items())
+            if consumer.deduplicate
+        )
+
+
+def plan_reset(
+    settings: Settings, group: str, target: Target, *, topic: str | None = None, partition: int | None = None
+) -> Plan:
+    """Where each partition of the group would go, of all its topics or of this one.
+
+    Raises ``ConfigurationError`` for a group of no consumer, ``ResetRefusedError`` where the group reads no such
+    partition, ``BrokerError`` where Kafka can't be asked.
+    """
+    moves: dict[Place, Move] = {}
+    for consumer in consumers_of(settings, group):
+        with GroupOffsets(consumer.connection, group) as offsets:
+            for move in _moves(consumer, offsets, target, topic, partition):
+                moves[move.place] = move
+    if not moves:
+        wanted = "partition" if topic is None else topic if partition is None else f"{topic}[{partition}]"
+        raise ResetRefusedError(f"group {group} reads no {wanted}: its topics have no such partition, or aren't there")
+    return Plan(group=group, target=target, moves=tuple(moves[place] for place in sorted(moves)))
+
+
+def _moves(
+    consumer: ConsumerSettings, offsets: GroupOffsets, target: Target, topic: str | None, partition: int | None
+) -> Iterable[Move]:
+    group = GroupPositions(consumer)
+    places = [place for place in group.places(offsets) if topic in (None, place[0]) and partition in (None, place[1])]
+    committed, ends = group.read(offsets, places), offsets.ends(places)
+    since = _since(consumer.connection, offsets, target, ends)
+    for place in places:
+        first, end = ends.get(place, (0, 0))
+        position = committed[place]
+        start = group.start(first, end) if position is None else position
+        wanted = _wanted(target, start, first, end, since.get(place)) if place in ends else None
+        to = None if wanted is None else min(max(wanted, first), end)
+        yield Move(
+            consumer=consumer,
+            topic=place[0],
+            partition=place[1],
+            start=start,
+            to=to,
+            clamped=None if wanted is None else _why_clamped(wanted, first, end),
+        )
+
+
+def _wanted(target: Target, start: int, first: int, end: int, since: int | None) -> int:
+    match target:
+        case Edge(is_end=is_end):
+            return end if is_end else first
+        case Offset(number=number):
+            return number
+        case Shift(by=by):
+            return start + by
+        case Moment():
+            # Nothing was written since: the next one that comes is the first.
+            return end if since is None else since
+
+
+def _why_clamped(wanted: int, first: int, end: int) -> str | None:
+    if wanted < first:
+        return f"{wanted} is before the first message that is left, {first}"
+    return f"{wanted} is beyond the end, {end}" if wanted > end else None
+
+
+def _since(
+    connection: Connection, offsets: GroupOffsets, target: Target, ends: Mapping[Place, tuple[int, int]]
+) -> Mapping[Place, int | None]:
+    if not isinstance(target, Moment):
+        return {}
+    if transport_of(connection).finds_offsets_by_time:
+        return offsets.at(ends, target.milliseconds)
+    with Records(connection) as records:
+        found = records.first_since({place: first for place, (first, _) in ends.items()}, target.milliseconds)
+    _require_all(found, ends)
+    return {place: None if record is None else record.offset for place, record in found.items()}
+
+
+def _require_all(found: Collection[Place], asked: Collection[Place]) -> None:
+    if missing := sorted(set(asked) - set(found)):
+        names = ", ".join(f"{topic}[{number}]" for topic, number in missing)
+        raise ResetRefusedError(f"what was written since then in {names} can't be found in time: give offsets")

@@ -1,0 +1,296 @@
+"""`kafkagroups reset`: the plan, what it says, and moving a group that nobody works for."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from unittest.mock import Mock
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from kafka_integration.client.metadata.group_members import GroupMembers
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.transport import MemoryTransport
+from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.models import FinishedOffset, OffsetFence, Process, StoredOffset
+from kafka_integration.operating.groups import resetting
+from tests.unit import scripted
+from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, running, write
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
+
+
+@pytest.fixture
+def reset(capsys):
+    def reset(to, *options, group="group"):
+        call_command("kafkagroups", "reset", group, "--to", to, "--json", *options)
+        return json.loads(capsys.readouterr().out)
+
+    return reset
+
+
+def moves(document):
+    return {
+        each["partition"]: (each["from"], each["to"], each["handled_again"], each["skipped"])
+        for each in document["partitions"]
+        if each["from"] or each["to"]
+    }
+
+
+def write_at(*seconds, partition=0):
+    for second in seconds:
+        memory_broker().produce(TOPIC, "v", partition=partition, timestamp_ms=second * 1000)
+
+
+@pytest.mark.parametrize(
+    ("to", "move"),
+    [
+        ("earliest", (6, 2, 4, 0)),
+        ("latest", (6, 10, 0, 4)),
+        ("5", (6, 5, 1, 0)),
+        ("+3", (6, 9, 0, 3)),
+        ("-3", (6, 3, 3, 0)),
+        ("1970-01-01T00:00:08Z", (6, 8, 0, 2)),
+        ("1970-01-02", (6, 10, 0, 4)),
+    ],
+)
+def test_the_plan_says_from_where_to_where_and_moves_nothing(reset, to, move):
+    write_at(*range(10))
+    memory_broker().delete_records(TOPIC, 0, 2)
+    memory_broker().commit("group", TOPIC, 0, 6)
+
+    document = reset(to)
+
+    assert list(document) == ["group", "to", "applied", "partitions", "notes"]
+    assert (document["group"], document["applied"], document["notes"]) == ("group", False, [])
+    assert moves(document) == {0: move}
+    assert committed() == 6
+
+
+@pytest.mark.parametrize(
+    ("to", "target", "why"),
+    [
+        ("0", 2, "0 is before the first message that is left, 2"),
+        ("-9", 2, "-3 is before the first message that is left, 2"),
+        ("11", 10, "11 is beyond the end, 10"),
+        ("+5", 10, "11 is beyond the end, 10"),
+    ],
+)
+def test_what_is_outside_of_the_log_is_clamped_and_said(reset, capsys, to, target, why):
+    write_at(*range(10))
+    memory_broker().delete_records(TOPIC, 0, 2)
+    memory_broker().commit("group", TOPIC, 0, 6)
+
+    [shown, *_] = reset(to)["partitions"]
+
+    assert (shown["to"], shown["clamped"]) == (target, why)
+    call_command("kafkagroups", "reset", "group", "--to", to)
+    assert f"{TOPIC}[0]: {why}" in capsys.readouterr().out
+
+
+def test_people_get_a_table_that_says_how_to_do_it(capsys):
+    write(*"abc")
+    consume()
+
+    call_command("kafkagroups", "reset", "group", "--to", "1", "--topic", f"{TOPIC}:0")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["TOPIC", "PARTITION", "FROM", "TO", "AGAIN", "SKIPPED"]
+    assert lines[1].split() == [TOPIC, "0", "3", "1", "2", "0"]
+    assert lines[2] == (
+        "group group goes on at 1: up to 2 message(s) are handled again, 0 skipped; "
+        "nothing was moved yet, --apply does it"
+    )
+
+
+def test_only_the_topic_or_partition_that_was_named_is_moved(reset):
+    for partition in range(4):
+        write("a", "b", partition=partition)
+    consume()
+
+    one = reset("earliest", "--topic", f"{TOPIC}:2", "--apply")
+
+    assert [(each["topic"], each["partition"]) for each in one["partitions"]] == [(TOPIC, 2)]
+    assert [committed(partition) for partition in range(4)] == [2, 2, 0, 2]
+    assert len(reset("earliest", "--topic", TOPIC)["partitions"]) == 4
+
+
+def test_a_group_that_nobody_works_for_goes_on_where_it_was_moved(reset):
+    write(*"abcd")
+    consume()
+    scripted.reset()
+
+    document = reset("-2", "--apply")
+    consume()
+
+    assert document["applied"] is True
+    assert [call.value for call in scripted.seen] == ["c", "d"]
+
+
+def test_a_note_of_what_is_finished_beyond_does_not_survive(reset):
+    write(*"abcd")
+    consume(ordering="none")
+    memory_broker().commit("group", TOPIC, 0, 1, "kafka_integration: offsets in Kafka; beyond1:whatever")
+
+    reset("1", "--topic", f"{TOPIC}:0", "--apply")
+
+    assert memory_broker().committed_metadata("group", TOPIC, 0) == "kafka_integration: offsets in Kafka"
+
+
+def test_a_group_that_has_no_offsets_yet_gets_some(reset):
+    write(*"abcd")
+
+    reset("3", "--apply")
+
+    assert [committed(partition) for partition in range(4)] == [3, 0, 0, 0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stored_offsets_are_moved_with_all_that_was_noted_of_them(reset, settings):
+    settings.KAFKA = consumer_settings(offset_storage="database", ordering="none", concurrency=2)
+    write(*"abcdef")
+    consume(offset_storage="database", ordering="none", concurrency=2)
+    row = StoredOffset.objects.get(partition=0)
+    FinishedOffset.objects.create(stored_id=row.pk, offset=8)
+    scripted.reset()
+
+    document = reset("4", "--topic", f"{TOPIC}:0", "--apply")
+
+    assert moves(document) == {0: (6, 4, 2, 0)}
+    moved = StoredOffset.objects.get(pk=row.pk)
+    assert (moved.next_offset, moved.epoch) == (4, row.epoch + 1)
+    assert set(OffsetFence.objects.filter(stored=row).values_list("epoch", flat=True)) <= {moved.epoch}
+    assert not FinishedOffset.objects.exists()
+    assert (committed(), memory_broker().committed_metadata("group", TOPIC, 0)) == (4, "")
+    consume(offset_storage="database", ordering="none", concurrency=2)
+    assert sorted(call.value for call in scripted.seen) == ["e", "f"]
+
+
+def test_an_end_between_both_moves_leaves_the_group_where_it_was(reset, settings, monkeypatch, transactional_db):
+    settings.KAFKA = consumer_settings(offset_storage="database")
+    write(*"abcd")
+    consume(offset_storage="database")
+    scripted.reset()
+    monkeypatch.setattr(OffsetStore, "move_to", Mock(side_effect=OperationalError("the server closed")))
+
+    with pytest.raises(CommandError, match="the stored offsets can't be moved: the server closed"):
+        reset("1", "--apply")
+    consume(offset_storage="database")
+
+    assert scripted.seen == []
+    assert reset("1")["partitions"][0]["from"] == 4
+
+
+def test_a_word_in_kafka_from_before_the_switch_does_not_take_the_reset_back(reset, settings, transactional_db):
+    write(*"abcd")
+    consume()
+    assert memory_broker().committed_metadata("group", TOPIC, 0).startswith("kafka_integration")
+    settings.KAFKA = consumer_settings(offset_storage="database")
+    scripted.reset()
+
+    reset("2", "--topic", f"{TOPIC}:0", "--apply")
+    consume(offset_storage="database")
+
+    assert [call.value for call in scripted.seen] == ["c", "d"]
+
+
+def test_a_lock_is_waited_for(reset, settings, monkeypatch, transactional_db):
+    settings.KAFKA = consumer_settings(offset_storage="database")
+    write(*"abcd")
+    consume(offset_storage="database")
+    move_to, calls = OffsetStore.move_to, []
+
+    def locked_once(store, offsets, topic_ids):
+        calls.append(offsets)
+        if len(calls) == 1:
+            raise OperationalError("database is locked")
+        move_to(store, offsets, topic_ids)
+
+    monkeypatch.setattr(OffsetStore, "move_to", locked_once)
+    monkeypatch.setattr(resetting, "is_conflict", lambda error: True)
+
+    reset("1", "--topic", f"{TOPIC}:0", "--apply")
+
+    assert len(calls) == 2
+    assert StoredOffset.objects.get(partition=0).next_offset == 1
+
+
+def test_a_group_with_members_of_others_is_refused_with_who_they_are(reset):
+    write(*"abcd")
+    with running():
+        wait_for(lambda: committed() == 4, 10)
+        with pytest.raises(CommandError, match=r"group group has members \(c-\S+ at memory\).* nothing was moved"):
+            reset("1", "--apply")
+
+    assert committed() == 4
+
+
+def test_processes_of_ours_count_where_the_broker_tells_of_no_members(reset, monkeypatch):
+    write("a")
+    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    partitions = [{"topic": TOPIC, "partition": 0, "state": "caught_up"}]
+    consumers = [{"name": "c", "group": "group", "partitions": partitions}]
+    Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
+
+    with pytest.raises(CommandError, match=r"at work \(consumer c of process 7 on here\)"):
+        reset("latest", "--apply")
+
+
+def test_a_partition_without_a_leader_keeps_everything_where_it_is(reset, monkeypatch, capsys):
+    write("a")
+    consume()
+    ask = PartitionEnds.ask
+    monkeypatch.setattr(
+        PartitionEnds,
+        "ask",
+        lambda asker, places: {place: ends for place, ends in ask(asker, places).items() if place != (TOPIC, 1)},
+    )
+
+    shown = reset("earliest")["partitions"][1]
+
+    assert (shown["to"], shown["handled_again"], shown["skipped"]) == (None, None, None)
+    with pytest.raises(CommandError, match=rf"where {TOPIC}\[1\] begin and end can't be known"):
+        reset("earliest", "--apply")
+    assert committed() == 1
+    call_command("kafkagroups", "reset", "group", "--to", "earliest")
+    assert "unknown for 1 partition(s)" in capsys.readouterr().out
+
+
+def test_a_time_is_found_where_the_broker_has_no_such_question(reset, monkeypatch):
+    monkeypatch.setattr(MemoryTransport, "finds_offsets_by_time", False)
+    write_at(*range(10))
+    write_at(3, 4, partition=1)
+    moment = datetime.fromtimestamp(5, UTC).isoformat()
+
+    document = reset(moment)
+
+    assert [each["to"] for each in document["partitions"]] == [5, 2, 0, 0]
+
+
+def test_who_remembers_effects_is_told_that_they_are_not_had_again(reset, settings):
+    settings.KAFKA = consumer_settings(deduplicate=True)
+    write("a")
+    memory_broker().commit("group", TOPIC, 0, 1)
+
+    assert "consumer c has deduplicate" in reset("earliest")["notes"][0]
+    assert reset("latest")["notes"] == []
+
+
+@pytest.mark.parametrize(("group", "options"), [("group", ["--topic", "none"]), ("group", ["--topic", f"{TOPIC}:9"])])
+def test_a_partition_that_the_group_does_not_read_is_refused(reset, group, options):
+    write("a")
+
+    with pytest.raises(CommandError, match="reads no"):
+        reset("earliest", *options, group=group)
+
+
+@pytest.mark.parametrize("options", [["--to", "soon"], ["--to", "1", "--topic", "a:b"], ["--to", "1", "--topic", "a b"]])
+def test_what_makes_no_sense_is_wrong_usage(options, capsys):
+    with pytest.raises(CommandError, match=r"soon|'b'|--topic") as raised:
+        call_command("kafkagroups", "reset", "group", *options)
+
+    assert raised.value.returncode in (1, 2)
