@@ -288,7 +288,9 @@ def test_a_partition_that_the_group_does_not_read_is_refused(reset, group, optio
         reset("earliest", *options, group=group)
 
 
-@pytest.mark.parametrize("options", [["--to", "soon"], ["--to", "1", "--topic", "a:b"], ["--to", "1", "--topic", "a b"]])
+@pytest.mark.parametrize(
+    "options", [["--to", "soon"], ["--to", "1", "--topic", "a:b"], ["--to", "1", "--topic", "a b"]]
+)
 def test_what_makes_no_sense_is_wrong_usage(options, capsys):
     with pytest.raises(CommandError, match=r"soon|'b'|--topic") as raised:
         call_command("kafkagroups", "reset", "group", *options)
