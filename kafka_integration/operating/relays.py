@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from time import monotonic
 
 from ..client.green_threads import refuse_green_threads
@@ -16,6 +17,7 @@ from ..producing.partitioners import load_partitioner
 from .garbage import spare_the_collector
 from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
+from .monitoring.watched import Monitor
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
 logger = logging.getLogger("kafka_integration.relay")
@@ -24,8 +26,8 @@ logger = logging.getLogger("kafka_integration.relay")
 TIDYING_SECONDS = 1.5
 
 
-def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> int:
-    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status.
+def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, monitor: Monitor | None = None) -> int:
+    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status. ``monitor`` looks on.
 
     If one fails for a reason that waiting doesn't heal, all of them end, and the status says so.
     """
@@ -40,6 +42,17 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> 
     require_migrated(aliases)
     spare_the_collector()
     relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
+    with ExitStack() as monitored:
+        if monitor is not None:
+            from .monitoring.relays import Relays
+
+            watched = Relays([thread.relay for thread in relays])
+            monitored.enter_context(watched.asking())
+            monitored.enter_context(monitor(watched))
+        return _run(relays, stop)
+
+
+def _run(relays: Sequence[_Thread], stop: StopRequest) -> int:
     for relay in relays:
         relay.start()
     while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):
