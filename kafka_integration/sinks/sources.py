@@ -11,7 +11,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
-from .columns import column_of
+from .columns import column_of, stored_field
 
 _WRITTEN_AS_JSON = frozenset(
     {
@@ -29,7 +29,7 @@ def source_of(
     rows: list[list[Any]], fields: Sequence[Field[Any, Any]], connection: BaseDatabaseWrapper
 ) -> tuple[str, list[Any]]:
     """What follows ``INSERT INTO … (…)`` for these rows, in their order, and its parameters."""
-    if connection.vendor == "postgresql" and all(type(_stored(field)) in _WRITTEN_AS_JSON for field in fields):
+    if connection.vendor == "postgresql" and all(type(stored_field(field)) in _WRITTEN_AS_JSON for field in fields):
         names = [column_of(field) for field in fields]
         try:
             # Half the time of a parameter for each value, in the driver and in the server.
@@ -40,11 +40,6 @@ def source_of(
             types = ", ".join(f"{connection.ops.quote_name(column_of(f))} {f.db_type(connection)}" for f in fields)
             return f"SELECT * FROM json_to_recordset(%s::json) AS given ({types})", [document]
     return f"VALUES {_placeholders(rows, fields, connection)}", [*chain.from_iterable(rows)]
-
-
-def _stored(field: Field[Any, Any]) -> Field[Any, Any]:
-    """The field whose type the column has: of a foreign key its target."""
-    return _stored(field.target_field) if isinstance(field, models.ForeignKey) else field
 
 
 def _placeholders(rows: list[list[Any]], fields: Sequence[Field[Any, Any]], connection: BaseDatabaseWrapper) -> str:

@@ -109,6 +109,25 @@ class Measurement(models.Model):
         return str(self.id)
 
 
+class Reading(models.Model):
+    """Of each type of column that a value may be too fine for."""
+
+    name = models.CharField(primary_key=True, max_length=20)
+    level = models.FloatField(null=True)
+    total = models.DecimalField(max_digits=20, decimal_places=2, null=True)
+    taken = models.DateTimeField(null=True)
+    hour = models.TimeField(null=True)
+    pieces = models.IntegerField(null=True)
+    note = models.TextField(default="")
+    counter = models.ForeignKey(Counter, on_delete=models.CASCADE, null=True)
+
+    class Meta:
+        app_label = PRICES
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Pair(models.Model):
     """Nothing but its key."""
 

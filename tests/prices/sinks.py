@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka_integration import Message
 from kafka_integration.sinks import ModelSink
-from tests.prices.models import Counter, Measurement, Nickname, Offer, Pair, Plain, Price
+from tests.prices.models import Counter, Measurement, Nickname, Offer, Pair, Plain, Price, Reading
 
 
 class Prices(ModelSink):
@@ -64,3 +64,18 @@ class ByRow(ModelSink):
 class Nicknames(ModelSink):
     model = Nickname
     fields = ("count",)
+
+
+class Readings(ModelSink):
+    """Each has the fields that it has."""
+
+    model = Reading
+
+    def row(self, message: Message) -> dict[str, Any] | None:
+        return {"name": message.key, **message.value}
+
+
+class Levels(ModelSink):
+    model = Reading
+    fields = ("level", "pieces")
+    version_field = "level"
