@@ -65,7 +65,7 @@ FLOORS = {
         {"parking"},
     ],
     "consuming": [
-        {"failure_policy", "ledger"},
+        {"ages", "failure_policy", "ledger"},
         {"line", "sparse_ledger", "start", "stream"},
         {"shards"},
         {"partition"},

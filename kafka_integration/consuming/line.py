@@ -11,6 +11,8 @@ from ..message import Message
 from ..messages import joined
 from .failure_policy import Verdict
 
+MOST_DURATIONS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -49,10 +51,14 @@ class Line:
     without the lock: each is true by itself, for a moment.
     """
 
-    __slots__ = ("_chunks", "busy_since", "held", "held_bytes", "is_busy", "is_fenced", "is_stopping", "ready_at")
+    __slots__ = (
+        *("_chunks", "_durations", "busy_since", "held", "held_bytes"),
+        *("is_busy", "is_fenced", "is_stopping", "ready_at"),
+    )
 
     def __init__(self) -> None:
         self._chunks: deque[Chunk] = deque()
+        self._durations: deque[float] = deque(maxlen=MOST_DURATIONS)
         self.held = self.held_bytes = 0
         self.ready_at = 0.0
         """Monotonic time before which the partition is left alone (backoff)."""
@@ -66,6 +72,11 @@ class Line:
     @property
     def is_empty(self) -> bool:
         return not self._chunks
+
+    @property
+    def durations(self) -> list[float]:
+        """How long the last chunks took, in seconds."""
+        return list(self._durations)
 
     def put(self, messages: Sequence[Message], size: int) -> None:
         self._chunks.append(Chunk(messages=messages))
@@ -94,6 +105,7 @@ class Line:
     def end(self, count: int = 0) -> int:
         """So many messages are done with; about how many bytes that gives back."""
         self.is_busy = False
+        self._durations.append(monotonic() - self.busy_since)
         return self._give_back(count)
 
     def put_back(self, chunks: list[Chunk], wait_seconds: float) -> None:

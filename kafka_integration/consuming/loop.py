@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
-from ..observing.pulse import Pulse
 from .catching_up.until_caught_up import CatchingUp
 from .fetching.backpressure import Backpressure, most_ahead
 from .fetching.message_limit import MessageLimit
@@ -57,7 +56,6 @@ class ConsumerLoop:
         settings = parts.settings
         self.settings = settings
         self.counts = parts.counts
-        self.pulse = Pulse(parts.measures)
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
         self._messages_of = parts.messages_of
@@ -113,7 +111,6 @@ class ConsumerLoop:
     def open(self) -> bool:
         """Join the group, as soon as there is a broker to ask; False if stopped before that."""
         while not self._stop.is_set():
-            self.pulse.beat()
             try:
                 self._session = self._make_session(refresh_ms=self._refresh_ms)
                 self._session.client.subscribe()
@@ -130,7 +127,6 @@ class ConsumerLoop:
     def turn(self) -> None:
         """Fetch once and hand on what came; then look after starts, flow, commits and the log."""
         session, assignment = self.session, self.session.assignment
-        self.pulse.beat()
         for partition in self._message_limit.settle(assignment):
             assignment.go_on(partition)
         try:
@@ -141,7 +137,6 @@ class ConsumerLoop:
             assignment.rewind()
             self._stop.wait(BUSY_POLL_SECONDS)
             raws = []
-        self.pulse.fetched(raws, self._lanes)
         if raws:
             raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
             for run in runs_of(raws):
@@ -159,8 +154,7 @@ class ConsumerLoop:
         session.keep_up()
         is_awaited = self._catching_up is not None and self._catching_up.note(assignment)
         if is_awaited or session.commits.is_due:
-            with self.pulse.committing():
-                session.commit()
+            session.commit()
         self._report.note(session.client, assignment)
 
     @property
@@ -174,6 +168,11 @@ class ConsumerLoop:
         """Whether the brokers are away; any thread may ask."""
         session = self._session
         return self.phase is not Phase.STOPPED and (session is None or session.client.log.trouble is not None)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it was asked to stop, and still finishes what is in handlers' hands."""
+        return self._stop.is_set() or self.phase is Phase.DRAINING
 
     @property
     def session(self) -> Session:
@@ -247,6 +246,7 @@ class ConsumerLoop:
         if not raws:
             return
         partition.ledger.take(raws[-1].offset() + 1, allowed)
+        partition.ages.note(raws, partition.ledger.committed)
         session.client.leader_epochs.note(coordinates, raws)
         if allowed:
             size = self._weighing.weigh(allowed)
@@ -291,7 +291,6 @@ class ConsumerLoop:
         session.client.pause(p.key for p in partitions)
         self._report.draining(session.assignment)
         while not self._lanes.is_idle:
-            self.pulse.beat()
             session.poll()
         session.commit_last()
         self._close(PATIENT_CLOSE_SECONDS)

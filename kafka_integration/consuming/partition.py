@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..client.metadata.topic_ids import TopicIds
+from .ages import Ages
 from .ledger import Ledger
 from .line import Line
 from .shards import Ordering, Shards
@@ -27,6 +28,7 @@ class Partition:
         self._ledger_type = Ledger if ordering == "partition" else SparseLedger
         self.ledger = self._ledger_type()
         self.line = Line() if ordering == "partition" else Shards(self, ordering)
+        self.ages = Ages()
         self.claim = Claim()
         self.stored: int | None = None
         """What the database holds of it under our claim; None where Kafka keeps the offsets."""
@@ -54,6 +56,13 @@ class Partition:
     def may_begin(self) -> bool:
         """Whether the lane may begin something of it."""
         return self.state is State.ACTIVE and not self.line.is_stopping
+
+    @property
+    def is_in_outage(self) -> bool:
+        """Whether what its handler needs is away, or what it needs to begin."""
+        if not self.start.is_placed and self.start.obstacle is not None:
+            return True
+        return self.line.is_in_outage if isinstance(self.line, Shards) else self.setbacks.in_a_row > 0
 
     @property
     def ahead(self) -> int:

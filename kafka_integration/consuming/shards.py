@@ -166,6 +166,11 @@ class Shards(Line):
         return not self.is_stopping and self._partition.state is State.ACTIVE
 
     @property
+    def is_in_outage(self) -> bool:
+        """Whether a shard tries, or waits to try, for all whether an outage is over."""
+        return self._probe is not None or any(shard.setbacks.in_a_row for shard in list(self._in_hand))
+
+    @property
     def ready(self) -> int:
         """How many are ready."""
         return len(self._ready)
@@ -248,7 +253,7 @@ class Shards(Line):
 
     def end_shard(self, shard: Shard, done: int) -> int:
         """It is in nobody's hands any more, with so many messages done; about how many bytes that gives back."""
-        del self._in_hand[shard]
+        self._durations.append(monotonic() - self._in_hand.pop(shard))
         if self._in_hand:
             self.busy_since = next(iter(self._in_hand.values()))
         else:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from dataclasses import dataclass
 from time import monotonic
 
 from ..client.green_threads import refuse_green_threads
 from ..conf.values import Settings
 from ..errors import ConfigurationError
+from ..models import Process
 from ..outbox.databases import find_outboxes
 from ..outbox.relay import STOP_GRACE_SECONDS, Relay
 from ..producing.partitioners import load_partitioner
 from .garbage import spare_the_collector
 from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
-from .monitoring.watched import Monitor
+from .presence.heartbeat import Presence
+from .presence.views import ConsumerView
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
 logger = logging.getLogger("kafka_integration.relay")
@@ -26,8 +28,8 @@ logger = logging.getLogger("kafka_integration.relay")
 TIDYING_SECONDS = 1.5
 
 
-def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, monitor: Monitor | None = None) -> int:
-    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status. ``monitor`` looks on.
+def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> int:
+    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status.
 
     If one fails for a reason that waiting doesn't heal, all of them end, and the status says so.
     """
@@ -42,23 +44,16 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, mon
     require_migrated(aliases)
     spare_the_collector()
     relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
-    with ExitStack() as monitored:
-        if monitor is not None:
-            from .monitoring.relays import Relays
-
-            watched = Relays([thread.relay for thread in relays])
-            monitored.enter_context(watched.asking())
-            monitored.enter_context(monitor(watched))
-        return _run(relays, stop)
-
-
-def _run(relays: Sequence[_Thread], stop: StopRequest) -> int:
     for relay in relays:
         relay.start()
+    presence = Presence(_Watch(relays, stop), settings.operations)
+    presence.begin()
     while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):
         if stop.wait(LOOK_SECONDS):
             break
-    return _finish(relays)
+    status = _finish(relays)
+    presence.end()
+    return status
 
 
 class _Thread(threading.Thread):
@@ -76,6 +71,25 @@ class _Thread(threading.Thread):
         except BaseException as error:
             self.failure = error
             logger.exception("The relay of database %s failed", self.relay.alias)
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """What a process of relays says of itself."""
+
+    relays: Sequence[_Thread]
+    stop: StopRequest
+    kind = Process.Kind.RELAY.value
+
+    @property
+    def state(self) -> str:
+        if self.stop.is_made:
+            return "draining"
+        return "running" if any(thread.relay.is_active for thread in self.relays) else "standing_by"
+
+    def look(self) -> list[ConsumerView]:
+        """It has no consumers."""
+        return []
 
 
 def _finish(relays: Sequence[_Thread]) -> int:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 
+from ..conf import get_settings
 from ..conf.values import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
 from ..dead_letters.redaction import describe
 from ..errors import KafkaIntegrationError
-from ..observing.measures import Measures
 from ..summaries import summarize
 from .garbage import spare_the_collector
 from .leaving import BEHIND, FAILED, STOPPED
-from .monitoring.watched import Monitor
+from .presence.heartbeat import Presence
+from .presence.watching import ConsumersWatch
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ class RunOptions:
 
     until_caught_up: bool = False
     max_messages: int | None = None
-    monitor: Monitor | None = None
-    """What looks at the consumers as long as they run; without it nothing is measured."""
 
 
 def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, stop: StopRequest) -> int:
@@ -41,35 +39,26 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
     ``shutdown_grace_seconds`` is left behind, uncommitted, and the status says so.
     """
     spare_the_collector()
-    measures = [None if options.monitor is None else Measures(c.name) for c in consumers]
     loops = [
-        ConsumerLoop(assemble(c, each), until_caught_up=options.until_caught_up, max_messages=options.max_messages)
-        for c, each in zip(consumers, measures, strict=True)
+        ConsumerLoop(assemble(c), until_caught_up=options.until_caught_up, max_messages=options.max_messages)
+        for c in consumers
     ]
-    with ExitStack() as monitored:
-        if options.monitor is not None:
-            from .monitoring.consumers import Consumers
-
-            watched = Consumers(list(zip(loops, filter(None, measures), strict=True)))
-            monitored.enter_context(watched.asking())
-            monitored.enter_context(options.monitor(watched))
-        return _run(loops, stop)
-
-
-def _run(loops: list[ConsumerLoop], stop: StopRequest) -> int:
     threads = [threading.Thread(target=loop.run, name=f"consumer-{loop.settings.name}", daemon=True) for loop in loops]
-    for loop, thread in zip(loops, threads, strict=True):
-        consumer = loop.settings
+    for consumer, thread in zip(consumers, threads, strict=True):
         logger.info(
             "consumer %s: joining group %s for %s%s",
             consumer.name, consumer.consumer_group, ", ".join(consumer.topics),
             "" if consumer.ordering == "partition" else f', with ordering "{consumer.ordering}"',
         )  # fmt: skip
         thread.start()
+    presence = Presence(ConsumersWatch(loops), get_settings().operations)
+    presence.begin()
     while not stop.wait(LOOK_SECONDS):
         if any(loop.fault for loop in loops) or not any(thread.is_alive() for thread in threads):
             break
-    return _finish(loops, threads)
+    status = _finish(loops, threads)
+    presence.end()
+    return status
 
 
 def _finish(loops: list[ConsumerLoop], threads: list[threading.Thread]) -> int:

@@ -69,6 +69,12 @@ class StopRequest:
             self._look_after_parent()
         return self._is_made
 
+    def make(self) -> None:
+        """Ask for it from another thread, as a first signal does."""
+        if not self._is_made:
+            self._is_made = True
+            self._wakings.put(None)
+
     @property
     def is_made(self) -> bool:
         return self._is_made
@@ -80,8 +86,7 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._is_made:
-            self._is_made = True
-            self._wakings.put(None)
+            self.make()
         elif self._parent is None:
             if self._before_force is not None:
                 self._before_force()

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from kafka_integration.client.metadata.topic_layouts import TopicLayouts
 from kafka_integration.consuming.catching_up.group_positions import GroupPositions
 from kafka_integration.dead_letters import operations as dead_letters
+from kafka_integration.management.commands import kafkaprocesses
 from kafka_integration.producing.delivery import Delivery
 from tests.unit.consumers import consumer_settings
 
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db
     ("command", "place", "name"),
     [
         (["kafkagroups", "lag", "group"], GroupPositions, "read"),
+        (["kafkaprocesses", "list"], kafkaprocesses, "list_processes"),
         (["kafkatopics", "plan"], TopicLayouts, "ask"),
         (["kafkaproduce", "events", "a"], Delivery, "result"),
         (["kafkadeadletters", "list"], dead_letters, "newest"),

@@ -1,0 +1,126 @@
+"""The processes that run, as commands and pages show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models.functions import Now
+
+from ...conf.values import OperationsSettings
+from ...local_times import local
+from ...models import Process
+from ...summaries import escaped
+from ..columns import aligned
+from .row import database_of_processes, seconds_until_lost
+
+LOST = "lost"
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessView:
+    """One process; ``consumers`` is what it said of them when it was last seen, ``state`` "lost" once it is silent."""
+
+    id: int
+    kind: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    silent_seconds: float
+    state: str
+    version: str
+    consumers: Sequence[dict[str, Any]]
+    memory_bytes: int | None
+
+    @property
+    def is_lost(self) -> bool:
+        return self.state == LOST
+
+
+def list_processes(settings: OperationsSettings) -> list[ProcessView]:
+    """All that run or were lost, those that started first before the others."""
+    rows = Process.objects.using(database_of_processes()).annotate(now=Now()).order_by("id")
+    return [_view(row, seconds_until_lost(settings)) for row in rows]
+
+
+def as_json(processes: Iterable[ProcessView]) -> str:
+    """One document for programs."""
+    return json.dumps([_as_dict(process) for process in processes], indent=2)
+
+
+def as_lines(processes: Sequence[ProcessView]) -> Iterator[str]:
+    """Lines for people: a table of processes, and below each what its consumers own."""
+    if not processes:
+        yield "No process of consumers or relays has been seen: runconsumer and runrelay show here once they run."
+        return
+    titles = ("ID", "KIND", "HOST", "PID", "STATE", "STARTED", "SEEN", "MEMORY", "VERSION")
+    head, *lines = aligned([titles, *map(_row, processes)], right=(0, 3, 7))
+    yield head
+    for process, line in zip(processes, lines, strict=True):
+        yield line
+        for consumer in process.consumers:
+            yield from _consumer_lines(consumer)
+
+
+def _view(row: Any, lost_seconds: float) -> ProcessView:
+    silent_seconds = max(0.0, (row.now - row.seen_at).total_seconds())
+    return ProcessView(
+        id=row.pk,
+        kind=row.kind,
+        host=row.host,
+        pid=row.pid,
+        started_at=local(row.started_at, row),
+        seen_at=local(row.seen_at, row),
+        silent_seconds=silent_seconds,
+        state=LOST if silent_seconds > lost_seconds else row.state,
+        version=row.version,
+        consumers=row.consumers,
+        memory_bytes=row.memory_bytes,
+    )
+
+
+def _as_dict(process: ProcessView) -> dict[str, Any]:
+    shown = asdict(process)
+    del shown["silent_seconds"]
+    return {**shown, "started_at": process.started_at.isoformat(), "seen_at": process.seen_at.isoformat()}
+
+
+def _row(process: ProcessView) -> tuple[str, ...]:
+    memory = "unknown" if process.memory_bytes is None else f"{process.memory_bytes / MEBIBYTE:,.0f} MiB"
+    return (
+        str(process.id),
+        process.kind,
+        escaped(process.host),
+        str(process.pid),
+        escaped(process.state),
+        f"{process.started_at:%Y-%m-%d %H:%M:%S}",
+        f"{process.silent_seconds:,.0f} s ago",
+        memory,
+        escaped(process.version),
+    )
+
+
+def _consumer_lines(consumer: dict[str, Any]) -> Iterator[str]:
+    rate = "" if consumer["rate"] is None else f", {consumer['rate']:,.1f}/s"
+    failed = f", {consumer['failed']:,} failed attempts" if consumer["failed"] else ""
+    owns = "" if consumer["partitions"] else ", owns no partition"
+    yield escaped(
+        f"    {consumer['name']} (group {consumer['group']}): {consumer['state']}, {consumer['handled']:,} handled"
+        f"{rate}{failed}{owns}"
+    )
+    rows = [_partition_row(partition) for partition in consumer["partitions"]]
+    yield from (f"      {line}" for line in (aligned(rows, right=(1,)) if rows else ()))
+
+
+def _partition_row(partition: dict[str, Any]) -> tuple[str, ...]:
+    position = "unknown" if partition["position"] is None else str(partition["position"])
+    lag = "unknown" if partition["lag"] is None else f"{partition['lag']:,}"
+    why = f" ({partition['reason']})" if partition["reason"] else ""
+    place = f"{partition['topic']}[{partition['partition']}]"
+    at = "" if partition["stuck_offset"] is None else f" at offset {partition['stuck_offset']}"
+    return escaped(place), f"at {position}", f"lag {lag}", escaped(f"{partition['state']}{why}{at}")

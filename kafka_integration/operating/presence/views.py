@@ -1,0 +1,37 @@
+"""What a process says of its consumers, as ``Process.consumers`` keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionView:
+    """One partition that a consumer owns; ``stuck_offset`` is its lowest unfinished message's, where it is stuck."""
+
+    topic: str
+    partition: int
+    position: int | None
+    lag: int | None
+    state: str
+    reason: str | None
+    stuck_offset: int | None
+    time_lag_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerView:
+    """One consumer of a process. ``handled`` and ``failed`` count since it started; ``rate`` is a second's messages."""
+
+    name: str
+    group: str
+    state: str
+    partitions: tuple[PartitionView, ...]
+    handled: int
+    failed: int
+    rate: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``Process.consumers`` keeps it."""
+        return asdict(self)

@@ -1,0 +1,208 @@
+"""What can be seen of the consumers of this process, from beside their loops."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING
+
+from ...consuming.group.lags import Lags
+from ...consuming.stream import State as PartitionState
+from ...models import Process
+from .standing import Facts, Standing, stand
+from .views import ConsumerView, PartitionView
+
+if TYPE_CHECKING:
+    from ...consuming.loop import ConsumerLoop
+    from ...consuming.partition import Partition
+
+ANSWER_SECONDS = 0.5
+"""How long the brokers' answer is waited for; then the lag is unknown this time."""
+UNKNOWN_SECONDS = 10.0
+"""Where the lag can't be learned for so long, its broker is away."""
+WINDOW_SECONDS = 60.0
+"""Over which rates are reckoned."""
+MOST_CHUNKS = 1000
+"""Of so many it is remembered how long handlers took."""
+
+
+class ConsumersWatch:
+    """Looks at all consumers of a process; one thread's own."""
+
+    kind = Process.Kind.CONSUMER.value
+
+    def __init__(self, loops: Sequence[ConsumerLoop]) -> None:
+        self._loops = loops
+        self._watches = [ConsumerWatch(loop) for loop in loops]
+
+    @property
+    def state(self) -> str:
+        """How the process is, in a word."""
+        if any(loop.is_draining for loop in self._loops):
+            return "draining"
+        return "running" if any(loop.phase.value == "running" for loop in self._loops) else "starting"
+
+    def look(self) -> list[ConsumerView]:
+        """How all of them stand."""
+        deadline = monotonic() + ANSWER_SECONDS
+        for watch in self._watches:
+            watch.ask()
+        while any(watch.is_asking for watch in self._watches) and monotonic() < deadline:
+            sleep(0.01)
+        return [watch.look() for watch in self._watches]
+
+
+class ConsumerWatch:
+    """Looks at one consumer. What it reads may be read by anybody; it writes nothing there."""
+
+    def __init__(self, loop: ConsumerLoop) -> None:
+        self._loop = loop
+        self._lags = Lags(loop.settings.name, loop.settings.connection)
+        self._tracks: dict[Partition, _Track] = {}
+        self._handled = _Window()
+        self._former_durations: deque[float] = deque(maxlen=MOST_CHUNKS)
+        """Of handlers at partitions that are no longer its own."""
+
+    @property
+    def is_asking(self) -> bool:
+        return self._lags.is_asking
+
+    def ask(self) -> None:
+        """Ask the brokers how far the partitions are behind."""
+        partitions = self._loop.partitions
+        if partitions and not self._lags.is_asking:
+            self._lags.ask(partitions)
+
+    def look(self) -> ConsumerView:
+        """How it stands now."""
+        loop, settings = self._loop, self._loop.settings
+        tally, now = loop.counts.read(), monotonic()
+        partitions = sorted(loop.partitions, key=lambda partition: partition.key)
+        before = self._handled.note(now, tally.handled)
+        return ConsumerView(
+            name=settings.name,
+            group=settings.consumer_group,
+            state="draining" if loop.is_draining else loop.phase.value,
+            partitions=tuple(self._look_at(partitions)),
+            handled=tally.handled,
+            failed=tally.failed,
+            rate=None if before is None else round((tally.handled - before[1]) / (now - before[0]), 2),
+        )
+
+    def _look_at(self, partitions: Sequence[Partition]) -> list[PartitionView]:
+        known = {} if self._lags.is_asking else self._lags.read(partitions).known
+        for gone in self._tracks.keys() - set(partitions):
+            self._former_durations.extend(gone.line.durations)
+        self._tracks = {each: self._tracks.get(each) or _Track(each) for each in partitions}
+        durations = [*self._former_durations, *(each for p in partitions for each in p.line.durations)]
+        surroundings = _Surroundings.of(self._loop, partitions, durations)
+        return [self._tracks[each].look(known.get(each.key), surroundings) for each in partitions]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Surroundings:
+    """What is true of all partitions of a consumer."""
+
+    is_outage: bool
+    is_draining: bool
+    busy_seconds: float | None
+    """The longest that a handler is at work, of whichever partition."""
+    handler_p99_seconds: float
+
+    @classmethod
+    def of(cls, loop: ConsumerLoop, partitions: Iterable[Partition], durations: Iterable[float]) -> _Surroundings:
+        now = monotonic()
+        # Who hands shards to a crew holds back all of them in an outage, but for the one that tries.
+        holds_all = loop.settings.ordering != "partition" and any(p.is_in_outage for p in partitions)
+        return cls(
+            is_outage=loop.is_cut_off or holds_all,
+            is_draining=loop.is_draining,
+            busy_seconds=max((now - p.line.busy_since for p in partitions if p.line.is_busy), default=None),
+            handler_p99_seconds=_p99(durations),
+        )
+
+
+class _Track:
+    """What was seen of one assignment of a partition, so that a standstill is noticed."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+        self._lags = _Window()
+        self._progress: object = None
+        self._moved_at = self._known_at = monotonic()
+
+    def look(self, lag: int | None, around: _Surroundings) -> PartitionView:
+        partition, now = self._partition, monotonic()
+        if lag is not None:
+            self._known_at = now
+        # Both: where messages are finished in any order, the floor may stand while all else goes on.
+        progress = (partition.ledger.finished, len(partition.ledger.finished_beyond()))
+        if progress != self._progress:
+            self._progress, self._moved_at = progress, now
+        facts = self._facts(lag, around, now)
+        standing = stand(facts)
+        if facts.lag == 0 or standing.reason not in (None, "handler"):
+            # A standstill begins where nothing is known to keep it any more.
+            self._moved_at = now
+        return self._view(lag, standing)
+
+    def _facts(self, lag: int | None, around: _Surroundings, now: float) -> Facts:
+        partition, line = self._partition, self._partition.line
+        before = None if lag is None else self._lags.note(now, lag)
+        busy_seconds = now - line.busy_since if line.is_busy else None
+        if busy_seconds is None and line.held:
+            # It waits for a thread that another partition's handler has.
+            busy_seconds = around.busy_seconds
+        return Facts(
+            lag=lag,
+            lag_before=None if before is None else int(before[1]),
+            still_seconds=now - self._moved_at,
+            busy_seconds=busy_seconds,
+            handler_p99_seconds=around.handler_p99_seconds,
+            is_draining=around.is_draining or line.is_stopping,
+            is_outage=around.is_outage or partition.is_in_outage or now - self._known_at >= UNKNOWN_SECONDS,
+            is_backing_off=not line.is_busy and line.ready_at > now,
+        )
+
+    def _view(self, lag: int | None, standing: Standing) -> PartitionView:
+        partition, ledger = self._partition, self._partition.ledger
+        is_placed = partition.state is not PartitionState.STARTING
+        return PartitionView(
+            topic=partition.topic,
+            partition=partition.number,
+            position=ledger.next_offset if is_placed else None,
+            lag=lag if is_placed else None,
+            state=standing.state,
+            reason=standing.reason,
+            stuck_offset=ledger.finished if standing.state == "stuck" else None,
+            time_lag_seconds=_age(partition) if lag else None,
+        )
+
+
+class _Window:
+    """Values of the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def note(self, now: float, value: float) -> tuple[float, float] | None:
+        """Take one more; when the oldest was, and what: None where there is no other."""
+        seen = self._seen
+        seen.append((now, value))
+        while now - seen[0][0] > WINDOW_SECONDS:
+            seen.popleft()
+        return seen[0] if len(seen) > 1 else None
+
+
+def _age(partition: Partition) -> float | None:
+    """How old its lowest unfinished message is, by its own timestamp; None where that isn't known here."""
+    finished = partition.ledger.finished
+    written_ms = None if finished is None else partition.ages.of(finished)
+    return None if written_ms is None else round(max(0.0, time() - written_ms / 1000), 3)
+
+
+def _p99(seconds: Iterable[float]) -> float:
+    ordered = sorted(seconds)
+    return ordered[int(0.99 * (len(ordered) - 1))] if ordered else 0.0

@@ -1,0 +1,298 @@
+"""A process says how it is: its row, what stands there, and what an absent database costs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
+from django.test import override_settings
+
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.conf import get_settings
+from kafka_integration.conf.values import OperationsSettings
+from kafka_integration.models import Process, ProcessCommand
+from kafka_integration.operating.presence import heartbeat
+from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost
+from kafka_integration.operating.runner import RunOptions, run_consumers
+from kafka_integration.operating.stopping import StopRequest
+from tests.unit import scripted
+from tests.unit.consumers import consumer_settings, write
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
+
+OFTEN = {"interval_seconds": 0.1}
+
+
+def listed() -> list[dict[str, Any]]:
+    out = StringIO()
+    call_command("kafkaprocesses", "list", "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def shown() -> str:
+    out = StringIO()
+    call_command("kafkaprocesses", "list", stdout=out)
+    return out.getvalue()
+
+
+@contextmanager
+def process(operations: dict[str, Any] | None = None, **options: Any) -> Iterator[Callable[[], int]]:
+    """``runconsumer`` in a thread; the call ends it and gives its exit status."""
+    kafka = consumer_settings(**options) | {"operations": OFTEN | (operations or {})}
+    stop, statuses = StopRequest(), []
+    with override_settings(KAFKA=kafka):
+        consumers = list(get_settings().consumers.values())
+        thread = threading.Thread(target=lambda: statuses.append(run_consumers(consumers, RunOptions(), stop)))
+        thread.start()
+
+        def end() -> int:
+            stop.make()
+            thread.join(20)
+            return statuses[0]
+
+        try:
+            yield end
+        finally:
+            end()
+
+
+def has_caught_up(row: dict[str, Any]) -> bool:
+    return any(
+        consumer["handled"] == 3 and consumer["partitions"] and consumer["partitions"][0]["lag"] == 0
+        for consumer in row["consumers"]
+    )
+
+
+def partitions() -> dict[int, dict[str, Any]]:
+    return {each["partition"]: each for row in listed() for c in row["consumers"] for each in c["partitions"]}
+
+
+def make_row(**fields: Any) -> Process:
+    return Process.objects.create(**{"kind": "consumer", "host": "web", "pid": 7, "state": "running"} | fields)
+
+
+def test_a_process_is_listed_with_what_it_owns_and_how_far_it_is():
+    memory_broker().create_topic("events", 2)
+    write("a", "b", "c")
+
+    with process():
+        row = wait_for(lambda: next((row for row in listed() if has_caught_up(row)), None))
+
+    assert set(row) == {
+        *("id", "kind", "host", "pid", "started_at", "seen_at", "state", "version", "consumers", "memory_bytes")
+    }
+    assert (row["kind"], row["state"]) == ("consumer", "running")
+    assert row["memory_bytes"] > 1_000_000
+    (consumer,) = row["consumers"]
+    assert (consumer["name"], consumer["group"], consumer["handled"], consumer["failed"]) == ("c", "group", 3, 0)
+    assert consumer["partitions"][0] == {
+        "topic": "events",
+        "partition": 0,
+        "position": 3,
+        "lag": 0,
+        "state": "caught_up",
+        "reason": None,
+        "stuck_offset": None,
+        "time_lag_seconds": None,
+    }
+
+
+def test_a_process_that_ends_is_listed_no_more():
+    with process() as end:
+        wait_for(listed)
+        status = end()
+
+    assert status == 0
+    assert listed() == []
+
+
+def test_the_row_is_written_again_and_again_and_stays_one():
+    with process():
+        first = wait_for(Process.objects.first)
+        wait_for(lambda: Process.objects.get().seen_at > first.seen_at)
+
+        assert Process.objects.get().pk == first.pk
+
+
+def test_a_row_that_somebody_deleted_comes_again():
+    with process():
+        first = wait_for(Process.objects.first)
+        Process.objects.all().delete()
+
+        assert wait_for(Process.objects.first).pk != first.pk
+
+
+def test_with_rows_turned_off_nothing_is_written(monkeypatch):
+    made = []
+    monkeypatch.setattr(heartbeat, "Row", made.append)
+    write("a")
+
+    with process({"rows": False}):
+        wait_for(scripted.seen.copy)
+
+    assert made == []
+    assert not Process.objects.exists()
+
+
+def test_a_message_in_a_long_backoff_is_shown_as_such_with_its_lag_and_age():
+    scripted.fail_on("a")
+    write("a")
+
+    with process(retry={"attempts": 2, "backoff_seconds": 3600, "max_backoff_seconds": 3600}):
+        found = wait_for(lambda: partitions() if partitions().get(0, {}).get("state") == "waiting" else None)
+
+    assert (found[0]["reason"], found[0]["lag"], found[0]["position"]) == ("backoff", 1, 0)
+    assert found[0]["time_lag_seconds"] >= 0
+
+
+def test_a_database_that_fails_costs_one_line_and_no_message(monkeypatch, caplog):
+    tries = []
+
+    def fail(row: Row, **said: Any) -> None:
+        tries.append(said)
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr(Row, "write", fail)
+
+    with process() as end:
+        wait_for(lambda: len(tries) >= 3)
+        write("a")
+        wait_for(scripted.seen.copy)
+        status = end()
+
+    lines = [record.getMessage() for record in caplog.records if "can't be written" in record.getMessage()]
+    assert status == 0
+    assert len(lines) == 1
+    assert 'database "default"' in lines[0]
+
+
+def test_a_database_that_hangs_keeps_no_process_from_its_end(monkeypatch):
+    begun, released = threading.Event(), threading.Event()
+
+    def hang(row: Row, **said: Any) -> None:
+        begun.set()
+        released.wait(30)
+
+    monkeypatch.setattr(Row, "write", hang)
+    monkeypatch.setattr(heartbeat, "LAST_WORD_SECONDS", 0.1)
+
+    try:
+        with process() as end:
+            assert begun.wait(10)
+            assert end() == 0
+    finally:
+        released.set()
+
+
+def test_a_database_that_was_not_migrated_costs_one_line_that_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(heartbeat, "has_table", lambda alias, model: False)
+    with connection.schema_editor() as editor:
+        editor.delete_model(Process)
+    try:
+        with process() as end:
+            write("a")
+            wait_for(lambda: scripted.seen and any("manage.py migrate" in line for line in caplog.messages))
+            with pytest.raises(CommandError, match="migrate"):
+                listed()
+            assert end() == 0
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(Process)
+
+    assert len([line for line in caplog.messages if "table of processes" in line]) == 1
+
+
+def test_a_process_that_is_silent_for_30_s_is_lost():
+    make_row(seen_at=Now() - timedelta(seconds=29), pid=1)
+    make_row(seen_at=Now() - timedelta(seconds=31), pid=2)
+
+    assert [(row["pid"], row["state"]) for row in listed()] == [(1, "running"), (2, "lost")]
+
+
+def test_who_writes_seldom_is_lost_after_three_silences():
+    assert seconds_until_lost(OperationsSettings(interval_seconds=60)) == 180
+
+
+def test_the_row_of_a_process_that_was_killed_goes_when_its_number_is_anothers():
+    old = make_row(seen_at=Now() - timedelta(seconds=31))
+    row = Row("consumer")
+    make_row(host="elsewhere", seen_at=Now() - timedelta(seconds=31))
+    Process.objects.filter(pk=old.pk).update(**own_place())
+
+    row.write(state="running", consumers=[], memory_bytes=None)
+
+    assert sorted(Process.objects.values_list("host", flat=True)) == sorted(["elsewhere", own_place()["host"]])
+    assert not Process.objects.filter(pk=old.pk).exists()
+
+
+def test_a_live_process_of_the_same_name_and_number_in_another_container_is_left_alone():
+    other = make_row(**own_place())
+
+    Row("consumer").write(state="running", consumers=[], memory_bytes=None)
+
+    assert Process.objects.filter(pk=other.pk).exists()
+
+
+def test_rows_that_were_lost_a_day_ago_and_old_commands_go():
+    make_row(seen_at=Now() - timedelta(hours=25))
+    young = make_row(seen_at=Now() - timedelta(hours=23))
+    for days in (6, 8):
+        ProcessCommand.objects.create(process=young, name="stop", requested_at=Now() - timedelta(days=days))
+
+    forget_old_rows("default", OperationsSettings())
+
+    assert list(Process.objects.all()) == [young]
+    assert ProcessCommand.objects.count() == 1
+
+
+def test_people_are_shown_the_same_as_a_table():
+    consumer = {
+        "name": "c",
+        "group": "g",
+        "state": "running",
+        "handled": 1234,
+        "failed": 2,
+        "rate": None,
+        "partitions": [
+            {
+                "topic": "t",
+                "partition": 3,
+                "position": None,
+                "lag": None,
+                "state": "waiting",
+                "reason": "outage",
+                "stuck_offset": None,
+                "time_lag_seconds": None,
+            }
+        ],
+    }
+    make_row(consumers=[consumer], host="web\x1b[31m")
+
+    lines = shown().splitlines()
+
+    assert "web\\x1b[31m" in lines[1]
+    assert " ".join(lines[2].split()) == "c (group g): running, 1,234 handled, 2 failed attempts"
+    assert " ".join(lines[3].split()) == "t[3] at unknown lag unknown waiting (outage)"
+
+
+def test_where_nothing_runs_people_are_told_what_would_show():
+    assert "runconsumer" in shown()
+    assert listed() == []
+
+
+def own_place() -> dict[str, Any]:
+    row = Row("consumer")
+    row.write(state="running", consumers=[], memory_bytes=None)
+    place = Process.objects.values("host", "pid").get(pk=row.id)
+    row.remove()
+    return place
