@@ -62,7 +62,7 @@ FLOORS = {
         {"locations"},
         {"redaction"},
         {"copies", "kinds", "operations", "replay_requests"},
-        {"parking"},
+        {"paced_replay", "parking"},
     ],
     "consuming": [
         {"ages", "failure_policy", "ledger"},

@@ -132,11 +132,16 @@ def request_replay(selection: Selection, database: str) -> Change:
     return _change(selection, database, Q(state__in=states), state=State.REPLAY, settled_at=None)
 
 
+def take_back(selection: Selection, database: str) -> Change:
+    """Have those whose replay was asked for wait as before; one that is being replayed just now is left alone."""
+    return _change(selection, database, Q(state=State.REPLAY) & ~_is_taken(), state=State.PARKED)
+
+
 def discard(selection: Selection, database: str) -> Change:
     """Give them up: they are kept until they are purged. One that is being replayed just now is left alone."""
-    is_taken = Q(state=State.REPLAY, leased_until__gt=Now()) & ~Q(lease_holder="")
-    may_go = Q(state__in=UNSETTLED) & ~is_taken
-    change = _change(selection, database, may_go, state=State.DISCARDED, settled_at=Now())
+    change = _change(
+        selection, database, Q(state__in=UNSETTLED) & ~_is_taken(), state=State.DISCARDED, settled_at=Now()
+    )
     for page in _pages(change.changed_ids, database):
         for letter in page.order_by("pk").only("consumer", "group", "topic", "partition", "offset"):
             logger.warning("consumer %s: dead letter %d, %s, is discarded", letter.consumer, letter.pk, letter)
@@ -155,6 +160,10 @@ def purge(database: str, older_than_days: float) -> int:
 def purge_selected(selection: Selection, database: str) -> Change:
     """Delete those that are settled, however lately; the others are left alone."""
     return _each_page(selection, database, Q(state__in=SETTLED), lambda page: page.delete())
+
+
+def _is_taken() -> Q:
+    return Q(state=State.REPLAY, leased_until__gt=Now()) & ~Q(lease_holder="")
 
 
 def _change(selection: Selection, database: str, may_change: Q, **values: object) -> Change:

@@ -13,7 +13,7 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 class ProgressBar:
-    """Of ``total`` bytes, a text alone where that isn't known. Where nobody would see it, it isn't shown at all."""
+    """Of ``total`` bytes or what else is counted; a text alone where that isn't known, nothing where nobody looks."""
 
     def __init__(self, stream: Any, total: int | None, *, is_shown: bool) -> None:
         self._stream = stream

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,15 +15,18 @@ from ...conf import get_settings
 from ...dead_letters import operations as dead_letters
 from ...dead_letters.kinds import COLUMNS as KIND_COLUMNS
 from ...dead_letters.kinds import as_json as as_kind_json
-from ...dead_letters.kinds import as_row, kinds
+from ...dead_letters.kinds import as_row, kinds, name_unnamed
 from ...dead_letters.operations import Change, Selection
+from ...dead_letters.paced_replay import Ended, Pace, PacedReplay, problem_of, said_of
 from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
 from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
 from ...operating.columns import aligned
+from ...operating.stopping import StopRequest
 from ..arguments import read_count
-from ..interrupts import interruptible
+from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
+from ..progress import ProgressBar
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
 FILTERS = ("consumer", "group", "topic", "kind")
@@ -44,6 +48,17 @@ def days(text: str) -> float:
         number = -1
     if not 0 <= number <= 1_000_000:
         raise ArgumentTypeError(f"{text!r} is not a number of days from 0 to 1000000")
+    return number
+
+
+def rate(text: str) -> float:
+    """An argument's type: how many a second, fractions too."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 < number <= 1_000_000:
+        raise ArgumentTypeError(f"{text!r} is not a number of dead letters a second, above 0 and up to 1000000")
     return number
 
 
@@ -69,6 +84,8 @@ class Command(BaseCommand):
             action.add_argument("ids", type=read_id, nargs="*", metavar="ID")
             self._add_filters(action)
             action.add_argument("--all", action="store_true", help="all that wait for somebody")
+            if name == "replay":
+                self._add_pace(action)
         purging = self._action(actions, "purge", "delete those that were handled or discarded long ago")
         purging.add_argument(
             "--older-than",
@@ -86,6 +103,12 @@ class Command(BaseCommand):
     def _add_filters(self, parser: CommandParser) -> None:
         for name in FILTERS:
             parser.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name}")
+
+    def _add_pace(self, parser: CommandParser) -> None:
+        parser.add_argument("--rate", type=rate, metavar="N", help="N a second at most, watching what becomes of them")
+        parser.add_argument(
+            "--stop-after-failures", type=read_count, metavar="N", help="begin no more once N have failed again"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -135,11 +158,33 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def _replay(self, databases: list[str], options: dict[str, Any]) -> None:
-        changes = self._change(databases, options, dead_letters.request_replay)
+        selection, databases = self._chosen(databases, options)
+        pace = Pace(per_second=options["rate"], stop_after_failures=options["stop_after_failures"])
+        if pace != Pace():
+            self._replay_at(pace, selection, databases, as_json=options["json"])
+            return
+        changes = [dead_letters.request_replay(selection, database) for database in databases]
         self._report(options, changes, "to be replayed, by the running consumers of their groups")
 
+    def _replay_at(self, pace: Pace, selection: Selection, databases: list[str], *, as_json: bool) -> None:
+        stop, replay = StopRequest(), PacedReplay(selection, databases, pace)
+        bar = ProgressBar(self.stderr, replay.progress.total, is_shown=self.stderr.isatty())
+        with stop.installed():
+            result = replay.run(
+                stop.wait, lambda now: bar.show(now.done, f"{now.handled} handled, {now.failed} failed again")
+            )
+        bar.clear()
+        ended = replay.ended or Ended.DONE
+        document = {**asdict(result), "under_way": result.under_way, "ended": ended}
+        self.stdout.write(json.dumps(document) if as_json else said_of(result))
+        if ended == Ended.INTERRUPTED:
+            raise CommandError("interrupted", returncode=INTERRUPTED)
+        if problem := problem_of(result, ended):
+            raise CommandError(problem)
+
     def _discard(self, databases: list[str], options: dict[str, Any]) -> None:
-        self._report(options, self._change(databases, options, dead_letters.discard), "discarded")
+        selection, databases = self._chosen(databases, options)
+        self._report(options, [dead_letters.discard(selection, database) for database in databases], "discarded")
 
     def _purge(self, databases: list[str], options: dict[str, Any]) -> None:
         older_than = options["older_than"]
@@ -150,7 +195,7 @@ class Command(BaseCommand):
         deleted = sum(dead_letters.purge(database, older_than) for database in databases)
         self.stdout.write(json.dumps({"deleted": deleted}) if options["json"] else f"{deleted} deleted.")
 
-    def _change(self, databases: list[str], options: dict[str, Any], operation: Any) -> list[Change]:
+    def _chosen(self, databases: list[str], options: dict[str, Any]) -> tuple[Selection, list[str]]:
         selection = _selection(options, states=() if options["ids"] else dead_letters.UNSETTLED)
         filters = [name for name in FILTERS if options[name] is not None]
         if options["ids"]:
@@ -160,7 +205,11 @@ class Command(BaseCommand):
             dead_letters.require_all(selection, databases[0])
         elif not options["all"] and not filters:
             raise CommandError(f"Say which: ids, {FILTER_OPTIONS}, or --all.")
-        return [operation(selection, database) for database in databases]
+        if selection.kind is not None:
+            # Those that an earlier version wrote have none before somebody asks.
+            for database in databases:
+                name_unnamed(database)
+        return selection, databases
 
     def _report(self, options: dict[str, Any], changes: list[Change], what: str) -> None:
         changed, left_alone = sum(c.changed for c in changes), sum(c.left_alone for c in changes)
