@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +20,9 @@ from ..errors import ConfigurationError, HandlerError
 from ..message import Decoding, Message, RawMessage
 from ..messages import RawMessages, objects_of
 from ..observing.counts import Counts
+from ..observing.handler_times import HandlerTimes
 from ..observing.log import Log
+from ..observing.measures import Measures
 from ..observing.observers import Observers
 from ..observing.receivers import Receivers
 from ..serialization import load_deserializer
@@ -32,6 +35,7 @@ from .failure_policy import FailurePolicy
 from .handling.deduplication import Deduplicator
 from .handling.invoking import EachMessage, Invoker, WholeBatch
 from .handling.loading import Handler, batch_refusal, load_handler
+from .handling.measured import MeasuredWork
 from .handling.plain import PlainWork
 from .handling.transactional import TransactionalWork
 from .lanes.crew import Crew
@@ -57,6 +61,8 @@ class Parts:
 
     settings: ConsumerSettings
     counts: Counts
+    measures: Measures | None
+    """None where nobody monitors it."""
     observers: Observers
     messages_of: Callable[[list[RawMessage]], Sequence[Message]]
     """What the lanes are given of the client's messages; made of them only when it is needed, where that pays."""
@@ -110,9 +116,9 @@ class Parts:
         return Housekeeping(self.work, self.retention, event_loop, unit_seconds=unit_seconds)
 
 
-def assemble(settings: ConsumerSettings) -> Parts:
+def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Parts:
     """The parts of one consumer; ``HandlerError`` if its handler can't be loaded, ``ConfigurationError`` if it has no
-    database that can keep what it has to keep."""
+    database that can keep what it has to keep. With ``measures`` these are told what it does."""
     if (settings.offset_storage == "database" or settings.deduplicate) and (
         reason := why_unsupported(settings.database)
     ):
@@ -120,7 +126,8 @@ def assemble(settings: ConsumerSettings) -> Parts:
             [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
         )
     counts = Counts()
-    observers = Observers(counts, Receivers(settings.name), Log(settings.name))
+    listening = () if measures is None else (measures,)
+    observers = Observers(counts, *listening, Receivers(settings.name), Log(settings.name))
     store, claiming = None, None
     topic_ids = TopicIds(settings.connection)
     if settings.offset_storage == "database":
@@ -130,15 +137,18 @@ def assemble(settings: ConsumerSettings) -> Parts:
     handler = load_handler(settings.message_handler)
     if handler.takes_batch and settings.ordering != "partition":
         raise HandlerError(batch_refusal(settings.ordering, handler.path))
-    work = make_work(settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids)
+    work = make_work(
+        settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids, measures=measures
+    )
     return Parts(
         settings=settings,
         counts=counts,
+        measures=measures,
         observers=observers,
         messages_of=partial(RawMessages if handler.takes_batch else objects_of, decoding=decoding),
         handler=handler,
-        work=work,
-        coroutine_work=_coroutine_work(settings, handler, work),
+        work=MeasuredWork(work, measures) if measures is not None and isinstance(work, TransactionalWork) else work,
+        coroutine_work=_coroutine_work(settings, handler, work, measures),
         claiming=claiming,
         make_tasks=_replays(settings, observers, store, handler, decoding),
         retention=Retention(settings, get_settings()),
@@ -165,18 +175,22 @@ def make_work(
     store: OffsetStore | None,
     observers: Observers,
     topic_ids: TopicIds | None = None,
+    measures: Measures | None = None,
 ) -> PlainWork | TransactionalWork:
     """What the consumer's lanes do with messages."""
+    times = None if measures is None else measures.handler_times
+    is_plain = store is None and not settings.deduplicate
     endings = Endings(
         consumer=settings.name,
         policy=FailurePolicy.of(settings),
         parking=DeadLetters(settings),
         observers=observers,
         topic_ids=topic_ids,
+        writing=nullcontext if measures is None or not is_plain else partial(measures.spending, "database"),
     )
-    if store is None and not settings.deduplicate:
+    if is_plain:
         return PlainWork(
-            invoker=_invoker(handler, handler.call, settings.ordering == "partition"),
+            invoker=_invoker(handler, handler.call, settings.ordering == "partition", times),
             endings=endings,
             observers=observers,
         )
@@ -187,7 +201,7 @@ def make_work(
         )
         call = deduplicator.batch(call) if handler.takes_batch else deduplicator.each(call)
     return TransactionalWork(
-        invoker=_invoker(handler, call, False),
+        invoker=_invoker(handler, call, False, times),
         endings=endings,
         observers=observers,
         database=settings.database,
@@ -198,13 +212,14 @@ def make_work(
 
 
 def _coroutine_work(
-    settings: ConsumerSettings, handler: Handler, work: PlainWork | TransactionalWork
+    settings: ConsumerSettings, handler: Handler, work: PlainWork | TransactionalWork, measures: Measures | None
 ) -> CoroutineWork | None:
     """None where a handler isn't async, or its effects are in a transaction of ours, which is a thread's."""
     if handler.begin is None or not isinstance(work, PlainWork):
         return None
     shape = AwaitWholeBatch if handler.takes_batch else AwaitEachMessage
-    awaiter = shape(handler.begin, path=handler.path, may_hold_back=settings.ordering == "partition")
+    times = None if measures is None else measures.handler_times
+    awaiter = shape(handler.begin, path=handler.path, may_hold_back=settings.ordering == "partition", times=times)
     return CoroutineWork(path=handler.path, plain=work, awaiter=awaiter)
 
 
@@ -239,6 +254,8 @@ def _replays(
     return lambda: LaneReplays(requests, replayer, watch)
 
 
-def _invoker(handler: Handler, call: Callable[..., object], may_hold_back: bool) -> Invoker:
+def _invoker(
+    handler: Handler, call: Callable[..., object], may_hold_back: bool, times: HandlerTimes | None = None
+) -> Invoker:
     shape = WholeBatch if handler.takes_batch else EachMessage
-    return shape(call, path=handler.path, may_hold_back=may_hold_back)
+    return shape(call, path=handler.path, may_hold_back=may_hold_back, times=times)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
+from ..observing.pulse import Pulse
 from .catching_up.until_caught_up import CatchingUp
 from .fetching.backpressure import Backpressure, most_ahead
 from .fetching.message_limit import MessageLimit
@@ -56,6 +57,7 @@ class ConsumerLoop:
         settings = parts.settings
         self.settings = settings
         self.counts = parts.counts
+        self.pulse = Pulse(parts.measures)
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
         self._messages_of = parts.messages_of
@@ -111,6 +113,7 @@ class ConsumerLoop:
     def open(self) -> bool:
         """Join the group, as soon as there is a broker to ask; False if stopped before that."""
         while not self._stop.is_set():
+            self.pulse.beat()
             try:
                 self._session = self._make_session(refresh_ms=self._refresh_ms)
                 self._session.client.subscribe()
@@ -127,6 +130,7 @@ class ConsumerLoop:
     def turn(self) -> None:
         """Fetch once and hand on what came; then look after starts, flow, commits and the log."""
         session, assignment = self.session, self.session.assignment
+        self.pulse.beat()
         for partition in self._message_limit.settle(assignment):
             assignment.go_on(partition)
         try:
@@ -137,6 +141,7 @@ class ConsumerLoop:
             assignment.rewind()
             self._stop.wait(BUSY_POLL_SECONDS)
             raws = []
+        self.pulse.fetched(raws, self._lanes)
         if raws:
             raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
             for run in runs_of(raws):
@@ -154,7 +159,8 @@ class ConsumerLoop:
         session.keep_up()
         is_awaited = self._catching_up is not None and self._catching_up.note(assignment)
         if is_awaited or session.commits.is_due:
-            session.commit()
+            with self.pulse.committing():
+                session.commit()
         self._report.note(session.client, assignment)
 
     @property
@@ -291,6 +297,7 @@ class ConsumerLoop:
         session.client.pause(p.key for p in partitions)
         self._report.draining(session.assignment)
         while not self._lanes.is_idle:
+            self.pulse.beat()
             session.poll()
         session.commit_last()
         self._close(PATIENT_CLOSE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -51,3 +52,18 @@ def read_start(text: str) -> Start:
     if moment is None:
         raise ArgumentTypeError(f'{text} is neither "earliest" nor "latest" nor a time like 2026-01-31T12:30')
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+
+
+def number_between(low: int, high: int) -> Callable[[str], int]:
+    """An argument's type: a whole number within bounds."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return number
+
+    return parse

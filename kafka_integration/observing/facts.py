@@ -12,9 +12,10 @@ TopicPartition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """So many messages of a chunk are finished."""
+    """So many messages of a chunk, which are all of one topic, are finished."""
 
     count: int
+    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class LeftOut:
 class _Failure:
     message: Message
     error: Exception
+
+
+class Failed(_Failure):
+    """An attempt at it ended in an error that is its own, whatever becomes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,6 @@ class OutageEnded:
 
 
 Fact = (
-    Handled | LeftOut | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
+    Handled | LeftOut | Failed | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
     | Assigned | Revoked | Committed | Relayed | Refused | OutageBegan | OutageEnded
 )  # fmt: skip

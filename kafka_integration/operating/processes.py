@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..retrying import Backoff
-from .leaving import BEHIND, FAILED, STOPPED, leave
-from .stopping import FORCED, SIGNALS, StopRequest
+from .forking import Companion, fork
+from .leaving import BEHIND, FAILED, STOPPED
+from .stopping import FORCED, StopRequest
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,21 @@ class Processes:
     """Forks ``count`` workers. The parent opens no connection, client or thread: they would not survive a fork.
 
     A worker that a signal killed, or that vanished with status 0, is started again, with a growing pause. One that
-    fails ends all of them: a message that stops one worker would stop the next as well.
+    fails ends all of them: a message that stops one worker would stop the next as well. A ``companion`` is there as
+    long as they are.
     """
 
     def __init__(
-        self, count: int, work: Callable[[int, StopRequest], int], *, grace_seconds: float, parent: int | None = None
+        self,
+        count: int,
+        work: Callable[[int, StopRequest], int],
+        *,
+        grace_seconds: float,
+        parent: int | None = None,
+        companion: Companion | None = None,
     ) -> None:
         self._work = work
+        self._companion = companion
         self._stop = StopRequest(parent=parent, before_force=self._kill_all)
         self._grace_seconds = grace_seconds
         self._workers = [_Worker(number) for number in range(count)]
@@ -60,9 +68,13 @@ class Processes:
         self._stop.install()
         while not self._stop.is_made and self._status == STOPPED and self._workers:
             self._start_missing()
+            if self._companion is not None:
+                self._companion.look_after()
             self._stop.wait(0.2)
             self._reap()
         self._end_all()
+        if self._companion is not None:
+            self._companion.end()
         # Each of them looks at the whole group: what one saw reached was reached, whoever gave up before.
         return BEHIND if self._status == STOPPED and self._ends == {BEHIND} else self._status
 
@@ -72,20 +84,8 @@ class Processes:
                 self._start(worker)
 
     def _start(self, worker: _Worker) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
         worker.started_at = monotonic()
-        parent = os.getpid()
-        # Until the worker has a request of its own, a signal to it would be noted in a copy of ours, and forgotten.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        worker.pid = os.fork()
-        if worker.pid == 0:
-            stop = StopRequest(parent=parent)
-            stop.install()
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            # Not os._exit: what was registered to happen at the end of a process belongs to each worker.
-            leave(self._work(worker.number, stop) or AS_ASKED)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        worker.pid = fork(lambda stop: self._work(worker.number, stop) or AS_ASKED)
         logger.info("worker %d runs as process %d", worker.number, worker.pid)
 
     def _reap(self) -> None:
@@ -134,6 +134,8 @@ class Processes:
             self._status = FORCED
 
     def _kill_all(self) -> None:
+        if self._companion is not None:
+            self._companion.end()
         self._signal_all(signal.SIGKILL)
         for worker in self._workers:
             if worker.pid:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 
 from ..client.green_threads import refuse_green_threads
-from ..conf.values import Settings
+from ..conf.values import OperationsSettings, Settings
 from ..errors import ConfigurationError
 from ..models import Process
 from ..outbox.databases import find_outboxes
@@ -18,6 +19,7 @@ from ..producing.partitioners import load_partitioner
 from .garbage import spare_the_collector
 from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
+from .monitoring.watched import Monitor
 from .presence.heartbeat import Presence
 from .presence.views import ConsumerView
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
@@ -28,8 +30,8 @@ logger = logging.getLogger("kafka_integration.relay")
 TIDYING_SECONDS = 1.5
 
 
-def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> int:
-    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status.
+def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, monitor: Monitor | None = None) -> int:
+    """Relay every outbox until stopped, or ``once`` what is there; the process's exit status. ``monitor`` looks on.
 
     If one fails for a reason that waiting doesn't heal, all of them end, and the status says so.
     """
@@ -44,9 +46,20 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False) -> 
     require_migrated(aliases)
     spare_the_collector()
     relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
+    with ExitStack() as monitored:
+        if monitor is not None:
+            from .monitoring.relays import Relays
+
+            watched = Relays([thread.relay for thread in relays])
+            monitored.enter_context(watched.asking())
+            monitored.enter_context(monitor(watched))
+        return _run(relays, stop, settings.operations)
+
+
+def _run(relays: Sequence[_Thread], stop: StopRequest, operations: OperationsSettings) -> int:
     for relay in relays:
         relay.start()
-    presence = Presence(_Watch(relays, stop), settings.operations)
+    presence = Presence(_Watch(relays, stop), operations)
     presence.begin()
     while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):
         if stop.wait(LOOK_SECONDS):

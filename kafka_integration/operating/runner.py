@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 
@@ -14,9 +15,11 @@ from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
 from ..dead_letters.redaction import describe
 from ..errors import KafkaIntegrationError
+from ..observing.measures import Measures
 from ..summaries import summarize
 from .garbage import spare_the_collector
 from .leaving import BEHIND, FAILED, STOPPED
+from .monitoring.watched import Monitor
 from .presence.heartbeat import Presence
 from .presence.watching import ConsumersWatch
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
@@ -30,6 +33,8 @@ class RunOptions:
 
     until_caught_up: bool = False
     max_messages: int | None = None
+    monitor: Monitor | None = None
+    """What looks at the consumers as long as they run; without it nothing is measured."""
 
 
 def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, stop: StopRequest) -> int:
@@ -39,12 +44,25 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
     ``shutdown_grace_seconds`` is left behind, uncommitted, and the status says so.
     """
     spare_the_collector()
+    measures = [None if options.monitor is None else Measures(c.name) for c in consumers]
     loops = [
-        ConsumerLoop(assemble(c), until_caught_up=options.until_caught_up, max_messages=options.max_messages)
-        for c in consumers
+        ConsumerLoop(assemble(c, each), until_caught_up=options.until_caught_up, max_messages=options.max_messages)
+        for c, each in zip(consumers, measures, strict=True)
     ]
+    with ExitStack() as monitored:
+        if options.monitor is not None:
+            from .monitoring.consumers import Consumers
+
+            watched = Consumers(list(zip(loops, filter(None, measures), strict=True)))
+            monitored.enter_context(watched.asking())
+            monitored.enter_context(options.monitor(watched))
+        return _run(loops, stop)
+
+
+def _run(loops: list[ConsumerLoop], stop: StopRequest) -> int:
     threads = [threading.Thread(target=loop.run, name=f"consumer-{loop.settings.name}", daemon=True) for loop in loops]
-    for consumer, thread in zip(consumers, threads, strict=True):
+    for loop, thread in zip(loops, threads, strict=True):
+        consumer = loop.settings
         logger.info(
             "consumer %s: joining group %s for %s%s",
             consumer.name, consumer.consumer_group, ", ".join(consumer.topics),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..client.green_threads import refuse_green_threads
@@ -11,7 +11,10 @@ from ..client.producers.registry import producers
 from ..conf.values import ConsumerSettings, Settings
 from ..errors import ConfigurationError
 from .columns import aligned
+from .forking import Companion
 from .migrations import require_migrated
+from .monitoring.opening import monitored, monitored_family
+from .monitoring.request import MonitoringRequest
 from .processes import Processes
 from .reload import reloading_parent, run_reloading
 from .runner import RunOptions, run_consumers
@@ -27,6 +30,7 @@ class RunRequest:
     until_caught_up: bool = False
     max_messages: int | None = None
     reload: bool = False
+    monitoring: MonitoringRequest = field(default_factory=MonitoringRequest)
 
 
 def choose(settings: Settings, names: Sequence[str]) -> list[ConsumerSettings]:
@@ -56,19 +60,31 @@ def run(request: RunRequest) -> int:
         return run_reloading([consumer.message_handler for consumer in request.consumers])
     options = RunOptions(until_caught_up=request.until_caught_up, max_messages=request.max_messages)
     databases = [consumer.database for consumer in request.consumers]
-    if request.processes == 1:
-        stop = StopRequest(parent=parent, before_force=partial(producers.end, 0))
-        with stop.installed():
-            require_migrated(databases)
-            return run_consumers(request.consumers, options, stop)
-
-    def work(number: int, stop: StopRequest) -> int:
-        # Not before the fork: the parent opens no connection.
+    if request.processes > 1:
+        return _run_family(request, options, databases, parent)
+    stop = StopRequest(parent=parent, before_force=partial(producers.end, 0))
+    with monitored(request.monitoring) as monitor, stop.installed():
         require_migrated(databases)
-        return run_consumers([_numbered(consumer, number) for consumer in request.consumers], options, stop)
+        return run_consumers(request.consumers, replace(options, monitor=monitor), stop)
 
-    grace_seconds = max(consumer.shutdown_grace_seconds for consumer in request.consumers)
-    return Processes(request.processes, work, grace_seconds=grace_seconds, parent=parent).run()
+
+def _run_family(request: RunRequest, options: RunOptions, databases: Sequence[str], parent: int | None) -> int:
+    with monitored_family(request.monitoring, request.processes) as post:
+
+        def work(number: int, stop: StopRequest) -> int:
+            # Not before the fork: the parent opens no connection.
+            require_migrated(databases)
+            monitor = None if post is None else post.monitor_of(number)
+            consumers = [_numbered(consumer, number) for consumer in request.consumers]
+            return run_consumers(consumers, replace(options, monitor=monitor), stop)
+
+        return Processes(
+            request.processes,
+            work,
+            grace_seconds=max(consumer.shutdown_grace_seconds for consumer in request.consumers),
+            parent=parent,
+            companion=None if post is None else Companion(post.answer),
+        ).run()
 
 
 def describe(consumers: Iterable[ConsumerSettings]) -> list[str]:

@@ -16,6 +16,7 @@ from ..models import OutboxMessage
 from ..observing.counts import Counts
 from ..observing.facts import OutageBegan, OutageEnded
 from ..observing.observers import Observers
+from ..observing.pulse import Pulse
 from ..observing.relay_log import RelayLog
 from .backlog import find_backlog
 from .databases import is_read_only
@@ -58,8 +59,11 @@ class Relay:
         self._listener = Listener(outbox.direct_aliases.get(alias, alias)) if outbox.notify else None
         # The lease has to be renewed, however seldom the outbox is looked at.
         self._wait_seconds = min(outbox.poll_interval_seconds, outbox.lease_seconds / RENEWALS_PER_LEASE)
-        self._counts = Counts()
-        self._observers = Observers(self._counts, RelayLog(alias))
+        self.counts = Counts()
+        self.pulse = Pulse()
+        self.has_looked = False
+        """It knows whether it is the one that sends."""
+        self._observers = Observers(self.counts, RelayLog(alias))
         self._forwarder: Forwarder | None = None
         self._is_standing_by = False
         self._down_since: float | None = None
@@ -121,6 +125,7 @@ class Relay:
 
     def _run_turn(self, once: bool) -> bool:
         """True when there is nothing left to do, which only ``once`` can know."""
+        self.pulse.beat()
         try:
             if not self._find_tables():
                 return self._leave_alone(once)
@@ -167,6 +172,7 @@ class Relay:
         return found
 
     def _leave_alone(self, once: bool) -> bool:
+        self.has_looked = True
         if not once:
             self._stop.wait(NO_OUTBOX_PAUSE_SECONDS)
         return once
@@ -259,14 +265,14 @@ class Relay:
         self._stop.wait(OUTAGE_PAUSE_SECONDS)
 
     def _note_recovery(self) -> None:
-        self._is_read_only = False
+        self._is_read_only, self.has_looked = False, True
         if self._down_since is not None:
             self._observers.tell(OutageEnded(self._clock() - self._down_since))
             self._down_since = None
 
     def _log_what_is_left(self) -> None:
         backlog = find_backlog(self.alias)
-        logger.info("Relayed %d message(s) of database %s. %s", self._counts.read().relayed, self.alias, backlog)
+        logger.info("Relayed %d message(s) of database %s. %s", self.counts.read().relayed, self.alias, backlog)
 
     def _report(self, forwarder: Forwarder) -> None:
         now = self._clock()
@@ -274,7 +280,7 @@ class Relay:
             return
         self._report_at = now + REPORT_SECONDS
         backlog = find_backlog(self.alias)
-        relayed = self._counts.read().relayed
+        relayed = self.counts.read().relayed
         if relayed != self._reported or not backlog.is_empty:
             logger.info(
                 "Database %s: %d message(s) relayed in %.0f s, %d under way. %s",

@@ -14,9 +14,9 @@ def test_an_observer_that_raises_disturbs_neither_the_consumer_nor_the_others(ca
     def break_down(fact):
         raise ValueError("of a message")
 
-    Observers(break_down, heard.append).tell(Handled(3))
+    Observers(break_down, heard.append).tell(Handled(3, "events"))
 
-    assert heard == [Handled(3)]
+    assert heard == [Handled(3, "events")]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "ValueError" in record.getMessage()
@@ -28,4 +28,4 @@ def test_what_ends_the_process_is_let_through():
         raise SystemExit(3)
 
     with pytest.raises(SystemExit):
-        Observers(leave).tell(Handled(1))
+        Observers(leave).tell(Handled(1, "events"))

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from ...message import Message
 from ...messages import Messages, for_handler
+from ...observing.handler_times import HandlerTimes, Look
 from ...outcomes import BatchError
-from ..handling.invoking import TURN_SECONDS, Progress, as_failure, steer
+from ..handling.invoking import QUICK_SECONDS, TURN_SECONDS, Progress, as_failure, steer
 from ..ledger import Ledger
 from ..stream import Gate
 
@@ -43,17 +44,26 @@ class AwaitEachMessage:
 
     takes_batch = False
 
-    def __init__(self, begin: Callable[[Message], Awaitable[Any]], *, path: str, may_hold_back: bool) -> None:
+    def __init__(
+        self,
+        begin: Callable[[Message], Awaitable[Any]],
+        *,
+        path: str,
+        may_hold_back: bool,
+        times: HandlerTimes | None = None,
+    ) -> None:
         self._begin = begin
         self._path = path
         self._may_hold_back = may_hold_back
+        self._times = times
         self._apart = 0
 
     async def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger) -> Progress:
         # The hot path of async handlers: a task for each message would take several times as long.
         begin, clock, finish, holds_back = self._begin, monotonic, ledger.finish, ledger.is_held_back
         is_cancelling = current_task().cancelling
-        began_at = resumed_at = clock()
+        began_at = resumed_at = looked_at = clock()
+        looks: list[Look] | None = None if self._times is None else [(0, began_at)]
         is_clean, done = True, 0
         try:
             for message in messages:
@@ -70,14 +80,24 @@ class AwaitEachMessage:
                 if is_cancelling():
                     await absorb_cancellation()
                 now = clock()
+                if looks is not None:
+                    if now - looked_at > QUICK_SECONDS:
+                        looks += ((done - 1, looked_at), (done, now))
+                    looked_at = now
                 if line.is_stopping or now - began_at > TURN_SECONDS:
                     break
                 if now - resumed_at > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     resumed_at = clock()
         except BaseException as error:  # noqa: BLE001 - user code
+            self._note(looks, done + 1)
             return Progress(done, await failure_in_task(error))
+        self._note(looks, done)
         return Progress(done)
+
+    def _note(self, looks: list[Look] | None, calls: int) -> None:
+        if self._times is not None and looks is not None:
+            self._times.note(looks, calls)
 
     async def _run_apart(self, message: Message) -> Any:
         self._apart = self._apart - 1 if self._apart else APART
@@ -93,12 +113,21 @@ class AwaitWholeBatch:
 
     takes_batch = True
 
-    def __init__(self, begin: Callable[[Messages], Awaitable[Any]], *, path: str, may_hold_back: bool) -> None:
+    def __init__(
+        self,
+        begin: Callable[[Messages], Awaitable[Any]],
+        *,
+        path: str,
+        may_hold_back: bool,
+        times: HandlerTimes | None = None,
+    ) -> None:
         self._begin = begin
         self._path = path
         self._may_hold_back = may_hold_back
+        self._times = times
 
     async def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger) -> Progress:
+        began_at = monotonic()
         try:
             steer(
                 ledger, messages[-1], await self._result(messages), path=self._path, may_hold_back=self._may_hold_back
@@ -106,6 +135,9 @@ class AwaitWholeBatch:
             await absorb_cancellation()
         except BaseException as error:  # noqa: BLE001 - user code
             return Progress(0, await failure_in_task(error))
+        finally:
+            if self._times is not None:
+                self._times.note([(0, began_at)], 1)
         return Progress(len(messages))
 
     async def _result(self, messages: Sequence[Message]) -> Any:

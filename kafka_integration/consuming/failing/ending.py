@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from ...client.metadata.topic_ids import TopicIds
 from ...dead_letters.parking import DeadLetters
 from ...errors import ConsumerStoppedError, FencedError, HandlerError, KafkaIntegrationError
 from ...message import Message
-from ...observing.facts import AttemptFailed, Parked, ParkingFailed, SetBack, Skipped
+from ...observing.facts import AttemptFailed, Failed, Parked, ParkingFailed, SetBack, Skipped
 from ...observing.observers import Observers
 from ...retrying import is_worth_a_line
 from ...summaries import summarize
@@ -37,6 +38,8 @@ class Endings:
     parking: DeadLetters
     observers: Observers
     topic_ids: TopicIds | None = None
+    writing: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What is around the writing of a dead letter that has no transaction with the handler's effects."""
 
     def must_wait(self, stream: Stream, *databases: str) -> bool:
         """Whether, after a setback, a database that it was about is away still, or one of these others."""
@@ -69,7 +72,8 @@ class Endings:
         return seconds
 
     def of(self, stream: Stream, message: Message, error: Exception) -> Ending:
-        """What becomes of a failure that is the message's own: decided, with nothing done or told yet."""
+        """What becomes of a failure that is the message's own: decided, with nothing done yet, nor told of that."""
+        self.observers.tell(Failed(message, error))
         return Ending(self, stream, Failure(message, error, self._verdict(message, error)))
 
     def _verdict(self, message: Message, error: Exception) -> Verdict:
@@ -153,7 +157,8 @@ class Ending:
                 f"consumer {self._endings.consumer} stops at {message!r}, which stays uncommitted: {summarize(error)}"
             ) from error
         if isinstance(verdict, Park):
-            self._endings.parking.park(message, error, self._stream.claim.topic_id)
+            with self._endings.writing():
+                self._endings.parking.park(message, error, self._stream.claim.topic_id)
 
 
 def _may_be_to_blame(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -29,12 +30,14 @@ class Deduplicator:
         self._observers = observers
         self._topic_ids = topic_ids
         self._topic_id_of: dict[tuple[str, int], str] = {}
+        self._repeats = _Repeats()
 
     def identify(self, stream: Stream) -> None:
         """Find out which topic the next messages of ``stream`` are of; ``BrokerError`` where that can't be asked.
 
         Messages of a topic that was deleted and made anew have the places of others that took effect.
         """
+        self._repeats.begin()
         if self._topic_ids is not None:
             stream.identify_by(self._topic_ids)
         self._topic_id_of[stream.key] = stream.claim.topic_id
@@ -63,11 +66,27 @@ class Deduplicator:
             cursor.execute(self._remember, [self._group, topic_id or message.topic, identity_of(message)])
             return bool(cursor.rowcount == 1)
 
+    def tell_repeats(self) -> int:
+        """Tell of those that this thread has left out since it identified them, once that is committed; how many."""
+        for message in self._repeats.met:
+            self._observers.tell(LeftOut(message))
+        return len(self._repeats.met)
+
     def _is_first(self, message: Message) -> bool:
         is_first = self.remember(message, self._topic_id_of.get((message.topic, message.partition), ""))
         if not is_first:
-            self._observers.tell(LeftOut(message))
+            self._repeats.met.append(message)
         return is_first
+
+
+class _Repeats(threading.local):
+    """Those that a thread has met in its transaction."""
+
+    def __init__(self) -> None:
+        self.met: list[Message] = []
+
+    def begin(self) -> None:
+        self.met = []
 
 
 # By the database's clock, as retention goes by that.

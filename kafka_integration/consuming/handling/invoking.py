@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ...errors import HandlerError
 from ...message import Message
 from ...messages import Messages, for_handler
+from ...observing.handler_times import HandlerTimes, Look
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..ledger import Ledger
 from ..stream import Gate
@@ -47,16 +48,20 @@ class EachMessage:
 
     takes_batch = False
 
-    def __init__(self, call: Callable[[Message], Any], *, path: str, may_hold_back: bool) -> None:
+    def __init__(
+        self, call: Callable[[Message], Any], *, path: str, may_hold_back: bool, times: HandlerTimes | None = None
+    ) -> None:
         self._call = call
         self._path = path
         self._may_hold_back = may_hold_back
+        self._times = times
 
     def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress:
         # The hot path of every consumer: two calls and four looks a message.
         call, transactions = self._call, HandlerTransactions()
         looked_at = monotonic()
         deadline = looked_at + TURN_SECONDS
+        looks: list[Look] | None = None if self._times is None else [(0, looked_at)]
         finish, holds_back = (_keep_quiet, False) if ledger is None else (ledger.finish, ledger.is_held_back)
         done, look_next = 0, 1
         try:
@@ -73,13 +78,22 @@ class EachMessage:
                     if line.is_stopping:
                         break
                     if done >= look_next:
-                        if (now := monotonic()) > deadline:
+                        now = monotonic()
+                        if looks is not None:
+                            looks.append((done, now))
+                        if now > deadline:
                             break
                         look_next = done + (QUICK_MESSAGES if now - looked_at < QUICK_SECONDS else 1)
                         looked_at = now
         except BaseException as error:  # noqa: BLE001 - user code
+            self._note(looks, done + 1)
             return Progress(done, _failure(error, transactions, path=self._path))
+        self._note(looks, done)
         return Progress(done)
+
+    def _note(self, looks: list[Look] | None, calls: int) -> None:
+        if self._times is not None and looks is not None:
+            self._times.note(looks, calls)
 
 
 class WholeBatch:
@@ -87,19 +101,25 @@ class WholeBatch:
 
     takes_batch = True
 
-    def __init__(self, call: Callable[[Messages], Any], *, path: str, may_hold_back: bool) -> None:
+    def __init__(
+        self, call: Callable[[Messages], Any], *, path: str, may_hold_back: bool, times: HandlerTimes | None = None
+    ) -> None:
         self._call = call
         self._path = path
         self._may_hold_back = may_hold_back
+        self._times = times
 
     def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress:
-        transactions = HandlerTransactions()
+        transactions, began_at = HandlerTransactions(), monotonic()
         try:
             result = self._result(messages)
             _refuse_left_open(transactions, path=self._path)
             steer(ledger, messages[-1], result, path=self._path, may_hold_back=self._may_hold_back)
         except BaseException as error:  # noqa: BLE001 - user code
             return Progress(0, _failure(error, transactions, path=self._path))
+        finally:
+            if self._times is not None:
+                self._times.note([(0, began_at)], 1)
         return Progress(len(messages))
 
     def _result(self, messages: Sequence[Message]) -> Any:

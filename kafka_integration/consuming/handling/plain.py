@@ -49,7 +49,7 @@ class PlainWork:
         rest = chunk.messages[progress.done :]
         if progress.done:
             stream.setbacks.forget()
-            self._observers.tell(Handled(progress.done))
+            self._observers.tell(Handled(progress.done, stream.topic))
         if progress.error is None:
             return self._rest(stream, chunk, rest)
         return self._fail(stream, replace(chunk, messages=rest), progress.error)
@@ -97,7 +97,7 @@ class PlainWork:
     def _keep_the_others(self, stream: Stream, chunk: Chunk, failed: dict[int, Exception]) -> Remainder:
         """The messages that a ``BatchError`` names are left, each on its own; the others count as handled."""
         left = [message for message in chunk.messages if message.offset in failed]
-        self._observers.tell(Handled(len(chunk.messages) - len(left)))
+        self._observers.tell(Handled(len(chunk.messages) - len(left), stream.topic))
         wait_seconds = self._endings.wait_out(stream, *failed.values())
         chunks: list[Chunk] = []
         delays = [wait_seconds or 0.0]

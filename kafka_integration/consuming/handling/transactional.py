@@ -101,7 +101,9 @@ class TransactionalWork:
         self._finish(stream, done[-1])
         for ending in endings:
             ending.tell()
-        self._observers.tell(Handled(len(done) - len(endings)))
+        repeats = 0 if self._deduplicator is None else self._deduplicator.tell_repeats()
+        if count := len(done) - len(endings) - repeats:
+            self._observers.tell(Handled(count, stream.topic))
         own.tell_of_failed_hook(self._observers, _described(done))
         return self._rest(chunk, len(done))
 
@@ -204,7 +206,7 @@ class TransactionalWork:
             return self.handle(stream, replace(chunk, is_in_doubt=False))
         self._finish(stream, message)
         if failure is None:
-            self._observers.tell(Handled(1))
+            self._observers.tell(Handled(1, stream.topic))
         else:
             Ending(self._endings, stream, failure).tell()
         return self._rest(chunk, 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,23 +11,10 @@ from ...conf import get_settings
 from ...errors import ConfigurationError, HandlerError
 from ...operating.console_log import show_log
 from ...operating.garbage import spare_the_collector
+from ..arguments import number_between
+from ..monitoring import add_monitoring_arguments, read_monitoring
 
 MAX_PROCESSES = 128
-
-
-def number_between(low: int, high: int) -> Callable[[str], int]:
-    """An argument's type: a whole number within bounds."""
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
-        return number
-
-    return parse
 
 
 class Command(BaseCommand):
@@ -54,6 +39,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--reload", action="store_true", help="restart when code changes (for development)")
         parser.add_argument("--list", action="store_true", help="list the configured consumers and exit")
+        add_monitoring_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         show_log(options["verbosity"], of_several=options["processes"] > 1)
@@ -77,6 +63,7 @@ class Command(BaseCommand):
                     until_caught_up=options["until_caught_up"],
                     max_messages=options["max_messages"],
                     reload=options["reload"],
+                    monitoring=read_monitoring(options),
                 )
             )
         except (ConfigurationError, HandlerError) as error:

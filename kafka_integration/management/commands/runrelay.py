@@ -10,8 +10,10 @@ from ...conf import get_settings
 from ...errors import ConfigurationError
 from ...operating.console_log import show_log
 from ...operating.leaving import leave
+from ...operating.monitoring.opening import monitored
 from ...operating.relays import run_relays
 from ...operating.stopping import StopRequest
+from ..monitoring import add_monitoring_arguments, read_monitoring
 
 
 class Command(BaseCommand):
@@ -19,13 +21,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="relay what is there now, then exit with status 0")
+        add_monitoring_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         show_log(options["verbosity"])
         stop = StopRequest()
         try:
-            with stop.installed():
-                status = run_relays(get_settings(), stop, once=options["once"])
+            with monitored(read_monitoring(options)) as monitor, stop.installed():
+                status = run_relays(get_settings(), stop, once=options["once"], monitor=monitor)
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         if status:

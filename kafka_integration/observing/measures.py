@@ -1,0 +1,101 @@
+"""What monitoring is told of one consumer: the facts counted by topic and class, and where its time goes."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Literal
+
+from ..outcomes import Skip
+from .facts import Assigned, Fact, Failed, Handled, LeftOut, Parked, Replayed, Revoked, Skipped
+from .families import ATTEMPTS_FAILED, MESSAGES, REBALANCES, TIME_SECONDS, Sample
+from .handler_times import HandlerTimes
+
+Phase = Literal["fetch", "wait", "handle", "database", "commit", "idle"]
+
+MOST_CLASSES = 100
+OTHERS = "others"
+"""Stands for the classes of exceptions beyond ``MOST_CLASSES``: a handler may make them as it goes."""
+
+
+class Measures:
+    """Adds up, for as long as the process runs; any thread may add and read."""
+
+    def __init__(self, consumer: str) -> None:
+        self.consumer = consumer
+        self.handler_times = HandlerTimes()
+        self.was_assigned = False
+        """The group has said what is the consumer's, be it nothing."""
+        self._lock = threading.Lock()
+        self._messages: Counter[tuple[str, str]] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._seconds: dict[Phase, float] = dict.fromkeys(
+            ("fetch", "wait", "handle", "database", "commit", "idle"), 0.0
+        )
+        self._rebalances = 0
+        self._is_rebalancing = False
+
+    def __call__(self, fact: Fact) -> None:
+        match fact:
+            case Handled(count, topic):
+                self._count(topic, "handled", count)
+            case LeftOut(message):
+                self._count(message.topic, "repeat")
+            case Parked(message):
+                self._count(message.topic, "dead_letter")
+            case Skipped(message):
+                self._count(message.topic, "skipped")
+            case Failed(error=error) | Replayed(error=Exception() as error) if not isinstance(error, Skip):
+                self._note_failure(error)
+            case Assigned():
+                self.was_assigned = True
+                self._note_rebalance(is_over=True)
+            case Revoked():
+                self._note_rebalance(is_over=False)
+
+    def spend(self, phase: Phase, seconds: float) -> None:
+        with self._lock:
+            self._seconds[phase] += seconds
+
+    @contextmanager
+    def spending(self, phase: Phase) -> Iterator[None]:
+        began_at = monotonic()
+        try:
+            yield
+        finally:
+            self.spend(phase, monotonic() - began_at)
+
+    def samples(self) -> Iterator[Sample]:
+        consumer = self.consumer
+        with self._lock:
+            messages, failed, seconds = [*self._messages.items()], [*self._failed.items()], {**self._seconds}
+            rebalances = self._rebalances
+        for (topic, outcome), count in messages:
+            yield MESSAGES.of(consumer, topic, outcome, value=count)
+        for name, count in failed:
+            yield ATTEMPTS_FAILED.of(consumer, name, value=count)
+        seconds["handle"] = self.handler_times.seconds
+        for phase, spent in seconds.items():
+            yield TIME_SECONDS.of(consumer, phase, value=spent)
+        yield REBALANCES.of(consumer, value=rebalances)
+        yield from self.handler_times.samples(consumer)
+
+    def _count(self, topic: str, outcome: str, count: int = 1) -> None:
+        with self._lock:
+            self._messages[topic, outcome] += count
+
+    def _note_failure(self, error: Exception) -> None:
+        name = f"{type(error).__module__}.{type(error).__qualname__}"[:255]
+        with self._lock:
+            if name not in self._failed and len(self._failed) >= MOST_CLASSES:
+                name = OTHERS
+            self._failed[name] += 1
+
+    def _note_rebalance(self, *, is_over: bool) -> None:
+        """What is taken away and what is given after that are one."""
+        with self._lock:
+            self._rebalances += not (is_over and self._is_rebalancing)
+            self._is_rebalancing = not is_over
