@@ -12,7 +12,7 @@ WORKDIR /app
 # What the site runs on, in the versions that requirements.txt pins; the tools for tests stay outside.
 COPY requirements.txt ./
 RUN pip install --constraint requirements.txt \
-    confluent-kafka django django-environ gunicorn "psycopg[binary]" whitenoise
+    confluent-kafka django django-environ gunicorn prometheus-client "psycopg[binary]" whitenoise
 
 COPY manage.py ./
 COPY kafka_integration ./kafka_integration

@@ -41,7 +41,7 @@ FLOORS = {
         {"dead_letters"},
         {"consuming"},
         {"operating"},
-        {"admin", "apps", "checks", "management", "templatetags"},
+        {"admin", "apps", "checks", "health", "management", "templatetags"},
     ],
     "client": [
         {"errors", "green_threads", "naming_brokers", "transports"},
@@ -81,7 +81,7 @@ FLOORS = {
 OUTSIDE = {"testing"}
 MAY_USE_THE_CLIENT = ("client", "operating.topics", "testing")
 NEEDED = {*sys.stdlib_module_names, "django", "asgiref", "confluent_kafka", ROOT}
-EXTRAS_ALLOWED = {"testing.plugin": {"pytest"}}
+EXTRAS_ALLOWED = {"testing.plugin": {"pytest"}, "health": {"health_check"}}
 
 EXPORTED = {
     *("Message", "Messages", "Retry", "Skip", "Reject", "BatchError", "CommitThrough", "NO_COMMIT"),

@@ -116,12 +116,25 @@ GROUP_LAG = Family(
     labels=("cluster_name", "group", "topic", "partition"),
     is_shared=True,
 )
+GROUP_LAG_SECONDS = Family(
+    name="kafka_consumergroup_group_lag_seconds",
+    kind="gauge",
+    text="Age of the lowest unfinished message of a partition, 0 without lag; absent while that is unknown.",
+    labels=("cluster_name", "group", "topic", "partition"),
+    is_shared=True,
+)
+STUCK_PARTITIONS = Family(
+    name=f"{PREFIX}stuck_partitions",
+    kind="gauge",
+    text="Partitions that have lag and get no further, for no reason that is known.",
+    labels=("consumer",),
+)
 
 FAMILIES = {
     family.name: family
     for family in (
         *(MESSAGES, ATTEMPTS_FAILED, HANDLER_SECONDS, IN_FLIGHT, TIME_SECONDS, REBALANCES, DEAD_LETTERS),
         *(OUTBOX_ROWS, OUTBOX_REFUSED_ROWS, OUTBOX_OLDEST_SECONDS, RELAYED, RELAY_ACTIVE),
-        GROUP_LAG,
+        *(GROUP_LAG, GROUP_LAG_SECONDS, STUCK_PARTITIONS),
     )
 }

@@ -197,9 +197,7 @@ def test_a_report_is_read_whole_while_it_is_written(tmp_path):
 
 
 def test_what_cannot_be_asked_is_unknown_and_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(asking, "ASK_SECONDS", 0.0)
     monkeypatch.setattr(asking, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(asking, "MOST_OF_THE_TIME", 1.0)
     answers = [lambda: [handled(1)]]
     asked = []
 
@@ -207,7 +205,7 @@ def test_what_cannot_be_asked_is_unknown_and_said_once(caplog, monkeypatch):
         asked.append(None)
         return answers[0]()
 
-    question = Answers([Question(subject="the lag of consumer c", ask=ask)])
+    question = Answers([Question(subject="the lag of consumer c", ask=ask, every_seconds=0.0, most_of_the_time=1.0)])
     with question.being_asked_for():
         wait_for(lambda: values(question.samples()) == {MESSAGES.name: 1})
         answers[0] = lambda: 1 / 0

@@ -20,7 +20,7 @@ OLD_SECONDS = 30.0
 """So much later than the next one was due an answer counts no more: somebody keeps us waiting."""
 END_SECONDS = 0.2
 MOST_OF_THE_TIME = 0.01
-"""Questions take no more than this much of the time: a table that grew large is counted more seldom."""
+"""What a question to a database takes at most: a table that grew large is counted more seldom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Question:
 
     subject: str
     ask: Callable[[], Iterable[Sample]]
+    every_seconds: float = ASK_SECONDS
+    most_of_the_time: float = MOST_OF_THE_TIME
 
 
 class Answers:
@@ -93,5 +95,5 @@ class _Asked:
             self._has_said = True
         else:
             self.is_unanswered = self._has_said = False
-        now = monotonic()
-        self._ask_at = now + max(ASK_SECONDS, (now - began_at) / MOST_OF_THE_TIME)
+        now, question = monotonic(), self._question
+        self._ask_at = now + max(question.every_seconds, (now - began_at) / question.most_of_the_time)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from time import monotonic
 
 from django.db import connections
 from django.db.models import Count
 
-from ...client.metadata.partition_ends import PartitionEnds
 from ...consuming.loop import ConsumerLoop, Phase
 from ...models import DeadLetter
-from ...observing.families import DEAD_LETTERS, GROUP_LAG, IN_FLIGHT, Sample
+from ...observing.families import DEAD_LETTERS, IN_FLIGHT, Sample
 from ...observing.measures import Measures
 from .asking import Answers, Question
+from .partitions import Partitions
 from .watched import Health
 
+LOOK_SECONDS = 5.0
+"""How often it is looked how partitions stand."""
 ALIVE_SECONDS = 30.0
 """A loop that has not turned for longer is taken for dead."""
 HANDOVER_SECONDS = 15.0
@@ -31,27 +33,30 @@ class Consumers:
 
     def __init__(self, loops: Sequence[tuple[ConsumerLoop, Measures]]) -> None:
         self._loops = loops
-        self._answers = Answers([*self._lag_questions(), *self._dead_letter_questions()])
+        self._partitions = Partitions([loop for loop, _ in loops])
+        # Apart, so that a database that doesn't answer leaves the lag known.
+        lag = Question(subject="lag", ask=self._partitions.look, every_seconds=LOOK_SECONDS, most_of_the_time=1.0)
+        self._answers = (Answers([lag]), Answers([*self._dead_letter_questions()]))
 
-    def asking(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def asking(self) -> Iterator[None]:
         """Databases and brokers are asked for what only they know, as long as the block lasts."""
-        return self._answers.being_asked_for()
+        with ExitStack() as all_asked:
+            for answers in self._answers:
+                all_asked.enter_context(answers.being_asked_for())
+            yield
 
     def health(self) -> Health:
         not_alive = tuple(filter(None, (_why_not_alive(loop) for loop, _ in self._loops)))
         not_ready = tuple(filter(None, (_why_not_ready(loop, measures) for loop, measures in self._loops)))
-        return Health(not_alive=not_alive, not_ready=not_ready)
+        return Health(not_alive=not_alive, not_ready=not_ready + self._partitions.problems())
 
     def samples(self) -> Iterator[Sample]:
         for loop, measures in self._loops:
             yield from measures.samples()
             yield IN_FLIGHT.of(loop.settings.name, value=sum(partition.line.held for partition in loop.partitions))
-        yield from self._answers.samples()
-
-    def _lag_questions(self) -> Iterator[Question]:
-        for loop, _ in self._loops:
-            ends = PartitionEnds(loop.settings.connection)
-            yield Question(subject=f"the lag of consumer {loop.settings.name}", ask=partial(_lag, loop, ends))
+        for answers in self._answers:
+            yield from answers.samples()
 
     def _dead_letter_questions(self) -> Iterator[Question]:
         names: dict[str, list[str]] = {}
@@ -79,17 +84,6 @@ def _why_not_ready(loop: ConsumerLoop, measures: Measures) -> str:
     if loop.phase is Phase.STOPPED or measures.was_assigned:
         return ""
     return f"consumer {loop.settings.name}: its group has assigned nothing since the start"
-
-
-def _lag(loop: ConsumerLoop, ends: PartitionEnds) -> Iterator[Sample]:
-    partitions = {partition.key: partition for partition in loop.partitions}
-    settings = loop.settings
-    cluster = ",".join(settings.connection.servers) or settings.connection.transport
-    for (topic, number), (_, end) in ends.ask(partitions).items():
-        position = partitions[topic, number].ledger.next_offset
-        if position is not None:
-            labels = (cluster, settings.consumer_group, topic, str(number))
-            yield GROUP_LAG.of(*labels, value=max(0, end - position))
 
 
 def _dead_letters(alias: str, consumers: Iterable[str]) -> Iterator[Sample]:
