@@ -17,6 +17,7 @@ from .imports import find_import_problems
 from .tables import find_table_problems
 
 TAG = "kafka_integration"
+CLUSTER_TAG = "kafka_cluster"
 
 
 @register(TAG)
@@ -45,6 +46,18 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         found += [Problem(kind=Kind.CERTIFICATE, text=text) for text in find_certificate_problems(connection)]
         found += find_weak_spots(connection)
     return [_message(problem) for problem in dict.fromkeys(found)]
+
+
+@register(CLUSTER_TAG, deploy=True)
+def check_clusters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Report what of the clusters doesn't suit the settings; asks them, so ``check --deploy`` alone does it."""
+    found = examined()
+    if found.problems or found.settings is None:
+        return []
+    # Not imported above: no other check connects anywhere.
+    from .clusters import find_cluster_problems
+
+    return [_message(problem) for problem in find_cluster_problems(found.settings)]
 
 
 def _find_property_problems(found: Examined) -> list[Problem]:

@@ -7,13 +7,14 @@ Lowest floor: this package imports nothing of ours. The rules that fill these ta
 
 from .handling import DeadLetter, HandledMessage
 from .offsets import FinishedOffset, OffsetFence, StoredOffset
-from .operating import Process, ProcessCommand
+from .operating import LagSample, Process, ProcessCommand
 from .outbox import OutboxMessage, RelayLease
 
 __all__ = [
     "DeadLetter",
     "FinishedOffset",
     "HandledMessage",
+    "LagSample",
     "OffsetFence",
     "OutboxMessage",
     "Process",

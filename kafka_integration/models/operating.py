@@ -1,4 +1,4 @@
-"""The tables of operating: which processes run, and what was asked of them."""
+"""The tables of operating: which processes run, what was asked of them, and how far groups were behind."""
 
 from __future__ import annotations
 
@@ -83,3 +83,27 @@ class ProcessCommand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} to process #{self.process_id}: {self.state}"
+
+
+class LagSample(models.Model):
+    """How far a group was behind at a moment, by the clock of who looked; the older, the fewer of them are kept.
+
+    ``positions`` has for each topic and partition the first offset, where the group was, and the end. It is null where
+    nothing was known, and in what is kept for longer than an hour.
+    """
+
+    group = models.CharField(_("consumer group"), max_length=249)
+    at = models.DateTimeField(_("at"))
+    lag = models.BigIntegerField(_("lag"), null=True)
+    time_lag_seconds = models.FloatField(_("time lag in seconds"), null=True)
+    positions = models.JSONField(_("positions"), null=True)
+
+    class Meta:
+        verbose_name = _("lag of a group")
+        verbose_name_plural = _("lags of groups")
+        default_permissions = ()
+        # Who inserts the row of a moment is the one who looks.
+        constraints = (models.UniqueConstraint(fields=("group", "at"), name="kafka_integration_one_lag_sample"),)
+
+    def __str__(self) -> str:
+        return f"{self.group} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -17,6 +17,7 @@ from ..outbox.databases import find_outboxes
 from ..outbox.relay import STOP_GRACE_SECONDS, Relay
 from ..producing.partitioners import load_partitioner
 from .garbage import spare_the_collector
+from .lag_sampler import LagSampler
 from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
 from .monitoring.watched import Monitor
@@ -47,6 +48,7 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, mon
     spare_the_collector()
     relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
     with ExitStack() as monitored:
+        monitored.enter_context(LagSampler(settings))
         if monitor is not None:
             from .monitoring.relays import Relays
 

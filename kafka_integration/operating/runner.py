@@ -18,6 +18,7 @@ from ..errors import KafkaIntegrationError
 from ..observing.measures import Measures
 from ..summaries import summarize
 from .garbage import spare_the_collector
+from .lag_sampler import LagSampler
 from .leaving import BEHIND, FAILED, STOPPED
 from .monitoring.watched import Monitor
 from .presence.heartbeat import Presence
@@ -50,6 +51,7 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
         for c, each in zip(consumers, measures, strict=True)
     ]
     with ExitStack() as monitored:
+        monitored.enter_context(LagSampler(get_settings()))
         if options.monitor is not None:
             from .monitoring.consumers import Consumers
 

@@ -28,6 +28,8 @@ class Transport:
     """Whether a message is there when ``produce`` returns."""
     takes_admin_requests = True
     """Whether topics can be made and changed as one likes, and asked for their settings."""
+    knows_users = True
+    """Whether it may allow one user what it refuses another."""
     topic_partitions: int | None = None
     """How many partitions each topic has, where that can't be chosen."""
 
@@ -69,6 +71,7 @@ class EmbeddedTransport(Transport):
     finds_offsets_by_time = False
     takes_offsets_from_members_only = True
     takes_admin_requests = False
+    knows_users = False
     topic_partitions = 4
 
     def servers(self, connection: Connection) -> str:
@@ -90,6 +93,7 @@ class EmbeddedTransport(Transport):
 
 class MemoryTransport(Transport):
     may_be_old = False
+    knows_users = False
     delivers_at_once = True
 
     def servers(self, connection: Connection) -> str:

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from ...conf import get_settings
 from ...errors import KafkaIntegrationError
+from ...operating.groups.forecast import look_ahead
 from ...operating.groups.lag import compute_lag
 from ...operating.groups.listing import groups_as_json, groups_as_table, list_groups
 from ...operating.groups.plan_texts import plan_as_json, plan_as_lines
@@ -73,8 +74,10 @@ def _list(options: dict[str, Any]) -> str:
 
 
 def _lag(options: dict[str, Any]) -> str:
-    lag = compute_lag(get_settings(), options["group"])
-    return as_json(lag) if options["json"] else "\n".join(as_table(lag))
+    settings = get_settings()
+    lag = compute_lag(settings, options["group"])
+    outlook = look_ahead(settings, lag)
+    return as_json(lag, outlook) if options["json"] else "\n".join(as_table(lag, outlook))
 
 
 def _reset(options: dict[str, Any]) -> str:

@@ -7,33 +7,38 @@ from typing import Any
 
 from ..columns import aligned
 from ..durations import spoken
+from .forecast import Outlook
 from .lag import GroupLag, PartitionLag
 
+SOON_SECONDS = 86_400.0
+"""A loss that is further away is nobody's business yet."""
 HEAD = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "TIME LAG", "STATE")
 
 
-def as_json(lag: GroupLag) -> str:
+def as_json(lag: GroupLag, outlook: Outlook) -> str:
     """One document for programs."""
-    return json.dumps(as_document(lag), indent=2)
+    return json.dumps(as_document(lag, outlook), indent=2)
 
 
-def as_document(lag: GroupLag) -> dict[str, Any]:
+def as_document(lag: GroupLag, outlook: Outlook) -> dict[str, Any]:
     return {
         "group": lag.group,
         "total": lag.total,
         "time_lag_seconds": lag.time_lag_seconds,
+        "eta_seconds": outlook.eta_seconds,
+        "loss_in_seconds": outlook.loss_in_seconds,
         "partitions": [_partition(partition) for partition in lag.partitions],
     }
 
 
-def as_table(lag: GroupLag) -> list[str]:
+def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     """Lines for people."""
     rows = [HEAD, *map(_row, lag.partitions)]
     lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
     unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
-    return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}{_age(lag)}"]
+    return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}{_age(lag)}{_future(outlook)}"]
 
 
 def state_text(partition: PartitionLag) -> str:
@@ -84,3 +89,9 @@ def _shown(offset: int | None) -> str:
 
 def _age(lag: GroupLag) -> str:
     return "" if lag.time_lag_seconds is None else f", the oldest message is {spoken(lag.time_lag_seconds)} old"
+
+
+def _future(outlook: Outlook) -> str:
+    eta, loss = outlook.eta_seconds, outlook.loss_in_seconds
+    done = "" if eta is None else f", all is handled in about {spoken(eta)} at this pace"
+    return done if loss is None or loss >= SOON_SECONDS else f"{done}, retention takes the first in {spoken(loss)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...client.metadata.topic_configs import Config
+from ..durations import spoken
 from .needed import unhandled_before
 from .reading import ClusterState
 from .wanted import WantedTopic
@@ -94,7 +95,7 @@ def _of_retention(topic: str, after: Mapping[str, str | None], state: ClusterSta
     if _is_lower(after, config, RETENTION_MS):
         milliseconds = _number(after[RETENTION_MS])
         assert milliseconds is not None
-        yield f"messages older than {_duration(milliseconds)} will be deleted"
+        yield f"messages older than {spoken(milliseconds / 1000)} will be deleted"
         yield from unhandled_before(state.wanted.readers_of(topic), topic, milliseconds)
     if any(name in after and after[name] is None for name in (RETENTION_MS, RETENTION_BYTES)):
         yield "the cluster's default may keep less: then the oldest messages will be deleted, handled or not"
@@ -118,13 +119,6 @@ def _number(value: str | None) -> int | None:
         return None if value is None else int(value)
     except ValueError:
         return None
-
-
-def _duration(milliseconds: int) -> str:
-    for size, unit in ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s")):
-        if milliseconds >= size:
-            return f"{milliseconds / size:.3g} {unit}"
-    return f"{milliseconds} ms"
 
 
 def _joined(texts: Iterable[str]) -> str | None:

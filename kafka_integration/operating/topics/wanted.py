@@ -30,6 +30,8 @@ class WantedCluster:
     topics: tuple[WantedTopic, ...]
     patterns: tuple[str, ...] = ()
     consumers: tuple[ConsumerSettings, ...] = field(default=(), repr=False)
+    produced: frozenset[str] = frozenset()
+    """The topics that we write to."""
     dead_letter_topics: Mapping[str, str] = EMPTY
     """Those to which dead letters are copied, with the name of a consumer whose they are."""
 
@@ -72,6 +74,7 @@ class _Use:
     connection: Connection
     entries: tuple[str, ...] = ()
     reader: ConsumerSettings | None = None
+    is_writer: bool = False
     dead_letters_of: str | None = None
 
 
@@ -80,14 +83,15 @@ def _uses(settings: Settings) -> Iterator[_Use]:
     if _leads_somewhere(settings.connection):
         yield _Use(connection=settings.connection)
     if _leads_somewhere(producer.connection):
-        yield _Use(connection=producer.connection, entries=producer.topics)
+        yield _Use(connection=producer.connection, entries=producer.topics, is_writer=True)
     for consumer in settings.consumers.values():
         if consumer.enabled:
             yield _Use(connection=consumer.connection, entries=consumer.topics, reader=consumer)
             if consumer.dead_letter_topic:
                 # As their copies are produced.
                 home = producer.connection if _leads_somewhere(producer.connection) else consumer.connection
-                yield _Use(connection=home, entries=(consumer.dead_letter_topic,), dead_letters_of=consumer.name)
+                topics = (consumer.dead_letter_topic,)
+                yield _Use(connection=home, entries=topics, is_writer=True, dead_letters_of=consumer.name)
 
 
 def _leads_somewhere(connection: Connection) -> bool:
@@ -101,6 +105,7 @@ def _cluster(uses: list[_Use], declared: Mapping[str, TopicSettings], others: It
         topics=tuple(_wanted(name, declared.get(name)) for name in sorted({*names_among(entries), *others})),
         patterns=tuple(dict.fromkeys(filter(is_pattern, entries))),
         consumers=tuple(use.reader for use in uses if use.reader is not None),
+        produced=frozenset(entry for use in uses if use.is_writer for entry in use.entries),
         dead_letter_topics={use.entries[0]: use.dead_letters_of for use in uses if use.dead_letters_of is not None},
     )
 

@@ -1,0 +1,111 @@
+"""How far groups have been behind: looked at every few seconds by one process of all, kept longer in fewer rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from ...models import LagSample
+from .lag import GroupLag
+
+SAMPLE_SECONDS = 15
+Span = Literal["hour", "day", "month"]
+_SPANS: dict[Span, tuple[timedelta, timedelta]] = {
+    "hour": (timedelta(hours=1), timedelta(minutes=1)),
+    "day": (timedelta(days=1), timedelta(minutes=15)),
+    "month": (timedelta(days=30), timedelta(hours=6)),
+}
+"""How far back each goes, and in what steps."""
+_KEPT = ((timedelta(days=1), timedelta(hours=1)), (timedelta(hours=1), timedelta(minutes=5)))
+"""Of what is older than the first, one is kept for each of the second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryPoint:
+    """The highest lag that was seen in one step of time; None is unknown: nobody looked, or nobody could tell."""
+
+    at: datetime
+    lag: int | None
+    time_lag_seconds: float | None
+
+
+def history_of(groups: Collection[str], span: Span) -> dict[str, list[HistoryPoint]]:
+    """The last hour, day or month of each group in even steps, the latest last; one query for all of them."""
+    length, step = _SPANS[span]
+    last = _floor(timezone.now(), step)
+    moments = [last - step * number for number in reversed(range(length // step))]
+    rows = LagSample.objects.filter(group__in=groups, at__gte=moments[0]).order_by("at")
+    found: dict[tuple[str, datetime], list[tuple[int | None, float | None]]] = {}
+    for group, at, lag, seconds in rows.values_list("group", "at", "lag", "time_lag_seconds"):
+        found.setdefault((group, _floor(at, step)), []).append((lag, seconds))
+    return {group: [_point(at, found.get((group, at), ())) for at in moments] for group in groups}
+
+
+def begin_sample(group: str, now: datetime) -> LagSample | None:
+    """A row for this moment to be filled by ``end_sample``; None where somebody else has it."""
+    at = _floor(now, timedelta(seconds=SAMPLE_SECONDS))
+    sample, is_new = LagSample.objects.get_or_create(group=group, at=at)
+    return sample if is_new else None
+
+
+def end_sample(sample: LagSample, lag: GroupLag) -> None:
+    """Note what was seen."""
+    positions: dict[str, dict[str, list[int | None]]] = {}
+    for each in lag.partitions:
+        if each.position is not None:
+            positions.setdefault(each.topic, {})[str(each.partition)] = [each.first, each.position, each.end]
+    seen = {"lag": lag.total, "time_lag_seconds": lag.time_lag_seconds, "positions": positions}
+    LagSample.objects.filter(pk=sample.pk).update(**seen)
+
+
+def taken_at(groups: Collection[str], now: datetime) -> set[str]:
+    """The groups at which somebody looks at this moment already."""
+    at = _floor(now, timedelta(seconds=SAMPLE_SECONDS))
+    return set(LagSample.objects.filter(group__in=groups, at=at).values_list("group", flat=True))
+
+
+def thin_out(*, history_days: int) -> None:
+    """Keep all samples of an hour, of a day the highest of five minutes each, and of what is older of each hour."""
+    now = timezone.now()
+    LagSample.objects.filter(at__lt=now - timedelta(days=history_days)).delete()
+    upper = None
+    for age, step in _KEPT:
+        rows = LagSample.objects.filter(at__lt=now - age)
+        _thin(rows if upper is None else rows.filter(at__gte=upper), step)
+        upper = now - age
+    LagSample.objects.filter(at__lt=now - _KEPT[-1][0], positions__isnull=False).update(positions=None)
+
+
+def _thin(rows: QuerySet[LagSample], step: timedelta) -> None:
+    highest: dict[tuple[str, datetime], tuple[bool, int, int]] = {}
+    extra: list[int] = []
+    for pk, group, at, lag in rows.values_list("pk", "group", "at", "lag"):
+        key, found = (group, _floor(at, step)), (lag is not None, lag or 0, pk)
+        if (former := highest.get(key)) is not None:
+            extra.append(min(former, found)[2])
+        highest[key] = max(former or found, found)
+    for first in range(0, len(extra), 500):
+        LagSample.objects.filter(pk__in=extra[first : first + 500]).delete()
+
+
+def _point(at: datetime, seen: Iterable[tuple[int | None, float | None]]) -> HistoryPoint:
+    known = [(lag, seconds) for lag, seconds in seen if lag is not None]
+    if not known:
+        return HistoryPoint(at=at, lag=None, time_lag_seconds=None)
+    ages: Sequence[float] = [seconds for _, seconds in known if seconds is not None]
+    lag = max(lag for lag, _ in known)
+    # Without lag there is nothing that could be old.
+    return HistoryPoint(at=at, lag=lag, time_lag_seconds=max(ages) if ages else None if lag else 0.0)
+
+
+def _floor(moment: datetime, step: timedelta) -> datetime:
+    """The beginning of its step; steps begin together whatever the time zone."""
+    seconds = step.total_seconds()
+    floored = moment.timestamp() // seconds * seconds
+    aware = datetime.fromtimestamp(floored, tz=moment.tzinfo or timezone.get_default_timezone())
+    return aware if moment.tzinfo else aware.replace(tzinfo=None)

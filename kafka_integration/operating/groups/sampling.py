@@ -1,0 +1,49 @@
+"""A look at how far the groups of the settings are behind, by one process of all that run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from time import monotonic
+
+from django.db import router
+from django.utils import timezone
+
+from ...conf.values import Settings
+from ...errors import BrokerError
+from ...models import LagSample
+from ...tables import has_table
+from .history import begin_sample, end_sample, taken_at, thin_out
+from .lag import compute_lag
+
+THIN_SECONDS = 600.0
+
+
+class Sampling:
+    """Who inserts the row of a moment first is the one who looks at the group then."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._groups = sorted({c.consumer_group for c in settings.consumers.values() if c.enabled})
+        # Many processes that start together need not delete together.
+        self._thin_at = monotonic() + random.uniform(0.1, 1) * THIN_SECONDS
+
+    def turn(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Look at the groups at which nobody else does, and thin out what was seen before where it is time for it."""
+        if not has_table(router.db_for_write(LagSample), LagSample):
+            return
+        taken = taken_at(self._groups, timezone.now())
+        for group in self._groups:
+            if group not in taken and not is_over():
+                self._look_at(group)
+        if monotonic() >= self._thin_at:
+            self._thin_at = monotonic() + THIN_SECONDS
+            thin_out(history_days=self._settings.operations.history_days)
+
+    def _look_at(self, group: str) -> None:
+        sample = begin_sample(group, timezone.now())
+        if sample is not None:
+            try:
+                end_sample(sample, compute_lag(self._settings, group))
+            except BrokerError:
+                return  # the row says that it was unknown then
