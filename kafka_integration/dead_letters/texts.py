@@ -31,8 +31,8 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,
-        "key": _text_or_base64(letter.key),
-        "value": _text_or_base64(letter.value),
+        "key": text_or_base64(letter.key),
+        "value": text_or_base64(letter.value),
         "headers": _headers_as_json(letter.headers),
         "attempts": letter.attempts,
         "exception": letter.exception,
@@ -136,7 +136,7 @@ def _decoded(data: bytes, *, is_whole: bool) -> str | None:
 def _headers_as_json(dumped: Any) -> Any:
     headers = read_headers(dumped)
     # What others wrote is shown as it is.
-    return dumped if headers is None else [[name, _text_or_base64(value)] for name, value in headers]
+    return dumped if headers is None else [[name, text_or_base64(value)] for name, value in headers]
 
 
 def _headers_as_facts(dumped: Any) -> dict[str, str]:
@@ -146,7 +146,8 @@ def _headers_as_facts(dumped: Any) -> dict[str, str]:
     return {f"header {name}": legible(value) for name, value in headers}
 
 
-def _text_or_base64(data: bytes | memoryview | None) -> str | dict[str, str] | None:
+def text_or_base64(data: bytes | memoryview | None) -> str | dict[str, str] | None:
+    """Text where it is UTF-8, ``{"base64": …}`` where it is not."""
     if data is None:
         return None
     try:

@@ -42,6 +42,14 @@ def read_places(text: str) -> tuple[str, int | None]:
 def read_start(text: str) -> Start:
     if text in ("earliest", "latest"):
         return "earliest" if text == "earliest" else "latest"
+    return _moment(text, 'neither "earliest" nor "latest" nor a time')
+
+
+def read_moment(text: str) -> datetime:
+    return _moment(text, "no time")
+
+
+def _moment(text: str, otherwise: str) -> datetime:
     try:
         moment = parse_datetime(text)
         day = None if moment else parse_date(text)
@@ -50,7 +58,7 @@ def read_start(text: str) -> Start:
     if moment is None and day is not None:
         moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below, in the project's time zone
     if moment is None:
-        raise ArgumentTypeError(f'{text} is neither "earliest" nor "latest" nor a time like 2026-01-31T12:30')
+        raise ArgumentTypeError(f"{text} is {otherwise} like 2026-01-31T12:30")
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 

@@ -54,13 +54,17 @@ class GroupOffsets:
 
     def committed(self, places: Iterable[Place]) -> dict[Place, int | None]:
         """Kafka's offsets of the group; None where it has none."""
+        return {place: offset for place, (offset, _) in self.noted(places).items()}
+
+    def noted(self, places: Iterable[Place]) -> dict[Place, tuple[int | None, str]]:
+        """The same, with what was noted with each commit."""
         asked = [TopicPartition(*place) for place in places]
         if not asked:
             return {}
         answers = self._ask(lambda timeout: self._consumer.committed(asked, timeout=timeout))
         if failed := next((answer.error for answer in answers if answer.error is not None), None):
             raise self._ours(failed)
-        return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+        return {(a.topic, a.partition): (a.offset if a.offset >= 0 else None, a.metadata or "") for a in answers}
 
     def ends(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
         """The first offset of each partition and the one after its last, without those of which they can't be known."""

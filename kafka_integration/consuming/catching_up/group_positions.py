@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from django.db.models import F
+
 from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...client.metadata.topic_ids import TopicIds
 from ...conf.values import ConsumerSettings
 from ...errors import AccessDeniedError, BrokerError
-from ...models import StoredOffset
+from ...models import FinishedOffset, StoredOffset
+from ..offsets.beyond import Beyond, decode
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
 
@@ -45,6 +48,24 @@ class GroupPositions:
             return committed
         # These count: Kafka's follow at or below.
         return {**committed, **self._stored(places)}
+
+    def finished_beyond(self, offsets: GroupOffsets, places: Collection[Place]) -> dict[Place, Beyond]:
+        """What is finished above the next offset of each partition; what isn't there has nothing."""
+        if self._consumer.offset_storage != "database":
+            noted = offsets.noted(places)
+            return {place: decode(note, offset) for place, (offset, note) in noted.items() if offset is not None}
+        ids = {topic: self._topic_ids.ask(topic) for topic in {topic for topic, _ in places}}
+        rows = FinishedOffset.objects.using(self._consumer.database).filter(
+            stored__group=self._consumer.consumer_group, stored__topic__in=ids, offset__gte=F("stored__next_offset")
+        )
+        found: dict[Place, list[int]] = {}
+        for topic, topic_id, partition, offset in rows.values_list(
+            "stored__topic", "stored__topic_id", "stored__partition", "offset"
+        ):
+            # Of a topic that is gone other messages were finished there.
+            if (topic, partition) in places and (not topic_id or not ids[topic] or topic_id == ids[topic]):
+                found.setdefault((topic, partition), []).append(offset)
+        return {place: Beyond(offsets=tuple(sorted(numbers))) for place, numbers in found.items()}
 
     def start(self, first: int, end: int) -> int:
         """Where the group begins in a partition of which it has no offset."""

@@ -1,0 +1,82 @@
+"""``manage.py kafkaevents``: where an event has got to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils import timezone
+
+from ...conf import get_settings
+from ...errors import KafkaIntegrationError
+from ...operating.columns import aligned
+from ...operating.events.journey import Event, Found, as_json, find_event, find_key
+from ...summaries import escaped
+from ..arguments import read_moment, read_topic
+from ..interrupts import interruptible
+
+
+class Command(BaseCommand):
+    help = "Shows where an event has got to: the outbox, its topic, and each group that reads it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("event_id", nargs="?", metavar="EVENT_ID", help="its ce_id, which publish() returns")
+        parser.add_argument("--topic", type=read_topic, metavar="T", help="in this topic alone")
+        parser.add_argument("--key", metavar="K", help="the events of this key, the newest first; needs --topic")
+        parser.add_argument(
+            "--since", type=read_moment, metavar="TIME", help="written then or later, like 2026-01-31T12:30"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON document")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        event_id, topic, key = options["event_id"], options["topic"], options["key"]
+        if (event_id is None) == (key is None) or (key is not None and topic is None):
+            raise CommandError("Say which: EVENT_ID, or --topic T --key K.", returncode=2)
+        try:
+            with interruptible():
+                found = self._find(event_id, topic, key, options)
+        except KafkaIntegrationError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"outbox and dead letters can't be read: {error}".strip()) from error
+        self._show(found, is_list=key is not None, as_document=options["json"])
+        for words in found.unseen:
+            self.stderr.write(escaped(f"Not looked at: {words}."))
+        if not found.events:
+            name = f"event {event_id}" if key is None else f"event with the key {key} in topic {topic}"
+            raise CommandError(escaped(f"There is no {name}, in no outbox, topic or dead letter that was looked at."))
+
+    def _find(self, event_id: str | None, topic: str | None, key: str | None, options: dict[str, Any]) -> Found:
+        settings, since = get_settings(), options["since"]
+        if event_id is not None:
+            return find_event(settings, event_id, topic=topic, since=since)
+        assert topic is not None
+        assert key is not None
+        return find_key(settings, topic, key.encode(), since=since)
+
+    def _show(self, found: Found, *, is_list: bool, as_document: bool) -> None:
+        if as_document:
+            documents = [as_json(event) for event in found.events]
+            if is_list or documents:
+                self.stdout.write(json.dumps(documents if is_list else documents[0], indent=2))
+            return
+        for event in found.events:
+            for line in _lines(event):
+                self.stdout.write(escaped(line))
+
+
+def _lines(event: Event) -> Iterator[str]:
+    place = "" if event.offset is None else f"[{event.partition}]@{event.offset}"
+    at = "" if event.at is None else f", {timezone.localtime(event.at):%Y-%m-%d %H:%M:%S}"
+    state = event.state.replace("_", " ")
+    yield f"{event.topic}{place}  {event.id or 'no event id'}  {state}{at}"
+    if event.groups:
+        rows = [(step.group, step.state.replace("_", " "), _letter(step.dead_letter_id)) for step in event.groups]
+        yield from (f"  {line}" for line in aligned([("GROUP", "STATE", "DEAD LETTER"), *rows]))
+
+
+def _letter(id: int | None) -> str:
+    return "" if id is None else str(id)

@@ -1,0 +1,110 @@
+"""What became of records in each group that reads their topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...client.metadata.group_offsets import GroupOffsets
+from ...conf.values import ConsumerSettings, Settings
+from ...consuming.catching_up.group_positions import GroupPositions
+from ...errors import BrokerError
+from ...models import DeadLetter
+from ...topic_names import cover
+from .sightings import Place, Sighting, cluster_of
+
+State = Literal["handled", "dead_letter", "replayed", "discarded", "not_reached", "unknown"]
+
+_OF_LETTERS: dict[str, State] = {
+    DeadLetter.State.PARKED: "dead_letter",
+    DeadLetter.State.REPLAY: "dead_letter",
+    DeadLetter.State.HANDLED: "replayed",
+    DeadLetter.State.DISCARDED: "discarded",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupStep:
+    """How far one group is with an event."""
+
+    group: str
+    state: State
+    dead_letter_id: int | None = None
+    database: str | None = None
+    """That of the dead letter."""
+
+
+class Groups:
+    """The groups that read one topic, and where they stood when this was made.
+
+    ``places`` are the partitions that will be asked for. Of a group that can't be asked nothing is known.
+    """
+
+    def __init__(self, settings: Settings, topic: str, places: Iterable[Place]) -> None:
+        self._readers: dict[str, ConsumerSettings] = {}
+        for consumer in settings.consumers.values():
+            if cover(consumer.topics, topic):
+                self._readers.setdefault(consumer.consumer_group, consumer)
+        asked = sorted(set(places))
+        self._progress = {name: _progress_of(consumer, asked) for name, consumer in self._readers.items()}
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._readers)
+
+    def steps(
+        self, sightings: Sequence[Sighting], letters: Sequence[DeadLetter], *, is_unsent: bool
+    ) -> tuple[GroupStep, ...]:
+        """What each group made of an event; ``is_unsent``: it is known not to be in the topic yet."""
+        by_group = {letter.group: letter for letter in sorted(letters, key=lambda letter: letter.failed_at)}
+        return tuple(
+            _step_of(by_group[name])
+            if name in by_group
+            else GroupStep(group=name, state="not_reached" if is_unsent else self._state(name, sightings))
+            for name in sorted({*self._readers, *by_group})
+        )
+
+    def _state(self, name: str, sightings: Sequence[Sighting]) -> State:
+        cluster, progress = cluster_of(self._readers[name].connection), self._progress[name]
+        there = [sighting for sighting in sightings if sighting.cluster == cluster]
+        if not there or progress is None:
+            return "unknown"
+        return "handled" if any(map(progress.has_finished, there)) else "not_reached"
+
+
+class _Progress:
+    """Up to where a group has finished these partitions, and what beyond."""
+
+    def __init__(self, consumer: ConsumerSettings, places: Sequence[Place]) -> None:
+        positions = GroupPositions(consumer)
+        with GroupOffsets(consumer.connection, consumer.consumer_group) as offsets:
+            self._next = positions.read(offsets, places)
+            self._beyond = positions.finished_beyond(offsets, places)
+
+    def has_finished(self, sighting: Sighting) -> bool:
+        next_offset = self._next.get(sighting.place)
+        if next_offset is None:
+            return False
+        if sighting.offset < next_offset:
+            return True
+        beyond = self._beyond.get(sighting.place)
+        # What a later leader wrote at the offset is another message than the one that was finished.
+        is_later = beyond is None or (beyond.epoch is not None and sighting.leader_epoch > beyond.epoch)
+        return beyond is not None and not is_later and sighting.offset in beyond.offsets
+
+
+def _progress_of(consumer: ConsumerSettings, places: Sequence[Place]) -> _Progress | None:
+    try:
+        return _Progress(consumer, places) if places else None
+    except BrokerError:
+        return None
+
+
+def _step_of(letter: DeadLetter) -> GroupStep:
+    return GroupStep(
+        group=letter.group,
+        state=_OF_LETTERS.get(letter.state, "unknown"),
+        dead_letter_id=letter.pk,
+        database=letter._state.db,
+    )

@@ -1,0 +1,173 @@
+"""Where topics hold an event: looked for in their newest records, as many as there is time for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.record_search import RecordSearch, Span, usual_partition
+from ...client.transports.transport import transport_of
+from ...conf.values import Connection, Settings
+from ...errors import BrokerError, KafkaIntegrationError
+from ...message import headers_of, moment_of
+from ...producing.partitioners import load_partitioner
+
+MOST_RECORDS = 200_000
+"""Of all partitions together, unless there are very many of them."""
+FEWEST_RECORDS = 1_000
+MOST_FOUND = 10_000
+READER = "kafkaevents"
+COPIED = "kafka_integration_origin_topic"
+"""The header of a dead letter's copy, which has those of the event as well."""
+
+Place = tuple[str, int]
+Cluster = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A record of an event; one that is none has no ``event_id``."""
+
+    cluster: Cluster
+    place: Place
+    offset: int
+    leader_epoch: int
+    key: bytes | None
+    event_id: str | None
+    at: datetime | None
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What was found, in words what was not looked at, and where that was."""
+
+    found: list[Sighting] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    gaps: set[Cluster] = field(default_factory=set)
+
+    def note_gap(self, cluster: Cluster, words: str) -> None:
+        """Something of this cluster was not looked at."""
+        self.gaps.add(cluster)
+        self.unseen.append(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What is looked for: ``read`` says which records, ``key`` in which partition they most likely are."""
+
+    topics: Iterable[str]
+    read: Callable[[Sighting], bool]
+    key: bytes | None = None
+    since: datetime | None = None
+    seconds: float
+    exactly: Mapping[Place, Span] | None = None
+    """These offsets alone."""
+
+
+def look(settings: Settings, wanted: Look) -> Seen:
+    """The records of the topics that are wanted, in each cluster that the settings name."""
+    seen = Seen()
+    deadline = monotonic() + wanted.seconds
+    for connection in clusters(settings).values():
+        try:
+            _look_in(connection, settings, wanted, seen, deadline)
+        except BrokerError as error:
+            seen.note_gap(
+                cluster_of(connection), f"Kafka at {', '.join(connection.servers) or connection.transport}: {error}"
+            )
+    return seen
+
+
+def clusters(settings: Settings) -> dict[Cluster, Connection]:
+    """The clusters that are written and read, each once, by one of the connections to it."""
+    connections = [settings.producer.connection, *(consumer.connection for consumer in settings.consumers.values())]
+    known = [each for each in connections if each.servers or each.transport != "kafka"]
+    return {cluster_of(each): each for each in reversed(known)}
+
+
+def cluster_of(connection: Connection) -> Cluster:
+    """What two connections to one cluster share."""
+    return connection.transport, *sorted(connection.servers)
+
+
+def _look_in(connection: Connection, settings: Settings, wanted: Look, seen: Seen, deadline: float) -> None:
+    cluster = cluster_of(connection)
+    spans = wanted.exactly
+    if spans is None:
+        with GroupOffsets(connection, READER) as offsets:
+            spans = _spans(offsets, connection, settings, wanted, seen)
+
+    def read(message: Any) -> Sighting | None:
+        sighting = _sighting(message, cluster)
+        return sighting if sighting is not None and wanted.read(sighting) else None
+
+    with RecordSearch(connection) as search:
+        looked = search.look(spans, read, most=MOST_FOUND, seconds=max(0.1, deadline - monotonic()))
+    seen.found += looked.found
+    for topic in sorted({topic for topic, _ in looked.unseen}):
+        left = [end - first for (name, _), (first, end) in looked.unseen.items() if name == topic]
+        seen.note_gap(
+            cluster, f"the newest {sum(left)} offsets in {len(left)} partition(s) of {topic}, for lack of time"
+        )
+
+
+def _spans(
+    offsets: GroupOffsets, connection: Connection, settings: Settings, wanted: Look, seen: Seen
+) -> dict[Place, Span]:
+    places = offsets.places(list(wanted.topics), whole_names=False)
+    ends = offsets.ends(places)
+    since = wanted.since if transport_of(connection).finds_offsets_by_time else None
+    starts = {} if since is None else offsets.at(ends, int(since.timestamp() * 1000))
+    window = max(FEWEST_RECORDS, MOST_RECORDS // max(1, len(ends)))
+    spans: dict[Place, Span] = {}
+    cut: dict[str, int] = {}
+    for place, (first, end) in ends.items():
+        # Without a start nothing was written since.
+        begin = first if since is None else end if (start := starts[place]) is None else start
+        most = MOST_RECORDS if _is_likely(place, places, settings, wanted.key) else window
+        spans[place] = max(begin, end - most), end
+        cut[place[0]] = cut.get(place[0], 0) + (begin < end - most)
+    for topic in [topic for topic, count in cut.items() if count]:
+        words = f"what is older in {cut[topic]} partition(s) of {topic} than the newest {window} offsets of each"
+        seen.note_gap(cluster_of(connection), words)
+    for topic, partition in [place for place in places if place not in ends]:
+        seen.note_gap(cluster_of(connection), f"{topic}[{partition}], whose end can't be known now")
+    return spans
+
+
+def _is_likely(place: Place, places: Iterable[Place], settings: Settings, key: bytes | None) -> bool:
+    """Whether the project's producer puts the key there."""
+    if key is None:
+        return False
+    strategy = settings.producer.partition_strategy
+    if strategy == "random":
+        return False
+    topic, partition = place
+    count = sum(name == topic for name, _ in places)
+    try:
+        choose = load_partitioner(strategy)
+        return partition == (choose(topic, count, key, None) if choose else usual_partition(key, count))
+    except KafkaIntegrationError:
+        # One of the project's own may need the value.
+        return False
+
+
+def _sighting(message: Any, cluster: Cluster) -> Sighting | None:
+    headers, message = headers_of(message)
+    if any(name == COPIED for name, _ in headers):
+        return None
+    event_id = next((value for name, value in reversed(headers) if name == "ce_id"), None)
+    kind, milliseconds = message.timestamp()
+    return Sighting(
+        cluster=cluster,
+        place=(message.topic(), message.partition()),
+        offset=message.offset(),
+        leader_epoch=getattr(message, "leader_epoch", lambda: None)() or 0,
+        key=message.key(),
+        event_id=event_id.decode(errors="backslashreplace") if event_id else None,
+        at=moment_of(milliseconds) if kind and milliseconds >= 0 else None,
+    )
