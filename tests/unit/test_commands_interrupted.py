@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import CommandError, call_command
 
+from kafka_integration.client.metadata.group_offsets import GroupOffsets
 from kafka_integration.client.metadata.topic_layouts import TopicLayouts
 from kafka_integration.consuming.catching_up.group_positions import GroupPositions
 from kafka_integration.dead_letters import operations as dead_letters
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db
         (["kafkatopics", "plan"], TopicLayouts, "ask"),
         (["kafkaproduce", "events", "a"], Delivery, "result"),
         (["kafkadeadletters", "list"], dead_letters, "newest"),
+        (["kafkaevents", "an-id"], GroupOffsets, "places"),
     ],
     ids=lambda given: given[0] if isinstance(given, list) else "",
 )
