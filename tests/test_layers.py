@@ -47,7 +47,7 @@ FLOORS = {
         {"errors", "green_threads", "naming_brokers", "transports"},
         {"fetched", "log", "opening"},
         {"properties"},
-        {"metadata", "topic_reader"},
+        {"bounded_reader", "metadata", "topic_reader"},
         {"consumer", "producers"},
     ],
     "outbox": [

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
 from kafka_integration.client.transports.embedded import EmbeddedBroker
+from kafka_integration.conf import get_settings
+from kafka_integration.operating.topics.browsing import Query, look
+from kafka_integration.testing.embedding import EmbeddedKafka
 from tests.unit.topics import document
 
 pytestmark = pytest.mark.usefixtures("project_alone")
@@ -34,3 +38,21 @@ def test_settings_that_it_cannot_keep_are_said(
     call_command("kafkatopics", "plan")
 
     assert "orders: the embedded broker keeps no settings of topics" in capsys.readouterr().err
+
+
+def test_messages_are_looked_at_without_a_group(own_broker: EmbeddedBroker, settings: Any) -> None:
+    settings.KAFKA = {"endpoints": "embedded"}
+    kafka = EmbeddedKafka(own_broker)
+    own_broker.create_topics(["orders"])
+    for number in range(20):
+        kafka.produce("orders", f"v{number}", key=str(number % 3), partition=number % 2)
+    connection = get_settings().connection
+
+    newest = look(connection, Query(topic="orders", limit=2))
+    searched = look(connection, Query(topic="orders", text=b"v13"))
+    timed = look(connection, Query(topic="orders", start=datetime(2020, 1, 1, tzinfo=UTC), partition=0, limit=3))
+
+    assert [message.value() for message in newest.messages] == [b"v18", b"v19"]
+    assert [(message.partition(), message.offset()) for message in searched.messages] == [(1, 6)]
+    assert searched.is_whole
+    assert [message.value() for message in timed.messages] == [b"v0", b"v2", b"v4"]
