@@ -52,7 +52,7 @@ def test_messages_are_looked_at_without_a_group(own_broker: EmbeddedBroker, sett
     searched = look(connection, Query(topic="orders", text=b"v13"))
     timed = look(connection, Query(topic="orders", start=datetime(2020, 1, 1, tzinfo=UTC), partition=0, limit=3))
 
-    assert [message.value() for message in newest.messages] == [b"v18", b"v19"]
-    assert [(message.partition(), message.offset()) for message in searched.messages] == [(1, 6)]
+    assert [message.value for message in newest.messages] == [b"v18", b"v19"]
+    assert [(message.partition, message.offset) for message in searched.messages] == [(1, 6)]
     assert searched.is_whole
-    assert [message.value() for message in timed.messages] == [b"v0", b"v2", b"v4"]
+    assert [message.value for message in timed.messages] == [b"v0", b"v2", b"v4"]

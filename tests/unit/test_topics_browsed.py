@@ -23,7 +23,7 @@ def write(*values: str, partition: int = 0, **options: Any) -> None:
 
 def found(**query: Any) -> tuple[list[str], Look]:
     shown = look(get_settings().connection, Query(topic="orders", **query))
-    return [message.value().decode() for message in shown.messages], shown
+    return [str(message.value, "utf-8") for message in shown.messages], shown
 
 
 def test_the_newest_messages_are_shown_unless_told():
@@ -138,7 +138,7 @@ def test_more_than_were_asked_for_are_cut_and_that_is_said():
 
     assert len(values) == 3
     assert shown.is_cut
-    assert [message.offset() for message in shown.messages] == [27, 28, 29]
+    assert [message.offset for message in shown.messages] == [27, 28, 29]
 
 
 @pytest.mark.parametrize(

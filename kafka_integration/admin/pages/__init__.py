@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from .messages import MessagesPage
 from .overview import OverviewPage
 from .page import Page
 from .registration import register_pages
+from .topics import TopicPage, TopicsPage
 
-PAGES: tuple[type[Page], ...] = (OverviewPage,)
+PAGES: tuple[type[Page], ...] = (OverviewPage, TopicsPage, TopicPage, MessagesPage)
 
 register_pages(admin.site, PAGES)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -14,7 +14,8 @@ from ...client.metadata.topic_layouts import TopicLayouts
 from ...client.transports.transport import transport_of
 from ...conf.values import Connection
 from ...errors import BrokerError
-from ...message import RawMessage
+from ...headers import Headers
+from ...message import RawMessage, headers_of, moment_of
 
 MOST_OFFSETS = 20_000
 SECONDS = 5.0
@@ -47,6 +48,23 @@ class Query:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeenMessage:
+    """One message as it is in the topic. Its repr has no payload."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+
+    @property
+    def at(self) -> datetime | None:
+        """Its time; None where it has none."""
+        return moment_of(self.timestamp_ms) if self.timestamp_ms > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PartitionLook:
     """Of one partition: what there is, and what of that was looked at. An ``end`` is the offset after the last one."""
 
@@ -68,7 +86,7 @@ class Look:
     ``unknown`` are partitions whose ends can't be told now. ``is_cut`` where more were found than were asked for.
     """
 
-    messages: tuple[RawMessage, ...]
+    messages: tuple[SeenMessage, ...]
     partitions: tuple[PartitionLook, ...]
     unknown: tuple[int, ...] = ()
     is_cut: bool = False
@@ -146,45 +164,55 @@ def _span(query: Query, ends: tuple[int, int], start: int | None, size: int) -> 
 
 def _found(
     reader: BoundedReader, spans: Mapping[int, Span], query: Query, since_ms: int
-) -> tuple[list[RawMessage], bool]:
+) -> tuple[list[SeenMessage], bool]:
     """The newest, or the oldest from the start on, as many as are wanted, in the order of their times."""
-    found: list[RawMessage] = []
+    found: list[SeenMessage] = []
     is_cut = False
-    for message in _matching(reader, spans, query, since_ms):
-        found.append(message)
+    for seen in _matching(reader, spans, query, since_ms):
+        found.append(seen)
         # Not all of them at once: they may be large.
         if len(found) >= 2 * query.limit:
             found, is_cut = _best(found, query), True
     return _best(found, query), is_cut or len(found) > query.limit
 
 
-def _matching(reader: BoundedReader, spans: Mapping[int, Span], query: Query, since_ms: int) -> Iterator[RawMessage]:
-    matches = _matcher(query)
+def _matching(reader: BoundedReader, spans: Mapping[int, Span], query: Query, since_ms: int) -> Iterator[SeenMessage]:
     with closing(reader.read(spans, seconds=SECONDS)) as batches:
         for batch in batches:
-            yield from (each for each in batch if each.timestamp()[1] >= since_ms and matches(each))
+            for seen in map(_seen, batch):
+                if seen.timestamp_ms >= since_ms and _matches(seen, query):
+                    yield seen
 
 
-def _best(found: list[RawMessage], query: Query) -> list[RawMessage]:
-    found.sort(key=lambda message: (message.timestamp()[1], message.partition(), message.offset()))
-    return found[-query.limit :] if query.wants_newest else found[: query.limit]
+def _seen(message: RawMessage) -> SeenMessage:
+    headers, _ = headers_of(message)
+    return SeenMessage(
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+    )
 
 
-def _matcher(query: Query) -> Callable[[RawMessage], bool]:
-    def matches(message: RawMessage) -> bool:
-        if query.key is not None and message.key() != query.key:
-            return False
-        return query.text is None or any(query.text in part for part in _parts(message))
-
-    return matches
+def _matches(seen: SeenMessage, query: Query) -> bool:
+    if query.key is not None and seen.key != query.key:
+        return False
+    return query.text is None or any(query.text in part for part in _parts(seen))
 
 
-def _parts(message: RawMessage) -> Iterator[bytes]:
-    yield message.value() or b""
-    yield message.key() or b""
-    for name, value in message.headers() or ():
+def _parts(seen: SeenMessage) -> Iterator[bytes]:
+    yield seen.value or b""
+    yield seen.key or b""
+    for name, value in seen.headers:
         yield name.encode()
         yield value or b""
+
+
+def _best(found: list[SeenMessage], query: Query) -> list[SeenMessage]:
+    found.sort(key=lambda seen: (seen.timestamp_ms, seen.partition, seen.offset))
+    return found[-query.limit :] if query.wants_newest else found[: query.limit]
 
 
 def _looked(number: int, ends: tuple[int, int], span: Span, left: Span | None) -> PartitionLook:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...client.metadata.topic_layouts import TopicLayouts
+from ...client.metadata.topic_layouts import ClusterLayout, TopicLayouts
 from ...conf.values import Settings
 from ...topic_names import INTERNAL_TOPICS
-from .wanted import wanted_clusters
+from .wanted import WantedCluster, wanted_clusters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +33,21 @@ def list_topics(settings: Settings) -> Listing:
     found: list[ListedTopic] = []
     missing: list[str] = []
     for wanted in wanted_clusters(settings):
-        topics = TopicLayouts(wanted.connection).ask().topics
-        missing += [each.name for each in wanted.topics if each.name not in topics]
-        found += [
-            ListedTopic(
-                topic=name,
-                partitions=None if topic.trouble else len(topic.partitions),
-                replication_factor=topic.replication_factor,
-                configured=wanted.names(name),
-            )
-            for name, topic in sorted(topics.items())
-            if name not in INTERNAL_TOPICS
-        ]
+        layout = TopicLayouts(wanted.connection).ask()
+        missing += [each.name for each in wanted.topics if each.name not in layout.topics]
+        found += listed_topics(wanted, layout)
     return Listing(topics=tuple(found), missing=tuple(missing))
+
+
+def listed_topics(wanted: WantedCluster, layout: ClusterLayout) -> list[ListedTopic]:
+    """The topics of one cluster, sorted."""
+    return [
+        ListedTopic(
+            topic=name,
+            partitions=None if topic.trouble else len(topic.partitions),
+            replication_factor=topic.replication_factor,
+            configured=wanted.names(name),
+        )
+        for name, topic in sorted(layout.topics.items())
+        if name not in INTERNAL_TOPICS
+    ]

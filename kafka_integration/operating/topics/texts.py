@@ -44,8 +44,13 @@ def health_lines(problems: Iterable[TopicProblem]) -> list[str]:
     return [f"{each.topic}: {each.problem}\n    {each.remedy}" for each in problems]
 
 
+def change_text(change: Change) -> str:
+    """What is done, in a line."""
+    return f"{change.topic}: {_what(change)}"
+
+
 def _change_lines(change: Change) -> list[str]:
-    return [f"{change.topic}: {_what(change)}", *([f"    careful: {change.warning}"] if change.warning else [])]
+    return [change_text(change), *([f"    careful: {change.warning}"] if change.warning else [])]
 
 
 def _what(change: Change) -> str:

@@ -61,6 +61,11 @@ def wanted_clusters(settings: Settings) -> list[WantedCluster]:
     ]
 
 
+def cluster_of(clusters: list[WantedCluster], topic: str) -> WantedCluster | None:
+    """The cluster in which somebody would look for a topic: the first that the settings mean it in, else the first."""
+    return next((cluster for cluster in clusters if cluster.names(topic)), next(iter(clusters), None))
+
+
 def reads(consumer: ConsumerSettings, topic: str) -> bool:
     """Whether a consumer reads this topic, by name or by a pattern that its group protocol understands so."""
     whole = consumer.group_protocol == "consumer" or consumer.connection.transport == "embedded"

@@ -1,0 +1,158 @@
+"""The messages of a topic, looked at in bounds."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ...conf import get_settings
+from ...conf.values import ConsumerSettings
+from ...errors import BrokerError, KafkaIntegrationError
+from ...headers import dump_headers
+from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look
+from ...operating.topics.wanted import WantedCluster, cluster_of, wanted_clusters
+from ...producing.command_line import command_line
+from ...serialization import load_deserializer
+from ...summaries import summarize
+from ..payloads import headers_table, payload_block
+from .page import Page, has_permission
+from .topics import TopicsPage
+
+MOST_DIGITS = 18
+FIELDS = ("partition", "start", "key", "text")
+
+
+class MessagesPage(Page):
+    name = "messages"
+    title = gettext_lazy("Messages")
+    route = "<kafka_name:topic>/"
+    parent = TopicsPage
+    template_name = "admin/kafka_integration/pages/messages_form.html"
+    live_template = "admin/kafka_integration/pages/messages.html"
+    # Each look reads from the brokers.
+    refresh_seconds = None
+
+    def heading(self) -> Any:
+        return _("Messages of %(topic)s") % {"topic": self.kwargs["topic"]}
+
+    def context(self) -> dict[str, Any]:
+        topic, given = self.kwargs["topic"], {name: self.parameter(name).strip() for name in FIELDS}
+        may_read = has_permission(self.request, "view_payloads")
+        # How many match says what a payload is.
+        if not may_read and (given["key"] or given["text"]):
+            raise PermissionDenied
+        shown = {"given": given, "may_read": may_read, "topic_url": self.url_of("topic", topic=topic)}
+        try:
+            wanted = _cluster(topic)
+            found = look(wanted.connection, _query(topic, given))
+        except KafkaIntegrationError as error:
+            return {**shown, "obstacle": str(error)}
+        reader = next(iter(wanted.readers_of(topic)), None)
+        return {
+            **shown,
+            "found": found,
+            "rows": [_row(topic, seen, reader, may_read=may_read) for seen in found.messages],
+            "next": _next(found, given),
+            "bounds": {"limit": LIMIT, "offsets": MOST_OFFSETS, "seconds": SECONDS},
+        }
+
+
+def _cluster(topic: str) -> WantedCluster:
+    wanted = cluster_of(wanted_clusters(get_settings()), topic)
+    if wanted is None:
+        raise BrokerError(f"topic {topic}: the settings lead to no cluster")
+    return wanted
+
+
+def _query(topic: str, given: dict[str, str]) -> Query:
+    return Query(
+        topic=topic,
+        partition=_number(given["partition"]) if given["partition"] else None,
+        start=_start(given["start"]),
+        key=given["key"].encode() or None,
+        text=given["text"].encode() or None,
+    )
+
+
+def _start(text: str) -> Start:
+    if text in ("", "latest"):
+        return "latest"
+    if text == "earliest":
+        return "earliest"
+    return _number(text) if text.isdigit() else _moment(text)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise KafkaIntegrationError(_("A partition or an offset is a number, 0 or more."))
+    return int(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise KafkaIntegrationError(
+            _("One begins at “earliest”, “latest”, an offset, or a time like 2026-01-31T12:30.")
+        )
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+
+
+def _row(topic: str, seen: SeenMessage, reader: ConsumerSettings | None, *, may_read: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"seen": seen, "size": None if seen.value is None else len(seen.value)}
+    if not may_read:
+        return row
+    value, trouble = _decoded(seen.value, reader.value_deserializer if reader else "text")
+    return {
+        **row,
+        "key": payload_block(seen.key),
+        "value": payload_block(value),
+        "trouble": trouble,
+        "headers": headers_table(dump_headers(seen.headers)),
+        "command": _command(topic, seen),
+    }
+
+
+def _decoded(value: bytes | None, deserializer: str) -> tuple[bytes | None, str]:
+    """The value as its consumer reads it, written as JSON where that isn't text; or as it is, and why."""
+    if value is None or deserializer in ("text", "bytes"):
+        return value, ""
+    try:
+        decoded = load_deserializer(deserializer)(value)
+        if isinstance(decoded, bytes):
+            return decoded, ""
+        text = decoded if isinstance(decoded, str) else json.dumps(decoded, indent=2, ensure_ascii=False, default=str)
+        return text.encode(), ""
+    except Exception as error:  # noqa: BLE001 - the project's own code, of somebody's payload
+        return value, summarize(error)
+
+
+def _command(topic: str, seen: SeenMessage) -> str | None:
+    # With another serializer the text would be made into something else again.
+    if get_settings().producer.value_serializer not in (None, "text"):
+        return None
+    return command_line(topic, key=seen.key, value=seen.value, headers=seen.headers)
+
+
+def _next(found: Look, given: dict[str, str]) -> dict[str, str] | None:
+    """What a link asks for that goes on where this look ended, in one partition."""
+    if len(found.partitions) != 1 or given["start"] in ("", "latest"):
+        return None
+    (partition,) = found.partitions
+    after = found.messages[-1].offset + 1 if found.is_cut else partition.looked_to
+    if after >= partition.end:
+        return None
+    return {
+        **{name: value for name, value in given.items() if value},
+        "start": str(after),
+        "partition": str(partition.number),
+    }

@@ -1,0 +1,112 @@
+"""The topics there are, what is wrong with them, and having them made as the settings say; and one topic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ...client.metadata.partition_ends import PartitionEnds
+from ...client.metadata.topic_configs import Config, TopicConfigs
+from ...client.metadata.topic_layouts import TopicLayout
+from ...conf import get_settings
+from ...errors import BrokerError, KafkaIntegrationError
+from ...operating.topics.applying import apply_changes
+from ...operating.topics.health import problems_of
+from ...operating.topics.listing import listed_topics
+from ...operating.topics.planning import Change, as_dict, changes_of, obstacles_of, plan_topics
+from ...operating.topics.reading import ClusterState, read_cluster
+from ...operating.topics.texts import change_text
+from ...operating.topics.wanted import cluster_of, wanted_clusters
+from .operation import Done, Operation
+from .page import Page
+
+REFRESH_SECONDS = 30
+
+
+class TopicsPage(Page):
+    name = "topics"
+    title = gettext_lazy("Topics")
+    live_template = "admin/kafka_integration/pages/topics.html"
+    refresh_seconds = REFRESH_SECONDS
+    operations = {"apply": Operation(label=gettext_lazy("Apply"), permission="manage_topics")}
+
+    def context(self) -> dict[str, Any]:
+        states = [read_cluster(wanted) for wanted in wanted_clusters(get_settings())]
+        changes = [change for state in states for change in changes_of(state)]
+        topics = [each for state in states for each in listed_topics(state.wanted, state.layout)]
+        return {
+            "topics": [(each, self.url_of("topic", topic=each.topic)) for each in topics],
+            "problems": [problem for state in states for problem in problems_of(state)],
+            "changes": [(change, change_text(change)) for change in changes],
+            "obstacles": [obstacle for state in states for obstacle in obstacles_of(state)],
+            "digest": _digest(changes),
+        }
+
+    def apply(self) -> Done:
+        """Do what the plan says, if that is still the plan that the user saw."""
+        plan = plan_topics(get_settings())
+        if self.parameter("plan") != _digest(plan.changes):
+            raise KafkaIntegrationError(_("What there is to do has changed meanwhile: look at it again."))
+        results = list(apply_changes(plan.changes))
+        lines = [f"{change_text(each.change)}: {each.result}" for each in results]
+        failed = sum(each.has_failed for each in results)
+        text = ngettext("%(count)d change made.", "%(count)d changes made.", len(results) - failed)
+        text %= {"count": len(results) - failed}
+        if failed:
+            # Not an error of the request: others were made, which the log has to have.
+            text += " " + "\n".join(line for line, each in zip(lines, results, strict=True) if each.has_failed)
+        return Done(text=text, subject=_("topics"), logged="\n".join(lines))
+
+
+class TopicPage(Page):
+    name = "topic"
+    title = gettext_lazy("Topic")
+    route = "<kafka_name:topic>/"
+    parent = TopicsPage
+    live_template = "admin/kafka_integration/pages/topic.html"
+    refresh_seconds = REFRESH_SECONDS
+
+    def heading(self) -> Any:
+        return self.kwargs["topic"]
+
+    def context(self) -> dict[str, Any]:
+        name = self.kwargs["topic"]
+        wanted = cluster_of(wanted_clusters(get_settings()), name)
+        state = None if wanted is None else read_cluster(wanted)
+        topic = None if state is None else state.layout.topics.get(name)
+        if state is None or topic is None:
+            raise BrokerError(f"topic {name}: there is no such topic, or an ACL hides it")
+        return {
+            "topic": topic,
+            "partitions": _partitions(state, topic),
+            "config": _shown(state.configs.get(name) or TopicConfigs(state.connection).ask([name]).get(name)),
+            "readers": [
+                (reader, self.url_of("group", group=reader.consumer_group)) for reader in state.wanted.readers_of(name)
+            ],
+            "is_produced": name in state.wanted.produced,
+            "problems": [problem for problem in problems_of(state) if problem.topic == name],
+            "messages_url": self.url_of("messages", topic=name),
+        }
+
+
+def _partitions(state: ClusterState, topic: TopicLayout) -> list[dict[str, Any]]:
+    ends = PartitionEnds(state.connection).ask([(topic.name, each.number) for each in topic.partitions])
+    rows = []
+    for each in topic.partitions:
+        first, end = ends.get((topic.name, each.number), (None, None))
+        rows.append({"layout": each, "first": first, "end": end, "behind": set(each.replicas) - set(each.in_sync)})
+    return rows
+
+
+def _shown(config: Config | None) -> list[tuple[str, Any]] | None:
+    """The settings, a topic's own before those that its cluster gives; None where they can't be told."""
+    return None if config is None else sorted(config.items(), key=lambda item: (not item[1].is_own, item[0]))
+
+
+def _digest(changes: Iterable[Change]) -> str:
+    return sha256(json.dumps([as_dict(change) for change in changes]).encode()).hexdigest()
