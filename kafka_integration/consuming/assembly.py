@@ -127,7 +127,7 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
         )
     counts = Counts()
     listening = () if measures is None else (measures,)
-    observers = Observers(counts, *listening, Receivers(settings.name), Log(settings.name))
+    observers = Observers(counts, *listening, Receivers(settings.name), Log(settings.name, settings.consumer_group))
     store, claiming = None, None
     topic_ids = TopicIds(settings.connection)
     if settings.offset_storage == "database":
@@ -182,6 +182,7 @@ def make_work(
     is_plain = store is None and not settings.deduplicate
     endings = Endings(
         consumer=settings.name,
+        group=settings.consumer_group,
         policy=FailurePolicy.of(settings),
         parking=DeadLetters(settings),
         observers=observers,

@@ -18,7 +18,6 @@ from .fetching.backpressure import Backpressure, most_ahead
 from .fetching.message_limit import MessageLimit
 from .fetching.weighing import Weighing
 from .group.assignment import Assignment
-from .group.lags import Lags
 from .group.report import Report
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
@@ -81,7 +80,7 @@ class ConsumerLoop:
             on_fault=self.fail,
             on_commit=self._note_commit,
         )
-        self._report = Report(consumer=settings.name, counts=self.counts, lags=Lags(settings.name, settings.connection))
+        self._report = Report(settings, counts=self.counts)
         self._refresh_ms = METADATA_REFRESH_MS
 
     def run(self) -> None:

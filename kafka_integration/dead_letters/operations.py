@@ -20,6 +20,7 @@ from ..conf import get_settings
 from ..conf.backends import VENDORS, vendor_of
 from ..errors import UnknownDeadLetterError
 from ..models import DeadLetter
+from ..observing.log_fields import LogFields
 from ..summaries import summarize
 from ..tables import has_table
 from .retention import PAGE, SETTLED, delete_settled
@@ -144,7 +145,9 @@ def discard(selection: Selection, database: str) -> Change:
     )
     for page in _pages(change.changed_ids, database):
         for letter in page.order_by("pk").only("consumer", "group", "topic", "partition", "offset"):
-            logger.warning("consumer %s: dead letter %d, %s, is discarded", letter.consumer, letter.pk, letter)
+            fields = LogFields(letter.consumer, letter.group).of((letter.topic, letter.partition), letter.offset)
+            text = "consumer %s: dead letter %d, %s, is discarded"
+            logger.warning(text, letter.consumer, letter.pk, letter, extra=fields)
     return change
 
 

@@ -106,7 +106,7 @@ class Delivery:
         if store is None and not settings.deduplicate:
             handler = guard(handler)
         facts: list[Fact] = []
-        observers = Observers(facts.append, Receivers(settings.name), Log(settings.name))
+        observers = Observers(facts.append, Receivers(settings.name), Log(settings.name, settings.consumer_group))
         work = make_work(settings, handler=handler, store=store, observers=observers)
         try:
             remainder = work.handle(place, Chunk(messages=[message]))

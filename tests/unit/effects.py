@@ -36,7 +36,7 @@ class Worker:
             consumer,
             handler=load_handler(consumer.message_handler),
             store=self.store,
-            observers=Observers(self.counts, Log("c")),
+            observers=Observers(self.counts, Log("c", "group")),
         )
         self.partition = Partition(TOPIC, 0)
         self.partition.start.place()

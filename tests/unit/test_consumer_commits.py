@@ -34,7 +34,7 @@ def client() -> Client:
 
 @pytest.fixture
 def commits(client: Any) -> Commits:
-    settings: Any = SimpleNamespace(name="c", offset_commit_interval_seconds=5)
+    settings: Any = SimpleNamespace(name="c", consumer_group="group", offset_commit_interval_seconds=5)
     ends: Any = None
     return Commits(settings, client, ends)
 

@@ -12,6 +12,7 @@ from ...dead_letters.parking import DeadLetters
 from ...errors import ConsumerStoppedError, FencedError, HandlerError, KafkaIntegrationError
 from ...message import Message
 from ...observing.facts import AttemptFailed, Failed, Parked, ParkingFailed, SetBack, Skipped
+from ...observing.log_fields import LogFields
 from ...observing.observers import Observers
 from ...retrying import is_worth_a_line
 from ...summaries import summarize
@@ -34,6 +35,7 @@ class Endings:
     """
 
     consumer: str
+    group: str
     policy: FailurePolicy
     parking: DeadLetters
     observers: Observers
@@ -49,8 +51,9 @@ class Endings:
         alias = first_away(setbacks.databases.union(databases))
         if is_worth_a_line(setbacks.look(is_away=alias is not None)):
             logger.warning(
-                'consumer %s: %s waits for database "%s", which does not answer', self.consumer, stream, alias
-            )
+                'consumer %s: %s waits for database "%s", which does not answer',
+                self.consumer, stream, alias, extra=LogFields(self.consumer, self.group).of(stream.key),
+            )  # fmt: skip
         return alias is not None
 
     def wait_out(self, stream: Stream, *errors: Exception) -> float | None:

@@ -13,6 +13,7 @@ from ...client.metadata.patience import LEAST_SECONDS
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Assigned, Revoked
+from ...observing.log_fields import LogFields
 from ...observing.observers import Observers
 from ..lanes.pool import Pool
 from ..offsets.beyond import decode
@@ -98,6 +99,9 @@ class Assignment:
             logger.warning(
                 "consumer %s: the handler of %s overran rebalance_drain_seconds; its message will be delivered again",
                 self._settings.name, partition,
+                extra=LogFields(self._settings.name, self._settings.consumer_group).of(
+                    partition.key, partition.ledger.finished
+                ),
             )  # fmt: skip
         # Commit before releasing: the next owner starts here.
         self._commits.commit_before_leaving(leaving)

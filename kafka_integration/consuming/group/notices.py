@@ -9,6 +9,7 @@ from ...client.consumer import ConsumerClient
 from ...client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError, OffsetOutOfRangeError
+from ...observing.log_fields import LogFields
 from ...retrying import Repeats
 from ..partition import Partition
 from ..stream import State
@@ -97,6 +98,7 @@ class Notices:
         logger.error(
             "consumer %s: %s; by offset_reset_policy it goes on at %d, %d message(s) are left out",
             self._settings.name, reason, target, max(0, target - position),
+            extra=LogFields(self._settings.name, self._settings.consumer_group).of(partition.key, target),
         )  # fmt: skip
         self._assignment.restart(partition, target)
 

@@ -8,7 +8,9 @@ from dataclasses import fields
 from time import monotonic
 
 from ...client.consumer import ConsumerClient
+from ...conf.values import ConsumerSettings
 from ...observing.counts import Counts, Tally
+from ...observing.log_fields import LogFields
 from ...retrying import Repeats
 from ..partition import Partition
 from .assignment import Assignment
@@ -31,10 +33,11 @@ WORDS = {
 class Report:
     """The consumer's log of its progress; the loop thread's own."""
 
-    def __init__(self, *, consumer: str, counts: Counts, lags: Lags) -> None:
-        self._consumer = consumer
+    def __init__(self, settings: ConsumerSettings, *, counts: Counts) -> None:
+        self._consumer = settings.name
+        self._fields = LogFields(settings.name, settings.consumer_group)
         self._counts = counts
-        self._lags = lags
+        self._lags = Lags(settings.name, settings.connection)
         self._is_due = False
         self._repeats = Repeats()
         self._started_at = self._last_at = monotonic()
@@ -64,7 +67,7 @@ class Report:
                 self._consumer, f"{tally.handled - self._last.handled:,}", seconds,
                 _rate((tally.handled - self._last.handled) / seconds),
                 "".join(f", {word}" for word in _others(tally, self._last)),
-                f", {lag}" if len(assignment) else ", no partitions at the moment",
+                f", {lag}" if len(assignment) else ", no partitions at the moment", extra=self._fields.of(),
             )  # fmt: skip
         self._note_stuck(assignment)
         self._note_held_up(client, assignment)
@@ -101,7 +104,7 @@ class Report:
         if stuck:
             logger.warning(
                 "consumer %s: for %.0f s and longer in the handler's hands: %s",
-                self._consumer, min(now - p.line.busy_since for p in stuck), _places(stuck),
+                self._consumer, min(now - p.line.busy_since for p in stuck), _places(stuck), extra=self._fields.of(),
             )  # fmt: skip
 
     def _note_late(self, client: ConsumerClient, assignment: Assignment) -> None:
@@ -114,7 +117,7 @@ class Report:
         logger.warning(
             "consumer %s: for %.0f s and longer can't begin, so that their lag is unknown: %s%s",
             self._consumer, min(now - p.start.since for p in late), ", ".join(map(str, late)),
-            f"; {'; '.join(sorted(reasons))}" if reasons else "",
+            f"; {'; '.join(sorted(reasons))}" if reasons else "", extra=self._fields.of(),
         )  # fmt: skip
 
     def _note_held_up(self, client: ConsumerClient, assignment: Assignment) -> None:
@@ -129,6 +132,7 @@ class Report:
                     "open there for %.0f s; what is behind it comes once that is ended, by its producer, its "
                     "transaction.timeout.ms or kafka-transactions.sh abort",
                     self._consumer, partition, held.offset, held.end, seconds,
+                    extra=self._fields.of(partition.key, held.offset),
                 )  # fmt: skip
 
     def _note_waiting(self, client: ConsumerClient, assignment: Assignment) -> None:

@@ -13,6 +13,7 @@ from ...client.consumer import Committed
 from ...client.metadata.patience import LEAST_SECONDS
 from ...client.metadata.topic_ids import TopicIds
 from ...errors import BrokerError
+from ...observing.log_fields import LogFields
 from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
@@ -36,6 +37,7 @@ class Claiming:
 
     def __init__(self, *, consumer: str, store: OffsetStore, topic_ids: TopicIds) -> None:
         self._consumer = consumer
+        self._fields = LogFields(consumer, store.group)
         self.store = store
         self._topic_ids = topic_ids
 
@@ -82,7 +84,7 @@ class Claiming:
         if is_worth_a_line(failures):
             logger.warning(
                 "consumer %s: %s can't be claimed in the database yet (%s); trying again",
-                self._consumer, partition, reason,
+                self._consumer, partition, reason, extra=self._fields.of(partition.key),
             )  # fmt: skip
         delays = DELAYS_OF_A_LOCK if is_conflict(error) else DELAYS
         return Obstacle(
@@ -98,7 +100,7 @@ class Claiming:
             # Deleted and made anew: what the reset policy says is for records that are gone, not for new ones.
             logger.error(
                 "consumer %s: topic %s was made anew; %s begins at its beginning",
-                self._consumer, partition.topic, partition,
+                self._consumer, partition.topic, partition, extra=self._fields.of(partition.key, 0),
             )  # fmt: skip
             offset, is_reset = 0, False
         elif before.offset is not None and not is_reset:
@@ -134,6 +136,7 @@ class Claiming:
             "consumer %s: the database lost transactions that it had committed: it holds offset %d of %s, where "
             "%d had been stored; the messages in between are handled again",
             self._consumer, found.next_offset, partition, known,
+            extra=self._fields.of(partition.key, found.next_offset),
         )  # fmt: skip
 
     def _compare(self, partition: Partition, found: Claimed, committed: int, *, is_kept_by_kafka: bool) -> None:
@@ -143,12 +146,14 @@ class Claiming:
                 "consumer %s: %s had its offsets in Kafka up to %d, beyond the %d that the database holds: "
                 "it begins at %d",
                 self._consumer, partition, committed, found.former, committed,
+                extra=self._fields.of(partition.key, committed),
             )  # fmt: skip
         elif committed > found.next_offset or (is_kept_by_kafka and committed < found.next_offset):
             logger.warning(
                 "consumer %s: Kafka holds offset %d for %s, the database %d: the database counts, "
                 "so a reset made in Kafka has no effect here",
                 self._consumer, committed, partition, found.next_offset,
+                extra=self._fields.of(partition.key, found.next_offset),
             )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from ...client.consumer import OFFSETS_IN_KAFKA, ConsumerClient, Coordinates
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError
+from ...observing.log_fields import LogFields
 from ..ledger import Ledger
 from ..partition import Partition
 from .beyond import Beyond, encode
@@ -41,7 +42,7 @@ class Commits:
     """Keeps Kafka's committed offsets behind the ledgers; the loop thread's own."""
 
     def __init__(self, settings: ConsumerSettings, client: ConsumerClient, ends: Ends) -> None:
-        self._consumer = settings.name
+        self._consumer, self._group = settings.name, settings.consumer_group
         self._client = client
         self._ends = ends
         self._interval_seconds = settings.offset_commit_interval_seconds
@@ -163,5 +164,6 @@ class Commits:
                 "consumer %s: %d messages of %s are finished beyond its offset %d, and %d of them don't fit into what "
                 "Kafka keeps with a commit: after a restart they would be handled again (offset.metadata.max.bytes)",
                 self._consumer, len(offsets), partition, floor, len(offsets) - fitting,
+                extra=LogFields(self._consumer, self._group).of(partition.key, floor),
             )  # fmt: skip
         return note

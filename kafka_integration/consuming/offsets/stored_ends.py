@@ -12,6 +12,7 @@ from time import monotonic
 from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
 
+from ...observing.log_fields import LogFields
 from ...summaries import summarize
 from ..lanes.pool import Pool, Server
 from ..partition import Partition
@@ -122,4 +123,5 @@ class Ends:
                 "consumer %s: the database lost transactions that it had committed: it lacks messages of %s that were "
                 "finished, which are handled again",
                 self._consumer, partition,
+                extra=LogFields(self._consumer, self._store.group).of(partition.key, partition.stored),
             )  # fmt: skip

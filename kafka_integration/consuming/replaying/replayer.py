@@ -15,6 +15,7 @@ from ...headers import Headers, read_headers
 from ...message import Decoding, KeptRecord, Message
 from ...models import DeadLetter
 from ...observing.facts import Replayed
+from ...observing.log_fields import LogFields
 from ...observing.observers import Observers
 from ...outcomes import Skip
 from ...retrying import Backoff
@@ -86,7 +87,7 @@ class Replayer:
                 raise DecodeError(f"the headers of {letter!r} are in no form in which a consumer keeps them")
             error = self._handle(own, letter, message, partition)
         except LeaseLostError as lost:
-            logger.warning("consumer %s: %s", self._consumer, lost)
+            logger.warning("consumer %s: %s", self._consumer, lost, extra=self._fields_of(letter))
             return False
         except FencedError:
             self._give_back(letter, 0)
@@ -139,7 +140,7 @@ class Replayer:
             seconds = (CONFLICT_PAUSES if is_conflict(error) else PAUSES).seconds(setbacks)
             logger.warning(
                 "consumer %s: the replay of %r waits %.1f s for what its handler needs: %s",
-                self._consumer, message, seconds, summarize(error),
+                self._consumer, message, seconds, summarize(error), extra=self._fields_of(letter),
             )  # fmt: skip
             self._give_back(letter, seconds)
             return
@@ -148,7 +149,8 @@ class Replayer:
             self._note_failed(letter, message, error)
         except (DatabaseLayerError, LeaseLostError) as unwritten:
             # The lease ends by itself, and then it is tried again.
-            logger.error("consumer %s: what came of %r is not noted: %s", self._consumer, letter, summarize(unwritten))
+            text = "consumer %s: what came of %r is not noted: %s"
+            logger.error(text, self._consumer, letter, summarize(unwritten), extra=self._fields_of(letter))
 
     def _note_failed(self, letter: DeadLetter, message: Message, error: Exception) -> None:
         state = DeadLetter.State.DISCARDED if isinstance(error, Skip) else DeadLetter.State.PARKED
@@ -160,6 +162,9 @@ class Replayer:
             **describe(error).columns(letter.consumer),
         )
         self._observers.tell(Replayed(letter.pk, message, error))
+
+    def _fields_of(self, letter: DeadLetter) -> dict[str, object]:
+        return LogFields(self._consumer, letter.group).of((letter.topic, letter.partition), letter.offset)
 
     def _give_back(self, letter: DeadLetter, seconds: float) -> None:
         # With the database down the lease ends by itself.
