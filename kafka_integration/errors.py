@@ -19,6 +19,7 @@ KafkaIntegrationError
 ├── FencedError                   another worker owns the partition now; this one's work rolls back
 │   └── LeaseLostError            another worker replays the dead letter now
 ├── ResetRefusedError             a group's offsets can't be moved: who or what is in the way
+├── CommandRefusedError           a process can't do what it is asked, or none can be asked
 ├── UnknownDeadLetterError        no dead letter has that id: ``ids``
 ├── OffsetOutOfRangeError         what comes next is not in the partition, and ``offset_reset_policy`` is "none"
 ├── TooManyStuckHandlersError     more handlers overran the drain deadline than there can be threads for
@@ -147,6 +148,10 @@ class LeaseLostError(FencedError):
 
 class ResetRefusedError(KafkaIntegrationError):
     """The offsets of a group can't be moved as was asked; nothing was."""
+
+
+class CommandRefusedError(KafkaIntegrationError):
+    """A process can't do what it is asked, or there is none that could be asked."""
 
 
 class UnknownDeadLetterError(KafkaIntegrationError):

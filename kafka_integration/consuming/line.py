@@ -53,7 +53,7 @@ class Line:
 
     __slots__ = (
         *("_chunks", "_durations", "busy_since", "held", "held_bytes"),
-        *("is_busy", "is_fenced", "is_stopping", "ready_at"),
+        *("is_busy", "is_fenced", "is_halted", "is_stopping", "is_suspended", "ready_at"),
     )
 
     def __init__(self) -> None:
@@ -64,8 +64,12 @@ class Line:
         """Monotonic time before which the partition is left alone (backoff)."""
         self.is_busy = False
         self.busy_since = 0.0
+        self.is_halted = False
+        """Read by the lane between messages: nothing further is begun while it is True."""
         self.is_stopping = False
-        """Read by the lane between messages: nothing further is begun once it is True."""
+        """It is halted for good."""
+        self.is_suspended = False
+        """It is halted until somebody resumes it; what waits here stays."""
         self.is_fenced = False
         """It has to be claimed again before anything of it is handled."""
 
@@ -132,7 +136,15 @@ class Line:
 
     def stop(self) -> None:
         """Begin nothing further, ever; what waits is left where it is."""
-        self.is_stopping = True
+        self.is_halted = self.is_stopping = True
+
+    def suspend(self) -> None:
+        """Begin nothing further for now; what waits is left where it is."""
+        self.is_halted = self.is_suspended = True
+
+    def resume(self) -> None:
+        """What was suspended goes on, unless it stops."""
+        self.is_halted, self.is_suspended = self.is_stopping, False
 
     def _give_back(self, count: int) -> int:
         if not self.held:

@@ -18,6 +18,7 @@ from .fetching.backpressure import Backpressure, most_ahead
 from .fetching.message_limit import MessageLimit
 from .fetching.weighing import Weighing
 from .group.assignment import Assignment
+from .group.pauses import Pauses
 from .group.report import Report
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
@@ -59,6 +60,7 @@ class ConsumerLoop:
         self.pulse = Pulse(parts.measures)
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
+        self.pauses = Pauses(settings.name)
         self._messages_of = parts.messages_of
         self._catching_up = CatchingUp(settings, self.fail) if until_caught_up else None
         self.leaves_lag = False
@@ -153,6 +155,8 @@ class ConsumerLoop:
         if session.is_left_out:
             assignment.take_over([])
         assignment.look_at_topics()
+        # Before a partition begins: nothing of one that is paused is to be handled first.
+        self.pauses.carry_out(assignment, self._lanes)
         assignment.start()
         self._backpressure.regulate(session.client, assignment, is_hidden=self._weighing.is_hidden_from_client)
         session.keep_up()
@@ -227,7 +231,7 @@ class ConsumerLoop:
         self._stop.wait(1.0)
 
     def _patience(self, assignment: Assignment) -> float:
-        is_waiting = any(p.is_paused for p in assignment) or self._catching_up is not None
+        is_waiting = any(p.is_paused and not p.line.is_suspended for p in assignment) or self._catching_up is not None
         # An assignment doesn't end the poll in which it comes: without messages nothing would begin before its time.
         is_waiting = is_waiting or assignment.is_starting or not assignment.was_told
         return BUSY_POLL_SECONDS if is_waiting or self._message_limit.is_limited else POLL_SECONDS

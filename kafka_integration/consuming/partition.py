@@ -55,7 +55,7 @@ class Partition:
     @property
     def may_begin(self) -> bool:
         """Whether the lane may begin something of it."""
-        return self.state is State.ACTIVE and not self.line.is_stopping
+        return self.state is State.ACTIVE and not self.line.is_halted
 
     @property
     def is_in_outage(self) -> bool:

@@ -162,7 +162,12 @@ class Shards(Line):
 
     @property
     def may_begin(self) -> bool:
-        """Whether what waits here is still to be handled: not what comes back while the partition begins anew."""
+        """Whether anything of it may be begun."""
+        return not self.is_suspended and self._keeps
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether what comes back is still to be handled: not while the partition begins anew."""
         return not self.is_stopping and self._partition.state is State.ACTIVE
 
     @property
@@ -266,7 +271,7 @@ class Shards(Line):
     ) -> None:
         """What is left of it waits for its turn, or for after a while, unless nothing further is to be begun."""
         shard.put_back(chunks, wait_seconds)
-        if not self.may_begin:
+        if not self._keeps:
             # Where the partition begins anew, it comes again: nobody is to wait for its backoff before that.
             shard.clear()
         elif is_probe:
@@ -276,6 +281,13 @@ class Shards(Line):
             self._wanted, self._kept = None, shard
             return
         self._line_up(shard)
+
+    def resume(self) -> None:
+        super().resume()
+        if (probe := self._probe) is not None:
+            # Whoever waited for it has another one try meanwhile.
+            self._probe = None
+            self._line_up(probe[1])
 
     def clear(self) -> None:
         for shard in self._in_hand:

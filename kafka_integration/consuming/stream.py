@@ -60,7 +60,10 @@ class Setbacks:
 
 
 class Gate(Protocol):
-    """Read between messages: whether anything further may be begun."""
+    """Read between messages: whether anything further may be begun, for now or ever."""
+
+    @property
+    def is_halted(self) -> bool: ...
 
     @property
     def is_stopping(self) -> bool: ...

@@ -31,6 +31,12 @@ def read_count(text: str) -> int:
     return int(text)
 
 
+def read_id(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+        raise ArgumentTypeError(f"{text!r} is no id: ids are whole numbers, as list shows them")
+    return int(text)
+
+
 def read_places(text: str) -> tuple[str, int | None]:
     """``T`` for all partitions of a topic, ``T:P`` for one."""
     topic, colon, number = text.partition(":")

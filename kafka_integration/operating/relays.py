@@ -21,6 +21,7 @@ from .lag_sampler import LagSampler
 from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
 from .monitoring.watched import Monitor
+from .presence.doing import doers_of_process, doers_of_relays
 from .presence.heartbeat import Presence
 from .presence.views import ConsumerView
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
@@ -61,7 +62,7 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, mon
 def _run(relays: Sequence[_Thread], stop: StopRequest, operations: OperationsSettings) -> int:
     for relay in relays:
         relay.start()
-    presence = Presence(_Watch(relays, stop), operations)
+    presence = Presence(_Watch(relays, stop), operations, {**doers_of_process(stop), **doers_of_relays()})
     presence.begin()
     while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):
         if stop.wait(LOOK_SECONDS):

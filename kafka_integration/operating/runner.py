@@ -21,7 +21,9 @@ from .garbage import spare_the_collector
 from .lag_sampler import LagSampler
 from .leaving import BEHIND, FAILED, STOPPED
 from .monitoring.watched import Monitor
+from .presence.doing import doers_of_process
 from .presence.heartbeat import Presence
+from .presence.pausing import doers_of_consumers
 from .presence.watching import ConsumersWatch
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
@@ -71,7 +73,8 @@ def _run(loops: list[ConsumerLoop], stop: StopRequest) -> int:
             "" if consumer.ordering == "partition" else f', with ordering "{consumer.ordering}"',
         )  # fmt: skip
         thread.start()
-    presence = Presence(ConsumersWatch(loops), get_settings().operations)
+    doers = {**doers_of_process(stop), **doers_of_consumers(loops)}
+    presence = Presence(ConsumersWatch(loops), get_settings().operations, doers)
     presence.begin()
     while not stop.wait(LOOK_SECONDS):
         if any(loop.fault for loop in loops) or not any(thread.is_alive() for thread in threads):

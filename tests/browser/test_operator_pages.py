@@ -14,7 +14,7 @@ from tests.services.chromium import Browsers
 from tests.waiting import wait_for
 
 APP = "/admin/kafka_integration/"
-PATHS = (f"{APP}overview/", f"{APP}deadletter/", f"{APP}outboxmessage/")
+PATHS = (f"{APP}overview/", f"{APP}processes/", f"{APP}deadletter/", f"{APP}outboxmessage/")
 
 SignIn = Callable[[Chrome], None]
 

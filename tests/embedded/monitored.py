@@ -46,6 +46,10 @@ class Monitored:
         }
         self._kafka["consumers"] = {"one": consumer | options}
 
+    def operate(self, **options: Any) -> None:
+        """``KAFKA["operations"]``."""
+        self._kafka["operations"] = options
+
     def run(self, *arguments: str) -> ChildProcess:
         """A command to its end."""
         child = self.start(*arguments)

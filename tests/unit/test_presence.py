@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
-from django.test import override_settings
 
 from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.conf import get_settings
 from kafka_integration.conf.values import OperationsSettings
 from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import heartbeat
 from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost
-from kafka_integration.operating.runner import RunOptions, run_consumers
-from kafka_integration.operating.stopping import StopRequest
 from tests.unit import scripted
-from tests.unit.consumers import consumer_settings, write
+from tests.unit.consumers import write
+from tests.unit.live import listed, make_row, partitions, process, shown
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
-
-OFTEN = {"interval_seconds": 0.1}
-
-
-def listed() -> list[dict[str, Any]]:
-    out = StringIO()
-    call_command("kafkaprocesses", "list", "--json", stdout=out)
-    return json.loads(out.getvalue())
-
-
-def shown() -> str:
-    out = StringIO()
-    call_command("kafkaprocesses", "list", stdout=out)
-    return out.getvalue()
-
-
-@contextmanager
-def process(operations: dict[str, Any] | None = None, **options: Any) -> Iterator[Callable[[], int]]:
-    """``runconsumer`` in a thread; the call ends it and gives its exit status."""
-    kafka = consumer_settings(**options) | {"operations": OFTEN | (operations or {})}
-    stop, statuses = StopRequest(), []
-    with override_settings(KAFKA=kafka):
-        consumers = list(get_settings().consumers.values())
-        thread = threading.Thread(target=lambda: statuses.append(run_consumers(consumers, RunOptions(), stop)))
-        thread.start()
-
-        def end() -> int:
-            stop.make()
-            thread.join(20)
-            return statuses[0]
-
-        try:
-            yield end
-        finally:
-            end()
 
 
 def has_caught_up(row: dict[str, Any]) -> bool:
@@ -71,14 +29,6 @@ def has_caught_up(row: dict[str, Any]) -> bool:
         consumer["handled"] == 3 and consumer["partitions"] and consumer["partitions"][0]["lag"] == 0
         for consumer in row["consumers"]
     )
-
-
-def partitions() -> dict[int, dict[str, Any]]:
-    return {each["partition"]: each for row in listed() for c in row["consumers"] for each in c["partitions"]}
-
-
-def make_row(**fields: Any) -> Process:
-    return Process.objects.create(**{"kind": "consumer", "host": "web", "pid": 7, "state": "running"} | fields)
 
 
 def test_a_process_is_listed_with_what_it_owns_and_how_far_it_is():

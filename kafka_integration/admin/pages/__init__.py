@@ -7,9 +7,10 @@ from django.contrib import admin
 from .messages import MessagesPage
 from .overview import OverviewPage
 from .page import Page
+from .processes import ProcessesPage
 from .registration import register_pages
 from .topics import TopicPage, TopicsPage
 
-PAGES: tuple[type[Page], ...] = (OverviewPage, TopicsPage, TopicPage, MessagesPage)
+PAGES: tuple[type[Page], ...] = (OverviewPage, ProcessesPage, TopicsPage, TopicPage, MessagesPage)
 
 register_pages(admin.site, PAGES)

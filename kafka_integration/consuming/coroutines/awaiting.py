@@ -84,7 +84,7 @@ class AwaitEachMessage:
                     if now - looked_at > QUICK_SECONDS:
                         looks += ((done - 1, looked_at), (done, now))
                     looked_at = now
-                if line.is_stopping or now - began_at > TURN_SECONDS:
+                if line.is_halted or now - began_at > TURN_SECONDS:
                     break
                 if now - resumed_at > SLICE_SECONDS:
                     await asyncio.sleep(0)

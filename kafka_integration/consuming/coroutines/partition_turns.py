@@ -103,6 +103,15 @@ class PartitionTurns:
         """Forget what waits; the partition goes on with what comes next."""
         partition.line.open()
 
+    def suspend(self, partition: Partition) -> None:
+        """Begin nothing more of it for now."""
+        partition.line.suspend()
+
+    def resume(self, partition: Partition) -> int:
+        """What was suspended goes on; how many chunks of it are ready."""
+        partition.line.resume()
+        return int(self._enqueue(partition))
+
     def drop(self, partitions: Iterable[Partition]) -> None:
         """Forget what waits, and begin nothing more."""
         for partition in partitions:

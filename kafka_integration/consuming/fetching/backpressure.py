@@ -33,7 +33,10 @@ def most_ahead(consumer: ConsumerSettings) -> int:
 
 
 class Backpressure:
-    """Pauses and resumes partitions; the loop thread's own, but for ``made_room``, which lanes call."""
+    """Pauses and resumes partitions, also those that were suspended.
+
+    The loop thread's own, but for ``made_room``, which lanes call.
+    """
 
     def __init__(self, *, most_ahead: int) -> None:
         self._most_ahead = most_ahead
@@ -52,6 +55,7 @@ class Backpressure:
         """
         self._max_bytes = MAX_HIDDEN_BYTES if is_hidden else MAX_HELD_BYTES
         active = [p for p in partitions if p.state is State.ACTIVE]
+        self._pause(client, [p for p in active if p.line.is_suspended and not p.is_paused])
         if self._full(active):
             self._wait_for_room(active, HIDDEN_PATIENCE_SECONDS if is_hidden else PATIENCE_SECONDS)
             self._pause(client, self._full(active))
@@ -81,7 +85,8 @@ class Backpressure:
     def _resume(self, client: ConsumerClient, active: list[Partition]) -> None:
         has_bytes_to_spare = sum(p.line.held_bytes for p in active) < self._max_bytes // 2
         most_held = self._most_ahead if has_bytes_to_spare else 0
-        roomy = [p for p in active if p.is_paused and p.ahead <= self._most_ahead // 2 and p.line.held <= most_held]
+        paused = [p for p in active if p.is_paused and not p.line.is_suspended]
+        roomy = [p for p in paused if p.ahead <= self._most_ahead // 2 and p.line.held <= most_held]
         if roomy:
             client.resume(p.key for p in roomy)
             for partition in roomy:

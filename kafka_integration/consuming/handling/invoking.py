@@ -75,7 +75,7 @@ class EachMessage:
                     else:
                         finish(message)
                     done += 1
-                    if line.is_stopping:
+                    if line.is_halted:
                         break
                     if done >= look_next:
                         now = monotonic()

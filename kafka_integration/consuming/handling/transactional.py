@@ -70,7 +70,7 @@ class TransactionalWork:
         while True:
             remainder = self._run(stream, chunk, chunk.messages[:1])
             goes_on = bool(remainder.chunks) and len(remainder.chunks[0].messages) < len(chunk.messages)
-            if not goes_on or stream.line.is_stopping or monotonic() > deadline:
+            if not goes_on or stream.line.is_halted or monotonic() > deadline:
                 return remainder
             chunk = remainder.chunks[0]
 

@@ -110,6 +110,16 @@ class Crew:
         with self._lock:
             self._turns.open(partition)
 
+    def suspend(self, partition: Partition) -> None:
+        """Begin nothing more of it for now; what waits stays, and what is in handlers' hands may finish."""
+        with self._lock:
+            self._turns.suspend(partition)
+
+    def resume(self, partition: Partition) -> None:
+        """What was suspended goes on."""
+        with self._lock:
+            self._muster(self._turns.resume(partition))
+
     def drop(self, partitions: list[Partition], deadline: float) -> list[Partition]:
         """Begin nothing more of these and wait for what is in handlers' hands; those that overran the deadline."""
         with self._lock:

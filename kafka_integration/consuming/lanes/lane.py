@@ -132,6 +132,17 @@ class Lane:
         with self._condition:
             partition.line.open()
 
+    def suspend(self, partition: Partition) -> None:
+        """Begin nothing more of it for now; what waits stays, and what is in a handler's hands may finish."""
+        with self._condition:
+            partition.line.suspend()
+
+    def resume(self, partition: Partition) -> None:
+        """What was suspended goes on."""
+        with self._condition:
+            partition.line.resume()
+            self._condition.notify_all()
+
     def remove(self, partition: Partition) -> None:
         with self._condition:
             if partition in self._partitions:

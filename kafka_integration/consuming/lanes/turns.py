@@ -100,6 +100,17 @@ class Turns:
         """Forget what waits; the partition goes on with what comes next."""
         partition.line.open()
 
+    def suspend(self, partition: Partition) -> None:
+        """Begin nothing more of it for now."""
+        partition.line.suspend()
+
+    def resume(self, partition: Partition) -> int:
+        """What was suspended goes on; how many of its shards are ready."""
+        line = shards_of(partition)
+        partition.line.resume()
+        self._note(line)
+        return line.ready
+
     def drop(self, partitions: Iterable[Partition]) -> None:
         """Forget what waits, and begin nothing more."""
         for partition in partitions:

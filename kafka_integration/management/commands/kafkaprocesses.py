@@ -9,23 +9,48 @@ from django.db import DatabaseError
 
 from ...conf import get_settings
 from ...errors import KafkaIntegrationError
+from ...operating.presence.asking import Order, ask, process_of, processes_with
 from ...operating.presence.listing import as_json, as_lines, list_processes
+from ...summaries import escaped
+from ..arguments import read_id, read_places
 from ..interrupts import interruptible
 from ..pipes import leave_pipe
 
+NEWLINE = "\n"
+
 
 class Command(BaseCommand):
-    help = "Shows the processes of consumers and relays."
+    help = "Shows the processes of consumers and relays, and asks them to do something."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="list")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|pause|resume|quiet|stop|trace")
         listing = actions.add_parser("list", help="who runs, where, what it owns and how far it is; lost ones too")
         listing.add_argument("--json", action="store_true", help="one JSON document")
+        for name, text in (
+            ("pause", "have a consumer leave partitions where they are, in all processes that run it"),
+            ("resume", "have it go on with them"),
+        ):
+            action = actions.add_parser(name, help=text)
+            action.add_argument("consumer", metavar="CONSUMER", help="its name in the settings")
+            action.add_argument(
+                "--topic",
+                type=read_places,
+                default=(None, None),
+                metavar="T[:P]",
+                help="this topic only, or one of its partitions",
+            )
+        for name, text in (
+            ("quiet", "finish what is in hand, begin nothing more, and keep the partitions until it is stopped"),
+            ("stop", "stop as by SIGTERM"),
+            ("trace", "show where each of its threads and coroutines is"),
+        ):
+            action = actions.add_parser(name, help=text)
+            action.add_argument("process", type=read_id, metavar="PROCESS", help="its id, as list shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with interruptible():
-                getattr(self, f"_{options['action']}")(options)
+                self._list(options) if options["action"] == "list" else self._ask(options)
         except BrokenPipeError:
             leave_pipe()
         except KafkaIntegrationError as error:
@@ -40,3 +65,22 @@ class Command(BaseCommand):
             return
         for line in as_lines(processes):
             self.stdout.write(line)
+
+    def _ask(self, options: dict[str, Any]) -> None:
+        operations, name = get_settings().operations, options["action"]
+        if name in ("pause", "resume"):
+            processes = processes_with(options["consumer"], operations)
+            topic, partition = options["topic"]
+            order = Order(
+                name=name, arguments={"consumer": options["consumer"], "topic": topic, "partition": partition}
+            )
+        else:
+            processes = [process_of(options["process"], operations)]
+            order = Order(name=name)
+        failed = 0
+        for answer in ask(order, processes):
+            failed += not answer.is_done
+            stream = self.stdout if answer.is_done else self.stderr
+            stream.write(f"process {answer.process.id}: {escaped(answer.text, keep=NEWLINE)}")
+        if failed:
+            raise CommandError(f"{failed} of {len(processes)} process(es) did not {name}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from ...conf.values import OperationsSettings
 from ...models import Process
 from ...summaries import summarize
 from ...tables import has_table
+from .answering import Answering, Doer
 from .memory import memory_bytes
 from .row import Row, forget_old_rows
 from .views import ConsumerView
@@ -41,13 +43,16 @@ class Subject(Protocol):
 
 
 class Presence:
-    """Writes the process's row every few seconds from ``begin`` to ``end``. Never raises, and is never waited for.
+    """Writes the process's row every few seconds from ``begin`` to ``end``, and does what the process is asked.
+
+    Never raises, and is never waited for.
 
     With ``"rows": False`` it does nothing at all.
     """
 
-    def __init__(self, subject: Subject, settings: OperationsSettings) -> None:
+    def __init__(self, subject: Subject, settings: OperationsSettings, doers: Mapping[str, Doer]) -> None:
         self._subject = subject
+        self._doers = doers
         self._settings = settings
         self._over = threading.Event()
         self._is_away = False
@@ -70,16 +75,23 @@ class Presence:
 
     def _run(self) -> None:
         row = Row(self._subject.kind)
+        answering = Answering(row.alias, self._doers)
         try:
             while not self._over.is_set():
-                self._try(row, self._turn)
+                self._try(row, self._beat_if_due)
+                self._try(row, partial(self._answer, answering))
                 self._over.wait(min(LOOK_SECONDS, self._settings.interval_seconds))
             if not self._is_away:
                 self._try(row, Row.remove)
         finally:
             connections[row.alias].close()
 
-    def _turn(self, row: Row) -> None:
+    def _answer(self, answering: Answering, row: Row) -> None:
+        # Where the database is away, the next beat finds out whether it is back.
+        if row.id is not None and not self._is_away:
+            answering.look(row.id)
+
+    def _beat_if_due(self, row: Row) -> None:
         now = monotonic()
         if now < self._beat_at:
             return

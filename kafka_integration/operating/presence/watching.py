@@ -40,9 +40,8 @@ class ConsumersWatch:
     @property
     def state(self) -> str:
         """How the process is, in a word."""
-        if any(loop.is_draining for loop in self._loops):
-            return "draining"
-        return "running" if any(loop.phase.value == "running" for loop in self._loops) else "starting"
+        states = [_state_of(loop) for loop in self._loops]
+        return next((state for state in ("draining", "quiet", "running") if state in states), "starting")
 
     def look(self) -> list[ConsumerView]:
         """How all of them stand."""
@@ -84,7 +83,7 @@ class ConsumerWatch:
         return ConsumerView(
             name=settings.name,
             group=settings.consumer_group,
-            state="draining" if loop.is_draining else loop.phase.value,
+            state=_state_of(loop),
             partitions=tuple(self._look_at(partitions)),
             handled=tally.handled,
             failed=tally.failed,
@@ -162,6 +161,7 @@ class _Track:
             busy_seconds=busy_seconds,
             handler_p99_seconds=around.handler_p99_seconds,
             is_draining=around.is_draining or line.is_stopping,
+            is_paused=line.is_suspended,
             is_outage=around.is_outage or partition.is_in_outage or now - self._known_at >= UNKNOWN_SECONDS,
             is_backing_off=not line.is_busy and line.ready_at > now,
         )
@@ -194,6 +194,12 @@ class _Window:
         while now - seen[0][0] > WINDOW_SECONDS:
             seen.popleft()
         return seen[0] if len(seen) > 1 else None
+
+
+def _state_of(loop: ConsumerLoop) -> str:
+    if loop.is_draining:
+        return "draining"
+    return "quiet" if loop.pauses.is_quiet else loop.phase.value
 
 
 def _age(partition: Partition) -> float | None:

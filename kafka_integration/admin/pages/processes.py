@@ -1,0 +1,117 @@
+"""The processes of consumers and relays, with what they can be asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from ...conf import get_settings
+from ...models import Process, ProcessCommand
+from ...operating.presence.asking import Answer, Order, ask, process_of, processes_with
+from ...operating.presence.listing import ProcessView, list_processes
+from ...operating.presence.row import database_of_processes
+from ...tables import has_table
+from .operation import Done, Operation
+from .page import Page, has_permission
+
+CONTROL = "control_processes"
+MOST_COMMANDS = 10
+MOST_DIGITS = 18
+
+
+class ProcessesPage(Page):
+    name = "processes"
+    title = _("Processes")
+    template_name = "admin/kafka_integration/pages/processes_trace.html"
+    live_template = "admin/kafka_integration/pages/processes.html"
+    operations = {
+        "pause": Operation(label=_("Pause"), permission=CONTROL),
+        "resume": Operation(label=_("Resume"), permission=CONTROL),
+        "quiet": Operation(label=_("Quiet"), permission=CONTROL),
+        "stop": Operation(label=_("Stop"), permission=CONTROL),
+        "trace": Operation(label=_("Trace"), permission=CONTROL),
+    }
+
+    def context(self) -> dict[str, Any]:
+        alias = database_of_processes()
+        if not has_table(alias, Process):
+            text = _now("Database “%(alias)s” has no table of these: run manage.py migrate --database %(alias)s.")
+            return {"obstacle": text % {"alias": alias}}
+        operations = get_settings().operations
+        commands = ProcessCommand.objects.using(alias).defer("answer").order_by("-id")[:MOST_COMMANDS]
+        return {
+            "processes": list_processes(operations),
+            "writes_rows": operations.rows,
+            "commands": commands,
+            "trace": self._trace(alias),
+        }
+
+    # A partition is named by both, its consumer is paused in all processes.
+
+    def pause(self) -> Done:
+        return self._ask_consumer("pause")
+
+    def resume(self) -> Done:
+        return self._ask_consumer("resume")
+
+    def quiet(self) -> Done:
+        return self._ask_process("quiet")
+
+    def stop(self) -> Done:
+        return self._ask_process("stop")
+
+    def trace(self) -> Done:
+        return self._ask_process("trace")
+
+    def _ask_consumer(self, name: str) -> Done:
+        consumer, topic, number = self.parameter("consumer"), self.parameter("topic"), self.parameter("partition")
+        arguments: dict[str, Any] = {"consumer": consumer, "topic": topic or None, "partition": None}
+        if number:
+            arguments["partition"] = _number(number)
+        place = f" {topic}[{number}]" if number else f" {topic}" if topic else ""
+        answers = self._ask(name, processes_with(consumer, get_settings().operations), arguments)
+        return self._done(name, answers, subject=f"consumer {consumer}{place}")
+
+    def _ask_process(self, name: str) -> Done:
+        process = process_of(_number(self.parameter("process")), get_settings().operations)
+        answers = self._ask(name, [process])
+        row = Process(pk=process.id, kind=process.kind, host=process.host, pid=process.pid)
+        return self._done(name, answers, subject=row)
+
+    def _ask(
+        self, name: str, processes: Sequence[ProcessView], arguments: dict[str, Any] | None = None
+    ) -> Sequence[Answer]:
+        user = self.request.user.get_username()
+        return ask(Order(name=name, arguments=arguments or {}, requested_by=user), processes)
+
+    def _done(self, name: str, answers: Sequence[Answer], *, subject: Process | str) -> Done:
+        for answer in answers:
+            if not answer.is_done:
+                text = _now("Process %(id)d: %(answer)s") % {"id": answer.process.id, "answer": answer.text}
+                messages.error(self.request, text)
+        asked = ngettext("%(count)d process was asked to %(name)s.", "%(count)d processes were asked to %(name)s.",
+                         len(answers)) % {"count": len(answers), "name": name}  # fmt: skip
+        url = ""
+        if name == "trace":
+            url = f"{self.url_of(self.name)}?trace={answers[0].command_id}"
+        failed = sum(not answer.is_done for answer in answers)
+        logged = f"asked {len(answers)} process(es) to {name}, {failed} did not"
+        return Done(text=asked, subject=subject, logged=logged, url=url)
+
+    def _trace(self, alias: str) -> ProcessCommand | None:
+        asked = self.parameter("trace")
+        if not asked or not has_permission(self.request, CONTROL):
+            return None
+        return ProcessCommand.objects.using(alias).filter(pk=_number(asked), name="trace").first()
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+        raise BadRequest("no number")
+    return int(text)

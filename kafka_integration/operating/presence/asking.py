@@ -1,0 +1,116 @@
+"""Asking processes to do something, and waiting for what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+from typing import Any
+
+from django.db.models.functions import Now
+
+from ...conf.values import OperationsSettings
+from ...errors import CommandRefusedError
+from ...models import ProcessCommand
+from .answering import TAKEN_WITHIN_SECONDS
+from .listing import ProcessView, list_processes
+from .row import database_of_processes
+
+ANSWERED_WITHIN_SECONDS = 30.0
+"""Once it is taken up."""
+LOOK_SECONDS = 0.1
+NOT_TAKEN = f"was not taken up within {TAKEN_WITHIN_SECONDS:.0f} s, and is not carried out later"
+WITHDRAWN = "was withdrawn"
+_State = ProcessCommand.State
+_OVER = (_State.DONE, _State.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a process is asked to do. ``requested_by`` names a user, for the record."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    requested_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of it at one process."""
+
+    process: ProcessView
+    command_id: int
+    is_done: bool
+    text: str
+
+
+def ask(order: Order, processes: Sequence[ProcessView]) -> list[Answer]:
+    """Ask these processes, and wait until all have answered or it is too late."""
+    alias = database_of_processes()
+    rows = ProcessCommand.objects.using(alias)
+    ids = [
+        rows.create(
+            process_id=process.id,
+            name=order.name,
+            arguments=dict(order.arguments),
+            requested_by=order.requested_by,
+        ).pk
+        for process in processes
+    ]
+    try:
+        _wait(alias, ids)
+    except BaseException:
+        _give_up(alias, ids, WITHDRAWN)
+        raise
+    found = rows.in_bulk(ids)
+    return [_answer(process, found[id]) for process, id in zip(processes, ids, strict=True)]
+
+
+def process_of(id: int, settings: OperationsSettings) -> ProcessView:
+    """The process of this id, which runs; ``CommandRefusedError`` names those that do."""
+    running = list_processes(settings)
+    found = next((process for process in running if process.id == id), None)
+    if found is None:
+        known = ", ".join(str(process.id) for process in running) or "none"
+        raise CommandRefusedError(f"there is no process {id}; kafkaprocesses list shows: {known}")
+    if found.is_lost:
+        raise CommandRefusedError(f"process {id} is lost: it has been silent for {found.silent_seconds:.0f} s")
+    return found
+
+
+def processes_with(consumer: str, settings: OperationsSettings) -> list[ProcessView]:
+    """The processes that run a consumer, lost ones left out; ``CommandRefusedError`` where there is none."""
+    running = [process for process in list_processes(settings) if not process.is_lost]
+    found = [process for process in running if consumer in _consumers_of([process])]
+    if not found:
+        known = ", ".join(sorted(_consumers_of(running))) or "none"
+        raise CommandRefusedError(f'no process runs consumer "{consumer}"; those that run: {known}')
+    return found
+
+
+def _consumers_of(processes: Iterable[ProcessView]) -> set[str]:
+    return {consumer["name"] for process in processes for consumer in process.consumers}
+
+
+def _wait(alias: str, ids: Collection[int]) -> None:
+    asked_at = monotonic()
+    open_ids = set(ids)
+    while open_ids:
+        states = dict(ProcessCommand.objects.using(alias).filter(pk__in=open_ids).values_list("pk", "state"))
+        open_ids = {id for id, state in states.items() if state not in _OVER}
+        waited = monotonic() - asked_at
+        if waited > TAKEN_WITHIN_SECONDS:
+            _give_up(alias, open_ids, NOT_TAKEN)
+        if waited > TAKEN_WITHIN_SECONDS + ANSWERED_WITHIN_SECONDS:
+            return
+        sleep(LOOK_SECONDS if open_ids else 0)
+
+
+def _give_up(alias: str, ids: Collection[int], why: str) -> None:
+    rows = ProcessCommand.objects.using(alias).filter(pk__in=ids, state=_State.REQUESTED)
+    rows.update(state=_State.FAILED, answer=why, ended_at=Now())
+
+
+def _answer(process: ProcessView, row: ProcessCommand) -> Answer:
+    text = row.answer if row.state in _OVER else "was taken up, but not answered: its process may have ended"
+    return Answer(process=process, command_id=row.pk, is_done=row.state == _State.DONE, text=text)

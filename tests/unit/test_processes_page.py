@@ -1,0 +1,186 @@
+"""The page of processes: what it shows, and what is asked there of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
+
+from kafka_integration.models import Process, ProcessCommand
+from kafka_integration.operating.presence import asking
+from kafka_integration.operating.presence.answering import Answering
+from tests.unit.live import make_row
+from tests.unit.test_operator_pages import sign_in
+
+pytestmark = pytest.mark.django_db
+
+PAGE = reverse("admin:kafka_integration_processes")
+CONSUMER = {
+    "name": "marketing",
+    "group": "g",
+    "state": "running",
+    "handled": 1234,
+    "failed": 0,
+    "rate": None,
+    "partitions": [
+        {
+            "topic": "clicks",
+            "partition": 3,
+            "position": 7,
+            "lag": None,
+            "state": "stuck",
+            "reason": None,
+            "stuck_offset": 7,
+            "time_lag_seconds": None,
+        }
+    ],
+}
+
+
+def url(operation: str) -> str:
+    return reverse(f"admin:kafka_integration_processes_{operation}")
+
+
+@pytest.fixture
+def row() -> Process:
+    return make_row(consumers=[CONSUMER], host="<web>")
+
+
+@contextmanager
+def answered(monkeypatch: pytest.MonkeyPatch, **doers: Callable[[Any], str]) -> Iterator[None]:
+    """Whoever waits for an answer gets it: the process looks meanwhile."""
+
+    def look(seconds: float) -> None:
+        for row in Process.objects.all():
+            Answering("default", doers).look(row.pk)
+
+    monkeypatch.setattr(asking, "sleep", look)
+    yield
+
+
+def test_it_shows_what_runs_and_escapes_what_others_chose(client: Client, row: Process) -> None:
+    sign_in(client, "view_operations")
+
+    shown = client.get(PAGE).content.decode()
+
+    assert "consumer on &lt;web&gt; (7)" in shown
+    assert "marketing" in shown
+    assert "clicks[3]" in shown
+    assert "at offset 7" in shown
+    assert "unknown" in shown
+    assert "<button" not in shown.partition('id="kafka-live"')[2]
+
+
+def test_it_says_what_to_start_where_nothing_runs(client: Client) -> None:
+    sign_in(client, "view_operations")
+
+    assert "manage.py runconsumer" in client.get(PAGE).content.decode()
+
+
+def test_without_its_table_it_says_to_migrate(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(client, "view_operations")
+    monkeypatch.setattr("kafka_integration.admin.pages.processes.has_table", lambda alias, model: False)
+
+    assert "manage.py migrate --database default" in client.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize("operation", ["pause", "resume", "quiet", "stop", "trace"])
+def test_what_is_asked_asks_for_a_permission_and_a_post(client: Client, row: Process, operation: str) -> None:
+    sign_in(client, "view_operations")
+    data = {"process": row.pk, "consumer": "marketing"}
+
+    without = client.post(url(operation), data).status_code
+    strict = Client(enforce_csrf_checks=True)
+    sign_in_again(strict, "control_processes")
+
+    assert without == 403
+    assert strict.post(url(operation), data).status_code == 403
+    assert strict.get(url(operation)).status_code == 405
+    assert not ProcessCommand.objects.exists()
+
+
+def sign_in_again(client: Client, codename: str) -> None:
+    user = User.objects.get()
+    user.user_permissions.add(Permission.objects.get(codename=codename))
+    client.force_login(User.objects.get(pk=user.pk))
+
+
+def test_a_process_is_asked_and_the_log_says_by_whom(client: Client, row: Process, monkeypatch: Any) -> None:
+    user = sign_in(client, "view_operations", "control_processes")
+
+    with answered(monkeypatch, quiet=lambda arguments: "begins nothing more"):
+        response = client.post(url("quiet"), {"process": row.pk}, follow=True)
+
+    command = ProcessCommand.objects.get()
+    assert (command.state, command.requested_by) == ("done", user.get_username())
+    assert "1 process was asked to quiet." in response.content.decode()
+    entry = LogEntry.objects.get()
+    assert (entry.user_id, entry.object_id) == (user.pk, str(row.pk))
+    assert "quiet" in entry.change_message
+
+
+def test_a_consumer_is_paused_in_all_its_processes_that_are_not_lost(
+    client: Client, row: Process, monkeypatch: Any
+) -> None:
+    other = make_row(consumers=[CONSUMER], pid=8)
+    make_row(consumers=[CONSUMER], pid=9, seen_at=Now() - timedelta(minutes=1))
+    sign_in(client, "view_operations", "control_processes")
+
+    with answered(monkeypatch, pause=lambda arguments: "paused"):
+        client.post(url("pause"), {"consumer": "marketing", "topic": "clicks", "partition": "3"})
+
+    asked = ProcessCommand.objects.values_list("process_id", "arguments")
+    wanted = {"consumer": "marketing", "topic": "clicks", "partition": 3}
+    assert sorted(asked, key=lambda each: each[0]) == [(row.pk, wanted), (other.pk, wanted)]
+
+
+def test_one_that_refuses_is_shown_with_its_reason(client: Client, row: Process, monkeypatch: Any) -> None:
+    sign_in(client, "view_operations", "control_processes")
+
+    with answered(monkeypatch, stop=lambda arguments: "stops"):
+        response = client.post(url("quiet"), {"process": row.pk}, follow=True)
+
+    assert "this process can&#x27;t quiet; it can: stop" in response.content.decode()
+    assert "1 did not" in LogEntry.objects.get().change_message
+
+
+def test_a_trace_is_shown_to_those_alone_who_may_ask_for_it(client: Client, row: Process, monkeypatch: Any) -> None:
+    sign_in(client, "view_operations", "control_processes")
+
+    with answered(monkeypatch, trace=lambda arguments: "thread <main>\n  File x"):
+        response = client.post(url("trace"), {"process": row.pk}, follow=True)
+    shown = response.content.decode()
+    client.logout()
+    make_reader(client)
+
+    assert "thread &lt;main&gt;" in shown
+    assert "thread" not in client.get(response.redirect_chain[-1][0]).content.decode()
+
+
+def make_reader(client: Client) -> None:
+    user = User.objects.create_user("reader", password="x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_operations"))
+    client.force_login(user)
+
+
+@pytest.mark.parametrize("process", ["", "x", "9" * 30, "-1"])
+def test_what_no_button_asks_for_is_a_bad_request(client: Client, process: str) -> None:
+    sign_in(client, "view_operations", "control_processes")
+
+    assert client.post(url("stop"), {"process": process}).status_code == 400
+
+
+def test_a_process_that_is_gone_is_said_to_be(client: Client, row: Process) -> None:
+    sign_in(client, "view_operations", "control_processes")
+
+    response = client.post(url("stop"), {"process": row.pk + 1}, follow=True)
+
+    assert f"here is no process {row.pk + 1}" in response.content.decode()
