@@ -1,7 +1,8 @@
 """Whatever comes, is handled, fails and is taken away, in any order: each shard is in one pair of hands, in its order.
 
 Hypothesis plays the loop, which puts messages and clears partitions, and a crew, whose members take what is ready, give
-it back done, in part, for later or with an outage, and hold shards for something besides their messages.
+it back done, in part, for later or with an outage, and hold shards for something besides their messages. An operator
+suspends partitions and has them go on.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class TurnsMachine(RuleBasedStateMachine):
         self.held: list[tuple[Hand, Any]] = []
         self.probe: Any = None
         self.wanted: tuple[int, Any] | None = None
+        self.suspended: set[int] = set()
 
     def teardown(self) -> None:
         for patch in getattr(self, "patches", []):
@@ -94,14 +96,26 @@ class TurnsMachine(RuleBasedStateMachine):
             self.probe = shard
         elif not is_outage and self.probe == shard:
             self.probe = None
+        self._forget_a_suspended_probe()
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 10.0]))
     def let_time_pass(self, seconds: float) -> None:
         self.now += seconds
 
+    @rule(number=PARTITIONS)
+    def suspend(self, number: int) -> None:
+        self.turns.suspend(self.partitions[number])
+        self.suspended.add(number)
+        self._forget_a_suspended_probe()
+
+    @rule(number=PARTITIONS)
+    def resume(self, number: int) -> None:
+        self.turns.resume(self.partitions[number])
+        self.suspended.discard(number)
+
     @rule(number=PARTITIONS, key=KEYS)
     def hold(self, number: int, key: bytes | None) -> None:
-        if self.probe is not None or self.wanted is not None:
+        if self.probe is not None or self.wanted is not None or number in self.suspended:
             return
         shard = self._place(number, key, "held")
         hand = self.turns.hold(self.partitions[number], key)
@@ -123,7 +137,7 @@ class TurnsMachine(RuleBasedStateMachine):
     @rule()
     def what_is_waited_for_comes_to_who_waits(self) -> None:
         hand, shard = self.hands[0]
-        if not isinstance(shard[1], bytes) or not self._is_known(hand, shard):
+        if not isinstance(shard[1], bytes) or not self._is_known(hand, shard) or shard[0] in self.suspended:
             return
         number, key = shard
         assert self.turns.hold(self.partitions[number], key) is None
@@ -145,6 +159,8 @@ class TurnsMachine(RuleBasedStateMachine):
         self.turns.open(self.partitions[number])
         for shard in [shard for shard in self.waiting if shard[0] == number]:
             del self.waiting[shard]
+        # What comes from now on waits for no backoff of what came before.
+        self.not_before = {shard: at for shard, at in self.not_before.items() if shard[0] != number}
         if self.probe is not None and self.probe[0] == number and not self._has_in_hand(self.probe):
             self.probe = None
         for hand, shard in [each for each in (*self.hands, *self.held) if each[1][0] == number]:
@@ -186,8 +202,13 @@ class TurnsMachine(RuleBasedStateMachine):
     def _ready(self) -> set[Any]:
         """The shards that may be begun now."""
         taken = [shard for _, shard in (*self.hands, *self.held)]
-        may = [shard for shard in self.waiting if self.probe in (None, shard)]
+        may = [shard for shard in self.waiting if self.probe in (None, shard) and shard[0] not in self.suspended]
         return {shard for shard in may if shard not in taken and self.not_before.get(shard, 0.0) <= self.now}
+
+    def _forget_a_suspended_probe(self) -> None:
+        """Another one tries whether the outage is over."""
+        if self.probe is not None and self.probe[0] in self.suspended and not self._has_in_hand(self.probe):
+            self.probe = None
 
     def _has_in_hand(self, shard: Any) -> bool:
         return any(other == shard for _, other in self.hands)
