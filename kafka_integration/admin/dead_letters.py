@@ -85,7 +85,7 @@ class DeadLetterAdmin(OperatedAdmin):
     named_by = ("topic", "partition", "offset", "group")
     databases = databases
     list_class = DeadLetterList
-    list_display = ("id", "place", "error", "failed_at", "state", "consumer", "attempts")
+    list_display = ("id", "whose", "error", "failed_at", "standing")
     list_filter = (
         StateFilter,
         DeadLetterDatabaseFilter,
@@ -110,12 +110,23 @@ class DeadLetterAdmin(OperatedAdmin):
     def place(self, letter: DeadLetter) -> str:
         return f"{letter.topic}[{letter.partition}]@{letter.offset}"
 
+    # The list has room for so many columns: what belongs together shares one.
+
+    @admin.display(description=_("message and consumer"), ordering="topic")
+    def whose(self, letter: DeadLetter) -> str:
+        return _two_lines(self.place(letter), letter.consumer)
+
+    @admin.display(description=_("state"), ordering="state")
+    def standing(self, letter: DeadLetter) -> str:
+        text = ngettext("after %d attempt", "after %d attempts", letter.attempts) % letter.attempts
+        return _two_lines(letter.get_state_display(), text)
+
     @admin.display(description=_("exception and reason"), ordering="exception")
     def error(self, letter: DeadLetter) -> str:
         # The class alone: the list is wide enough.
         name = letter.exception.rpartition(".")[2]
         return format_html(
-            '<span class="kafka-name" title="{}">{}</span> <span class="kafka-reason">{}</span>',
+            '<span title="{}">{}</span><span class="kafka-reason">{}</span>',
             letter.exception,
             name,
             beginning_of_reason(letter),
@@ -184,6 +195,10 @@ class DeadLetterAdmin(OperatedAdmin):
 
     def left_text(self, name: str, count: int) -> str:
         return _left(name, count)
+
+
+def _two_lines(first: str, second: str) -> str:
+    return format_html('{}<span class="kafka-reason">{}</span>', first, second)
 
 
 def _done(name: str, count: int) -> str:

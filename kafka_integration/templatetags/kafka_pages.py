@@ -12,6 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from ..admin.bounded import AtLeast
+from ..admin.pages.standings import LOOKS, standing_text
+
 register = template.Library()
 
 UNITS = ((86_400, 1_000_000, "d"), (3600, 24, "h"), (60, 60, "min"), (1, 60, "s"))
@@ -19,11 +22,13 @@ UNITS = ((86_400, 1_000_000, "d"), (3600, 24, "h"), (60, 60, "min"), (1, 60, "s"
 
 
 @register.filter
-def known(value: Any) -> Any:
+def known(value: float | None) -> Any:
     """A number with its thousands apart, and what is unknown as such: never as zero."""
     if value is None:
         return _unknown()
-    return number_format(value, decimal_pos=None, use_l10n=True, force_grouping=True) if type(value) is int else value
+    number, decimals = (value, 1) if isinstance(value, float) else (int(value), 0)
+    shown = number_format(number, decimals, force_grouping=True)
+    return f"{shown}+" if isinstance(value, AtLeast) else shown
 
 
 @register.filter
@@ -46,6 +51,14 @@ def moment(value: datetime | None) -> Any:
         return date_format(value, "Y-m-d H:i:s")
     here = timezone.localtime(value)
     return format_html('<time datetime="{}">{}</time>', here.isoformat(), date_format(here, "Y-m-d H:i:s T"))
+
+
+@register.simple_tag
+def standing(state: str | None, reason: str | None = None, stuck_offset: int | None = None) -> Any:
+    """How a partition stands, in words, and in a colour where it doesn't go on."""
+    if state is None:
+        return _unknown()
+    return format_html('<span class="{}">{}</span>', LOOKS.get(state, ""), standing_text(state, reason, stuck_offset))
 
 
 def _unknown() -> SafeString:

@@ -46,7 +46,7 @@ return Array.from(document.body.querySelectorAll("*"))
 """
 
 NAMELESS = """
-const label = (e) => e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent;
+const label = (e) => e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent || e.title;
 return Array.from(document.querySelectorAll("a, button, input:not([type=hidden]), progress"))
   .filter((e) => !label(e).trim()).map((e) => e.outerHTML);
 """

@@ -1,0 +1,3 @@
+from .page import OverviewPage
+
+__all__ = ["OverviewPage"]

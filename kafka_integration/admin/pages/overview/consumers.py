@@ -1,0 +1,169 @@
+"""Each consumer as the overview shows it: of the settings, and of the processes that run one that isn't there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....conf.values import Settings
+from ....operating.presence.listing import ProcessView
+from ..standings import worst_of
+
+MOST_PLACES = 3
+"""Partitions that a line names; of the others it says how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnedPartition:
+    """A partition, as the process that owns it says."""
+
+    topic: str
+    partition: int
+    lag: int | None
+    time_lag_seconds: float | None
+    state: str | None
+    reason: str | None
+    stuck_offset: int | None
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerLine:
+    """One consumer. ``alive`` is how many processes run it; None where processes write nothing down."""
+
+    name: str
+    group: str
+    topics: tuple[str, ...] = ()
+    database: str | None = None
+    """Where its dead letters are; None where it is none of the settings'."""
+    is_enabled: bool = True
+    alive: int | None = None
+    lost: tuple[ProcessView, ...] = ()
+    partitions: tuple[OwnedPartition, ...] = ()
+    rates: tuple[float | None, ...] = ()
+
+    @property
+    def is_configured(self) -> bool:
+        return self.database is not None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it should run, and nobody runs it."""
+        return self.is_configured and self.is_enabled and self.alive == 0
+
+    @property
+    def lag(self) -> int | None:
+        lags = [partition.lag for partition in self.partitions if partition.lag is not None]
+        # A part of it is not its lag.
+        return sum(lags) if lags and len(lags) == len(self.partitions) else None
+
+    @property
+    def time_lag_seconds(self) -> float | None:
+        known = [partition.time_lag_seconds for partition in self.partitions if partition.time_lag_seconds is not None]
+        return max(known, default=None)
+
+    @property
+    def rate(self) -> float | None:
+        known = [rate for rate in self.rates if rate is not None]
+        return sum(known) if known else None
+
+    @property
+    def state(self) -> str | None:
+        return worst_of(partition.state for partition in self.partitions)
+
+    @property
+    def standstills(self) -> list[Standstill]:
+        """Where it doesn't go on, the stuck ones first."""
+        found: dict[tuple[str, str | None], list[OwnedPartition]] = {}
+        for partition in self.partitions:
+            if partition.state in ("stuck", "waiting"):
+                found.setdefault((partition.state, partition.reason), []).append(partition)
+        return [
+            Standstill(state=state, reason=reason, partitions=tuple(there))
+            for (state, reason), there in sorted(
+                found.items(), key=lambda item: (item[0][0] != "stuck", str(item[0][1]))
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standstill:
+    """Partitions of a consumer that don't go on for the same reason."""
+
+    state: str
+    reason: str | None
+    partitions: tuple[OwnedPartition, ...]
+
+    @property
+    def places(self) -> str:
+        """The first of them; a stuck one with the message that it is stuck at."""
+        named = [_coordinates(partition) for partition in self.partitions[:MOST_PLACES]]
+        others = len(self.partitions) - len(named)
+        return ", ".join(named) + (f", +{others}" if others else "")
+
+
+Sighting = tuple[ProcessView, Mapping[str, Any]]
+"""A process, and what it says of one consumer."""
+
+
+def consumer_lines(settings: Settings, processes: Sequence[ProcessView] | None) -> list[ConsumerLine]:
+    """All consumers by name; without ``processes`` nothing is known of who runs them."""
+    seen = _seen(processes or ())
+    configured = [
+        ConsumerLine(
+            name=consumer.name,
+            group=consumer.consumer_group,
+            topics=consumer.topics,
+            database=consumer.database,
+            is_enabled=consumer.enabled,
+            **({} if processes is None else _running(seen.pop(consumer.name, []))),
+        )
+        for consumer in settings.consumers.values()
+    ]
+    others = [
+        ConsumerLine(name=name, group=str(sightings[0][1].get("group")), **_running(sightings))
+        for name, sightings in seen.items()
+    ]
+    return sorted([*configured, *others], key=lambda line: line.name)
+
+
+def _seen(processes: Iterable[ProcessView]) -> dict[str, list[Sighting]]:
+    found: dict[str, list[Sighting]] = {}
+    for process in processes:
+        for consumer in process.consumers:
+            found.setdefault(str(consumer.get("name")), []).append((process, consumer))
+    return found
+
+
+def _running(sightings: Sequence[Sighting]) -> dict[str, Any]:
+    alive = [consumer for process, consumer in sightings if not process.is_lost]
+    partitions = [partition for consumer in alive for partition in _owned(consumer)]
+    return {
+        "alive": len(alive),
+        "lost": tuple(process for process, _consumer in sightings if process.is_lost),
+        "partitions": tuple(sorted(partitions, key=lambda partition: (partition.topic, partition.partition))),
+        "rates": tuple(consumer.get("rate") for consumer in alive),
+    }
+
+
+def _owned(consumer: Mapping[str, Any]) -> Iterator[OwnedPartition]:
+    # A worker of another version may say more, or less.
+    for partition in consumer.get("partitions", ()):
+        yield OwnedPartition(
+            topic=str(partition.get("topic")),
+            partition=partition.get("partition", -1),
+            lag=partition.get("lag"),
+            time_lag_seconds=partition.get("time_lag_seconds"),
+            state=partition.get("state"),
+            reason=partition.get("reason"),
+            stuck_offset=partition.get("stuck_offset"),
+        )
+
+
+def _coordinates(partition: OwnedPartition) -> str:
+    at = "" if partition.stuck_offset is None else f"@{partition.stuck_offset}"
+    return f"{partition.place}{at}"

@@ -1,0 +1,78 @@
+"""What runs and what doesn't: the first page that an operator opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils.translation import gettext_lazy as _
+
+from ....conf import get_settings
+from ....conf.values import Settings
+from ....models import Process
+from ....operating.presence.listing import ProcessView, list_processes
+from ....operating.presence.row import database_of_processes
+from ....tables import has_table
+from ..page import Page, has_permission
+from .consumers import ConsumerLine, consumer_lines
+from .letters import WaitingLetters, waiting_letters
+from .needs import Need, Urgency, find_needs
+from .relays import count_relays, relay_lines
+
+GROUP = {Urgency.STUCK, Urgency.OUTAGE, Urgency.FALLING_BEHIND}
+OUTBOX = {Urgency.LATE, Urgency.UNATTENDED}
+PROCESSES = {Urgency.NOBODY_RUNS_IT, Urgency.LOST, Urgency.PAUSED}
+
+
+class OverviewPage(Page):
+    name = "overview"
+    title = _("Overview")
+    live_template = "admin/kafka_integration/pages/overview.html"
+
+    def context(self) -> dict[str, Any]:
+        settings = get_settings()
+        processes = _processes(settings)
+        consumers, relays, letters = consumer_lines(settings, processes), relay_lines(settings), waiting_letters()
+        needs = find_needs(consumers, relays, processes or (), letters)
+        return {
+            "needs": [(need, self._url_for(need)) for need in needs],
+            "consumers": [self._row(line, letters) for line in consumers],
+            "relays": [(line, self._list("outboxmessage", database=line.alias)) for line in relays],
+            "relay_processes": count_relays(processes or ()),
+            "are_processes_known": processes is not None,
+            "are_rows_written": settings.operations.rows,
+            "database_of_processes": database_of_processes(),
+        }
+
+    def _row(self, line: ConsumerLine, letters: Mapping[str, WaitingLetters]) -> dict[str, Any]:
+        found = letters.get(line.database or "")
+        return {
+            "line": line,
+            "url": self.url_of("group", group=line.group),
+            "dead_letters": found.of(line.name) if found else None,
+            "dead_letters_url": self._list("deadletter", consumer=line.name, database=line.database or ""),
+        }
+
+    def _url_for(self, need: Need) -> str:
+        if need.urgency in GROUP:
+            return self.url_of("group", group=need.group)
+        if need.urgency in PROCESSES:
+            return self.url_of("processes")
+        if need.urgency == Urgency.DEAD_LETTERS:
+            return self._list("deadletter", consumer=need.consumer, database=need.database)
+        if need.urgency == Urgency.REFUSED:
+            return self._list("outboxmessage", refused_at__isempty="0", database=need.database)
+        return self._list("outboxmessage", database=need.database) if need.urgency in OUTBOX else ""
+
+    def _list(self, model_name: str, **asked: str) -> str:
+        """A list of rows, for those who may see it."""
+        may_see = has_permission(self.request, f"view_{model_name}")
+        url = self.url_of(f"{model_name}_changelist") if may_see else ""
+        return f"{url}?{urlencode(asked)}" if url else ""
+
+
+def _processes(settings: Settings) -> Sequence[ProcessView] | None:
+    """All that have said something; None where they say nothing, or not there."""
+    is_known = settings.operations.rows and has_table(database_of_processes(), Process)
+    return list_processes(settings.operations) if is_known else None

@@ -1,0 +1,51 @@
+"""How partitions stand, in the words of people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
+
+STATES: dict[str, Promise] = {
+    "stuck": _("stuck"),
+    "falling_behind": _("falling behind"),
+    "unowned": _("nobody reads it"),
+    "waiting": _("waiting"),
+    "catching_up": _("catching up"),
+    "caught_up": _("caught up"),
+}
+REASONS: dict[str, Promise] = {
+    "backoff": _("waits for its next attempt"),
+    "outage": _("waits for brokers or a database that are away"),
+    "paused": _("paused by an operator"),
+    "handler": _("waits for a handler that is at work"),
+    "draining": _("is handed over"),
+}
+LOOKS = {"stuck": "kafka-bad", "falling_behind": "kafka-bad", "unowned": "kafka-bad", "waiting": "kafka-waiting"}
+"""The classes that states are drawn with; the others look like any text."""
+
+
+def standing_text(state: str | None, reason: str | None = None, stuck_offset: int | None = None) -> Any:
+    """A state with its reason or with what it is stuck at; words of a newer worker as they are."""
+    if state is None:
+        return _("unknown")
+    if reason is not None:
+        return REASONS.get(reason, reason)
+    if state == "stuck" and stuck_offset is not None:
+        return format_lazy(_("stuck at offset {offset}"), offset=stuck_offset)
+    return STATES.get(state, state)
+
+
+def worst_of(states: Iterable[str | None]) -> str | None:
+    """The one that needs somebody most; None if there is none that is known."""
+    known = [state for state in states if state is not None]
+    return min(known, key=_rank) if known else None
+
+
+def _rank(state: str) -> int:
+    return WORST_FIRST.index(state) if state in WORST_FIRST else len(WORST_FIRST)
