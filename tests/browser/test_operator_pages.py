@@ -15,7 +15,10 @@ from tests.services.chromium import Browsers
 from tests.waiting import wait_for
 
 APP = "/admin/kafka_integration/"
-PATHS = (f"{APP}overview/", f"{APP}processes/", f"{APP}deadletter/", f"{APP}outboxmessage/")
+PATHS = (
+    *(f"{APP}{name}/" for name in ("overview", "processes", "deadletter", "outboxmessage", "topics", "topic/login")),
+    f"{APP}messages/login/?start=earliest",
+)
 
 # What has to be scrolled sideways, or runs out of what it stands in. A telephone shows no heads of tables.
 CUT_OFF = """

@@ -86,6 +86,20 @@ def test_a_plan_that_changed_since_it_was_seen_is_not_carried_out(client: Client
     assert not LogEntry.objects.exists()
 
 
+def test_a_group_that_goes_on_meanwhile_does_not_change_the_plan(client: Client, settings: Any) -> None:
+    for _ in range(3):
+        memory_broker().produce("orders", "old", partition=0, timestamp_ms=1000)
+    settings.KAFKA = kafka_with({"orders": {"config": {"retention.ms": 1000}}}, consumers={"c": consumer_of("orders")})
+    sign_in(client, "view_operations", "manage_topics")
+    page = page_of(client, TOPICS)
+    memory_broker().commit("group", "orders", 0, 2)
+
+    client.post(APPLY, {"plan": digest_in(page)})
+
+    assert "group group has not handled 3 of them" in page
+    assert memory_broker().topics["orders"].config == {"retention.ms": "1000"}
+
+
 def test_changes_that_fail_are_said_and_logged_with_those_that_were_made(client: Client, settings: Any) -> None:
     settings.KAFKA = kafka_with({"orders": {"replication_factor": 3}, "other": {"partitions": 1}})
     sign_in(client, "view_operations", "manage_topics")

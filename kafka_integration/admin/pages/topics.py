@@ -18,7 +18,7 @@ from ...errors import BrokerError, KafkaIntegrationError
 from ...operating.topics.applying import apply_changes
 from ...operating.topics.health import problems_of
 from ...operating.topics.listing import listed_topics
-from ...operating.topics.planning import Change, as_dict, changes_of, obstacles_of, plan_topics
+from ...operating.topics.planning import Change, as_dict, changes_of, obstacles_of, plan_topics, warned
 from ...operating.topics.reading import ClusterState, read_cluster
 from ...operating.topics.texts import change_text
 from ...operating.topics.wanted import cluster_of, wanted_clusters
@@ -37,7 +37,7 @@ class TopicsPage(Page):
 
     def context(self) -> dict[str, Any]:
         states = [read_cluster(wanted) for wanted in wanted_clusters(get_settings())]
-        changes = [change for state in states for change in changes_of(state)]
+        changes = [warned(change, state) for state in states for change in changes_of(state)]
         topics = [each for state in states for each in listed_topics(state.wanted, state.layout)]
         return {
             "topics": [(each, self.url_of("topic", topic=each.topic)) for each in topics],
@@ -109,4 +109,6 @@ def _shown(config: Config | None) -> list[tuple[str, Any]] | None:
 
 
 def _digest(changes: Iterable[Change]) -> str:
-    return sha256(json.dumps([as_dict(change) for change in changes]).encode()).hexdigest()
+    # Without warnings: how far a group has got may change all the time.
+    plan = [{**as_dict(change), "warning": None} for change in changes]
+    return sha256(json.dumps(plan).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...client.metadata.topic_configs import Config
@@ -19,7 +19,7 @@ Action = Literal["create", "add_partitions", "set_config"]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing to do in the cluster of ``connection``; ``warning`` is what else it does."""
+    """One thing to do in the cluster of ``connection``; ``warning`` is what else it does, where that was asked for."""
 
     topic: str
     action: Action
@@ -47,13 +47,13 @@ def plan_topics(settings: Settings) -> Plan:
     obstacles: list[str] = []
     for wanted in wanted_clusters(settings):
         state = read_cluster(wanted)
-        changes += changes_of(state)
+        changes += [warned(change, state) for change in changes_of(state)]
         obstacles += obstacles_of(state)
     return Plan(changes=tuple(changes), obstacles=tuple(obstacles))
 
 
 def changes_of(state: ClusterState) -> Iterator[Change]:
-    """What is to do in one cluster, topic by topic."""
+    """What is to do in one cluster, topic by topic, without warnings."""
     for wanted in state.wanted.topics:
         topic = state.layout.topics.get(wanted.name)
         if topic is None:
@@ -61,6 +61,19 @@ def changes_of(state: ClusterState) -> Iterator[Change]:
         elif wanted.is_declared and not topic.trouble and transport_of(state.connection).takes_admin_requests:
             yield from _partitions_added(wanted, topic, state)
             yield from _config_set(wanted, state)
+
+
+def warned(change: Change, state: ClusterState) -> Change:
+    """The change with what else it does, for which the cluster may be asked again."""
+    if change.action == "create":
+        wanted = next(each for each in state.wanted.topics if each.name == change.topic)
+        fixed = transport_of(state.connection).topic_partitions
+        warning = of_creation(wanted, brokers=state.layout.brokers, fixed_partitions=fixed)
+    elif change.action == "add_partitions":
+        warning = of_added_partitions(state.configs.get(change.topic, {}))
+    else:
+        warning = of_config(change.topic, change.after, state)
+    return replace(change, warning=warning)
 
 
 def obstacles_of(state: ClusterState) -> Iterator[str]:
@@ -97,10 +110,7 @@ def _creation(wanted: WantedTopic, state: ClusterState) -> Change:
         "replication_factor": wanted.replication_factor if fixed is None else 1,
         "config": {} if fixed is not None else {k: v for k, v in wanted.config.items() if v is not None},
     }
-    warning = of_creation(wanted, brokers=state.layout.brokers, fixed_partitions=fixed)
-    return Change(
-        topic=wanted.name, action="create", before=None, after=after, warning=warning, connection=state.connection
-    )
+    return Change(topic=wanted.name, action="create", before=None, after=after, connection=state.connection)
 
 
 def _partitions_added(wanted: WantedTopic, topic: TopicLayout, state: ClusterState) -> Iterator[Change]:
@@ -111,7 +121,6 @@ def _partitions_added(wanted: WantedTopic, topic: TopicLayout, state: ClusterSta
             action="add_partitions",
             before=there,
             after=wanted.partitions,
-            warning=of_added_partitions(state.configs.get(topic.name, {})),
             connection=state.connection,
         )
 
@@ -127,7 +136,6 @@ def _config_set(wanted: WantedTopic, state: ClusterState) -> Iterator[Change]:
             action="set_config",
             before={name: config[name].value if name in config else None for name in after},
             after=after,
-            warning=of_config(wanted.name, after, state),
             connection=state.connection,
         )
 
