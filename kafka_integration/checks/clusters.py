@@ -39,11 +39,11 @@ def find_cluster_problems(settings: Settings) -> Iterator[Problem]:
         if wanted.connection.transport == EMBEDDED:
             continue
         try:
-            yield from list(_problems_of(wanted, settings))
+            yield from _problems_of(wanted, settings)
         except BrokerError as error:
             yield Problem(
                 kind=Kind.CLUSTER_UNKNOWN,
-                text=f"{_servers(wanted)} can't be asked, so nothing is known of its topics: {error}",
+                text=f"{_servers(wanted)} can't be asked, so not all is known of its topics: {error}",
             )
 
 

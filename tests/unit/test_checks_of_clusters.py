@@ -180,7 +180,7 @@ def test_a_cluster_that_cannot_be_asked_is_one_warning(settings):
     ((id, text),) = report()
 
     assert id == "W010"
-    assert text.startswith("127.0.0.1:1 can't be asked, so nothing is known of its topics: ")
+    assert text.startswith("127.0.0.1:1 can't be asked, so not all is known of its topics: ")
 
 
 def test_the_embedded_broker_is_nobodys_deployment(settings):

@@ -32,11 +32,15 @@ def apply_changes(changes: Iterable[Change]) -> Iterator[Applied]:
 
     Ends when brokers show what was made to clients, or ten seconds later.
     """
+    clusters: dict[Connection, TopicChanges] = {}
     made: dict[Connection, dict[str, int]] = {}
     for change in changes:
-        applied = _applied(change)
-        if not applied.has_failed and change.action != "set_config":
-            made.setdefault(change.connection, {})[change.topic] = _partitions(change)
+        connection = change.connection
+        if connection not in clusters:
+            clusters[connection] = TopicChanges(connection)
+        applied = _applied(change, clusters[connection])
+        if applied.result == DONE and change.action != "set_config":
+            made.setdefault(connection, {})[change.topic] = _partitions(change)
         yield applied
     for connection, topics in made.items():
         _wait_until_seen(connection, topics)
@@ -47,9 +51,9 @@ def applied_as_dict(applied: Applied) -> Mapping[str, Any]:
     return {**as_dict(applied.change), "result": applied.result}
 
 
-def _applied(change: Change) -> Applied:
+def _applied(change: Change, cluster: TopicChanges) -> Applied:
     try:
-        _make(change)
+        _make(change, cluster)
     except BrokerError as error:
         if _is_there(change, error):
             return Applied(change=change, result=ALREADY_THERE)
@@ -57,14 +61,13 @@ def _applied(change: Change) -> Applied:
     return Applied(change=change, result=DONE)
 
 
-def _make(change: Change) -> None:
-    changes = TopicChanges(change.connection)
+def _make(change: Change, cluster: TopicChanges) -> None:
     if change.action == "create":
-        changes.create(change.topic, **change.after)
+        cluster.create(change.topic, **change.after)
     elif change.action == "add_partitions":
-        changes.add_partitions(change.topic, change.after)
+        cluster.add_partitions(change.topic, change.after)
     else:
-        changes.set_config(change.topic, change.after)
+        cluster.set_config(change.topic, change.after)
 
 
 def _is_there(change: Change, error: BrokerError) -> bool:
