@@ -248,6 +248,13 @@ def test_people_read_a_plan(settings, capsys):
     assert last == "orders: set retention.ms from 604800000 to 2592000000"
 
 
+def test_nothing_that_somebody_wrote_steers_a_terminal(settings, capsys):
+    memory_broker().create_topic("orders", 4).config["retention.ms"] = "\x1b[2J\u202e"
+    settings.KAFKA = kafka_with({"orders": {"config": {"retention.ms": 1}}})
+
+    assert r"from \x1b[2J\u202e to 1" in lines("plan", capsys)
+
+
 def test_the_list_has_all_topics_but_kafkas_own(settings, capsys):
     for name in ("foreign", "named", "any-1", "__consumer_offsets"):
         memory_broker().create_topic(name, 3)

@@ -15,6 +15,7 @@ from ...operating.topics.health import find_topic_problems
 from ...operating.topics.listing import list_topics
 from ...operating.topics.planning import Plan, as_dict, plan_topics
 from ...operating.topics.texts import applied_lines, health_lines, list_lines, plan_lines
+from ...summaries import escaped
 from ..interrupts import interruptible
 from ..pipes import leave_pipe
 
@@ -75,8 +76,9 @@ class Command(BaseCommand):
     def _planned(self) -> Plan:
         plan = plan_topics(get_settings())
         for obstacle in plan.obstacles:
-            self.stderr.write(obstacle)
+            self.stderr.write(escaped(obstacle))
         return plan
 
     def _write(self, what: list[Any], as_json: bool) -> None:
-        self.stdout.write(json.dumps(what, indent=2) if as_json else "\n".join(what))
+        # Settings of topics are what somebody wrote.
+        self.stdout.write(json.dumps(what, indent=2) if as_json else escaped("\n".join(what), keep="\n"))
