@@ -8,7 +8,7 @@ from typing import Any
 
 from ...conf.frozen import EMPTY
 from ...conf.values import Connection, ConsumerSettings, Settings, TopicSettings
-from ...topic_names import cover, is_pattern, names_among
+from ...topic_names import cover, names_among
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,10 @@ class WantedTopic:
 
 @dataclass(frozen=True, kw_only=True)
 class WantedCluster:
-    """The topics of one cluster, sorted, and the patterns by which consumers read others there."""
+    """The topics of one cluster that are named, sorted, and the consumers that read these or others by pattern."""
 
     connection: Connection
     topics: tuple[WantedTopic, ...]
-    patterns: tuple[str, ...] = ()
     consumers: tuple[ConsumerSettings, ...] = field(default=(), repr=False)
     produced: frozenset[str] = frozenset()
     """The topics that we write to."""
@@ -37,7 +36,7 @@ class WantedCluster:
 
     def names(self, topic: str) -> bool:
         """Whether the settings mean this topic."""
-        return any(wanted.name == topic for wanted in self.topics) or cover(self.patterns, topic)
+        return any(wanted.name == topic for wanted in self.topics) or bool(self.readers_of(topic))
 
     def readers_of(self, topic: str) -> list[ConsumerSettings]:
         """The consumers that read it."""
@@ -108,7 +107,6 @@ def _cluster(uses: list[_Use], declared: Mapping[str, TopicSettings], others: It
     return WantedCluster(
         connection=uses[0].connection,
         topics=tuple(_wanted(name, declared.get(name)) for name in sorted({*names_among(entries), *others})),
-        patterns=tuple(dict.fromkeys(filter(is_pattern, entries))),
         consumers=tuple(use.reader for use in uses if use.reader is not None),
         produced=frozenset(entry for use in uses if use.is_writer for entry in use.entries),
         dead_letter_topics={use.entries[0]: use.dead_letters_of for use in uses if use.dead_letters_of is not None},
