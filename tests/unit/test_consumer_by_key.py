@@ -17,26 +17,10 @@ from kafka_integration.errors import BrokerUnavailableError, HandlerError
 from tests.owned import owned
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
+from tests.unit.gates import Gate
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
-
-
-class Gate:
-    """A handler that waits at these values until the test lets them go on."""
-
-    def __init__(self, *values: Any) -> None:
-        self.reached = {value: threading.Event() for value in values}
-        self._opened = {value: threading.Event() for value in values}
-
-    def __call__(self, message: Any) -> None:
-        if message.value in self.reached:
-            self.reached[message.value].set()
-            assert self._opened[message.value].wait(20)
-
-    def open(self, *values: Any) -> None:
-        for value in values or self._opened:
-            self._opened[value].set()
 
 
 def values() -> list[Any]:

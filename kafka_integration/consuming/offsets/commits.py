@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 STALE = "STALE_MEMBER_EPOCH"
 """KIP-848: the group has moved on, and the next heartbeat, which is on its way, tells us how far."""
-STALE_TRIES = 5
 STALE_SECONDS = 0.2
+LAST_TRIES = 6
 NOTE_TOO_LARGE = "OFFSET_METADATA_TOO_LARGE"
 MOST_CHARACTERS = 4096 - len(OFFSETS_IN_KAFKA) - 2
 """What a broker's offset.metadata.max.bytes leaves for a note, as long as it is the default."""
@@ -50,6 +50,8 @@ class Commits:
         self._in_flight: dict[Coordinates, deque[Due]] = {}
         """Those whose answers are awaited, in the order in which they come."""
         self._most_characters = MOST_CHARACTERS
+        self._without_note: dict[Coordinates, Ledger] = {}
+        """Those of which a note was refused: their offsets are committed alone before another one is tried."""
         self._has_said_that_some_are_left_out = False
         self._refusal: BrokerError | None = None
         self._has_given_up = False
@@ -82,11 +84,17 @@ class Commits:
         if self._has_given_up:
             return
         self._ends.store_before_leaving(partitions)
-        for _ in range(STALE_TRIES):
+        for _ in range(LAST_TRIES):
+            # Once the offset is safe, there may be room for a part of its note.
+            is_without_note = bool(self._without_note)
             refusal = self._commit_and_wait(partitions)
-            if refusal is None or refusal.code not in {STALE, NOTE_TOO_LARGE}:
+            if refusal is None:
+                if not is_without_note:
+                    return
+            elif refusal.code == STALE:
+                sleep(STALE_SECONDS)
+            elif not self._without_note:
                 return
-            sleep(STALE_SECONDS)
 
     def confirm(self, coordinates: Coordinates, partition: Partition | None, offset: int) -> None:
         """The broker holds ``offset`` now."""
@@ -97,16 +105,17 @@ class Commits:
             pass
         if not on_their_way:
             del self._in_flight[coordinates]
+        self._without_note.pop(coordinates, None)
         if partition is not None and partition.ledger is due.ledger:
             due.ledger.confirm(offset, due.note)
 
     def fail(self, coordinates: Iterable[Coordinates], error: BrokerError) -> None:
-        """The broker refused: what these offsets cover is due again at the next interval."""
-        for place in coordinates:
-            self._in_flight.pop(place, None)
+        """The broker refused: what these offsets cover is due again at the next interval, or without a note at once."""
+        refused = {place: due[-1] for place in coordinates if (due := self._in_flight.pop(place, None))}
         self._refusal = error
-        if error.code == NOTE_TOO_LARGE:
-            self._most_characters //= 2
+        if error.code == NOTE_TOO_LARGE and any(due.note for due in refused.values()):
+            self._shorten_notes(refused)
+            return
         logger.warning(
             "consumer %s: a commit failed; what it covered is committed later or delivered again: %s",
             self._consumer, error,
@@ -115,6 +124,18 @@ class Commits:
     def give_up(self) -> None:
         """Wait for no further answer: the time for it is over, and who owes it doesn't give one."""
         self._has_given_up = True
+
+    def _shorten_notes(self, refused: dict[Coordinates, Due]) -> None:
+        longest = max(len(due.note) for due in refused.values())
+        self._most_characters = min(self._most_characters, longest) // 2
+        self._without_note |= {place: due.ledger for place, due in refused.items()}
+        self.hasten()
+        logger.warning(
+            "consumer %s: Kafka keeps less with a commit than the %d characters of what is finished beyond an offset: "
+            "the offset is committed without, and then with half as many; what that has no room for would be handled "
+            "again after a restart (raise offset.metadata.max.bytes of the brokers)",
+            self._consumer, longest,
+        )  # fmt: skip
 
     def _commit_and_wait(self, partitions: list[Partition]) -> BrokerError | None:
         self._refusal = None
@@ -138,6 +159,8 @@ class Commits:
             done, noted = in_flight.offset, None
         if offset < done:
             return None
+        if offset > done and self._without_note.get(partition.key) is ledger:
+            return Due(ledger, offset, "")
         note = self._note(partition, offset)
         return Due(ledger, offset, note) if offset > done or noted not in {None, note} else None
 
