@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka_integration import Message
 from kafka_integration.sinks import ModelSink
-from tests.prices.models import Counter, Measurement, Nickname, Offer, Pair, Plain, Price, Reading
+from tests.prices.models import Counter, Loose, Measurement, Nickname, Offer, Pair, Plain, Price, Reading
 
 
 class Prices(ModelSink):
@@ -79,3 +79,10 @@ class Levels(ModelSink):
     model = Reading
     fields = ("level", "pieces")
     version_field = "level"
+
+
+class Looses(ModelSink):
+    """On PostgreSQL two rows of one code are refused in the end only."""
+
+    model = Loose
+    fields = ("name", "code", "needed")
