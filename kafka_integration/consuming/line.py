@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from ..message import Message
@@ -42,6 +42,13 @@ class Chunk:
     @property
     def may_merge(self) -> bool:
         return not (self.one_by_one or self.is_narrowed or self.through or self.failure or self.is_in_doubt)
+
+    def cut(self, most: int) -> list[Chunk]:
+        """Its first messages, ``most`` at most, and the rest if there is one; what is known of the first stays so."""
+        if len(self.messages) <= most:
+            return [self]
+        rest = replace(self, messages=self.messages[most:], failure=None, is_in_doubt=False)
+        return [replace(self, messages=self.messages[:most], through=None), rest]
 
 
 class Line:
@@ -92,19 +99,18 @@ class Line:
         self.busy_since, self.is_busy = monotonic(), True
 
     def take(self, limit: int) -> Chunk:
-        """Up to ``limit`` messages from the head, to be begun; chunks after a failure stay as they are."""
+        """Up to ``limit`` messages from the head, to be begun; chunks after a failure stay apart."""
         self.begin()
         waiting = self._chunks
         chunk = waiting.popleft()
-        if not chunk.may_merge:
-            return chunk
-        messages = chunk.messages
-        while len(messages) < limit and waiting and waiting[0].may_merge:
-            messages = joined(messages, waiting.popleft().messages)
-        if len(messages) > limit:
-            waiting.appendleft(Chunk(messages=messages[limit:]))
-            messages = messages[:limit]
-        return Chunk(messages=messages)
+        if chunk.may_merge:
+            messages = chunk.messages
+            while len(messages) < limit and waiting and waiting[0].may_merge:
+                messages = joined(messages, waiting.popleft().messages)
+            chunk = Chunk(messages=messages)
+        chunk, *rest = chunk.cut(limit)
+        waiting.extendleft(rest)
+        return chunk
 
     def end(self, count: int = 0) -> int:
         """So many messages are done with; about how many bytes that gives back."""

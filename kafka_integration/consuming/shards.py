@@ -99,9 +99,11 @@ class Shard:
         self._messages.append(message)
 
     def take(self, limit: int) -> Chunk:
-        """Messages from the head, ``limit`` at most; chunks that came back stay as they are."""
+        """Messages from the head, ``limit`` at most; chunks that came back stay apart."""
         if self._returned:
-            chunk, *self._returned = self._returned
+            first, *others = self._returned
+            chunk, *rest = first.cut(limit)
+            self._returned = [*rest, *others]
             return chunk
         taken = self._messages[:limit]
         del self._messages[:limit]
@@ -301,7 +303,7 @@ class Shards(Line):
 
     def _take(self, shard: Shard) -> tuple[Shards, Shard, Chunk]:
         self._begin_shard(shard)
-        return self, shard, shard.take(MOST_AT_ONCE)
+        return self, shard, shard.take(shard.setbacks.at_most(MOST_AT_ONCE))
 
     def _begin_shard(self, shard: Shard) -> None:
         if not self._in_hand:

@@ -9,6 +9,9 @@ from typing import Protocol
 from ..client.metadata.topic_ids import TopicIds
 from .ledger import Ledger
 
+ENOUGH_AT_ONCE = 1000
+"""With more messages at once than so many an outage is forgotten."""
+
 
 class State(Enum):
     """STARTING → ACTIVE → REVOKED; fenced work goes back to STARTING, under a new claim."""
@@ -33,21 +36,28 @@ class Claim:
 class Setbacks:
     """Outages and conflicts in a row that the first waiting message met; its lane's thread's own."""
 
-    __slots__ = ("_looks", "databases", "in_a_row")
+    __slots__ = ("_at_once", "_looks", "databases", "in_a_row")
 
     def __init__(self) -> None:
         self.in_a_row = 0
         self.databases: frozenset[str] = frozenset()
         """Those that the last one was about."""
         self._looks = 0
+        self._at_once: int | None = None
+        """How many messages are tried at once since an outage; None where that was a while ago."""
 
     def count(self) -> int:
         self.in_a_row += 1
         return self.in_a_row
 
-    def meet(self, databases: frozenset[str] = frozenset()) -> int:
+    def meet_conflict(self) -> int:
+        """One more, which is about no database that could be away; how many that are in a row."""
+        self.databases, self._looks = frozenset(), 0
+        return self.count()
+
+    def meet_outage(self, databases: frozenset[str]) -> int:
         """One more, which is about these databases; how many that are in a row."""
-        self.databases, self._looks = databases, 0
+        self.databases, self._looks, self._at_once = databases, 0, 1
         return self.count()
 
     def look(self, *, is_away: bool) -> int:
@@ -56,7 +66,14 @@ class Setbacks:
         return self._looks
 
     def forget(self) -> None:
+        """Something went well. The next may be twice as many, as too many may have been what was wrong."""
         self.in_a_row = 0
+        if self._at_once is not None:
+            self._at_once = 2 * self._at_once if self._at_once < ENOUGH_AT_ONCE else None
+
+    def at_most(self, most: int) -> int:
+        """How many messages to take in hand of so many: whether an outage is over, one tells as well as a batch."""
+        return most if self._at_once is None else min(most, self._at_once)
 
 
 class Gate(Protocol):

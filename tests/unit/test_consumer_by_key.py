@@ -153,6 +153,26 @@ def test_a_failure_for_good_stops_the_consumer_and_what_is_finished_before_it_is
     assert committed() == 1
 
 
+def test_after_an_outage_others_go_on_as_soon_as_one_message_has_got_through():
+    gate, is_over = Gate("a1"), threading.Event()
+
+    def follow(message):
+        if not is_over.is_set():
+            raise BrokerUnavailableError("away")
+        gate(message)
+
+    scripted.script.append(follow)
+    write(*(f"a{number}" for number in range(5)), key="a")
+    write(*(f"b{number}" for number in range(5)), key="b")
+
+    with running(ordering="key", concurrency=2):
+        wait_for(lambda: len(scripted.seen) >= 3)
+        is_over.set()
+        wait_for(lambda: gate.reached["a1"].is_set() and "b4" in values())
+        gate.open()
+        wait_for(lambda: committed() == 10)
+
+
 @pytest.mark.parametrize("result", [CommitThrough, lambda message: __import__("kafka_integration").NO_COMMIT])
 def test_a_handler_that_holds_the_commit_back_fails(result):
     scripted.script.append(result)

@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError, connection, connections
 from kafka_integration import BatchError, Reject, Retry, Skip
 from kafka_integration.consuming.failing.outages import is_conflict, is_outage, is_setback, refuses_work
 from kafka_integration.dead_letters.redaction import describe
+from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
@@ -228,6 +229,55 @@ def test_a_batch_that_always_breaks_its_connection_is_to_blame_in_the_end(storag
 
     assert DeadLetter.objects.get().offset == 0
     assert committed() == 2
+
+
+@STORAGES
+@pytest.mark.parametrize("error", [away(), BrokerUnavailableError("away")], ids=["database", "broker"])
+def test_a_batch_that_met_an_outage_is_tried_with_one_message_and_then_with_twice_as_many(storage, error):
+    write(*"abcdefghij")
+
+    def follow(messages):
+        if len(scripted.batches) <= 3:
+            raise error
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, offset_storage=storage, **PARKING)
+
+    assert [len(messages) for messages in scripted.batches] == [10, 1, 1, 1, 2, 4, 3]
+    assert "".join(message.value for messages in scripted.batches[3:] for message in messages) == "abcdefghij"
+    assert attempts() == {1}
+
+
+@STORAGES
+def test_a_batch_that_met_a_conflict_is_done_again_as_it_was(storage):
+    write(*"abcd")
+
+    def follow(messages):
+        if len(scripted.batches) <= 2:
+            raise failing("40P01")
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, offset_storage=storage, **PARKING)
+
+    assert [len(messages) for messages in scripted.batches] == [4, 4, 4]
+
+
+def test_a_half_of_a_batch_that_meets_an_outage_is_tried_with_one_message_too():
+    write(*"abcdefgh")
+
+    def follow(messages):
+        if len(scripted.batches) == 1:
+            raise ValueError
+        if len(scripted.batches) == 2:
+            raise away()
+
+    scripted.script.append(follow)
+
+    consume(message_handler=BATCH, **PARKING)
+
+    assert [len(messages) for messages in scripted.batches] == [8, 4, 1, 2, 1, 4]
 
 
 @pytest.mark.parametrize("decision", [Skip("locked"), Reject("locked"), Retry(0.01)])

@@ -61,7 +61,7 @@ class PartitionTurns:
                 continue
             self._queued.remove(partition)
             if self._may_begin(partition):
-                return line, partition, line.take(self._batch_size)
+                return line, partition, line.take(partition.setbacks.at_most(self._batch_size))
         return None
 
     def give_back(self, hand: Hand, remainder: Remainder) -> int:

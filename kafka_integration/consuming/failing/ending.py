@@ -66,10 +66,10 @@ class Endings:
             return None
         if is_conflict(error):
             # Whoever refused a lock, or a transaction, is there.
-            times, outage = stream.setbacks.meet(), None
+            times, outage = stream.setbacks.meet_conflict(), None
             seconds = self.policy.conflict_seconds(times)
         else:
-            times, outage = stream.setbacks.meet(databases_of(error)), cause_of(error)
+            times, outage = stream.setbacks.meet_outage(databases_of(error)), cause_of(error)
             seconds = self.policy.outage_seconds(times)
         self.observers.tell(SetBack(stream.key, error, times, seconds, outage))
         return seconds

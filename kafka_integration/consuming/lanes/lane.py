@@ -249,7 +249,7 @@ class Lane:
                 partition, _ = self._choose()
             if partition is None:
                 return None
-            return partial(self._handle, partition, partition.line.take(self._batch_size))
+            return partial(self._handle, partition, partition.line.take(partition.setbacks.at_most(self._batch_size)))
 
     def _choose(self) -> tuple[Partition | None, float]:
         """The next partition that may go on, in turn, or how long to wait for one."""
