@@ -16,11 +16,24 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, models, router
 
-from ..models import DeadLetter, FinishedOffset, HandledMessage, OffsetFence, RelayLease, StoredOffset
+from ..models import (
+    DeadLetter,
+    FinishedOffset,
+    HandledMessage,
+    LagSample,
+    OffsetFence,
+    Process,
+    ProcessCommand,
+    RelayLease,
+    StoredOffset,
+)
 from .capturing import if_allowed
 
 # Events in the outbox are effects; these are how we keep our promises.
-BOOKKEEPING = (DeadLetter, FinishedOffset, HandledMessage, OffsetFence, RelayLease, StoredOffset)
+BOOKKEEPING = (
+    *(DeadLetter, FinishedOffset, HandledMessage, OffsetFence, RelayLease, StoredOffset),
+    *(LagSample, Process, ProcessCommand),
+)
 
 _NUMBERS = (models.IntegerField, models.DecimalField, models.FloatField, models.BooleanField)
 
