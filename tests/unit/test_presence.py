@@ -11,10 +11,11 @@ from django.core.management import CommandError
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
+from kafka_integration import NO_COMMIT
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf.values import OperationsSettings
 from kafka_integration.models import Process, ProcessCommand
-from kafka_integration.operating.presence import heartbeat
+from kafka_integration.operating.presence import heartbeat, standing
 from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost
 from tests.unit import scripted
 from tests.unit.consumers import write
@@ -103,6 +104,19 @@ def test_a_message_in_a_long_backoff_is_shown_as_such_with_its_lag_and_age():
 
     assert (found[0]["reason"], found[0]["lag"], found[0]["position"]) == ("backoff", 1, 0)
     assert found[0]["time_lag_seconds"] >= 0
+
+
+def test_what_a_handler_has_held_back_for_long_is_not_stuck(monkeypatch):
+    monkeypatch.setattr(standing, "STUCK_SECONDS", 0.2)
+    scripted.script.append(lambda message: NO_COMMIT)
+    write("a", "b")
+
+    with process():
+        found = wait_for(lambda: partitions() if partitions().get(0, {}).get("reason") == "handler" else None)
+        states = {found[0]["state"], *(wait_for(partitions)[0]["state"] for _ in range(5))}
+
+    assert (found[0]["lag"], found[0]["position"]) == (2, 0)
+    assert states == {"waiting"}
 
 
 def test_a_database_that_fails_costs_one_line_and_no_message(monkeypatch, caplog):

@@ -24,6 +24,7 @@ FACTS = st.builds(
     is_paused=SELDOM,
     is_outage=SELDOM,
     is_backing_off=SELDOM,
+    is_held_back=SELDOM,
 )
 
 
@@ -52,7 +53,7 @@ def test_caught_up_is_said_only_where_it_is_known_that_there_is_no_lag(facts):
 @given(FACTS)
 def test_stuck_are_those_with_lag_that_got_no_further_for_longer_than_30_s_where_nothing_is_known_to_keep_them(facts):
     has_stood_still = bool(facts.lag) and facts.still_seconds > 30
-    is_kept = facts.is_draining or facts.is_paused or facts.is_outage or facts.is_backing_off
+    is_kept = facts.is_draining or facts.is_paused or facts.is_outage or facts.is_backing_off or facts.is_held_back
     patience_seconds = max(30, 10 * facts.handler_p99_seconds)
     is_at_work = facts.busy_seconds is not None and facts.busy_seconds <= patience_seconds
 
@@ -82,6 +83,7 @@ def test_nobody_is_stuck_before_30_s_are_over():
         ("is_outage", "outage"),
         ("is_paused", "paused"),
         ("is_draining", "draining"),
+        ("is_held_back", "handler"),
     ],
 )
 def test_a_standstill_of_which_the_reason_is_known_is_shown_with_it(fact, reason):

@@ -34,6 +34,8 @@ class Facts:
     is_outage: bool = False
     """The brokers, or a database that its handler needs, are away."""
     is_backing_off: bool = False
+    is_held_back: bool = False
+    """All of it is finished, and its handler asked that it is not committed yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,8 @@ def _reason(facts: Facts) -> Reason | None:
         return "outage"
     if facts.is_backing_off:
         return "backoff"
+    if facts.is_held_back:
+        return "handler"
     if facts.busy_seconds is not None and facts.still_seconds >= HANDLER_SECONDS:
         patience_seconds = max(STUCK_SECONDS, PATIENCE * facts.handler_p99_seconds)
         return "handler" if facts.busy_seconds <= patience_seconds else None

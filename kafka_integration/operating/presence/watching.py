@@ -164,6 +164,7 @@ class _Track:
             is_paused=line.is_suspended,
             is_outage=around.is_outage or partition.is_in_outage or now - self._known_at >= UNKNOWN_SECONDS,
             is_backing_off=not line.is_busy and line.ready_at > now,
+            is_held_back=lag is not None and _is_held_back(partition, lag),
         )
 
     def _view(self, lag: int | None, standing: Standing) -> PartitionView:
@@ -194,6 +195,14 @@ class _Window:
         while now - seen[0][0] > WINDOW_SECONDS:
             seen.popleft()
         return seen[0] if len(seen) > 1 else None
+
+
+def _is_held_back(partition: Partition, lag: int) -> bool:
+    """Whether nothing is left to be done: the lag is what its handler asked to be left uncommitted (``NO_COMMIT``)."""
+    ledger = partition.ledger
+    if not ledger.is_held_back or ledger.next_offset is None or ledger.position is None:
+        return False
+    return ledger.position - ledger.next_offset >= lag
 
 
 def _state_of(loop: ConsumerLoop) -> str:
