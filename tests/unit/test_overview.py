@@ -14,9 +14,10 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from kafka_integration.admin.pages.overview import letters
-from kafka_integration.models import DeadLetter, OutboxMessage, Process
+from kafka_integration.models import DeadLetter, LagSample, OutboxMessage, Process
 from kafka_integration.outbox.lease import Lease
 from tests.dead_letters import make_letter, make_letters
 
@@ -67,7 +68,8 @@ class Page:
 
     def row(self, name: str) -> dict[str, str]:
         """A row's cells by their labels, in words."""
-        found = re.search(rf'<tr id="{name}">(.*?)</tr>', self.html(), re.DOTALL)
+        html = re.sub(r"<figure.*?</figure>", "", self.html(), flags=re.DOTALL)
+        found = re.search(rf'<tr id="{name}">(.*?)</tr>', html, re.DOTALL)
         assert found, f"no row {name}"
         cells = re.findall(r'<td data-label="([^"]*)"[^>]*>(.*?)</td>', found[1], re.DOTALL)
         return {label: _words(cell) for label, cell in cells}
@@ -207,6 +209,50 @@ class TestAConsumer:
 
         assert "<b>x</b>" not in html
         assert "&lt;script&gt;[0]@1" in html
+
+
+class TestTheLagOfAGroup:
+    def look(self, *lags: int | None, group: str = "billing") -> None:
+        """Somebody noted these, a minute apart, the last just now."""
+        for minutes, lag in enumerate(reversed(lags)):
+            at = timezone.now() - timedelta(minutes=minutes)
+            LagSample.objects.create(group=group, at=at, lag=lag, time_lag_seconds=lag and 61.0)
+
+    def test_it_is_drawn_as_it_was_in_the_last_hour(self, page: Page) -> None:
+        run(partition(0, lag=5, state="catching_up"))
+        self.look(1, 2, 50)
+
+        html = page.html()
+
+        (line,) = re.findall(r'<polyline class="kafka-line" points="([^"]*)"', html)
+        assert len(line.split()) == 3
+        assert "Lag of invoices in the last hour" in html
+        assert "<td>50</td>" in html
+
+    def test_what_nobody_saw_is_a_gap_and_no_zero(self, page: Page) -> None:
+        self.look(1, 2, None, 4, 5)
+
+        assert len(re.findall("<polyline", page.html())) == 2
+
+    def test_of_one_that_nobody_runs_it_is_what_was_seen_last(self, page: Page) -> None:
+        self.look(7, 1234)
+
+        row = page.row("consumer-invoices")
+
+        assert row["Lag"].startswith("1,234")
+        assert (row["Behind by"], row["State"]) == ("1 min 1 s", "nobody reads it")
+
+    def test_what_was_seen_long_ago_is_not_how_it_is_now(self, page: Page) -> None:
+        LagSample.objects.create(group="billing", at=timezone.now() - timedelta(minutes=5), lag=3)
+
+        assert page.row("consumer-invoices")["Lag"] == "unknown"
+
+    def test_of_a_group_that_several_share_it_is_nobodys_own(self, page: Page, settings: Any) -> None:
+        others = {"reports": {**CONSUMER, "consumer_group": "billing"}}
+        settings.KAFKA = {**settings.KAFKA, "consumers": {**settings.KAFKA["consumers"], **others}}
+        self.look(7, 1234)
+
+        assert page.row("consumer-invoices")["Lag"] == "unknown"
 
 
 class TestDeadLetters:

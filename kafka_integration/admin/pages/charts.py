@@ -26,15 +26,19 @@ class Point:
     """How the table shows the value, where not as the number that it is."""
 
 
-def sparkline(points: Sequence[Point], *, title: str, width: int = WIDTH, height: int = HEIGHT) -> SafeString:
-    """A line through the points from zero up, with its table; nothing without two known points."""
+def sparkline(
+    points: Sequence[Point], *, title: str, width: int = WIDTH, height: int = HEIGHT, rows: int = MOST_ROWS
+) -> SafeString:
+    """A line through the points from zero up, with its table of so many rows; nothing without two known points."""
     known = [point.value for point in points if point.value is not None]
     if len(known) < 2:
         return SafeString()
     most = max(*known, 1)
     lines = [_line(run, len(points), most, width, height) for run in _runs(points)]
     drawn = format_html_join("", '<polyline class="kafka-line" points="{}"/>', ((line,) for line in lines))
-    return _figure(drawn, points, title=title, width=width, height=height)
+    # The latest first, which is what one looks for.
+    shown = points[:: -max(1, -(-len(points) // rows))]
+    return _figure(drawn, shown, title=title, width=width, height=height)
 
 
 def bar(value: float | None, most: float, *, title: str, width: int = WIDTH, height: int = 8) -> SafeString:
@@ -72,8 +76,7 @@ def _line(run: Sequence[tuple[int, float]], count: int, most: float, width: int,
 
 
 def _figure(drawn: SafeString, points: Sequence[Point], *, title: str, width: int, height: int) -> SafeString:
-    step = -(-len(points) // MOST_ROWS)
-    rows = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', (_cells(p) for p in points[::-step]))
+    rows = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', map(_cells, points))
     return format_html(
         '<figure class="kafka-chart"><svg viewBox="0 0 {} {}" width="{}" height="{}" aria-hidden="true">'
         '<line class="kafka-axis" x1="0" x2="{}" y1="{}" y2="{}"/>{}</svg>'

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ....conf.values import Settings
+from ....operating.groups.history import HistoryPoint
 from ....operating.presence.listing import ProcessView
 from ..standings import worst_of
 
@@ -45,6 +47,8 @@ class ConsumerLine:
     lost: tuple[ProcessView, ...] = ()
     partitions: tuple[OwnedPartition, ...] = ()
     rates: tuple[float | None, ...] = ()
+    history: tuple[HistoryPoint, ...] = ()
+    """How far its group was behind, minute by minute; empty where others are in the same group."""
 
     @property
     def is_configured(self) -> bool:
@@ -59,12 +63,21 @@ class ConsumerLine:
     def lag(self) -> int | None:
         lags = [partition.lag for partition in self.partitions if partition.lag is not None]
         # A part of it is not its lag.
-        return sum(lags) if lags and len(lags) == len(self.partitions) else None
+        if lags and len(lags) == len(self.partitions):
+            return sum(lags)
+        return self._latest.lag if self._latest else None
 
     @property
     def time_lag_seconds(self) -> float | None:
         known = [partition.time_lag_seconds for partition in self.partitions if partition.time_lag_seconds is not None]
+        if not self.partitions and self._latest:
+            return self._latest.time_lag_seconds
         return max(known, default=None)
+
+    @property
+    def _latest(self) -> HistoryPoint | None:
+        """What somebody saw of the group in this minute or the one before: also of one that nobody runs."""
+        return next((point for point in reversed(self.history[-2:]) if point.lag is not None), None)
 
     @property
     def rate(self) -> float | None:
@@ -73,6 +86,8 @@ class ConsumerLine:
 
     @property
     def state(self) -> str | None:
+        if self.alive == 0 and self.lag is not None:
+            return "unowned" if self.lag else "caught_up"
         return worst_of(partition.state for partition in self.partitions)
 
     @property
@@ -110,9 +125,12 @@ Sighting = tuple[ProcessView, Mapping[str, Any]]
 """A process, and what it says of one consumer."""
 
 
-def consumer_lines(settings: Settings, processes: Sequence[ProcessView] | None) -> list[ConsumerLine]:
+def consumer_lines(
+    settings: Settings, processes: Sequence[ProcessView] | None, histories: Mapping[str, Sequence[HistoryPoint]]
+) -> list[ConsumerLine]:
     """All consumers by name; without ``processes`` nothing is known of who runs them."""
     seen = _seen(processes or ())
+    members = Counter(consumer.consumer_group for consumer in settings.consumers.values())
     configured = [
         ConsumerLine(
             name=consumer.name,
@@ -120,6 +138,7 @@ def consumer_lines(settings: Settings, processes: Sequence[ProcessView] | None) 
             topics=consumer.topics,
             database=consumer.database,
             is_enabled=consumer.enabled,
+            history=tuple(histories.get(consumer.consumer_group, ())) if members[consumer.consumer_group] == 1 else (),
             **({} if processes is None else _running(seen.pop(consumer.name, []))),
         )
         for consumer in settings.consumers.values()

@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import router
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ....conf import get_settings
 from ....conf.values import Settings
-from ....models import Process
+from ....models import LagSample, Process
+from ....operating.groups.history import HistoryPoint, history_of
 from ....operating.presence.listing import ProcessView, list_processes
 from ....operating.presence.row import database_of_processes
 from ....tables import has_table
+from ..charts import Point, sparkline
 from ..page import Page, has_permission
 from .consumers import ConsumerLine, consumer_lines
 from .letters import WaitingLetters, waiting_letters
 from .needs import Need, Urgency, find_needs
 from .relays import count_relays, relay_lines
+
+CHART_WIDTH, CHART_HEIGHT, CHART_ROWS = 90, 20, 12
 
 GROUP = {Urgency.STUCK, Urgency.OUTAGE, Urgency.FALLING_BEHIND}
 OUTBOX = {Urgency.LATE, Urgency.UNATTENDED}
@@ -33,7 +41,8 @@ class OverviewPage(Page):
     def context(self) -> dict[str, Any]:
         settings = get_settings()
         processes = _processes(settings)
-        consumers, relays, letters = consumer_lines(settings, processes), relay_lines(settings), waiting_letters()
+        consumers = consumer_lines(settings, processes, _histories(settings))
+        relays, letters = relay_lines(settings), waiting_letters()
         needs = find_needs(consumers, relays, processes or (), letters)
         return {
             "needs": [(need, self._url_for(need)) for need in needs],
@@ -50,6 +59,7 @@ class OverviewPage(Page):
         return {
             "line": line,
             "url": self.url_of("group", group=line.group),
+            "chart": _chart(line),
             "dead_letters": found.of(line.name) if found else None,
             "dead_letters_url": self._list("deadletter", consumer=line.name, database=line.database or ""),
         }
@@ -70,6 +80,18 @@ class OverviewPage(Page):
         may_see = has_permission(self.request, f"view_{model_name}")
         url = self.url_of(f"{model_name}_changelist") if may_see else ""
         return f"{url}?{urlencode(asked)}" if url else ""
+
+
+def _chart(line: ConsumerLine) -> SafeString:
+    points = [Point(label=f"{timezone.localtime(each.at):%H:%M}", value=each.lag) for each in line.history]
+    title = gettext("Lag of %(name)s in the last hour") % {"name": line.name}
+    return sparkline(points, title=title, width=CHART_WIDTH, height=CHART_HEIGHT, rows=CHART_ROWS)
+
+
+def _histories(settings: Settings) -> dict[str, list[HistoryPoint]]:
+    groups = {consumer.consumer_group for consumer in settings.consumers.values()}
+    is_known = has_table(router.db_for_read(LagSample), LagSample)
+    return history_of(groups, "hour") if groups and is_known else {}
 
 
 def _processes(settings: Settings) -> Sequence[ProcessView] | None:
