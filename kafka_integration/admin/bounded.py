@@ -67,6 +67,12 @@ class Pages:
         return self._left.exists()
 
 
+def newest_rows(model_admin: Any, request: HttpRequest) -> QuerySet[Any]:
+    """As many rows of a list as a page has time to look at for its filters."""
+    rows: QuerySet[Any] = model_admin.get_queryset(request).order_by("-pk")[:MOST_LOOKED_AT]
+    return rows
+
+
 class RecentValuesFilter(AllValuesFieldListFilter):
     """Offers the values of the newest rows, and the chosen one; any other works too, in the address."""
 
@@ -74,9 +80,9 @@ class RecentValuesFilter(AllValuesFieldListFilter):
         self, field: Field[Any, Any], request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
-        newest = model_admin.get_queryset(request).order_by("-pk").values_list(field.name, flat=True)
+        newest = newest_rows(model_admin, request).values_list(field.name, flat=True)
         chosen: Iterable[str] = self.lookup_val or ()
-        self.lookup_choices = sorted({*newest[:MOST_LOOKED_AT], *chosen})  # type: ignore[assignment]  # any iterable
+        self.lookup_choices = sorted({*newest, *chosen} - {None})  # type: ignore[assignment]  # any iterable
 
     @staticmethod
     def parameter_of(field: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.views.main import ChangeList
@@ -19,13 +19,13 @@ from django.utils.translation import ngettext
 
 from ..dead_letters import operations as dead_letters
 from ..dead_letters.operations import Change, Selection
-from ..dead_letters.texts import beginning_of_reason, with_beginning_of_reason
+from ..dead_letters.texts import beginning_of_reason, brief, with_beginning_of_reason
 from ..message import moment_of
 from ..models import DeadLetter
 from ..summaries import escaped
-from .bounded import RecentValuesFilter
+from .bounded import RecentValuesFilter, newest_rows
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
-from .operated import OperatedAdmin, is_across
+from .operated import MAX_SELECTED, OperatedAdmin, is_across
 from .payloads import LINES
 
 OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
@@ -50,6 +50,34 @@ class DeadLetterList(ClampedList):
 
 class DeadLetterDatabaseFilter(DatabaseFilter):
     choice = databases
+
+
+class KindFilter(RecentValuesFilter):
+    """Kinds by what they are, and not by their names alone."""
+
+    def __init__(
+        self,
+        field: Any,
+        request: HttpRequest,
+        params: Any,
+        model: Any,
+        model_admin: Any,
+        field_path: str,
+    ) -> None:
+        super().__init__(field, request, params, model, model_admin, field_path)
+        told = newest_rows(model_admin, request).values_list("kind", "exception", "location", "consumer")
+        self._labels = {kind: _label(*names) for kind, *names in told}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> Any:
+        state = request.GET.get(StateFilter.parameter_name) or dead_letters.State.PARKED
+        if self.lookup_val and state in dead_letters.UNSETTLED:
+            # In the words of the index of kinds, which has those that wait.
+            queryset = queryset.filter(settled_at=None)
+        return super().queryset(request, queryset)
+
+    def choices(self, changelist: ChangeList) -> Any:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": self._labels.get(choice["display"], choice["display"])}
 
 
 class StateFilter(SimpleListFilter):
@@ -89,18 +117,31 @@ class DeadLetterAdmin(OperatedAdmin):
     list_filter = (
         StateFilter,
         DeadLetterDatabaseFilter,
+        ("kind", KindFilter),
         *((name, RecentValuesFilter) for name in ("consumer", "group", "topic", "exception")),
     )
     search_fields = ("=id", "topic", "exception")
     ordering = ("-id",)
-    actions = ("replay_selected", "discard_selected", "purge_selected")
+    actions = ("replay_selected", "replay_kind_selected", "discard_selected", "purge_selected")
 
     def get_fieldsets(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
         payload = self.payload_fields(request)
         return (
             (
                 _("Failure"),
-                {"fields": ("state", "exception", "why", "trace", "consumer", "group", "attempts", "failed_at")},
+                {
+                    "fields": (
+                        "state",
+                        "exception",
+                        "why",
+                        "in_code",
+                        "trace",
+                        "consumer",
+                        "group",
+                        "attempts",
+                        "failed_at",
+                    )
+                },
             ),
             (_("Message"), {"fields": ("place", "topic_id", "timestamp", *payload)}),
             (_("Since then"), {"fields": ("replayed_at", "settled_at", "leased_until", "lease_holder")}),
@@ -121,16 +162,21 @@ class DeadLetterAdmin(OperatedAdmin):
         text = ngettext("after %d attempt", "after %d attempts", letter.attempts) % letter.attempts
         return _two_lines(letter.get_state_display(), text)
 
-    @admin.display(description=_("exception and reason"), ordering="exception")
+    @admin.display(description=_("exception, reason and place in the code"), ordering="exception")
     def error(self, letter: DeadLetter) -> str:
         # The class alone: the list is wide enough.
         name = letter.exception.rpartition(".")[2]
         return format_html(
-            '<span title="{}">{}</span><span class="kafka-reason">{}</span>',
+            '<span title="{}">{}</span><span class="kafka-reason">{}</span><span class="kafka-reason">{}</span>',
             letter.exception,
             name,
             beginning_of_reason(letter),
+            brief(letter.location or ""),
         )
+
+    @admin.display(description=_("place in the code"))
+    def in_code(self, letter: DeadLetter) -> str:
+        return escaped(letter.location or "") or "-"
 
     @admin.display(description=_("timestamp"))
     def timestamp(self, letter: DeadLetter) -> str:
@@ -166,6 +212,16 @@ class DeadLetterAdmin(OperatedAdmin):
     def replay_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         self._operate_on_selected(request, "replay", letters)
 
+    @admin.action(description=_("Replay all dead letters of the kinds of the selected ones"), permissions=["replay"])
+    def replay_kind_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        kinds = set(letters.order_by("-pk").values_list("kind", flat=True)[:MAX_SELECTED])
+        if None in kinds:
+            text = _("Those of an earlier version have no kind yet: manage.py kafkadeadletters kinds gives them one.")
+            self.message_user(request, text, messages.WARNING)
+        # In the words of the index of kinds.
+        waiting = self.get_queryset(request).filter(kind__in=kinds - {None}, settled_at=None)
+        self.operate(request, "replay", waiting.filter(state__in=ACROSS["replay"]))
+
     @admin.action(description=_("Discard selected dead letters"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         self._operate_on_selected(request, "discard", letters)
@@ -199,6 +255,10 @@ class DeadLetterAdmin(OperatedAdmin):
 
 def _two_lines(first: str, second: str) -> str:
     return format_html('{}<span class="kafka-reason">{}</span>', first, second)
+
+
+def _label(exception: str, location: str | None, consumer: str) -> str:
+    return f"{exception.rpartition('.')[2]} · {brief(location or '') or '-'} · {consumer}"
 
 
 def _done(name: str, count: int) -> str:

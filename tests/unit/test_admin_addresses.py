@@ -30,6 +30,7 @@ OFFERED = {
         "group": "shop",
         "topic": "orders",
         "exception": "builtins.ValueError",
+        "kind": "aaaa",
     },
     "outboxmessage": {"refused_at__isempty": "1", "database": "default", "topic": "orders"},
 }
@@ -89,7 +90,7 @@ def page_of(name: str, pk: Any, page: str = "change") -> str:
 
 def make(name: str, **fields: Any) -> DeadLetter | OutboxMessage:
     if name == "deadletter":
-        return make_letter(**{"key": SECRET, "value": SECRET, "headers": [("h", SECRET)], **fields})
+        return make_letter(**{"key": SECRET, "value": SECRET, "headers": [("h", SECRET)], "kind": "aaaa", **fields})
     values = {"topic": "orders", "key": SECRET, "value": SECRET, "headers": [["h", SECRET.decode()]], **fields}
     return OutboxMessage.objects.create(**values)
 
@@ -174,7 +175,7 @@ def test_no_parameter_of_djangos_shows_a_payload_or_breaks_a_page(name: str, par
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("parameter", ["state", "exception", "topic", "refused_at__isempty"])
+@pytest.mark.parametrize("parameter", ["state", "exception", "kind", "topic", "refused_at__isempty"])
 def test_a_filter_with_a_bad_value_is_an_empty_list_or_a_bad_request(name: str, parameter: str, client: Client) -> None:
     make(name)
 

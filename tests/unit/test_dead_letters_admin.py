@@ -429,3 +429,48 @@ def test_one_that_is_being_replayed_just_now_can_not_be_discarded():
 
     assert states() == [State.REPLAY]
     assert "left alone" in text_of(response)
+
+
+def test_the_list_says_where_in_the_code_and_is_filtered_by_kind():
+    make_letter(offset=1, kind="aaaa", location="shop.place: <b>stock</b>\x1b")
+    make_letter(offset=2, kind="bbbb", location="shop.pay: card")
+    make_letter(offset=3)
+    client = client_of("view")
+
+    everything, filtered = text_of(client.get(LIST)), text_of(client.get(LIST, {"kind": "aaaa"}))
+
+    assert "shop.place: &lt;b&gt;stock&lt;/b&gt;\\x1b" in everything
+    assert "ValueError · shop.pay: card · shop" in everything
+    assert [f"@{number}" in filtered for number in (1, 2, 3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("state", "shown"), [("", [1]), ("parked", [1]), ("handled", [2]), ("all", [1, 2])])
+def test_a_kind_is_shown_in_each_state(state, shown):
+    make_letter(offset=1, kind="aaaa")
+    make_letter(offset=2, kind="aaaa", state=State.HANDLED)
+
+    page = text_of(client_of("view").get(LIST, {"kind": "aaaa", **({"state": state} if state else {})}))
+
+    assert [number for number in (1, 2) if f"@{number}" in page] == shown
+
+
+def test_all_of_the_kinds_that_are_selected_are_replayed():
+    selected, same, other = make_letter(kind="aaaa"), make_letter(kind="aaaa"), make_letter(kind="bbbb")
+    settled, unnamed = make_letter(kind="aaaa", state=State.DISCARDED), make_letter()
+    data = {"action": "replay_kind_selected", "_selected_action": [selected.pk, unnamed.pk]}
+
+    page = text_of(client_of("view", "replay").post(LIST, data, follow=True))
+
+    assert set(DeadLetter.objects.filter(state=State.REPLAY)) == {selected, same}
+    assert DeadLetter.objects.get(pk=settled.pk).state == State.DISCARDED
+    assert DeadLetter.objects.get(pk=other.pk).state == State.PARKED
+    assert "have no kind yet" in page
+    assert LogEntry.objects.count() == 2
+
+
+def test_who_may_not_replay_replays_no_kind_either():
+    letter = make_letter(kind="aaaa")
+
+    client_of("view").post(LIST, {"action": "replay_kind_selected", "_selected_action": [letter.pk]}, follow=True)
+
+    assert DeadLetter.objects.get(pk=letter.pk).state == State.PARKED

@@ -324,6 +324,14 @@ def test_a_group_that_cannot_be_asked_is_unknown(monkeypatch):
     assert steps(only(find())) == {"group": "unknown"}
 
 
+def test_a_group_that_there_is_no_time_for_is_unknown(monkeypatch):
+    send()
+    commit(1)
+    monkeypatch.setattr("kafka_integration.operating.events.groups.monotonic", iter([0, 99]).__next__)
+
+    assert steps(only(find())) == {"group": "unknown"}
+
+
 def test_of_a_large_outbox_the_newest_rows_are_looked_at_and_it_is_said(monkeypatch):
     monkeypatch.setattr(rows_module, "MOST_ROWS", 2)
     old = publish("events", "v")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from .events import EventPage, EventsPage
 from .messages import MessagesPage
 from .overview import OverviewPage
 from .page import Page
@@ -11,6 +12,14 @@ from .processes import ProcessesPage
 from .registration import register_pages
 from .topics import TopicPage, TopicsPage
 
-PAGES: tuple[type[Page], ...] = (OverviewPage, ProcessesPage, TopicsPage, TopicPage, MessagesPage)
+PAGES: tuple[type[Page], ...] = (
+    OverviewPage,
+    ProcessesPage,
+    TopicsPage,
+    TopicPage,
+    MessagesPage,
+    EventsPage,
+    EventPage,
+)
 
 register_pages(admin.site, PAGES)

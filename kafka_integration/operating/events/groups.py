@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Literal
+
+from django.db import DatabaseError
 
 from ...client.metadata.group_offsets import GroupOffsets
 from ...conf.values import ConsumerSettings, Settings
@@ -38,16 +41,19 @@ class GroupStep:
 class Groups:
     """The groups that read one topic, and where they stood when this was made.
 
-    ``places`` are the partitions that will be asked for. Of a group that can't be asked nothing is known.
+    ``places`` are the partitions that will be asked for. Of a group that can't be asked in time nothing is known.
     """
 
-    def __init__(self, settings: Settings, topic: str, places: Iterable[Place]) -> None:
+    def __init__(self, settings: Settings, topic: str, places: Iterable[Place], *, seconds: float) -> None:
         self._readers: dict[str, ConsumerSettings] = {}
         for consumer in settings.consumers.values():
             if cover(consumer.topics, topic):
                 self._readers.setdefault(consumer.consumer_group, consumer)
-        asked = sorted(set(places))
-        self._progress = {name: _progress_of(consumer, asked) for name, consumer in self._readers.items()}
+        asked, deadline = sorted(set(places)), monotonic() + seconds
+        self._progress = {
+            name: _progress_of(consumer, asked) if monotonic() < deadline else None
+            for name, consumer in self._readers.items()
+        }
 
     @property
     def names(self) -> list[str]:
@@ -97,7 +103,7 @@ class _Progress:
 def _progress_of(consumer: ConsumerSettings, places: Sequence[Place]) -> _Progress | None:
     try:
         return _Progress(consumer, places) if places else None
-    except BrokerError:
+    except (BrokerError, DatabaseError):
         return None
 
 

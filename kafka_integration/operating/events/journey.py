@@ -26,6 +26,7 @@ from .sightings import Look, Seen, Sighting, clusters, look
 State = Literal["in_outbox", "refused", "relayed"]
 
 SECONDS = 10.0
+"""So long topics are read, and then the groups of each are asked."""
 MOST_EVENTS = 100
 CLOCKS_DIFFER = timedelta(minutes=1)
 
@@ -74,7 +75,7 @@ def find_event(
         seconds=seconds,
         exactly=exactly,
     )
-    return _found(settings, rows, look(settings, wanted))
+    return _found(settings, rows, look(settings, wanted), seconds)
 
 
 def find_key(
@@ -83,7 +84,7 @@ def find_key(
     """The newest events of a key in its topic."""
     rows = rows_of_key(settings, topic, key)
     wanted = Look(topics=[topic], read=lambda sighting: sighting.key == key, key=key, since=since, seconds=seconds)
-    return _found(settings, rows, look(settings, wanted))
+    return _found(settings, rows, look(settings, wanted), seconds)
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -124,11 +125,11 @@ class _Traces:
     letters: list[DeadLetter]
 
 
-def _found(settings: Settings, rows: Rows, seen: Seen) -> Found:
+def _found(settings: Settings, rows: Rows, seen: Seen, seconds: float) -> Found:
     traces = _traces(rows, seen)
     groups: dict[str, Groups] = {}
     for topic in {topic for topic, *_ in traces}:
-        groups[topic] = Groups(settings, topic, [s.place for s in seen.found if s.place[0] == topic])
+        groups[topic] = Groups(settings, topic, [s.place for s in seen.found if s.place[0] == topic], seconds=seconds)
         _add_letters(traces, topic, groups[topic].names, seen.found)
     complete = not seen.gaps & clusters(settings).keys()
     events = [_event(topic, each, groups[topic], complete) for (topic, *_), each in traces.items()]
