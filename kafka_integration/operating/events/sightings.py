@@ -96,10 +96,11 @@ def cluster_of(connection: Connection) -> Cluster:
 
 def _look_in(connection: Connection, settings: Settings, wanted: Look, seen: Seen, deadline: float) -> None:
     cluster = cluster_of(connection)
-    spans = wanted.exactly
-    if spans is None:
-        with GroupOffsets(connection, READER) as offsets:
+    with GroupOffsets(connection, READER) as offsets:
+        if wanted.exactly is None:
             spans = _spans(offsets, connection, settings, wanted, seen)
+        else:
+            spans = _still_there(offsets, wanted.exactly)
 
     def read(message: Any) -> Sighting | None:
         sighting = _sighting(message, cluster)
@@ -113,6 +114,17 @@ def _look_in(connection: Connection, settings: Settings, wanted: Look, seen: See
         seen.note_gap(
             cluster, f"the newest {sum(left)} offsets in {len(left)} partition(s) of {topic}, for lack of time"
         )
+
+
+def _still_there(offsets: GroupOffsets, wanted: Mapping[Place, Span]) -> dict[Place, Span]:
+    """Without what retention took, and what a shorter log has no more: a reader would wait for them."""
+    ends = offsets.ends(wanted)
+    cut = {
+        place: (max(first, ends[place][0]), min(end, ends[place][1]))
+        for place, (first, end) in wanted.items()
+        if place in ends
+    }
+    return {place: (first, end) for place, (first, end) in cut.items() if first < end}
 
 
 def _spans(
