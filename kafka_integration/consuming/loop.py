@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
 from enum import Enum
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..client.consumer import Coordinates
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
@@ -20,6 +23,7 @@ from .fetching.weighing import Weighing
 from .group.assignment import Assignment
 from .group.pauses import Pauses
 from .group.report import Report
+from .group.resets import Resets
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
 from .stream import State
@@ -82,6 +86,7 @@ class ConsumerLoop:
             on_fault=self.fail,
             on_commit=self._note_commit,
         )
+        self._resets = Resets()
         self._report = Report(settings, counts=self.counts)
         self._refresh_ms = METADATA_REFRESH_MS
 
@@ -105,6 +110,13 @@ class ConsumerLoop:
         """Finish what is in handlers' hands, and leave."""
         self._stop.set()
         self._lanes.halt()
+
+    def reset(self, offsets: Mapping[Coordinates, int]) -> Future[dict[Coordinates, str]]:
+        """Go on at these offsets in partitions that it owns, without a restart; any thread may ask.
+
+        The answer has for each that doesn't go on there the reason.
+        """
+        return self._resets.ask(offsets)
 
     def fail(self, fault: BaseException) -> None:
         """Stop because of ``fault``; the first one counts."""
@@ -157,6 +169,7 @@ class ConsumerLoop:
         assignment.look_at_topics()
         # Before a partition begins: nothing of one that is paused is to be handled first.
         self.pauses.carry_out(assignment, self._lanes)
+        self._resets.keep_up(assignment)
         assignment.start()
         self._backpressure.regulate(session.client, assignment, is_hidden=self._weighing.is_hidden_from_client)
         session.keep_up()
@@ -284,6 +297,7 @@ class ConsumerLoop:
         How long a handler may take is the process's to decide: it ends us at the deadline.
         """
         self.phase = Phase.DRAINING
+        self._resets.end()
         self._lanes.stop_tasks()
         if self._session is not None:
             self._drain_session(self._session)

@@ -24,12 +24,21 @@ class Start:
     A lane is asked where the database keeps the offsets; else it is known once Kafka has answered.
     """
 
-    def __init__(self, *, offset: int | None = None, reset_to: int | None = None, is_resumed: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        offset: int | None = None,
+        reset_to: int | None = None,
+        is_resumed: bool = False,
+        forgets_beyond: bool = False,
+    ) -> None:
         self.since = monotonic()
         self.offset = offset
         """Where to begin, once that is known."""
         self.reset_to = reset_to
         """Where it is to begin whatever the database holds, once that holds this."""
+        self.forgets_beyond = forgets_beyond
+        """Nothing is left out from there on, whatever was finished before."""
         self.is_moved = offset is not None or reset_to is not None
         """It begins elsewhere than where the group has come to: what is committed is of other messages, or of none."""
         self.is_resumed = is_resumed

@@ -175,6 +175,17 @@ class Assignment:
         if offset is not None:
             self._client.leader_epochs.forget([partition.key])
 
+    def move(self, partition: Partition, offset: int) -> Start:
+        """Begin a partition where somebody wants it to, once what is in handlers' hands is finished; that beginning."""
+        if self._claiming is None:
+            start = Start(offset=offset, forgets_beyond=True)
+        else:
+            # Claimed when nothing of it is in anybody's hands: what is under way keeps its effects.
+            start = Start(reset_to=offset, forgets_beyond=True)
+        self._begin_again(partition, start)
+        self._client.leader_epochs.forget([partition.key])
+        return start
+
     def ends_of(self, partition: Partition) -> tuple[int, int]:
         """Its first offset and the one after its last, asked of the broker, however slow that is at the moment."""
         with self._patience.timeout() as timeout:

@@ -121,7 +121,7 @@ class Claiming:
         first = start if before.offset is None or is_another or is_reset else before.offset
         claim = Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first)
         if is_reset:
-            self.store.reset(partition, claim, offset)
+            self.store.reset(partition, claim, offset, forgets_beyond=partition.start.forgets_beyond)
         partition.grant(claim, start, self.store.finished_beyond(partition, claim))
         if is_reset:
             return start

@@ -49,13 +49,13 @@ class OffsetStore:
         self.fences = Fences(connections[database].vendor, lanes)
         self._table = connections[database].ops.quote_name(StoredOffset._meta.db_table)
 
-    def reset(self, partition: Stream, claim: Claim, offset: int) -> None:
-        """Set the stored offset, where the one it holds is no longer in the topic.
+    def reset(self, partition: Stream, claim: Claim, offset: int, *, forgets_beyond: bool = False) -> None:
+        """Set the stored offset, where the one it holds is no longer in the topic, or somebody wants another one.
 
-        What is finished beyond stays so where it goes on further ahead. From where it goes back to, or begins at once,
-        other messages come than those that were finished there.
+        What is finished beyond stays so where it goes on further ahead, unless it ``forgets_beyond``. From where it
+        goes back to, or begins at once, other messages come than those that were finished there.
         """
-        goes_ahead = offset > (partition.ledger.taken or 0)
+        goes_ahead = offset > (partition.ledger.taken or 0) and not forgets_beyond
         rows = self._rows(partition.topic, claim.topic_id, partition.number).filter(epoch=claim.epoch)
         finished = FinishedOffset.objects.using(self.database).filter(stored__in=rows)
         with transaction.atomic(using=self.database):
