@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
-from concurrent.futures import Future
 from enum import Enum
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..client.consumer import Coordinates
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
@@ -65,6 +62,7 @@ class ConsumerLoop:
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
         self.pauses = Pauses(settings.name)
+        self.resets = Resets(settings.name)
         self._messages_of = parts.messages_of
         self._catching_up = CatchingUp(settings, self.fail) if until_caught_up else None
         self.leaves_lag = False
@@ -86,7 +84,6 @@ class ConsumerLoop:
             on_fault=self.fail,
             on_commit=self._note_commit,
         )
-        self._resets = Resets()
         self._report = Report(settings, counts=self.counts)
         self._refresh_ms = METADATA_REFRESH_MS
 
@@ -110,13 +107,6 @@ class ConsumerLoop:
         """Finish what is in handlers' hands, and leave."""
         self._stop.set()
         self._lanes.halt()
-
-    def reset(self, offsets: Mapping[Coordinates, int]) -> Future[dict[Coordinates, str]]:
-        """Go on at these offsets in partitions that it owns, without a restart; any thread may ask.
-
-        The answer has for each that doesn't go on there the reason.
-        """
-        return self._resets.ask(offsets)
 
     def fail(self, fault: BaseException) -> None:
         """Stop because of ``fault``; the first one counts."""
@@ -169,7 +159,7 @@ class ConsumerLoop:
         assignment.look_at_topics()
         # Before a partition begins: nothing of one that is paused is to be handled first.
         self.pauses.carry_out(assignment, self._lanes)
-        self._resets.keep_up(assignment)
+        self.resets.keep_up(assignment)
         assignment.start()
         self._backpressure.regulate(session.client, assignment, is_hidden=self._weighing.is_hidden_from_client)
         session.keep_up()
@@ -297,7 +287,7 @@ class ConsumerLoop:
         How long a handler may take is the process's to decide: it ends us at the deadline.
         """
         self.phase = Phase.DRAINING
-        self._resets.end()
+        self.resets.end()
         self._lanes.stop_tasks()
         if self._session is not None:
             self._drain_session(self._session)

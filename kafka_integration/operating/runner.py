@@ -24,6 +24,7 @@ from .monitoring.watched import Monitor
 from .presence.doing import doers_of_process
 from .presence.heartbeat import Presence
 from .presence.pausing import doers_of_consumers
+from .presence.resetting import doers_of_resets
 from .presence.watching import ConsumersWatch
 from .stopping import FORCED, LOOK_SECONDS, StopRequest
 
@@ -73,7 +74,7 @@ def _run(loops: list[ConsumerLoop], stop: StopRequest) -> int:
             "" if consumer.ordering == "partition" else f', with ordering "{consumer.ordering}"',
         )  # fmt: skip
         thread.start()
-    doers = {**doers_of_process(stop), **doers_of_consumers(loops)}
+    doers = {**doers_of_process(stop), **doers_of_consumers(loops), **doers_of_resets(loops)}
     presence = Presence(ConsumersWatch(loops), get_settings().operations, doers)
     presence.begin()
     while not stop.wait(LOOK_SECONDS):

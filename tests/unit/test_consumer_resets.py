@@ -45,7 +45,7 @@ def test_it_handles_again_what_comes_from_there_on_and_no_other(options):
         wait_for(lambda: len(values()) == 5 and committed() == 4, 20)
         scripted.reset()
 
-        answer = loop.reset({(TOPIC, 0): 2}).result(20)
+        answer = loop.resets.ask({(TOPIC, 0): 2}).result(20)
 
         wait_for(lambda: len(values()) == 2, 20)
         write("e")
@@ -67,7 +67,7 @@ def test_it_leaves_out_what_it_is_moved_beyond(options):
     scripted.script.append(wait)
     with running(batch_size=1, **options) as loop:
         assert first.wait(20)
-        answer = loop.reset({(TOPIC, 0): 4})
+        answer = loop.resets.ask({(TOPIC, 0): 4})
         wait_for(lambda: state_of(loop) is State.STARTING, 20)
         write(*"bcde")
         assert not answer.done(), "what is in the handler's hands is finished first"
@@ -85,7 +85,7 @@ def test_the_answer_comes_when_kafka_holds_the_new_offset():
         wait_for(lambda: len(values()) == 4, 20)
         scripted.script.append(lambda message: threading.Event().wait(0.05))
 
-        loop.reset({(TOPIC, 0): 1}).result(20)
+        loop.resets.ask({(TOPIC, 0): 1}).result(20)
 
         assert committed() in range(1, 5)
 
@@ -98,7 +98,7 @@ def test_the_answer_comes_when_the_database_holds_the_new_offset():
         may_go_on = threading.Event()
         scripted.script.append(lambda message: may_go_on.wait(20))
 
-        loop.reset({(TOPIC, 0): 1}).result(20)
+        loop.resets.ask({(TOPIC, 0): 1}).result(20)
 
         row = StoredOffset.objects.get(partition=0)
         assert (row.next_offset, row.epoch) == (1, epoch + 1)
@@ -117,7 +117,7 @@ def test_what_was_finished_beyond_is_handled_again():
     write(*"abcd")
     with running(ordering="none", concurrency=3) as loop:
         wait_for(lambda: sorted(values()) == [*"abcd"] and loop.counts.read().handled == 3, 20)
-        answer = loop.reset({(TOPIC, 0): 2})
+        answer = loop.resets.ask({(TOPIC, 0): 2})
         may_go_on.set()
 
         assert answer.result(20) == {}
@@ -131,7 +131,7 @@ def test_what_the_database_has_of_it_in_front_of_the_new_offset_is_forgotten():
         FinishedOffset.objects.create(stored_id=StoredOffset.objects.get(partition=0).pk, offset=5)
         scripted.reset()
 
-        assert loop.reset({(TOPIC, 0): 4}).result(20) == {}
+        assert loop.resets.ask({(TOPIC, 0): 4}).result(20) == {}
         write(*"ef")
 
         wait_for(lambda: sorted(values()) == ["e", "f"], 20)
@@ -142,7 +142,7 @@ def test_a_partition_of_somebody_else_stays_where_it_is():
     with running() as loop:
         wait_for(lambda: committed() == 4, 20)
 
-        answer = loop.reset({(TOPIC, 9): 1, ("other", 0): 1, (TOPIC, 0): 4}).result(20)
+        answer = loop.resets.ask({(TOPIC, 9): 1, ("other", 0): 1, (TOPIC, 0): 4}).result(20)
 
     assert answer == {(TOPIC, 9): NOT_OURS, ("other", 0): NOT_OURS}
 
@@ -153,7 +153,7 @@ def test_who_takes_the_partition_away_ends_it():
     write("a")
     with running(rebalance_drain_seconds=1) as loop:
         wait_for(values, 20)
-        answer = loop.reset({(TOPIC, 0): 0})
+        answer = loop.resets.ask({(TOPIC, 0): 0})
         wait_for(lambda: state_of(loop) is State.STARTING, 20)
         memory_broker().leave("group", next(iter(memory_broker().group("group").shares)))
 
@@ -165,7 +165,7 @@ def test_a_consumer_that_ends_moves_nothing():
     with running() as loop:
         pass
 
-    assert loop.reset({(TOPIC, 0): 1}).result(1) == {(TOPIC, 0): ENDS}
+    assert loop.resets.ask({(TOPIC, 0): 1}).result(1) == {(TOPIC, 0): ENDS}
 
 
 def test_one_that_ends_meanwhile_says_so():
@@ -174,7 +174,7 @@ def test_one_that_ends_meanwhile_says_so():
     write("a")
     with running() as loop:
         wait_for(values, 20)
-        answer = loop.reset({(TOPIC, 0): 0})
+        answer = loop.resets.ask({(TOPIC, 0): 0})
         loop.stop()
 
         assert answer.result(20) == {(TOPIC, 0): ENDS}

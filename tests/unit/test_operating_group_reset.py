@@ -14,9 +14,15 @@ from kafka_integration.client.metadata.group_members import GroupMembers
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.client.transports.transport import MemoryTransport
+from kafka_integration.conf.values import OperationsSettings
+from kafka_integration.consuming.loop import Phase
 from kafka_integration.consuming.offsets.store import OffsetStore
-from kafka_integration.models import FinishedOffset, OffsetFence, Process, StoredOffset
+from kafka_integration.models import FinishedOffset, OffsetFence, Process, ProcessCommand, StoredOffset
 from kafka_integration.operating.groups import resetting
+from kafka_integration.operating.presence import asking
+from kafka_integration.operating.presence.heartbeat import Presence
+from kafka_integration.operating.presence.resetting import doers_of_resets
+from kafka_integration.operating.presence.watching import ConsumersWatch
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, running, write
 from tests.waiting import wait_for
@@ -65,7 +71,7 @@ def test_the_plan_says_from_where_to_where_and_moves_nothing(reset, to, move):
 
     document = reset(to)
 
-    assert list(document) == ["group", "to", "applied", "partitions", "notes"]
+    assert list(document) == ["group", "to", "applied", "partitions", "notes", "moved_by"]
     assert (document["group"], document["applied"], document["notes"]) == ("group", False, [])
     assert moves(document) == {0: move}
     assert committed() == 6
@@ -223,21 +229,67 @@ def test_a_group_with_members_of_others_is_refused_with_who_they_are(reset):
     write(*"abcd")
     with running():
         wait_for(lambda: committed() == 4, 10)
-        with pytest.raises(CommandError, match=r"group group has members \(c-\S+ at memory\).* nothing was moved"):
+        with pytest.raises(CommandError, match=r"group group has members .*\(c-\S+ at memory\).* nothing was moved"):
             reset("1", "--apply")
 
     assert committed() == 4
 
 
-def test_processes_of_ours_count_where_the_broker_tells_of_no_members(reset, monkeypatch):
+def test_a_group_of_which_a_partition_is_on_its_way_between_two_owners_is_refused(reset, monkeypatch):
     write("a")
     monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
     partitions = [{"topic": TOPIC, "partition": 0, "state": "caught_up"}]
     consumers = [{"name": "c", "group": "group", "partitions": partitions}]
     Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
 
-    with pytest.raises(CommandError, match=r"at work \(consumer c of process 7 on here\)"):
+    with pytest.raises(CommandError, match=r"nobody says that events\[1\], events\[2\], events\[3\] is theirs"):
         reset("latest", "--apply")
+
+
+def test_a_process_that_does_not_take_it_up_moves_nothing(reset, monkeypatch):
+    write(*"ab")
+    memory_broker().commit("group", TOPIC, 0, 2)
+    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    monkeypatch.setattr(asking, "TAKEN_WITHIN_SECONDS", 0.2)
+    partitions = [{"topic": TOPIC, "partition": 0, "state": "caught_up"}]
+    consumers = [{"name": "c", "group": "group", "partitions": partitions}]
+    Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
+
+    with pytest.raises(
+        CommandError, match=r"not moved: events\[0\] \(consumer c of process 7 on here\): was not taken up"
+    ):
+        reset("0", "--topic", f"{TOPIC}:0", "--apply")
+
+    assert committed() == 2
+    assert ProcessCommand.objects.get().state == "failed"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+def test_a_running_group_of_ours_goes_on_elsewhere_without_a_restart(reset, settings, storage):
+    settings.KAFKA = consumer_settings(offset_storage=storage)
+    write(*"abcd")
+    with running(offset_storage=storage) as loop:
+        wait_for(lambda: committed() == 4, 20)
+        scripted.reset()
+        doers = doers_of_resets([loop])
+        presence = Presence(ConsumersWatch([loop]), OperationsSettings(interval_seconds=0.1), doers)
+        presence.begin()
+        wait_for(lambda: len(partitions_of_processes()) == 4, 20)
+
+        document = reset("2", "--topic", f"{TOPIC}:0", "--apply")
+
+        wait_for(lambda: [message.value for message in scripted.seen] == ["c", "d"], 20)
+        presence.end()
+        assert loop.phase is Phase.RUNNING
+    assert len(document["moved_by"]) == 1
+    assert document["moved_by"][0].startswith("consumer c of process")
+    command = ProcessCommand.objects.get()
+    assert (command.name, command.state) == ("reset", "done")
+
+
+def partitions_of_processes():
+    return [place for row in Process.objects.all() for each in row.consumers for place in each["partitions"]]
 
 
 def test_a_partition_without_a_leader_keeps_everything_where_it_is(reset, monkeypatch, capsys):

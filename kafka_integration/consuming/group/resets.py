@@ -43,7 +43,8 @@ class _Reset:
 class Resets:
     """``ask`` may be called from any thread; all else is the loop thread's own, a step each turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: str) -> None:
+        self._consumer = consumer
         self._asked: deque[_Reset] = deque()
         self._under_way: list[_Reset] = []
         self._has_ended = False
@@ -87,7 +88,9 @@ class Resets:
         if move.start is None:
             # Who is on its way to begin somewhere gets there first: two claims would not know of each other.
             if partition.state is State.ACTIVE:
-                logger.warning("%s goes on at %d, as was asked", partition, move.offset)
+                logger.warning(
+                    "consumer %s: %s is moved to %d, as an operator asked", self._consumer, partition, move.offset
+                )
                 move.start = assignment.move(partition, move.offset)
             return False
         move.was_placed = move.was_placed or move.start.is_placed

@@ -83,11 +83,8 @@ def _lag(options: dict[str, Any]) -> str:
 def _reset(options: dict[str, Any]) -> str:
     settings, (topic, partition) = get_settings(), options["places"]
     plan = plan_reset(settings, options["group"], options["target"], topic=topic, partition=partition)
-    if options["apply"]:
-        carry_out(settings, plan)
-    if options["json"]:
-        return plan_as_json(plan, is_applied=options["apply"])
-    return "\n".join(plan_as_lines(plan, is_applied=options["apply"]))
+    moved_by = carry_out(settings, plan) if options["apply"] else None
+    return plan_as_json(plan, moved_by) if options["json"] else "\n".join(plan_as_lines(plan, moved_by))
 
 
 def read_target(text: str) -> Target:

@@ -99,9 +99,7 @@ def compute_lag(settings: Settings, group: str) -> GroupLag:
                     for topic in _missing(consumer, lags):
                         (hidden if positions.is_hidden(topic) else missing).append(topic)
         found |= _looked_at(connection, [lag for lag in found.values() if lag.lag and lag.oldest_ms is None])
-    owners = owners_of(
-        dict.fromkeys(consumer.connection for consumer in consumers), group, writes_rows=settings.operations.rows
-    )
+    owners = owners_of(dict.fromkeys(consumer.connection for consumer in consumers), group, settings.operations)
     return GroupLag(
         group=group,
         partitions=tuple(_owned(found[place], owners) for place in sorted(found)),

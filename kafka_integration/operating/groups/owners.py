@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-
-from django.db import router
-from django.db.models.functions import Now
 
 from ...client.metadata.group_members import GroupMember, GroupMembers
 from ...client.metadata.group_offsets import Place
-from ...conf.values import Connection
+from ...conf.values import Connection, OperationsSettings
 from ...errors import BrokerError
 from ...models import Process
 from ...tables import has_table
-
-LOST_AFTER = timedelta(seconds=30)
+from ..presence.listing import ProcessView, list_processes
+from ..presence.row import database_of_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +39,11 @@ class Owners:
     ours: Mapping[Place, Owner] | None
     members: tuple[GroupMember, ...] | None
 
+    @property
+    def are_there(self) -> bool:
+        """Whether the group has members, by the broker's word if it tells."""
+        return bool(self.members) if self.members is not None else bool(self.ours)
+
     def state_of(self, place: Place, lag: int | None) -> tuple[str | None, str | None, int | None]:
         """The partition's state, why it waits, and at what it is stuck."""
         if (owner := (self.ours or {}).get(place)) is not None and owner.state is not None:
@@ -64,17 +65,17 @@ class Owners:
         return self.ours is None
 
 
-def owners_of(connections: Iterable[Connection], group: str, *, writes_rows: bool) -> Owners:
+def owners_of(connections: Iterable[Connection], group: str, settings: OperationsSettings) -> Owners:
     """Who works on the group's partitions, which are in these clusters.
 
     Processes that write no rows can't be told from there being none, where the brokers don't tell of members.
     """
-    ours = _read_rows(group)
+    ours = _read_rows(group, settings)
     members: list[GroupMember] = []
     for connection in connections:
         found = _members(connection, group)
         if found is None:
-            return Owners(ours=ours if writes_rows or ours else None, members=None)
+            return Owners(ours=ours if settings.rows or ours else None, members=None)
         members += found
     return Owners(ours=ours, members=tuple(members))
 
@@ -87,28 +88,28 @@ def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | No
         return None
 
 
-def _read_rows(group: str) -> dict[Place, Owner] | None:
+def _read_rows(group: str, settings: OperationsSettings) -> dict[Place, Owner] | None:
     """What live processes said; None where the database can't tell, or there is none."""
     try:
-        if not has_table(router.db_for_read(Process), Process):
+        if not has_table(database_of_processes(), Process):
             return None
-        rows = list(Process.objects.filter(kind=Process.Kind.CONSUMER, seen_at__gte=Now() - LOST_AFTER))
+        rows = [process for process in list_processes(settings) if not process.is_lost]
     except Exception:  # noqa: BLE001 - also the project's routers; how far a group is shows without its processes
         return None
     return {place: owner for row in rows for place, owner in _owned(row, group)}
 
 
-def _owned(row: Process, group: str) -> Iterator[tuple[Place, Owner]]:
+def _owned(row: ProcessView, group: str) -> Iterator[tuple[Place, Owner]]:
     for consumer in row.consumers:
         if consumer["group"] == group:
             for partition in consumer["partitions"]:
                 yield (partition["topic"], partition["partition"]), _owner(row, consumer["name"], partition)
 
 
-def _owner(row: Process, consumer: str, partition: Mapping[str, Any]) -> Owner:
+def _owner(row: ProcessView, consumer: str, partition: Mapping[str, Any]) -> Owner:
     # A worker of another version may say more, or less.
     return Owner(
-        process_id=row.pk,
+        process_id=row.id,
         host=row.host,
         pid=row.pid,
         consumer=consumer,

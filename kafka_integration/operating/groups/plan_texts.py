@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ..columns import aligned
 from .planning import Move, Plan
 
 
-def plan_as_json(plan: Plan, *, is_applied: bool) -> str:
-    """One document for programs."""
+def plan_as_json(plan: Plan, moved_by: Sequence[str] | None = None) -> str:
+    """One document for programs; ``moved_by`` is None as long as nothing was moved."""
     document = {
         "group": plan.group,
         "to": str(plan.target),
-        "applied": is_applied,
+        "applied": moved_by is not None,
         "partitions": [_partition(move) for move in plan.moves],
         "notes": plan.notes,
+        "moved_by": moved_by or (),
     }
     return json.dumps(document, indent=2)
 
 
-def plan_as_lines(plan: Plan, *, is_applied: bool) -> list[str]:
-    """Lines for people."""
+def plan_as_lines(plan: Plan, moved_by: Sequence[str] | None = None) -> list[str]:
+    """Lines for people; ``moved_by`` is None as long as nothing was moved."""
     rows = [("TOPIC", "PARTITION", "FROM", "TO", "AGAIN", "SKIPPED"), *map(_row, plan.moves)]
     lines = aligned(rows, right=(1, 2, 3, 4, 5))
     lines += [f"{move.topic}[{move.partition}]: {move.clamped}" for move in plan.moves if move.clamped]
-    return [*lines, *plan.notes, _summary(plan, is_applied=is_applied)]
+    lines += [f"moved by {who}, which goes on working" for who in moved_by or ()]
+    return [*lines, *plan.notes, _summary(plan, is_applied=moved_by is not None)]
 
 
 def _summary(plan: Plan, *, is_applied: bool) -> str:

@@ -1,20 +1,23 @@
-"""Moving a group's offsets as it was planned: in Kafka, and in the database where that counts."""
+"""Moving a group's offsets as it was planned: by its owners, or in Kafka and the database where there are none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, sleep
 
 from django.db import OperationalError
 
 from ...client.consumer import OFFSETS_IN_KAFKA
-from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...client.metadata.topic_ids import TopicIds
 from ...conf.values import ConsumerSettings, Settings
 from ...consuming.failing.outages import is_conflict
 from ...consuming.offsets.store import OffsetStore
 from ...errors import ResetRefusedError
-from .owners import Owners, owners_of
+from ..presence.asking import Order, ask
+from ..presence.listing import list_processes
+from ..presence.resetting import RESET, arguments_of_reset
+from .owners import Owner, Owners, owners_of
 from .planning import Move, Plan
 
 LOCK_SECONDS = 15.0
@@ -22,27 +25,67 @@ LOCK_SECONDS = 15.0
 LOCK_AGAIN_SECONDS = 0.2
 
 
-def carry_out(settings: Settings, plan: Plan) -> None:
-    """Move the offsets of a group that has no members.
+def carry_out(settings: Settings, plan: Plan, *, requested_by: str = "") -> tuple[str, ...]:
+    """Move the offsets; who moved them, where that were processes that own the partitions and go on working.
 
-    Raises ``ResetRefusedError`` where somebody is at work whom this can't reach, before anything was moved.
+    Raises ``ResetRefusedError`` where it can't be done: somebody is at work whom this can't reach, say.
     """
     if plan.unknown:
-        names = ", ".join(f"{move.topic}[{move.partition}]" for move in plan.unknown)
-        raise ResetRefusedError(f"where {names} begin and end can't be known now (no leader?): nothing was moved")
+        raise ResetRefusedError(
+            f"where {_names(move.place for move in plan.unknown)} begin and end can't be known now (no leader?): "
+            "nothing was moved"
+        )
     connections = dict.fromkeys(move.consumer.connection for move in plan.moves)
-    _require_nobody(plan, owners_of(connections, plan.group, writes_rows=settings.operations.rows))
+    owners = owners_of(connections, plan.group, settings.operations)
+    if owners.are_there:
+        return _have_moved(settings, plan, _owners_of_all(plan, owners), requested_by)
     for consumer in {move.consumer.name: move.consumer for move in plan.moves}.values():
         _move(consumer, [move for move in plan.moves if move.consumer.name == consumer.name])
+    return ()
 
 
-def _require_nobody(plan: Plan, owners: Owners) -> None:
-    if members := owners.members:
-        who = ", ".join(sorted(map(str, members)))
-        raise ResetRefusedError(f"group {plan.group} has members ({who}): stop them first; nothing was moved")
-    if owners.members is None and owners.ours:
-        who = ", ".join(sorted({str(owner) for owner in owners.ours.values()}))
-        raise ResetRefusedError(f"group {plan.group} is at work ({who}): stop it first; nothing was moved")
+def _owners_of_all(plan: Plan, owners: Owners) -> Mapping[Place, Owner]:
+    if foreign := owners.foreign():
+        who = ", ".join(sorted(map(str, foreign)))
+        raise ResetRefusedError(
+            f"group {plan.group} has members of which no process says that it is one of ours ({who}): stop them first, "
+            "or try again in a few seconds if the group has just been divided anew; nothing was moved"
+        )
+    ours = owners.ours or {}
+    if missing := [move.place for move in plan.moves if move.place not in ours]:
+        raise ResetRefusedError(
+            f"group {plan.group} is at work, and nobody says that {_names(missing)} is theirs: try again in a few "
+            "seconds; nothing was moved"
+        )
+    return ours
+
+
+def _have_moved(settings: Settings, plan: Plan, owners: Mapping[Place, Owner], requested_by: str) -> tuple[str, ...]:
+    """One process after the other: each finishes what it has in hand, and goes on elsewhere."""
+    processes = {process.id: process for process in list_processes(settings.operations)}
+    offsets: dict[tuple[int, str], dict[Place, int]] = {}
+    for move in plan.moves:
+        if move.to is not None:
+            owner = owners[move.place]
+            offsets.setdefault((owner.process_id, move.consumer.name), {})[move.place] = move.to
+    moved, failed = [], []
+    for (process_id, consumer), wanted in sorted(offsets.items()):
+        order = Order(name=RESET, arguments=arguments_of_reset(consumer, wanted), requested_by=requested_by)
+        known = [processes[process_id]] if process_id in processes else []
+        answers = ask(order, known)
+        who = str(owners[next(iter(wanted))])
+        if answers and answers[0].is_done:
+            moved.append(who)
+        else:
+            failed.append(f"{_names(wanted)} ({who}): {answers[0].text if answers else 'it has ended'}")
+    if failed:
+        done = f"moved by {', '.join(moved)}; " if moved else ""
+        raise ResetRefusedError(f"group {plan.group}: {done}not moved: {'; '.join(failed)}")
+    return tuple(moved)
+
+
+def _names(places: Iterable[Place]) -> str:
+    return ", ".join(f"{topic}[{number}]" for topic, number in sorted(places))
 
 
 def _move(consumer: ConsumerSettings, moves: Sequence[Move]) -> None:
@@ -63,8 +106,8 @@ def _move(consumer: ConsumerSettings, moves: Sequence[Move]) -> None:
 
 def _move_stored(consumer: ConsumerSettings, moves: Iterable[Move]) -> None:
     offsets = {move.place: move.to for move in moves if move.to is not None}
-    ask = TopicIds(consumer.connection).ask
-    topic_ids = {topic: ask(topic) for topic in {topic for topic, _ in offsets}}
+    ask_id = TopicIds(consumer.connection).ask
+    topic_ids = {topic: ask_id(topic) for topic in {topic for topic, _ in offsets}}
     store = OffsetStore(database=consumer.database, group=consumer.consumer_group)
     give_up_at = monotonic() + LOCK_SECONDS
     while True:
