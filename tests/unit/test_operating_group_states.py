@@ -137,7 +137,7 @@ def test_what_the_owner_said_before_the_last_messages_came_is_brought_up_to_date
     assert found[1] == ("caught_up", None, "no key")
 
 
-@pytest.mark.parametrize("fields", [{"ago": timedelta(seconds=31)}, {"group": "other"}, {"kind": "relay"}])
+@pytest.mark.parametrize("fields", [{"ago": timedelta(seconds=31)}, {"group": "other"}])
 def test_lost_processes_and_those_of_other_groups_say_nothing(read, fields):
     write("a")
     say({"partition": 0, "state": "catching_up"}, **fields)
