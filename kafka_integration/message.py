@@ -43,6 +43,7 @@ class RawMessage(Protocol):
     def value(self) -> Any: ...
     def headers(self) -> Any: ...
     def timestamp(self) -> tuple[int, int]: ...
+    def leader_epoch(self) -> int | None: ...
 
 
 class KeptRecord:
@@ -86,6 +87,9 @@ class KeptRecord:
 
     def timestamp(self) -> tuple[int, int]:
         return self._timestamp
+
+    def leader_epoch(self) -> int | None:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ class Partition:
         """What the database holds of it under our claim; None where Kafka keeps the offsets."""
         self.saved: set[int] = set()
         """What it holds beyond that, under the same claim; a new set with each."""
+        self._saved_epoch: int | None = None
         self.setbacks = Setbacks()
         self.is_paused = False
         self._is_revoked = False
@@ -82,7 +83,8 @@ class Partition:
             self.ledger = self.ledger.resumed(beyond_epoch)
         else:
             beyond = {*start.finished_beyond, *self.saved}
-            self.ledger = self._ledger_type(start.offset, start.committed, beyond, start.beyond_epoch)
+            known_epoch = start.beyond_epoch if self.stored is None else self._saved_epoch
+            self.ledger = self._ledger_type(start.offset, start.committed, beyond, known_epoch)
 
     def place(self) -> None:
         self.is_paused = False
@@ -99,8 +101,14 @@ class Partition:
 
     # Its lane's
 
-    def grant(self, claim: Claim, stored: int, finished_beyond: Collection[int] = ()) -> None:
-        """It was claimed, and begins where the database has ``stored`` it, without what is ``finished_beyond``."""
+    def grant(
+        self, claim: Claim, stored: int, finished_beyond: Collection[int] = (), beyond_epoch: int | None = None
+    ) -> None:
+        """It was claimed, and begins where the database has ``stored`` it, without what is ``finished_beyond``.
+
+        ``beyond_epoch`` says which leader wrote the last of that.
+        """
+        self._saved_epoch = beyond_epoch
         # In this order: a look from another lane must not find what another topic held under this one's id.
         self.stored, self.saved, self.claim = stored, set(finished_beyond), claim
 

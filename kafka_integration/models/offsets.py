@@ -36,11 +36,13 @@ class FinishedOffset(models.Model):
     Rows at or above the stored offset are what a claim leaves out; those below it may be deleted at any time.
     """
 
-    # Two numbers a row and one index, because there is a row for each message. No constraint: each row would lock the
+    # Three numbers a row and one index, because there is a row for each message. No constraint: each row would lock the
     # partition's, and one that outlives it says nothing, as ids are not given out again.
     pk = models.CompositePrimaryKey("stored_id", "offset")
     stored = models.ForeignKey(StoredOffset, models.CASCADE, db_constraint=False, db_index=False, related_name="+")
     offset = models.BigIntegerField(_("offset"))
+    leader_epoch = models.IntegerField(_("leader epoch"), null=True)
+    """Which leader of the partition wrote it: what a later one wrote at this offset is another message."""
 
     class Meta:
         verbose_name = _("finished offset")

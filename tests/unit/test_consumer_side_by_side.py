@@ -234,9 +234,9 @@ def lose_the_answer_once(monkeypatch, value):
     offset = int(value)
     saved, save = threading.local(), finished.FinishedOffsets.save
 
-    def note_saved(self, stream, at):
+    def note_saved(self, stream, at, leader_epoch):
         saved.offset = at
-        save(self, stream, at)
+        save(self, stream, at, leader_epoch)
 
     def leave_and_lose(self, *error):
         leave(self, *error)
@@ -260,8 +260,8 @@ def lost_connection():
 def test_a_worker_that_was_frozen_before_its_commit_blames_no_message(monkeypatch):
     frozen, save = [], finished.FinishedOffsets.save
 
-    def save_and_freeze(self, stream, offset):
-        save(self, stream, offset)
+    def save_and_freeze(self, stream, offset, leader_epoch):
+        save(self, stream, offset, leader_epoch)
         if not frozen:
             frozen.append(offset)
             # As long as it takes the server to end the session.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
 
-from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.models import StoredOffset
+import pytest
+from confluent_kafka import Message
+
+from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.transports.memory import broker, memory_broker
+from kafka_integration.consuming.offsets.beyond import Beyond, encode
+from kafka_integration.models import FinishedOffset, StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, write
 from tests.unit.effects import stored
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
 
@@ -82,3 +88,60 @@ def test_where_the_rows_were_removed_it_begins_where_kafka_is():
     consume(offset_storage="database")
 
     assert values() == ["a", "b", "c", "b", "c"]
+
+
+@pytest.fixture
+def wrote(monkeypatch):
+    """Has the log be what the leader of this epoch wrote."""
+
+    def write_as(epoch):
+        if epoch is not None:
+            monkeypatch.setattr(broker, "Message", partial(Message, leader_epoch=epoch))
+
+    return write_as
+
+
+@pytest.mark.parametrize("ordering", ["key", "none", "partition"])
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [(5, ["b", "d"]), (4, ["b", "d"]), (6, ["b", "c", "d"]), (None, ["b", "d"])]
+)
+def test_what_was_noted_to_be_finished_is_left_out_if_no_later_leader_wrote_it(ordering, epoch, expected, wrote):
+    write(*"abcd")
+    note = encode(Beyond(offsets=(2,), epoch=5), 1, 100)[0]
+    memory_broker().commit("group", TOPIC, 0, 1, f"{OFFSETS_IN_KAFKA}; {note}")
+    wrote(epoch)
+
+    consume(offset_storage="database", ordering=ordering)
+
+    assert sorted(values()) == expected
+    assert stored() == committed() == 4
+
+
+@pytest.mark.parametrize("ordering", ["key", "partition"])
+@pytest.mark.parametrize(("known", "expected"), [(5, ["b", "c", "d"]), (6, ["b", "d"]), (None, ["b", "d"])])
+def test_so_is_what_the_database_knows_to_be_finished(ordering, known, expected, wrote):
+    wrote(6)
+    write("a")
+    consume(offset_storage="database", ordering="key")
+    FinishedOffset.objects.create(stored=StoredOffset.objects.get(), offset=2, leader_epoch=known)
+    write(*"bcd")
+    scripted.seen.clear()
+
+    consume(offset_storage="database", ordering=ordering)
+
+    assert sorted(values()) == expected
+    assert stored() == 4
+
+
+@pytest.mark.server_database
+def test_what_is_finished_is_stored_with_the_leader_that_wrote_it(wrote):
+    wrote(7)
+    write("slow", "next")
+
+    def look(message):
+        if message.value == "slow":
+            assert wait_for(lambda: list(FinishedOffset.objects.values_list("offset", "leader_epoch"))) == [(1, 7)]
+
+    scripted.script.append(look)
+
+    assert consume(offset_storage="database", ordering="none", concurrency=2).fault is None

@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from kafka_integration.consuming.failing.outages import is_conflict, was_idle_too_long
 from kafka_integration.consuming.offsets import finished
+from kafka_integration.consuming.offsets.beyond import Beyond
 from kafka_integration.consuming.offsets.finished import FinishedOffsets, Floor
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.partition import Partition
@@ -36,9 +37,8 @@ class Member:
     def claim(self, topic_id="", at_least=0):
         found = self.store.claim(topic=TOPIC, topic_id=topic_id, partition=0, fallback=0, at_least=at_least)
         self.partition.grant(Claim(topic_id=found.topic_id, epoch=found.epoch), found.next_offset)
-        self.partition.grant(
-            self.partition.claim, found.next_offset, self.store.finished_beyond(self.partition, self.partition.claim)
-        )
+        beyond = self.store.finished_beyond(self.partition, self.partition.claim)
+        self.partition.grant(self.partition.claim, found.next_offset, beyond.offsets, beyond.epoch)
         return found.next_offset, sorted(self.partition.saved)
 
     def handle(self, offset):
@@ -81,6 +81,42 @@ def test_a_message_that_is_finished_has_no_second_effect():
             member.handle(3)
 
     assert effects() == ["3"]
+
+
+@pytest.mark.parametrize(("known", "came"), [(5, 5), (5, 4), (None, 6), (5, None)])
+def test_a_message_that_no_later_leader_wrote_has_no_second_effect(known, came):
+    member = Member()
+    FinishedOffset.objects.create(stored=StoredOffset.objects.get(), offset=3, leader_epoch=known)
+
+    with pytest.raises(FencedError), transaction.atomic():
+        member.finished.save(member.partition, 3, came)
+
+    assert member.finished.is_saved(member.partition, 3, came)
+
+
+def test_one_that_a_later_leader_wrote_there_takes_its_place():
+    member = Member()
+    FinishedOffset.objects.create(stored=StoredOffset.objects.get(), offset=3, leader_epoch=5)
+
+    assert not member.finished.is_saved(member.partition, 3, 6)
+    with transaction.atomic():
+        member.finished.save(member.partition, 3, 6)
+
+    assert member.finished.is_saved(member.partition, 3, 6)
+    assert FinishedOffset.objects.get().leader_epoch == 6
+
+
+def test_a_claim_tells_by_which_leader_what_is_finished_was_written_where_that_is_known_of_all():
+    member = Member()
+    assert member.store.finished_beyond(member.partition, member.partition.claim) == Beyond()
+    for offset, epoch in ((1, 4), (3, 6)):
+        member.finished.save(member.partition, offset, epoch)
+    known = member.store.finished_beyond(member.partition, member.partition.claim)
+    member.finished.save(member.partition, 5, None)
+    unknown = member.store.finished_beyond(member.partition, member.partition.claim)
+
+    assert known == Beyond(offsets=(1, 3), epoch=6)
+    assert unknown == Beyond(offsets=(1, 3, 5), epoch=None)
 
 
 def test_a_worker_that_lost_its_partition_saves_nothing_more():

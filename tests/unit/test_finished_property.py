@@ -67,7 +67,7 @@ class Worker:
     def claim(self) -> None:
         found = self.store.claim(topic=TOPIC, topic_id="", partition=0, fallback=0)
         claim, partition = Claim(epoch=found.epoch), self.partition
-        partition.grant(claim, found.next_offset, self.store.finished_beyond(partition, claim))
+        partition.grant(claim, found.next_offset, self.store.finished_beyond(partition, claim).offsets)
         partition.restart(Start(offset=found.next_offset))
         partition.begin()
         partition.place()

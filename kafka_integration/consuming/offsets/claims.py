@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from time import monotonic
 
 from django.db import Error as DatabaseLayerError
@@ -20,7 +20,7 @@ from ..failing.outages import is_conflict
 from ..partition import Partition
 from ..start import Obstacle
 from ..stream import Claim, State
-from .beyond import decode
+from .beyond import NOTHING, Beyond, decode
 from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Claiming:
             partition=partition.number,
             fallback=offset,
             at_least=at_least,
-            finished_beyond=beyond,
+            beyond=beyond,
         )
         is_another = _is_another(found.topic_id, before)
         start = offset if is_reset else found.next_offset
@@ -122,7 +122,8 @@ class Claiming:
         claim = Claim(topic_id=found.topic_id, epoch=found.epoch, offset=first)
         if is_reset:
             self.store.reset(partition, claim, offset, forgets_beyond=partition.start.forgets_beyond)
-        partition.grant(claim, start, self.store.finished_beyond(partition, claim))
+        known_beyond = self.store.finished_beyond(partition, claim)
+        partition.grant(claim, start, known_beyond.offsets, known_beyond.epoch)
         if is_reset:
             return start
         if known is not None and found.next_offset < known and not is_another:
@@ -157,11 +158,11 @@ class Claiming:
             )  # fmt: skip
 
 
-def _in_kafka(committed: Committed | None) -> tuple[int, Collection[int]]:
+def _in_kafka(committed: Committed | None) -> tuple[int, Beyond]:
     """Up to where a consumer with its offsets in Kafka finished everything, and what beyond that."""
     if committed is None or committed.offset is None or not committed.counts:
-        return 0, ()
-    return committed.offset, decode(committed.note, committed.offset).offsets
+        return 0, NOTHING
+    return committed.offset, decode(committed.note, committed.offset)
 
 
 def _reason(error: Exception) -> str:

@@ -49,18 +49,19 @@ class FinishedOffsets:
         self._slots = _Slots(store.fences.count, count())
         self._save = _SAVE[connections[store.database].vendor]
 
-    def save(self, partition: Stream, offset: int) -> None:
+    def save(self, partition: Stream, offset: int, leader_epoch: int | None = None) -> None:
         """Note that a message is finished, by the last statement of the transaction that holds its effects.
 
-        ``FencedError`` if the partition isn't ours any more, lost what was stored, or has the message already.
+        ``FencedError`` if the partition isn't ours any more, lost what was stored, or has the message already, and not
+        one that an earlier leader wrote there.
         """
-        if not self._insert(partition, offset):
+        if not self._insert(partition, offset, leader_epoch):
             raise FencedError(
                 f"{partition} of group {self._store.group} was claimed by another worker, lost what was stored, or has "
                 f"{offset} finished already: the work rolls back"
             )
 
-    def is_saved(self, partition: Stream, offset: int) -> bool:
+    def is_saved(self, partition: Stream, offset: int, leader_epoch: int | None = None) -> bool:
         """Whether a message is finished, after a COMMIT whose answer was lost; ``FencedError`` as for ``save``.
 
         It tries to save it: where the transaction in doubt is still under way, that waits for it.
@@ -68,11 +69,11 @@ class FinishedOffsets:
         with transaction.atomic(using=self._store.database):
             with connections[self._store.database].cursor() as cursor:
                 self._store.limit_waiting(cursor)
-            is_new = self._insert(partition, offset)
+            is_new = self._insert(partition, offset, leader_epoch)
             transaction.set_rollback(True, using=self._store.database)
         if is_new:
             return False
-        if offset in self._store.finished_beyond(partition, partition.claim):
+        if offset in self._store.finished_beyond(partition, partition.claim).offsets:
             return True
         raise FencedError(f"{partition} of group {self._store.group} was claimed by another worker")
 
@@ -122,13 +123,14 @@ class FinishedOffsets:
         )  # fmt: skip
         return int(cursor.rowcount)
 
-    def _insert(self, partition: Stream, offset: int) -> bool:
+    def _insert(self, partition: Stream, offset: int, leader_epoch: int | None) -> bool:
         claim = partition.claim
         with connections[self._store.database].cursor() as cursor:
             cursor.execute(
                 self._save,
                 {
                     "offset": offset,
+                    "leader_epoch": leader_epoch,
                     "group": self._store.group,
                     "topic": partition.topic,
                     "topic_id": claim.topic_id,
@@ -154,8 +156,8 @@ class _Slots(local):
 # From here to COMMIT a session that has no limit of its own gets one: a frozen one would hold up every claim.
 _SAVE = {
     "postgresql": """
-        INSERT INTO kafka_integration_finishedoffset (stored_id, "offset")
-        SELECT s.id, %(offset)s
+        INSERT INTO kafka_integration_finishedoffset AS o (stored_id, "offset", leader_epoch)
+        SELECT s.id, %(offset)s, CAST(%(leader_epoch)s AS integer)
         FROM kafka_integration_storedoffset s JOIN kafka_integration_offsetfence f ON f.stored_id = s.id
         WHERE s."group" = %(group)s AND s.topic = %(topic)s AND s.topic_id = %(topic_id)s
             AND s.partition = %(partition)s AND s.epoch = %(epoch)s
@@ -164,14 +166,16 @@ _SAVE = {
             AND CASE current_setting('idle_in_transaction_session_timeout') WHEN '0'
                 THEN set_config('idle_in_transaction_session_timeout', %(frozen)s, true) <> '' ELSE true END
         FOR UPDATE OF f
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (stored_id, "offset") DO UPDATE SET leader_epoch = EXCLUDED.leader_epoch
+            WHERE o.leader_epoch < EXCLUDED.leader_epoch
     """,
     "sqlite": """
-        INSERT INTO kafka_integration_finishedoffset (stored_id, "offset")
-        SELECT s.id, %(offset)s FROM kafka_integration_storedoffset s
+        INSERT INTO kafka_integration_finishedoffset AS o (stored_id, "offset", leader_epoch)
+        SELECT s.id, %(offset)s, %(leader_epoch)s FROM kafka_integration_storedoffset s
         WHERE s."group" = %(group)s AND s.topic = %(topic)s AND s.topic_id = %(topic_id)s
             AND s.partition = %(partition)s AND s.epoch = %(epoch)s
             AND s.next_offset BETWEEN %(stored)s AND %(offset)s
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (stored_id, "offset") DO UPDATE SET leader_epoch = EXCLUDED.leader_epoch
+            WHERE o.leader_epoch < EXCLUDED.leader_epoch
     """,
 }

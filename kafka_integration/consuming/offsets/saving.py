@@ -80,7 +80,7 @@ class SideBySide:
     finished: FinishedOffsets
 
     def save(self, stream: Stream, first: Message, last: Message) -> None:
-        self.finished.save(stream, last.offset)
+        self.finished.save(stream, last.offset, last.raw.leader_epoch())
 
     def note(self, stream: Stream, last: Message) -> None:
         stream.store_beyond(last.offset)
@@ -91,4 +91,4 @@ class SideBySide:
         return replace(remainder, chunks=chunks)
 
     def is_saved(self, stream: Stream, message: Message) -> bool:
-        return self.finished.is_saved(stream, message.offset)
+        return self.finished.is_saved(stream, message.offset, message.raw.leader_epoch())

@@ -6,7 +6,7 @@ partition hits no row and rolls back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 from ...errors import FencedError
 from ...models import FinishedOffset, StoredOffset
 from ..stream import Claim, Stream
+from .beyond import NOTHING, Beyond
 from .fences import Fences
 
 LOCK_TIMEOUT_MS = 100
@@ -76,14 +77,17 @@ class OffsetStore:
                 FinishedOffset.objects.using(self.database).filter(stored__in=rows).delete()
                 rows.update(next_offset=offset, updated_at=timezone.now())
 
-    def finished_beyond(self, partition: Stream, claim: Claim) -> set[int]:
+    def finished_beyond(self, partition: Stream, claim: Claim) -> Beyond:
         """What is finished at or above the stored offset, to be asked once it was claimed.
 
         In a transaction of its own: that of the claim may not see what was committed while it waited.
         """
         rows = self._rows(partition.topic, claim.topic_id, partition.number)
         finished = FinishedOffset.objects.using(self.database).filter(stored__in=rows)
-        return set(finished.filter(offset__gte=F("stored__next_offset")).values_list("offset", flat=True))
+        found = dict(finished.filter(offset__gte=F("stored__next_offset")).values_list("offset", "leader_epoch"))
+        epochs = [epoch for epoch in found.values() if epoch is not None]
+        # Where one isn't known, none of them can be told from what a later leader wrote.
+        return Beyond(offsets=tuple(sorted(found)), epoch=max(epochs) if len(epochs) == len(found) > 0 else None)
 
     def claim(
         self,
@@ -93,11 +97,11 @@ class OffsetStore:
         partition: int,
         fallback: int,
         at_least: int = 0,
-        finished_beyond: Collection[int] = (),
+        beyond: Beyond = NOTHING,
     ) -> Claimed:
         """Raise the epoch and read the offset in one statement; without a row, begin at ``fallback``.
 
-        A row that holds less than ``at_least`` is taken there, and what was ``finished_beyond`` that, elsewhere, is
+        A row that holds less than ``at_least`` is taken there, and what was finished ``beyond`` that, elsewhere, is
         finished here too.
 
         Reading first and raising after would let the former owner commit in between. Waits for the row's
@@ -116,16 +120,17 @@ class OffsetStore:
             heir_of = None
             if topic_id not in known and named:
                 # The name belonged to a topic that was deleted: its offsets mean nothing in the new one.
-                fallback, at_least, finished_beyond = 0, 0, ()
+                fallback, at_least, beyond = 0, 0, NOTHING
             elif unnamed is not None:
                 heir_of, offset = unnamed
                 fallback = at_least = max(at_least, offset)
             stored_id, next_offset, epoch = self._raise(cursor, topic, topic_id, partition, fallback, at_least)
             self.fences.raise_to(cursor, stored_id, epoch)
-            if finished_beyond:
+            if beyond.offsets:
                 cursor.executemany(
-                    f'INSERT INTO {FINISHED} (stored_id, "offset") VALUES (%s, %s) ON CONFLICT DO NOTHING',
-                    [(stored_id, offset) for offset in finished_beyond],
+                    f'INSERT INTO {FINISHED} (stored_id, "offset", leader_epoch) VALUES (%s, %s, %s) '
+                    "ON CONFLICT DO NOTHING",
+                    [(stored_id, offset, beyond.epoch) for offset in beyond.offsets],
                 )
             self._tidy(cursor, stored_id, next_offset, heir_of)
         return Claimed(next_offset=next_offset, epoch=epoch, topic_id=topic_id, former=known.get(topic_id))
@@ -241,8 +246,8 @@ class OffsetStore:
         """Keep what is finished beyond the offset, that of another row too whose place this one takes, and no more."""
         if heir_of is not None:
             cursor.execute(
-                f'INSERT INTO {FINISHED} (stored_id, "offset") '
-                f'SELECT %s, "offset" FROM {FINISHED} WHERE stored_id = %s ON CONFLICT DO NOTHING',
+                f'INSERT INTO {FINISHED} (stored_id, "offset", leader_epoch) '
+                f'SELECT %s, "offset", leader_epoch FROM {FINISHED} WHERE stored_id = %s ON CONFLICT DO NOTHING',
                 [stored_id, heir_of],
             )
             cursor.execute(f"DELETE FROM {FINISHED} WHERE stored_id = %s", [heir_of])
