@@ -102,7 +102,8 @@ class PacedReplay:
         self._results: Counter[State] = Counter()
         self._handled_in_a_row = 0
         self._withdrawn = 0
-        self._began_at = self._moved_at = clock()
+        self._due = 1.0
+        self._due_at = self._moved_at = clock()
         self.ended: Ended | None = None
         """Why no more are begun; None while they are."""
 
@@ -162,10 +163,14 @@ class PacedReplay:
 
     def _request(self) -> None:
         room = self._room()
+        if not self.progress.under_way:
+            # Before that there was nothing to wait for.
+            self._moved_at = self._clock()
         for part in self._parts:
-            if room > 0 and (asked := part.request(room)):
+            if room > 0:
+                asked = part.request(room)
                 room -= asked
-                self._moved_at = self._clock()
+                self._due -= asked
 
     def _room(self) -> int:
         """How many more may be asked for now."""
@@ -179,9 +184,15 @@ class PacedReplay:
             most_ahead = min(most_ahead, may_fail + self._handled_in_a_row)
         room = most_ahead - progress.under_way
         if pace.per_second is not None:
-            due = int((self._clock() - self._began_at) * pace.per_second) + 1
-            room = min(room, due - progress.requested)
+            room = min(room, self._due_at_rate(pace.per_second))
         return room
+
+    def _due_at_rate(self, per_second: float) -> int:
+        """How many the rate has room for: what was left out while none were handled is not made up for in a burst."""
+        now = self._clock()
+        self._due = min(max(1.0, per_second), self._due + (now - self._due_at) * per_second)
+        self._due_at = now
+        return int(self._due)
 
     def _is_stalled(self) -> bool:
         if not self.progress.under_way or self._clock() - self._moved_at < STALLED_SECONDS:

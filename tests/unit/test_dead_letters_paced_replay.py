@@ -83,12 +83,25 @@ def test_so_many_a_second_are_asked_for_and_no_more(letters, clock):
     paced = replay(clock, per_second=5)
 
     requested = []
-    for now in (0, 0.1, 1, 1, 3):
+    for now in (0, 0.1, 1, 1, 1.5):
         clock.now = now
         assert paced.turn()
         requested.append(count(Requested))
 
-    assert requested == [1, 1, 6, 6, 16]
+    assert requested == [1, 1, 6, 6, 8]
+
+
+def test_what_was_left_out_while_none_were_handled_is_not_made_up_for_at_once(letters, clock, settings):
+    do(lambda message: None)
+    lane = Lane(settings, **PLAIN)
+    paced = replay(clock, per_second=0.5)
+    paced.turn()
+    clock.now = 40
+    handle_all(lane)
+
+    paced.turn()
+
+    assert count(Requested) == 1
 
 
 def test_the_oldest_are_asked_for_first_and_those_of_other_kinds_never(letters, clock):
