@@ -229,6 +229,12 @@ class TestTheLagOfAGroup:
         assert "Lag of invoices in the last hour" in html
         assert "<td>50</td>" in html
 
+    def test_it_is_drawn_where_the_project_has_no_time_zones(self, page: Page, settings: Any) -> None:
+        settings.USE_TZ = False
+        self.look(1, 2, 50)
+
+        assert "kafka-line" in page.html()
+
     def test_what_nobody_saw_is_a_gap_and_no_zero(self, page: Page) -> None:
         self.look(1, 2, None, 4, 5)
 

@@ -43,10 +43,12 @@ class OverviewPage(Page):
         processes = _processes(settings)
         consumers = consumer_lines(settings, processes, _histories(settings))
         relays, letters = relay_lines(settings), waiting_letters()
+        # All groups have the same minutes.
+        labels = _labels(next((line.history for line in consumers if line.history), ()))
         needs = find_needs(consumers, relays, processes or (), letters)
         return {
             "needs": [(need, self._url_for(need)) for need in needs],
-            "consumers": [self._row(line, letters) for line in consumers],
+            "consumers": [self._row(line, letters, labels) for line in consumers],
             "relays": [(line, self._list("outboxmessage", database=line.alias)) for line in relays],
             "relay_processes": count_relays(processes or ()),
             "are_processes_known": processes is not None,
@@ -54,12 +56,12 @@ class OverviewPage(Page):
             "database_of_processes": database_of_processes(),
         }
 
-    def _row(self, line: ConsumerLine, letters: Mapping[str, WaitingLetters]) -> dict[str, Any]:
+    def _row(self, line: ConsumerLine, letters: Mapping[str, WaitingLetters], labels: Sequence[str]) -> dict[str, Any]:
         found = letters.get(line.database or "")
         return {
             "line": line,
             "url": self.url_of("group", group=line.group),
-            "chart": _chart(line),
+            "chart": _chart(line, labels),
             "dead_letters": found.of(line.name) if found else None,
             "dead_letters_url": self._list("deadletter", consumer=line.name, database=line.database or ""),
         }
@@ -82,10 +84,16 @@ class OverviewPage(Page):
         return f"{url}?{urlencode(asked)}" if url else ""
 
 
-def _chart(line: ConsumerLine) -> SafeString:
-    points = [Point(label=f"{timezone.localtime(each.at):%H:%M}", value=each.lag) for each in line.history]
+def _chart(line: ConsumerLine, labels: Sequence[str]) -> SafeString:
+    points = [Point(label=label, value=each.lag) for label, each in zip(labels, line.history, strict=False)]
     title = gettext("Lag of %(name)s in the last hour") % {"name": line.name}
     return sparkline(points, title=title, width=CHART_WIDTH, height=CHART_HEIGHT, rows=CHART_ROWS)
+
+
+def _labels(history: Sequence[HistoryPoint]) -> list[str]:
+    # Without USE_TZ they are by the project's clock already.
+    moments = [timezone.localtime(point.at) if timezone.is_aware(point.at) else point.at for point in history]
+    return [f"{moment:%H:%M}" for moment in moments]
 
 
 def _histories(settings: Settings) -> dict[str, list[HistoryPoint]]:
