@@ -41,6 +41,16 @@ def is_pattern(entry: str) -> bool:
     return entry.startswith("^")
 
 
+def is_for_whole_names(pattern: str) -> bool:
+    """Whether a pattern matches the start of a name exactly where it matches all of it, as far as its form shows."""
+    unescaped = re.sub(r"\\.", "x", pattern)
+    depth, is_apart = 0, False
+    for character in unescaped:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        is_apart = is_apart or (character == "|" and depth == 0)
+    return unescaped.endswith((".*", ".+", "$")) and not is_apart
+
+
 def names_among(entries: Iterable[str]) -> list[str]:
     """Return the entries that are names."""
     return [entry for entry in entries if not is_pattern(entry)]

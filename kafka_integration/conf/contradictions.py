@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from ..topic_names import stands_for
+from ..topic_names import is_for_whole_names, is_pattern, stands_for
 from .connections import Level
 from .problems import Kind, Problems, shown
 from .reserved_properties import says_yes
@@ -75,6 +75,8 @@ def _look_at_group(consumer: ConsumerSettings, level: Level, section: Section) -
                     f"decides it: remove it{_remote_assignor(name)}.",
                 )
         return
+    if consumer.group_protocol == "auto":
+        _look_at_patterns(consumer, section)
     assignors = str(level.config.get("partition.assignment.strategy", "")).replace(" ", "").split(",")
     if "cooperative-sticky" in assignors and len(assignors) > 1:
         section.problems.add(
@@ -84,6 +86,18 @@ def _look_at_group(consumer: ConsumerSettings, level: Level, section: Section) -
         )
 
 
+def _look_at_patterns(consumer: ConsumerSettings, section: Section) -> None:
+    for topic in consumer.topics:
+        if is_pattern(topic) and not is_for_whole_names(topic):
+            section.add(
+                "topics",
+                Kind.CONTRADICTION,
+                f'has {shown(topic)}, which "group_protocol": "auto" doesn\'t take: a classic group reads the topics '
+                'that begin so, a group of KIP-848 those of this whole name; end it with ".*" or "$", with '
+                "alternatives in parentheses",
+            )
+
+
 def _remote_assignor(name: str) -> str:
     return ', or use "group.remote.assignor"' if name == "partition.assignment.strategy" else ""
 
@@ -91,7 +105,7 @@ def _remote_assignor(name: str) -> str:
 def _look_at_times(consumer: ConsumerSettings, level: Level, section: Section) -> None:
     poll_ms = _number(level, "max.poll.interval.ms", MAX_POLL_INTERVAL_MS)
     session_ms = _number(level, "session.timeout.ms", SESSION_TIMEOUT_MS)
-    if consumer.group_protocol == "classic" and poll_ms < session_ms:
+    if consumer.group_protocol != "consumer" and poll_ms < session_ms:
         path = level.config_paths.get("max.poll.interval.ms") or level.config_paths["session.timeout.ms"]
         section.problems.add(
             Kind.CONTRADICTION,
@@ -99,7 +113,7 @@ def _look_at_times(consumer: ConsumerSettings, level: Level, section: Section) -
             "raise the one or lower the other.",
         )
     heartbeat_ms = _number(level, "heartbeat.interval.ms", 0)
-    if consumer.group_protocol == "classic" and heartbeat_ms >= session_ms:
+    if consumer.group_protocol != "consumer" and heartbeat_ms >= session_ms:
         section.problems.add(
             Kind.CONTRADICTION,
             f"{level.config_paths['heartbeat.interval.ms']} is {heartbeat_ms:g}, not below session.timeout.ms "

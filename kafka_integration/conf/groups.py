@@ -40,8 +40,8 @@ def _look_at_ids(this: Parsed, other: Parsed, problems: Problems) -> None:
 
 def _look_at_assignors(this: Parsed, other: Parsed, problems: Problems) -> None:
     (consumer, level), (other_consumer, other_level) = this, other
-    is_classic = consumer.group_protocol == other_consumer.group_protocol == "classic"
-    if is_classic and _is_cooperative(level) != _is_cooperative(other_level):
+    may_be_classic = "consumer" not in (consumer.group_protocol, other_consumer.group_protocol)
+    if may_be_classic and _is_cooperative(level) != _is_cooperative(other_level):
         path = level.config_paths.get(ASSIGNOR) or other_level.config_paths[ASSIGNOR]
         problems.add(
             Kind.CONTRADICTION,

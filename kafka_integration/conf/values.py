@@ -128,7 +128,7 @@ class ConsumerSettings:
     failure_rules: Mapping[str, FailureAction] = EMPTY
     dead_letter_topic: str | None = setting(optional(topic_name), None)
     max_dead_letters_per_minute: int | None = setting(optional(integer(1)), None)
-    group_protocol: Literal["classic", "consumer"] = setting(choice("classic", "consumer"), "classic")
+    group_protocol: Literal["classic", "consumer", "auto"] = setting(choice("classic", "consumer", "auto"), "classic")
     rebalance_drain_seconds: float = setting(number(0, DAY_SECONDS), 15.0)
     shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 25.0)
 

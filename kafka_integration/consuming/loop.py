@@ -19,6 +19,7 @@ from .fetching.message_limit import MessageLimit
 from .fetching.weighing import Weighing
 from .group.assignment import Assignment
 from .group.pauses import Pauses
+from .group.protocol import ProtocolChoice
 from .group.report import Report
 from .group.resets import Resets
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
@@ -74,9 +75,9 @@ class ConsumerLoop:
         self._backpressure = Backpressure(most_ahead=most_ahead(settings))
         self._lanes = parts.make_pool(self.fail, self._backpressure.made_room)
         self._session: Session | None = None
+        self._protocol = ProtocolChoice(settings, is_over=self._stop.is_set)
         self._make_session = partial(
             Session,
-            settings,
             lanes=self._lanes,
             claiming=parts.claiming,
             start_offsets=StartOffsets(settings),
@@ -118,7 +119,7 @@ class ConsumerLoop:
         while not self._stop.is_set():
             self.pulse.beat()
             try:
-                self._session = self._make_session(refresh_ms=self._refresh_ms)
+                self._session = self._make_session(self._protocol.settle(), refresh_ms=self._refresh_ms)
                 self._session.client.subscribe()
             except BrokerError as error:
                 if not error.retriable:
@@ -213,8 +214,12 @@ class ConsumerLoop:
             # How often a client refreshes can't be changed once it is there.
             self._refresh_ms = refresh_ms
         else:
-            self.turn()
-            return
+            try:
+                self.turn()
+                return
+            except BrokerError as error:
+                if not self._protocol.is_refused(error):
+                    raise
         self._close()
         self.open()
 
@@ -228,7 +233,7 @@ class ConsumerLoop:
         self._session = None
 
     def _wait_for_broker(self, error: BrokerError) -> None:
-        if self.phase is Phase.STARTING and not self._has_said_waiting:
+        if self.phase is Phase.STARTING and not self._has_said_waiting and not self._stop.is_set():
             logger.warning("consumer %s waits: %s", self.settings.name, error)
             self._has_said_waiting = True
         self._stop.wait(1.0)

@@ -90,7 +90,7 @@ GOOD = {
     "min_bytes": [(0, 0)],
     "key_deserializer": [("bytes", "bytes"), ("shop.codec.decode", "shop.codec.decode")],
     "rebalance_drain_seconds": [(0, 0), (2.5, 2.5)],
-    "group_protocol": [("consumer", "consumer")],
+    "group_protocol": [("consumer", "consumer"), ("auto", "auto")],
     "dead_letter_topic": [("orders.dead", "orders.dead"), (None, None)],
     "offset_storage": [("database", "database")],
     "max_dead_letters_per_minute": [(3, 3)],

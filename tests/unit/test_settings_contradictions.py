@@ -44,6 +44,22 @@ CONSUMER_CONTRADICTIONS = {
         {"group_protocol": "consumer", "config": {"partition.assignment.strategy": "range"}},
         'remove it, or use "group.remote.assignor".',
     ),
+    "either protocol with a heartbeat as long as a classic session": (
+        {"group_protocol": "auto", "config": {"heartbeat.interval.ms": 45_000}},
+        "is 45000, not below session.timeout.ms 45000: use a third of it.",
+    ),
+    "either protocol with a pattern that means other topics to each": (
+        {"group_protocol": "auto", "topics": ["^orders"]},
+        f'{AUDIT}["topics"] has "^orders", which "group_protocol": "auto" doesn\'t take: a classic group reads the',
+    ),
+    "either protocol with a pattern that ends like one of whole names": (
+        {"group_protocol": "auto", "topics": [r"^orders\.+"]},
+        'end it with ".*" or "$", with alternatives in parentheses.',
+    ),
+    "either protocol with a pattern of alternatives": (
+        {"group_protocol": "auto", "topics": ["^orders|^clicks.*"]},
+        'has "^orders|^clicks.*"',
+    ),
     "assignors of two kinds": (
         {"config": {"partition.assignment.strategy": "range, cooperative-sticky"}},
         "mixes cooperative-sticky with others",
@@ -201,6 +217,19 @@ def test_a_static_id_for_all_is_one_too_many_only_within_a_group(settings: Any) 
     assert problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": {**CONSUMER, "enabled": False}}}) == []
     (problem,) = problems_of(settings, {**kafka, "consumers": {"a": CONSUMER, "b": CONSUMER}})
     assert problem.startswith('KAFKA["config"]["group.instance.id"] is "web-1"')
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"config": {"session.timeout.ms": 30_000, "partition.assignment.strategy": "range"}},
+        {"config": {"group.remote.assignor": "uniform"}},
+        {"topics": ["orders", "^clicks.*", "^(views|visits)$", "^a.+"]},
+    ],
+    ids=["classic properties", "one of the other protocol", "patterns of whole names"],
+)
+def test_either_protocol_takes_what_one_of_the_two_would_use(keys, settings: Any) -> None:
+    assert problems_of(settings, with_consumer(group_protocol="auto", **keys)) == []
 
 
 def of_one_group(**keys: Any) -> dict[str, Any]:

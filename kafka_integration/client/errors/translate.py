@@ -131,7 +131,7 @@ def translate(
     fatal = kafka_error.fatal() or code == "_FATAL"
     return cause.error(
         f"{place}: {cause.text} ({code}: {detail}). {cause.remedy}".rstrip(),
-        code=code,
+        code=_meant(code, detail),
         retriable=cause.retriable and not fatal,
         fatal=fatal,
     )
@@ -171,9 +171,14 @@ def _cause(error: KafkaError, detail: str) -> Cause:
                 return cause
     if code == "_AUTHENTICATION" and _WITHOUT_TOKEN.search(detail):
         return _NO_TOKEN
-    if code == "_FATAL":
-        code = next((name for name, text in _FATAL_CAUSES.items() if text in detail), code)
-    return CAUSES.get(code) or Cause(text="Kafka answered with an error", retriable=error.retriable())
+    return CAUSES.get(_meant(code, detail)) or Cause(text="Kafka answered with an error", retriable=error.retriable())
+
+
+def _meant(code: str, detail: str) -> str:
+    """What was fatal, for an error that says in its code only that it is."""
+    if code != "_FATAL":
+        return code
+    return next((name for name, text in _FATAL_CAUSES.items() if text in detail), code)
 
 
 def _with_certificate_problem(detail: str, properties: Mapping[str, Any]) -> str:

@@ -58,8 +58,9 @@ def consumer_properties(consumer: ConsumerSettings, *, refresh_ms: int = METADAT
     )
     properties = _overridden(properties, _config(consumer.connection, without=property_names.PRODUCER))
     if embedded:
-        # The mock cluster's classic groups never let a second member in.
-        properties["group.protocol"] = "consumer"
+        properties["group.protocol"] = transport_of(consumer.connection).group_protocol
+    if properties["group.protocol"] == "consumer":
+        # Given for the embedded broker or with "auto"; elsewhere they are refused with the settings.
         for name in CLASSIC_GROUP_PROPERTIES:
             properties.pop(name, None)
     # The ledger decides what is committed: these stay as they are, whatever "config" says.

@@ -47,9 +47,10 @@ def consumer_problem(consumer: ConsumerSettings) -> str | None:
     """Return why librdkafka would refuse the properties of ``consumer`` together; None where it wouldn't."""
     if consumer.connection.transport != "kafka":
         return None
-    return _refusal_together(
-        Consumer, consumer_properties(replace(consumer, connection=_without_security(consumer.connection)))
-    )
+    # Of the protocols the classic one takes every property: under "auto" the other is given fewer of them.
+    protocol = "classic" if consumer.group_protocol == "auto" else consumer.group_protocol
+    tried = replace(consumer, connection=_without_security(consumer.connection), group_protocol=protocol)
+    return _refusal_together(Consumer, consumer_properties(tried))
 
 
 def producer_problem(producer: ProducerSettings) -> str | None:

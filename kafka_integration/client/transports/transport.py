@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import confluent_kafka
 
@@ -21,6 +21,8 @@ class Transport:
 
     may_be_old = True
     """Whether it may be of a version that lacks what we ask for."""
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    """What its groups speak where nobody has to be asked."""
     finds_offsets_by_time = True
     takes_offsets_from_members_only = False
     """Whether who would move a group's offsets has to join it."""
@@ -68,6 +70,8 @@ class Transport:
 
 class EmbeddedTransport(Transport):
     may_be_old = False
+    # The mock cluster's classic groups never let a second member in.
+    group_protocol = "consumer"
     finds_offsets_by_time = False
     takes_offsets_from_members_only = True
     takes_admin_requests = False
