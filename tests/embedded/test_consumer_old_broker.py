@@ -6,11 +6,12 @@ import struct
 
 import pytest
 
+from kafka_integration import produce_sync
 from kafka_integration.client.metadata.group_protocols import require_consumer_protocol
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.group import membership
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
-from tests.embedded.members import Members
+from tests.embedded.members import Members, values_of
 from tests.faults.proxy import Proxy
 from tests.services.ports import free_port
 
@@ -32,9 +33,9 @@ def old_broker(own_broker):
         yield f"127.0.0.1:{proxy.port}"
 
 
-def configured(settings, servers):
+def configured(settings, servers, group_protocol="consumer"):
     members = Members(settings, endpoints=[servers])
-    members.configure("one", group_protocol="consumer")
+    members.configure("one", group_protocol=group_protocol)
     return members
 
 
@@ -70,3 +71,22 @@ def test_one_that_cannot_be_asked_says_nothing_about_the_protocol(settings):
         require_consumer_protocol(get_settings().consumers["one"].connection, place="one", timeout=0.5)
 
     assert not caught.value.fatal
+
+
+def test_a_consumer_that_leaves_the_protocol_open_reads_from_an_old_broker_and_from_a_new_one(
+    own_broker, old_broker, settings, caplog
+):
+    caplog.set_level("INFO", logger="kafka_integration")
+    members = configured(settings, old_broker, "auto")
+    own_broker.create_topics([members.topic])
+    produce_sync(members.topic, "by the classic protocol")
+    members.run("one")
+    assert values_of("one") == ["by the classic protocol"]
+    assert 'consumer one: its group_protocol is "classic"' in caplog.text
+
+    members = configured(settings, own_broker.servers, "auto")
+    own_broker.create_topics([members.topic])
+    produce_sync(members.topic, "by the new one")
+    members.run("one")
+    assert values_of("one") == ["by the new one"]
+    assert 'consumer one: its group_protocol is "consumer"' in caplog.text
