@@ -7,6 +7,7 @@ from django.core.signals import setting_changed
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
+from .codecs import forget_codecs
 from .conf import reset_settings
 
 
@@ -19,6 +20,7 @@ class KafkaIntegrationConfig(AppConfig):
         from . import checks  # noqa: F401 - registers them; it imports models, which are ready only now
 
         setting_changed.connect(reset_settings, dispatch_uid="kafka_integration.conf")
+        setting_changed.connect(forget_codecs, dispatch_uid="kafka_integration.codecs")
         post_migrate.connect(_create_permissions, dispatch_uid="kafka_integration.permissions")
 
 

@@ -7,6 +7,7 @@ KafkaIntegrationError
 │   ├── DeliveryError             accepted at the call, but not delivered (also BrokerError: ``code``, ``retriable``)
 │   │   ├── DeliveryDeniedError   not delivered because Kafka refused us (also AccessDeniedError)
 │   │   └── DeliveryUnavailableError  not sent because there is no broker (also BrokerUnavailableError)
+│   ├── SerializationUnavailableError  not sent because its schema can't be had now (also SchemaUnavailableError)
 │   ├── ProduceTimeoutError       outcome unknown: ``may_still_arrive`` (also TimeoutError)
 │   └── BatchProduceError         some of a batch failed: ``failed`` says which
 │       └── InvalidBatchError     refused at the call, nothing was written (also InvalidMessageError)
@@ -15,6 +16,7 @@ KafkaIntegrationError
 │   └── AccessDeniedError         wrong credentials, certificate, host name or a missing ACL
 ├── HandlerError                  a ``message_handler`` that can't be loaded or used, or steers in no way there is
 ├── DecodeError                   a key or value its deserializer can't read (also ValueError)
+├── SchemaUnavailableError        a key or value can't be read, or written, now: its schema can't be had
 ├── RowError                      a message that makes no row of a sink's model (also ValueError)
 ├── FencedError                   another worker owns the partition now; this one's work rolls back
 │   └── LeaseLostError            another worker replays the dead letter now
@@ -65,6 +67,16 @@ class ProduceTimeoutError(ProduceError, TimeoutError):
     """No acknowledgement within the time given; the message may still arrive."""
 
     may_still_arrive = True
+    retriable = True
+
+
+class SchemaUnavailableError(KafkaIntegrationError):
+    """The schema registry can't be asked: what needs a schema of it can succeed later, unchanged."""
+
+
+class SerializationUnavailableError(ProduceError, SchemaUnavailableError):
+    """Nothing was sent, because the schema of a key or value can't be had now."""
+
     retriable = True
 
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from operator import methodcaller
 from typing import Any, Literal, Protocol
 
-from .errors import DecodeError
+from .codecs import Field, PlacedCodec
+from .errors import DecodeError, SchemaUnavailableError
 from .headers import Headers
-from .serialization import decode_json
+from .serialization import Deserializer, decode_json
+from .unavailability import description_of, unavailability_of
 
 TimestampType = Literal["create", "append"]
 
@@ -26,7 +28,7 @@ _TIMESTAMP_KINDS: dict[TimestampType | None, int] = {name: kind for kind, name i
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Unread:
+class Unread:
     """Stands for a key or value that nobody has read yet, also in a copy.
 
     An attribute that isn't there would be told by an exception, which takes five times as long.
@@ -96,8 +98,13 @@ class KeptRecord:
 class Decoding:
     """How a consumer's keys and values are read; a deserializer gets the bytes, never None."""
 
-    key: Callable[[bytes], Any]
-    value: Callable[[bytes], Any]
+    key: Deserializer
+    value: Deserializer
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether one of the two is told where the bytes are from, as only a ``PlacedMessage`` can."""
+        return isinstance(self.key, PlacedCodec) or isinstance(self.value, PlacedCodec)
 
 
 _AS_BYTES = Decoding(key=bytes, value=bytes)
@@ -123,8 +130,8 @@ class Message:
         self.raw = raw
         self.decoding = decoding
         self.attempt = attempt
-        self._key: Any = _Unread
-        self._value: Any = _Unread
+        self._key: Any = Unread
+        self._value: Any = Unread
 
     def __repr__(self) -> str:
         return f"<Message {self.topic}[{self.partition}]@{self.offset}>"
@@ -153,22 +160,22 @@ class Message:
     def key(self) -> Any:
         """The decoded key; ``DecodeError`` if its deserializer can't read it."""
         key = self._key
-        if key is _Unread:
-            self._key = key = self._decoded(self.decoding.key, self.raw.key(), "key")
+        if key is Unread:
+            self._key = key = self._decoded(self.decoding.key, self.raw.key(), "key")  # type: ignore[arg-type]  # as below
         return key
 
     @property
     def value(self) -> Any:
         """The decoded value; ``DecodeError`` if its deserializer can't read it."""
         value = self._value
-        if value is _Unread:
+        if value is Unread:
             # Written out here: a call more for each message is what a batch of them is read for.
             value = self.raw.value()
             if value is not None:
                 try:
-                    value = self.decoding.value(value)
-                except (ValueError, TypeError, LookupError) as error:
-                    raise self._undecodable("value", error) from error
+                    value = self.decoding.value(value)  # type: ignore[call-arg]  # no PlacedCodec: see message_of
+                except Exception as error:  # noqa: BLE001 - raised as what it is, see _failure
+                    raise self._failure("value", error)  # noqa: B904 - the error itself, or with it as its cause
             self._value = value
         return value
 
@@ -218,19 +225,37 @@ class Message:
             "attempt": self.attempt,
         }
 
-    def _decoded(self, decode: Callable[[bytes], Any], data: bytes | None, part: str) -> Any:
+    def _decoded(self, decode: Callable[[bytes], Any], data: bytes | None, field: Field) -> Any:
         if data is None:
             return None
         try:
             return decode(data)
-        except (ValueError, TypeError, LookupError) as error:
-            raise self._undecodable(part, error) from error
+        except Exception as error:  # noqa: BLE001 - as above
+            raise self._failure(field, error)  # noqa: B904 - as above
 
-    def _undecodable(self, part: str, error: Exception) -> DecodeError:
-        reason = f"{type(error).__name__} in its deserializer"
+    def _failure(self, field: Field, error: Exception) -> Exception:
+        """What to raise for what a deserializer raised."""
+        failure: Exception = error
+        if (away := unavailability_of(error)) is not None:
+            failure = SchemaUnavailableError(
+                f"the {field} of {self.topic}[{self.partition}]@{self.offset} can't be read now, because its schema "
+                f"can't be had: {away}. It waits until the schema registry answers"
+            )
+        elif self._is_unreadable(error):
+            failure = self._undecodable(field, error)
+        if failure is not error:
+            failure.__cause__ = error
+        return failure
+
+    def _is_unreadable(self, error: Exception) -> bool:
+        """Whether that is a deserializer's way to say that the bytes aren't what it takes."""
+        return isinstance(error, ValueError | TypeError | LookupError)
+
+    def _undecodable(self, field: Field, error: Exception) -> DecodeError:
+        reason = f"{description_of(error)} in its deserializer"
         if isinstance(error, UnicodeDecodeError):
             reason = f"byte {error.start} is not valid {error.encoding}"
-        return DecodeError(f"the {part} of {self.topic}[{self.partition}]@{self.offset}: {reason}")
+        return DecodeError(f"the {field} of {self.topic}[{self.partition}]@{self.offset}: {reason}")
 
 
 def moment_of(ms: int) -> datetime | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 from .message import Decoding, Message, RawMessage
+from .placed_message import kind_of, message_of
 
 
 class Messages(list[Message]):
@@ -61,7 +62,7 @@ class RawMessages(Sequence[Message]):
             return RawMessages(self._raws[index], self._decoding)
         place = range(len(self._raws))[index]
         if place not in self._seen:
-            self._seen[place] = Message(self._raws[place], self._decoding)
+            self._seen[place] = message_of(self._raws[place], self._decoding)
         return self._seen[place]
 
     def made(self) -> list[Message]:
@@ -79,20 +80,20 @@ class RawMessages(Sequence[Message]):
         return self.made() + other.made()
 
     def values(self) -> list[Any]:
-        if self._made is not None:
-            return [message.value for message in self._made]
+        if self._made is not None or self._decoding.is_placed:
+            return [message.value for message in self.made()]
         values = [raw.value() for raw in self._raws]
         try:
-            return _decoded(values, self._decoding.value)
+            return _decoded(values, self._decoding.value)  # type: ignore[arg-type]  # no PlacedCodec
         except Exception:  # noqa: BLE001 - a deserializer may raise whatever it likes, and a message can tell of it
             return [message.value for message in self.made()]
 
     def keys(self) -> list[Any]:
-        if self._made is not None:
-            return [message.key for message in self._made]
+        if self._made is not None or self._decoding.is_placed:
+            return [message.key for message in self.made()]
         keys = [raw.key() for raw in self._raws]
         try:
-            return _decoded(keys, self._decoding.key)
+            return _decoded(keys, self._decoding.key)  # type: ignore[arg-type]  # no PlacedCodec
         except Exception:  # noqa: BLE001 - as above
             return [message.key for message in self.made()]
 
@@ -134,7 +135,8 @@ class _Unread(Messages):
 
 def objects_of(raws: Iterable[RawMessage], decoding: Decoding) -> list[Message]:
     """A ``Message`` for each of the client's."""
-    return [Message(raw, decoding) for raw in raws]
+    kind = kind_of(decoding)
+    return [kind(raw, decoding) for raw in raws]
 
 
 def joined(first: Sequence[Message], second: Sequence[Message]) -> Sequence[Message]:

@@ -1,7 +1,8 @@
 """Keys and values to bytes and back.
 
 Going out, what can't be written faithfully is refused, never converted: NaN, lone surrogates, JSON keys that are
-not strings. Coming in, a deserializer takes bytes and raises whatever it likes; ``Message`` makes a DecodeError of it.
+not strings. Coming in, a deserializer raises whatever it likes; ``Message`` says whether the bytes can't be read, or
+can't be read now, because a schema can't be had.
 
 JSON is the standard library's and Django's. The extra ``fast`` (msgspec) does what comes out the same, and leaves them
 the rest: what it refuses, and what it would write otherwise.
@@ -11,37 +12,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.functional import Promise
-from django.utils.module_loading import import_string
 
-from .errors import ConfigurationError, InvalidMessageError
+from .codecs import Field, PlacedCodec, SerializationContext, load_codec
+from .errors import InvalidMessageError, SerializationUnavailableError
+from .headers import Headers, normalize_headers
+from .unavailability import description_of, unavailability_of
 
-Deserializer = Callable[[bytes], Any]
-
-_NAMES = '"text", "json", "bytes" or a dotted path'
+Deserializer = Callable[[bytes], Any] | PlacedCodec
 
 
-def serialize_value(value: Any, serializer: str | None = None) -> bytes | None:
+def knows_place(serializer: str | None) -> bool:
+    """Whether this one is to be told topic, field and headers, as ``serialize_message`` does."""
+    return serializer is not None and "." in serializer and isinstance(load_codec(serializer), PlacedCodec)
+
+
+def serialize_message(
+    topic: str,
+    key: Any,
+    value: Any,
+    headers: Headers,
+    *,
+    key_serializer: str | None,
+    value_serializer: str | None,
+) -> tuple[bytes | None, bytes | None]:
+    """The bytes of a key and a value on their way to a topic; their serializers may add to the ``headers``."""
+    # In this order, which rules of a schema registry count on.
+    key_context = SerializationContext(topic, "key", headers)
+    key_bytes = serialize_key(key, key_serializer, key_context)
+    value_bytes = serialize_value(value, value_serializer, SerializationContext(topic, "value", headers))
+    headers[:] = normalize_headers(headers)
+    return key_bytes, value_bytes
+
+
+def serialize_value(
+    value: Any, serializer: str | None = None, context: SerializationContext | None = None
+) -> bytes | None:
     """The bytes of a message's value; None is a tombstone and stays None.
 
     Without a ``serializer`` str and bytes go as they are and anything else as JSON.
     """
     if value is None or (serializer is None and type(value) is bytes):
         return value
-    return _plain(value, "value") if serializer is None else _serialize(value, "value", serializer)
+    return _plain(value, "value") if serializer is None else _serialize(value, "value", serializer, context)
 
 
-def serialize_key(key: Any, serializer: str | None = None) -> bytes | None:
+def serialize_key(key: Any, serializer: str | None = None, context: SerializationContext | None = None) -> bytes | None:
     """The bytes of a message's key; None is no key. Without a ``serializer`` int and UUID become their ``str()``."""
     if key is None or (serializer is None and type(key) is bytes):
         return key
     if serializer is not None:
-        return _serialize(key, "key", serializer)
+        return _serialize(key, "key", serializer, context)
     if type(key) is str:
         return _plain(key, "key")
     if isinstance(key, bool):
@@ -60,7 +85,7 @@ def as_text(item: Any) -> Any:
 
 def load_deserializer(name: str) -> Deserializer:
     """What turns bytes into a key or value; ``name`` is "text", "json", "bytes" or a dotted path."""
-    return _DESERIALIZERS.get(name) or _imported(name)
+    return _DESERIALIZERS.get(name) or load_codec(name)
 
 
 def decode_json(data: bytes) -> Any:
@@ -80,7 +105,7 @@ def decode_json(data: bytes) -> Any:
     return document
 
 
-def _serialize(item: Any, place: str, serializer: str) -> bytes | None:
+def _serialize(item: Any, place: Field, serializer: str, context: SerializationContext | None) -> bytes | None:
     if serializer == "json":
         return _as_json(item, place)
     if serializer in ("text", "bytes"):
@@ -92,16 +117,24 @@ def _serialize(item: Any, place: str, serializer: str) -> bytes | None:
                 f"give {'str' if serializer == 'text' else 'bytes'}, or choose another serializer."
             )
         return _plain(item, place)
-    return _by_function(item, place, serializer)
+    return _by_codec(item, place, serializer, context)
 
 
-def _by_function(item: Any, place: str, serializer: str) -> bytes | None:
-    function = _imported(serializer)
+def _by_codec(item: Any, place: Field, serializer: str, context: SerializationContext | None) -> bytes | None:
+    codec = load_codec(serializer)
     try:
-        result = function(item)
+        if isinstance(codec, PlacedCodec):
+            result = codec(item, context or SerializationContext("", place, []))
+        else:
+            result = codec(item)
     except Exception as error:
+        if reason := unavailability_of(error):
+            raise SerializationUnavailableError(
+                f"The {place} can't be written now by {place}_serializer {serializer}: {reason}. Nothing was sent; try "
+                "again once the schema registry answers."
+            ) from error
         raise InvalidMessageError(
-            f"The {place} was refused by {place}_serializer {serializer}: {type(error).__name__} was raised."
+            f"The {place} was refused by {place}_serializer {serializer}: {description_of(error)} was raised."
         ) from error
     if result is None or isinstance(result, bytes):
         return result
@@ -221,17 +254,6 @@ def _finite(number: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
-
-
-@lru_cache(maxsize=64)
-def _imported(path: str) -> Callable[[Any], Any]:
-    try:
-        function = import_string(path)
-    except ImportError as error:
-        raise ConfigurationError([f"{path!r} can't be imported ({error}): give {_NAMES}."]) from error
-    if not callable(function):
-        raise ConfigurationError([f"{path!r} is not callable: give {_NAMES}."])
-    return function  # type: ignore[no-any-return]  # what it takes and returns is the project's word
 
 
 class _FastJson(NamedTuple):

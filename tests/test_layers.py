@@ -26,10 +26,13 @@ FLOORS = {
         {"errors", "headers", "local_times", "models", "retrying", "signals", "summaries", "tables", "topic_names"}
         | {
             "cloudevents",
+            "codecs",
             "conf",
             "message",
             "messages",
             "outcomes",
+            "placed_message",
+            "unavailability",
             "exception_chains",
             "observing",
             "serialization",

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from ..codecs import why_no_codec
 from ..conf import Examined, Kind, Problem
 from ..conf.problems import sentence
 from ..conf.values import ConsumerSettings
@@ -17,12 +18,9 @@ from ..sinks import ModelSink
 
 ONE_ARGUMENT = ("data",)
 MOST_THREADS = 1000
-CONSUMER_FUNCTIONS = ("key_deserializer", "value_deserializer")
-PRODUCER_FUNCTIONS = {
-    "partition_strategy": ("topic", "partitions", "key", "value"),
-    "key_serializer": ONE_ARGUMENT,
-    "value_serializer": ONE_ARGUMENT,
-}
+OF_A_STRATEGY = ("topic", "partitions", "key", "value")
+DESERIALIZERS = ("key_deserializer", "value_deserializer")
+SERIALIZERS = ("key_serializer", "value_serializer")
 
 
 def find_import_problems(found: Examined) -> list[Problem]:
@@ -34,14 +32,16 @@ def find_import_problems(found: Examined) -> list[Problem]:
         if not consumer.enabled:
             continue
         problems += _handler_problems(consumer, section.path_of("message_handler"))
-        for key in CONSUMER_FUNCTIONS:
-            problems += _function_problems(getattr(consumer, key), section.path_of(key))
+        for key in DESERIALIZERS:
+            problems += _codec_problems(getattr(consumer, key), section.path_of(key))
         for path in consumer.failure_rules:
             problems += _exception_problems(path, f'{section.path_of("failure_rules")}["{path}"]')
-    for key, arguments in PRODUCER_FUNCTIONS.items():
-        if found.producer is not None:
-            path = found.producer.path_of(key)
-            problems += _function_problems(getattr(found.settings.producer, key), path, arguments)
+    if found.producer is not None:
+        producer, section = found.settings.producer, found.producer
+        path = section.path_of("partition_strategy")
+        problems += _function_problems(producer.partition_strategy, path, OF_A_STRATEGY)
+        for key in SERIALIZERS:
+            problems += _codec_problems(getattr(producer, key), section.path_of(key))
     for raw in found.raw_properties:
         if raw.name == "oauth_cb" and not callable(raw.value):
             problems += _function_problems(raw.value, raw.path)
@@ -110,6 +110,17 @@ def _function_problems(name: Any, path: str, arguments: Sequence[str] = ONE_ARGU
     if reason is None and not _takes(function, arguments):
         count = f"{len(arguments)} argument{'' if len(arguments) == 1 else 's'}"
         reason = f"it can't be called with {count} ({', '.join(arguments)})"
+    if reason is not None:
+        yield Problem(kind=Kind.IMPORT, text=f'{path} is "{name}": {reason}; give the path of a function.')
+
+
+def _codec_problems(name: str | None, path: str) -> Iterator[Problem]:
+    """Yield why ``name``, where it is a dotted path, leads to no serializer or deserializer; none is made for that."""
+    if name is None or "." not in name:
+        return
+    codec, reason = _import(name)
+    if reason is None:
+        reason = why_no_codec(codec)
     if reason is not None:
         yield Problem(kind=Kind.IMPORT, text=f'{path} is "{name}": {reason}; give the path of a function.')
 

@@ -148,7 +148,7 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
         messages_of=partial(RawMessages if handler.takes_batch else objects_of, decoding=decoding),
         handler=handler,
         work=MeasuredWork(work, measures) if measures is not None and isinstance(work, TransactionalWork) else work,
-        coroutine_work=_coroutine_work(settings, handler, work, measures),
+        coroutine_work=_coroutine_work(settings, handler, work, measures, decoding.is_placed),
         claiming=claiming,
         make_tasks=_replays(settings, observers, store, handler, decoding),
         retention=Retention(settings, get_settings()),
@@ -213,7 +213,11 @@ def make_work(
 
 
 def _coroutine_work(
-    settings: ConsumerSettings, handler: Handler, work: PlainWork | TransactionalWork, measures: Measures | None
+    settings: ConsumerSettings,
+    handler: Handler,
+    work: PlainWork | TransactionalWork,
+    measures: Measures | None,
+    reads_ahead: bool,
 ) -> CoroutineWork | None:
     """None where a handler isn't async, or its effects are in a transaction of ours, which is a thread's."""
     if handler.begin is None or not isinstance(work, PlainWork):
@@ -221,7 +225,7 @@ def _coroutine_work(
     shape = AwaitWholeBatch if handler.takes_batch else AwaitEachMessage
     times = None if measures is None else measures.handler_times
     awaiter = shape(handler.begin, path=handler.path, may_hold_back=settings.ordering == "partition", times=times)
-    return CoroutineWork(path=handler.path, plain=work, awaiter=awaiter)
+    return CoroutineWork(path=handler.path, plain=work, awaiter=awaiter, reads_ahead=reads_ahead)
 
 
 def _saving(settings: ConsumerSettings, store: OffsetStore | None) -> Saving:

@@ -26,7 +26,7 @@ from ..producing.arguments import (
     check_topic,
     read_timestamp,
 )
-from ..serialization import serialize_key, serialize_value
+from ..serialization import serialize_message
 from .notify import commits_by_hand, notify_on_commit
 from .statements import statements_of
 from .unattended import note_published
@@ -95,9 +95,10 @@ def build_message(
     check_topic(topic, producer)
     if partition is not None:
         check_partition(topic, partition)
-    value_bytes = serialize_value(value, producer.value_serializer)
-    key_bytes = serialize_key(key, producer.key_serializer)
     pairs = with_event_headers(normalize_headers(headers), event_type, settings, value)
+    key_bytes, value_bytes = serialize_message(
+        topic, key, value, pairs, key_serializer=producer.key_serializer, value_serializer=producer.value_serializer
+    )
     check_size(topic, key_bytes, value_bytes, pairs, producer)
     return OutboxMessage(
         topic=topic,

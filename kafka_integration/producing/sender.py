@@ -22,8 +22,8 @@ from ..errors import (
     InvalidMessageError,
     ProduceError,
 )
-from ..headers import GivenHeaders, normalize_headers
-from ..serialization import serialize_key, serialize_value
+from ..headers import GivenHeaders, Headers, normalize_headers
+from ..serialization import knows_place, serialize_key, serialize_message, serialize_value
 from ..sizes import record_bytes
 from .arguments import check_partition, check_topic, read_timestamp, too_large
 from .delivery import Delivery
@@ -65,6 +65,7 @@ class Sender:
         self._settings = settings
         self._key_serializer = settings.key_serializer
         self._value_serializer = settings.value_serializer
+        self._is_placed = knows_place(self._key_serializer) or knows_place(self._value_serializer)
         self._partitioner = load_partitioner(settings.partition_strategy)
         self._checked_topics: set[str] = set()
 
@@ -81,11 +82,14 @@ class Sender:
         """Puts the message into the queue, waiting up to ``timeout`` for room; refuses what Kafka could not take."""
         if type(topic) is not str or topic not in self._checked_topics:
             self.check_topic(topic, key)
-        value_bytes = serialize_value(value, self._value_serializer)
-        key_bytes = serialize_key(key, self._key_serializer)
         place, timestamp_ms, pairs = ANY_PARTITION, 0, None
-        if headers is not None:
-            pairs = normalize_headers(headers)
+        if self._is_placed:
+            key_bytes, value_bytes, pairs = self._serialized(topic, key, value, headers)
+        else:
+            value_bytes = serialize_value(value, self._value_serializer)
+            key_bytes = serialize_key(key, self._key_serializer)
+            if headers is not None:
+                pairs = normalize_headers(headers)
         if timestamp is not None:
             timestamp_ms = read_timestamp(topic, timestamp)
         if partition is not None or self._partitioner is not None:
@@ -102,7 +106,7 @@ class Sender:
 
     def make_plain(self, topic: str, value: Any, key: Any, messages: list[PlainMessage]) -> Delivery | None:
         """Adds a message to those for ``send_many``; None for one that ``send`` has to take."""
-        if self._partitioner is not None:
+        if self._partitioner is not None or self._is_placed:
             return None
         value_bytes = serialize_value(value, self._value_serializer)
         key_bytes = serialize_key(key, self._key_serializer)
@@ -129,6 +133,16 @@ class Sender:
         # Names may come from anywhere, and a process lives long.
         if len(self._checked_topics) < REMEMBERED_TOPICS:
             self._checked_topics.add(topic)
+
+    def _serialized(
+        self, topic: str, key: Any, value: Any, headers: GivenHeaders | None
+    ) -> tuple[bytes | None, bytes | None, Headers]:
+        """Key and value by serializers that are told where they go, and headers, to which these may have added."""
+        pairs = normalize_headers(headers)
+        key_bytes, value_bytes = serialize_message(
+            topic, key, value, pairs, key_serializer=self._key_serializer, value_serializer=self._value_serializer
+        )
+        return key_bytes, value_bytes, pairs
 
     def _place(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None, timeout: float) -> int:
         if partition is not None:

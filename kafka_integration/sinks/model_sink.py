@@ -9,7 +9,7 @@ from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from ..errors import HandlerError, RowError
+from ..errors import HandlerError, RowError, SchemaUnavailableError
 from ..message import Message
 from ..messages import Messages
 from ..outcomes import HandleApart
@@ -87,6 +87,8 @@ class ModelSink:
             return self._changes_by_column(messages, connection) or [
                 self._change(message, connection) for message in messages
             ]
+        except SchemaUnavailableError:
+            raise  # nobody's fault, and each would ask for itself
         except Exception:
             if len(messages) > 1 and (at_fault := self._at_fault(messages, connection)):
                 raise HandleApart(at_fault) from None

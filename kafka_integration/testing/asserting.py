@@ -9,10 +9,11 @@ from difflib import ndiff
 from pprint import pformat
 from typing import Any
 
+from ..codecs import SerializationContext
 from ..conf import get_settings
 from ..errors import InvalidMessageError
 from ..headers import GivenHeaders, Headers, normalize_headers
-from ..serialization import decode_json, serialize_key, serialize_value
+from ..serialization import decode_json, knows_place, serialize_key, serialize_value
 from .capturing import CapturedMessage, CapturedMessages, captured_messages
 
 # unittest leaves frames of this module out of a failure's traceback.
@@ -83,11 +84,15 @@ class _Expected:
             return self.value
 
     def _has_key(self, message: CapturedMessage) -> bool:
-        return message.key_bytes == serialize_key(self.key, get_settings().producer.key_serializer)
+        context = SerializationContext(self.topic, "key", [])
+        return message.key_bytes == serialize_key(self.key, get_settings().producer.key_serializer, context)
 
     def _has_value(self, message: CapturedMessage) -> bool:
-        if self.value is None or isinstance(self.value, (str, bytes, bytearray, memoryview)):
-            return message.value_bytes == serialize_value(self.value, get_settings().producer.value_serializer)
+        serializer = get_settings().producer.value_serializer
+        is_plain = self.value is None or isinstance(self.value, (str, bytes, bytearray, memoryview))
+        if is_plain or knows_place(serializer):
+            context = SerializationContext(self.topic, "value", [])
+            return message.value_bytes == serialize_value(self.value, serializer, context)
         is_json, document = _document(message)
         return is_json and bool(self.json() == document)
 

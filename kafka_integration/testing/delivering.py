@@ -30,6 +30,7 @@ from ..observing.log import Log
 from ..observing.observers import Observers
 from ..observing.receivers import Receivers
 from ..outcomes import Reject
+from ..placed_message import message_of
 from ..serialization import serialize_key, serialize_value
 from ..topic_names import cover, is_pattern
 from .redirecting import producer_transport, producing_in_memory
@@ -147,7 +148,7 @@ def prepare(  # noqa: PLR0913 - one argument for each part of a message
         headers=[*normalize_headers(headers)] or None,
         timestamp=(TIMESTAMP_CREATE_TIME, int((timestamp or datetime.now(UTC)).timestamp() * 1000)),
     )
-    message = Message(raw, decoding_of(settings), attempt)
+    message = message_of(raw, decoding_of(settings), attempt)
     return Delivery(settings=settings, store=store, place=place, message=message)
 
 

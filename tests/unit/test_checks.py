@@ -202,7 +202,10 @@ def test_an_async_handler_with_database_offsets_runs_in_one_lane(settings: Any) 
             with_producer(partition_strategy=f"{HERE}.partition_as_kaffe_has_it"),
             "it can't be called with 4 arguments (topic, partitions, key, value); give the path of a function.",
         ),
-        (with_consumer(key_deserializer=f"{HERE}.partition"), "it can't be called with 1 argument (data); give"),
+        (
+            with_consumer(key_deserializer=f"{HERE}.partition"),
+            "it can't be called with 1 argument (data), nor with 2 (data, context); give",
+        ),
         (with_producer(value_serializer=f"{HERE}.nope"), 'KAFKA["producer"]["value_serializer"] is'),
         (
             with_consumer(failure_rules={"nowhere.Error": "skip"}),

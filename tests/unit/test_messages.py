@@ -43,7 +43,7 @@ def objects(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
             super().__init__(raw, decoding, attempt)
             made.append(self)
 
-    monkeypatch.setattr("kafka_integration.messages.Message", Counted)
+    monkeypatch.setattr("kafka_integration.placed_message.Message", Counted)
     return made
 
 

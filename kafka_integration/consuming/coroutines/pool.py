@@ -72,6 +72,7 @@ class Coroutines:
         self._beside = self._make_beside()
         # Not beside: the end of a failure must not wait for a replay.
         self._failures = SideThread(f"{name}-failures")
+        self._reading = SideThread(f"{name}-reading") if work.reads_ahead else None
 
     is_held_up = False
     """Nobody is asked to claim anything here."""
@@ -155,13 +156,11 @@ class Coroutines:
 
     def stop(self, timeout: float) -> None:
         """End the threads; one that doesn't return within ``timeout`` seconds is left behind, as it is a daemon."""
-        self._workers.close()
-        self._beside.thread.close()
-        self._failures.close()
-        deadline = monotonic() + timeout
-        if not all(
-            each.join(max(0.0, deadline - monotonic())) for each in (self._workers, self._beside.thread, self._failures)
-        ):
+        deadline, threads = monotonic() + timeout, (self._workers, self._beside.thread, self._failures, self._reading)
+        for each in threads:
+            if each is not None:
+                each.close()
+        if not all(each is None or each.join(max(0.0, deadline - monotonic())) for each in threads):
             logger.warning("the threads of %s did not end in time", self._name)
 
     # The workers', on their event loop
@@ -189,7 +188,9 @@ class Coroutines:
         _, stream, chunk = hand
         had_setbacks = stream.setbacks.in_a_row
         try:
-            remainder = await self._work.handle(stream, chunk, sync=workers.sync, failures=self._failures)
+            remainder = await self._work.handle(
+                stream, chunk, sync=workers.sync, failures=self._failures, reading=self._reading
+            )
         except BaseException as fault:  # noqa: BLE001 - the top of a task
             self._leave(workers, task, hand, fault)
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Executor
 
+from ...placed_message import read_ahead
 from ..handling.plain import PlainWork
 from ..lanes.work import Remainder
 from ..line import Chunk
@@ -15,17 +16,22 @@ from .awaiting import Awaiter
 class CoroutineWork:
     """What a coroutine does with a chunk: ``handle``, on the event loop.
 
-    What may take a while is done in two threads beside it. Databases are asked in that of the handlers' own calls
-    (``sync``), whose connections tell an outage from a bad message; what failed for good is ended in ``failures``.
+    What may take a while is done in threads beside it. Databases are asked in that of the handlers' own calls
+    (``sync``), whose connections tell an outage from a bad message; what failed for good is ended in ``failures``;
+    and messages whose schemas have to be asked for are read in ``reading``.
     """
 
-    def __init__(self, *, path: str, plain: PlainWork, awaiter: Awaiter) -> None:
+    def __init__(self, *, path: str, plain: PlainWork, awaiter: Awaiter, reads_ahead: bool) -> None:
         self.path = path
         """The handler's."""
+        self.reads_ahead = reads_ahead
+        """Whether reading a message may take long, as somebody has to be asked for its schema."""
         self._plain = plain
         self._awaiter = awaiter
 
-    async def handle(self, stream: Stream, chunk: Chunk, *, sync: Executor, failures: Executor) -> Remainder:
+    async def handle(
+        self, stream: Stream, chunk: Chunk, *, sync: Executor, failures: Executor, reading: Executor | None
+    ) -> Remainder:
         plain, loop = self._plain, asyncio.get_running_loop()
         if chunk.failure is not None:
             return await loop.run_in_executor(failures, plain.end, stream, chunk)
@@ -33,6 +39,8 @@ class CoroutineWork:
             waiting = await loop.run_in_executor(sync, plain.wait, stream, chunk)
             if waiting is not None:
                 return waiting
+        if reading is not None:
+            await loop.run_in_executor(reading, read_ahead, chunk.messages)
         progress = await self._awaiter.run(chunk.messages, stream.line, stream.ledger)
         if progress.error is None:
             concluded = plain.conclude(stream, chunk, progress)

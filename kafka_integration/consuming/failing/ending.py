@@ -14,6 +14,7 @@ from ...message import Message
 from ...observing.facts import AttemptFailed, Failed, Parked, ParkingFailed, SetBack, Skipped
 from ...observing.log_fields import LogFields
 from ...observing.observers import Observers
+from ...placed_message import message_of
 from ...retrying import is_worth_a_line
 from ...summaries import summarize
 from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
@@ -110,7 +111,7 @@ class Ending:
         message = self.failure.message
         if not self.is_final:
             self._endings.observers.tell(AttemptFailed(message, self.failure.error, self.delay_seconds))
-        return Message(message.raw, message.decoding, message.attempt + 1)
+        return message_of(message.raw, message.decoding, message.attempt + 1)
 
     def carry_out(self, finishing: AbstractContextManager[None]) -> Exception | None:
         """End the message within ``finishing``, after which it is finished, and tell; or what kept it from that.

@@ -12,7 +12,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ...errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError
+from ...errors import BrokerError, BrokerUnavailableError, ProduceTimeoutError, SchemaUnavailableError
 from ...exception_chains import links, sqlstate_of
 from ...summaries import attribute_of
 from .origins import connections_behind, left_its_connection_open
@@ -28,7 +28,7 @@ _SQLITE_BUSY, _SQLITE_LOCKED, _SQLITE_READONLY, _SQLITE_FULL = 5, 6, 8, 13
 
 
 def is_outage(error: BaseException) -> bool:
-    """True if the database or the broker is away: the same work can succeed later, unchanged."""
+    """True if the database, the broker or the schema registry is away: the same work can succeed later, unchanged."""
     return any(_is_outage_itself(link) for link in links(error)) or _lost_its_connection(error)
 
 
@@ -88,7 +88,9 @@ def _is_outage_itself(error: BaseException) -> bool:
     state = sqlstate_of(error)
     if state is not None:
         return state in _OUTAGE_STATES or state[:2] in _OUTAGE_CLASSES
-    if _is_refusal_itself(error) or isinstance(error, ProduceTimeoutError | BrokerUnavailableError):
+    if _is_refusal_itself(error) or isinstance(
+        error, ProduceTimeoutError | BrokerUnavailableError | SchemaUnavailableError
+    ):
         return True
     return isinstance(error, BrokerError) and error.retriable
 

@@ -18,6 +18,7 @@ from ...observing.facts import Replayed
 from ...observing.log_fields import LogFields
 from ...observing.observers import Observers
 from ...outcomes import Skip
+from ...placed_message import message_of, read_ahead
 from ...retrying import Backoff
 from ...summaries import summarize
 from ..failing.ending import MAX_SETBACKS
@@ -180,4 +181,7 @@ class Replayer:
             ts=letter.timestamp_ms,
             ts_type=letter.timestamp_type,  # type: ignore[arg-type]  # written from a Message's own
         )
-        return Message(record, self._decoding, letter.attempts + 1)
+        message = message_of(record, self._decoding, letter.attempts + 1)
+        # Here, as the handler may be called on an event loop.
+        read_ahead([message])
+        return message
