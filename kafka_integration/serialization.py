@@ -88,6 +88,12 @@ def load_deserializer(name: str) -> Deserializer:
     return _DESERIALIZERS.get(name) or load_codec(name)
 
 
+def decode(data: bytes, deserializer: str, context: SerializationContext) -> Any:
+    """What one deserializer, by its name or dotted path, makes of bytes; raises whatever it likes."""
+    loaded = load_deserializer(deserializer)
+    return loaded(data, context) if isinstance(loaded, PlacedCodec) else loaded(data)
+
+
 def decode_json(data: bytes) -> Any:
     """The JSON document in ``data``, read strictly: UTF-8, finite numbers, no lone surrogates."""
     if _fast is not None:

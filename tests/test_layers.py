@@ -37,6 +37,7 @@ FLOORS = {
             "observing",
             "serialization",
             "sizes",
+            "tracing",
         },
         {"client"},
         {"producing", "sinks"},

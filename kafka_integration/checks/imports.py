@@ -15,6 +15,7 @@ from ..conf.values import ConsumerSettings
 from ..consuming.handling.loading import Handler, batch_refusal, load_handler
 from ..errors import HandlerError
 from ..sinks import ModelSink
+from ..tracing import why_untraceable
 
 ONE_ARGUMENT = ("data",)
 MOST_THREADS = 1000
@@ -42,6 +43,8 @@ def find_import_problems(found: Examined) -> list[Problem]:
         problems += _function_problems(producer.partition_strategy, path, OF_A_STRATEGY)
         for key in SERIALIZERS:
             problems += _codec_problems(getattr(producer, key), section.path_of(key))
+    if found.settings.tracing and (reason := why_untraceable()):
+        problems.append(Problem(kind=Kind.IMPORT, text=f'KAFKA["tracing"] is True, and {reason}.'))
     for raw in found.raw_properties:
         if raw.name == "oauth_cb" and not callable(raw.value):
             problems += _function_problems(raw.value, raw.path)

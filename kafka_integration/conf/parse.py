@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from django.conf import settings
@@ -72,6 +72,10 @@ def _examine_root(root: Section) -> Examined:
     producer, producer_level = parse_producer(
         producer_section or Section({}, root.path_of("producer"), problems), top, contributions.producer_topics
     )
+    own = read_fields(root, Settings)
+    if own.get("tracing"):
+        producer = replace(producer, tracing=True)
+        parsed = {name: (replace(consumer, tracing=True), level) for name, (consumer, level) in parsed.items()}
     levels = {definitions[name].section.path: level for name, (_, level) in parsed.items()}
     if producer_section is not None or not parsed:
         levels[root.path_of("producer")] = producer_level
@@ -83,7 +87,7 @@ def _examine_root(root: Section) -> Examined:
         topics=_topics(root, contributions),
         outbox=parse_outbox(root.section("outbox", '{"batch_size": 500}')),
         operations=parse_operations(root.section("operations", '{"rows": True}')),
-        **read_fields(root, Settings),
+        **own,
     )
     for name, (consumer, level) in parsed.items():
         find_consumer_contradictions(consumer, level, definitions[name].section)

@@ -131,6 +131,7 @@ class ConsumerSettings:
     group_protocol: Literal["classic", "consumer", "auto"] = setting(choice("classic", "consumer", "auto"), "classic")
     rebalance_drain_seconds: float = setting(number(0, DAY_SECONDS), 15.0)
     shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 25.0)
+    tracing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +154,7 @@ class ProducerSettings:
     key_serializer: str | None = setting(optional(named_or_path("text", "json", "bytes")), None)
     value_serializer: str | None = setting(optional(named_or_path("text", "json", "bytes")), None)
     shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 5.0)
+    tracing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,5 +202,6 @@ class Settings:
     topics: Mapping[str, TopicSettings] = EMPTY
     outbox: OutboxSettings = OutboxSettings()
     operations: OperationsSettings = OperationsSettings()
+    tracing: bool = setting(boolean, False)
     dead_letter_retention_days: int | None = setting(optional(integer(1, 36_500)), None)
     deduplication_retention_days: int = setting(integer(1, 36_500), 30)

@@ -26,6 +26,7 @@ from ..observing.measures import Measures
 from ..observing.observers import Observers
 from ..observing.receivers import Receivers
 from ..serialization import load_deserializer
+from ..tracing import tracing_of
 from .coroutines.awaiting import AwaitEachMessage, AwaitWholeBatch
 from .coroutines.partition_turns import PartitionTurns
 from .coroutines.pool import Coroutines
@@ -37,6 +38,7 @@ from .handling.invoking import EachMessage, Invoker, WholeBatch
 from .handling.loading import Handler, batch_refusal, load_handler
 from .handling.measured import MeasuredWork
 from .handling.plain import PlainWork
+from .handling.tracing import spans_of, traced
 from .handling.transactional import TransactionalWork
 from .lanes.crew import Crew
 from .lanes.event_loop import EventLoop
@@ -126,7 +128,9 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
             [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
         )
     counts = Counts()
-    listening = () if measures is None else (measures,)
+    tracing = tracing_of(wanted=settings.tracing)
+    spans = None if tracing is None else spans_of(settings, tracing)
+    listening = [each for each in (measures, spans) if each is not None]
     observers = Observers(counts, *listening, Receivers(settings.name), Log(settings.name, settings.consumer_group))
     store, claiming = None, None
     topic_ids = TopicIds(settings.connection)
@@ -135,6 +139,8 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
         claiming = Claiming(consumer=settings.name, store=store, topic_ids=topic_ids)
     decoding = decoding_of(settings)
     handler = load_handler(settings.message_handler)
+    if tracing is not None:
+        handler = traced(handler, settings, tracing)
     if handler.takes_batch and settings.ordering != "partition":
         raise HandlerError(batch_refusal(settings.ordering, handler.path))
     work = make_work(

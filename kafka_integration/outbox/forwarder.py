@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from ..client.errors.translate import CLIENT_RAISED
 from ..client.producers.ordered import REFUSALS, TOPIC_PROBLEMS, Failure, OrderedProducer
+from ..client.producers.traced import ordered_producer
 from ..conf.values import ProducerSettings
 from ..errors import BrokerError, InvalidMessageError, KafkaIntegrationError
 from ..observing.facts import Refused, Relayed
@@ -122,7 +123,7 @@ class Forwarder:
         if self._producer is None and self._clock() >= self._paused_until:
             name = f"relay of {self._outbox.alias}"
             try:
-                self._producer = OrderedProducer(self._settings, name=name, careful=self._careful_until is not None)
+                self._producer = ordered_producer(self._settings, name=name, careful=self._careful_until is not None)
             except KafkaIntegrationError as error:
                 self._pause(error)
             self._stamps = {}

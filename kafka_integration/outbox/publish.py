@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..producing.arguments import (
     read_timestamp,
 )
 from ..serialization import serialize_message
+from ..tracing import tracing_of
 from .notify import commits_by_hand, notify_on_commit
 from .statements import statements_of
 from .unattended import note_published
@@ -96,10 +98,12 @@ def build_message(
     if partition is not None:
         check_partition(topic, partition)
     pairs = with_event_headers(normalize_headers(headers), event_type, settings, value)
-    key_bytes, value_bytes = serialize_message(
-        topic, key, value, pairs, key_serializer=producer.key_serializer, value_serializer=producer.value_serializer
-    )
-    check_size(topic, key_bytes, value_bytes, pairs, producer)
+    tracing = tracing_of(wanted=settings.tracing)
+    with nullcontext() if tracing is None else tracing.creating(topic, pairs):
+        key_bytes, value_bytes = serialize_message(
+            topic, key, value, pairs, key_serializer=producer.key_serializer, value_serializer=producer.value_serializer
+        )
+        check_size(topic, key_bytes, value_bytes, pairs, producer)
     return OutboxMessage(
         topic=topic,
         key=key_bytes,

@@ -25,6 +25,7 @@ from ..errors import (
 from ..headers import GivenHeaders, Headers, normalize_headers
 from ..serialization import knows_place, serialize_key, serialize_message, serialize_value
 from ..sizes import record_bytes
+from ..tracing import Sending, Tracing, tracing_of
 from .arguments import check_partition, check_topic, read_timestamp, too_large
 from .delivery import Delivery
 from .partitioners import load_partitioner
@@ -52,7 +53,7 @@ class DefaultSender:
             except BrokerError as error:
                 raise _not_sent(error) from error
             if sender is None or sender.producer is not producer:
-                sender = self._sender = Sender(get_settings().producer, producer)
+                sender = self._sender = _sender_of(get_settings().producer, producer)
         return sender
 
 
@@ -179,6 +180,50 @@ class Sender:
         if error.code == "_UNKNOWN_PARTITION":
             return InvalidMessageError(f"topic {topic}: there is no partition {partition}. Leave it out.")
         return _not_sent(error)
+
+
+class TracedSender(Sender):
+    """A ``Sender`` whose messages each have a span, from the call to what becomes of them, and carry its context."""
+
+    def __init__(self, settings: ProducerSettings, producer: Producer, tracing: Tracing) -> None:
+        super().__init__(settings, producer)
+        self._tracing = tracing
+
+    def send(
+        self,
+        topic: str,
+        value: Any,
+        key: Any,
+        headers: GivenHeaders | None,
+        partition: int | None,
+        timestamp: datetime | int | None,
+        timeout: float,
+    ) -> Delivery:
+        pairs = normalize_headers(headers)
+        sending = self._tracing.sending(str(topic), pairs)
+        try:
+            delivery = super().send(topic, value, key, pairs, partition, timestamp, timeout)
+        except BaseException as error:
+            sending.failed(error)
+            raise
+        delivery.add_done_callback(lambda settled: _end_span(sending, settled))
+        return delivery
+
+    def make_plain(self, topic: str, value: Any, key: Any, messages: list[PlainMessage]) -> Delivery | None:
+        return None  # plain messages have no headers
+
+
+def _sender_of(settings: ProducerSettings, producer: Producer) -> Sender:
+    tracing = tracing_of(wanted=settings.tracing)
+    return Sender(settings, producer) if tracing is None else TracedSender(settings, producer, tracing)
+
+
+def _end_span(sending: Sending, delivery: Delivery) -> None:
+    if (error := delivery.exception()) is not None:
+        sending.failed(error)
+    else:
+        metadata = delivery.result()
+        sending.arrived(metadata.partition, metadata.offset)
 
 
 default_sender = DefaultSender().get

@@ -234,6 +234,6 @@ def test_the_name_of_a_consumer_can_be_typed_on_a_command_line(name: str, settin
 
 
 def test_every_field_of_a_consumer_has_a_key() -> None:
-    named_otherwise = {"name", "connection", "app_label", "max_wait_time_ms"}
+    named_otherwise = {"name", "connection", "app_label", "max_wait_time_ms", "tracing"}
 
     assert {field.name for field in fields(ConsumerSettings)} - set(KEYS) == named_otherwise

@@ -87,7 +87,7 @@ def test_an_unknown_key_is_a_problem_with_the_nearest_known_one(settings: Any) -
 
 
 def test_every_field_of_the_producer_has_a_key() -> None:
-    assert {field.name for field in fields(ProducerSettings)} - set(KEYS) == {"connection", "ack_timeout_ms"}
+    assert {field.name for field in fields(ProducerSettings)} - set(KEYS) == {"connection", "ack_timeout_ms", "tracing"}
 
 
 def test_the_outbox_is_tuned_in_part(settings: Any) -> None:

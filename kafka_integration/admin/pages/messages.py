@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...codecs import SerializationContext
 from ...conf import get_settings
 from ...conf.values import ConsumerSettings
 from ...errors import BrokerError, KafkaIntegrationError
@@ -19,7 +20,7 @@ from ...headers import dump_headers
 from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look
 from ...operating.topics.wanted import WantedCluster, cluster_of, wanted_clusters
 from ...producing.command_line import command_line
-from ...serialization import load_deserializer
+from ...serialization import decode
 from ...summaries import summarize
 from ..payloads import headers_table, payload_block
 from .page import Page, has_permission
@@ -111,7 +112,8 @@ def _row(topic: str, seen: SeenMessage, reader: ConsumerSettings | None, *, may_
     row: dict[str, Any] = {"seen": seen, "size": None if seen.value is None else len(seen.value)}
     if not may_read:
         return row
-    value, trouble = _decoded(seen.value, reader.value_deserializer if reader else "text")
+    context = SerializationContext(topic, "value", seen.headers)
+    value, trouble = _decoded(seen.value, reader.value_deserializer if reader else "text", context)
     return {
         **row,
         "key": payload_block(seen.key),
@@ -122,12 +124,12 @@ def _row(topic: str, seen: SeenMessage, reader: ConsumerSettings | None, *, may_
     }
 
 
-def _decoded(value: bytes | None, deserializer: str) -> tuple[bytes | None, str]:
+def _decoded(value: bytes | None, deserializer: str, context: SerializationContext) -> tuple[bytes | None, str]:
     """The value as its consumer reads it, written as JSON where that isn't text; or as it is, and why."""
     if value is None or deserializer in ("text", "bytes"):
         return value, ""
     try:
-        decoded = load_deserializer(deserializer)(value)
+        decoded = decode(value, deserializer, context)
         if isinstance(decoded, bytes):
             return decoded, ""
         text = decoded if isinstance(decoded, str) else json.dumps(decoded, indent=2, ensure_ascii=False, default=str)

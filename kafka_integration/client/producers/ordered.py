@@ -126,14 +126,14 @@ class OrderedProducer:
                 value=value,
                 key=key,
                 partition=partition,
-                on_delivery=partial(self._delivered, row_id, topic, size),
+                on_delivery=partial(self.note_delivery, row_id, topic, size),
                 timestamp=timestamp_ms,
                 headers=ClientHeaders(headers),
             )
         except BufferError:
             raise
         except Exception as error:
-            raise self._ours(error, topic) from error
+            raise self.error_of(error, topic) from error
         self._in_flight[row_id] = size
         self.in_flight_bytes += size
         self.in_flight_per_topic[topic] += 1
@@ -144,7 +144,7 @@ class OrderedProducer:
             self._producer.poll(timeout)
         except Exception as error:  # noqa: BLE001 - its fatal error, or one of whatever wraps the client
             # The client raises its fatal error here instead of calling error_cb.
-            self.broken = self._ours(error)
+            self.broken = self.error_of(error)
 
     def take_acknowledged(self) -> list[int]:
         """The rows that Kafka has; the caller removes them."""
@@ -171,7 +171,7 @@ class OrderedProducer:
 
     def missing(self, topic: str) -> BrokerError:
         """What ``partition_count`` raises for a topic that isn't there."""
-        return self._ours(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
+        return self.error_of(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), topic)
 
     def drain(self, timeout: float) -> None:
         """Wait for what is under way."""
@@ -193,7 +193,8 @@ class OrderedProducer:
         # Drops the client, and with it its connections: it has nothing left that a flush would wait for.
         self._producer = None
 
-    def _delivered(self, row_id: int, topic: str, size: int, error: KafkaError | None, message: Any) -> None:
+    def note_delivery(self, row_id: int, topic: str, size: int, error: KafkaError | None, message: Any) -> None:
+        """The client's delivery callback."""
         # Not there, if whatever wraps the client raised after it had sent it: then nothing was counted.
         if self._in_flight.pop(row_id, None) is not None:
             self.in_flight_bytes -= size
@@ -201,10 +202,13 @@ class OrderedProducer:
         if error is None:
             self.acknowledged.append(row_id)
         elif not (self._closing and error.name() in _PURGED):
-            failure = Failure(row_id=row_id, topic=topic, partition=message.partition(), error=self._ours(error, topic))
+            failure = Failure(
+                row_id=row_id, topic=topic, partition=message.partition(), error=self.error_of(error, topic)
+            )
             self.failures.append(failure)
 
-    def _ours(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
+    def error_of(self, error: KafkaError | Exception, topic: str | None = None) -> BrokerError:
+        """What the client reported, as ours."""
         return translate(error, place=f"topic {topic}" if topic else self._name, properties=self._properties)
 
 
