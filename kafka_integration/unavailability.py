@@ -39,13 +39,16 @@ def description_of(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, each once."""
+    """The error and what it says itself that led to it, each once.
+
+    Not what was being handled meanwhile: a handler may look at its message while it deals with an outage of its own.
+    """
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         yield link
-        link = attribute_of(link, "__cause__" if attribute_of(link, "__suppress_context__") else "__context__")
+        link = attribute_of(link, "__cause__")
 
 
 def _status_of(error: BaseException) -> int | None:
@@ -62,4 +65,8 @@ def _is_about_the_schema(error: BaseException, status: int) -> bool:
 def _is_of_the_network(error: BaseException) -> bool:
     if isinstance(error, ConnectionError | TimeoutError):
         return True
+    # urllib's answer with a status is of its class for a server that can't be reached.
+    reason = attribute_of(error, "reason")
+    if isinstance(reason, Exception) and type(error).__name__ == "URLError":
+        return _is_of_the_network(reason)
     return any((cls.__name__, cls.__module__.partition(".")[0]) in _NETWORK_ERRORS for cls in type(error).__mro__)

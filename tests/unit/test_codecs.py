@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import pytest
 from django.test import override_settings
@@ -133,6 +134,17 @@ def caused(error: Exception) -> Exception:
     return outer
 
 
+def met_while_handling(outage: Exception) -> Exception:
+    """A bad value, which somebody looked at while dealing with an outage of something else."""
+    try:
+        try:
+            raise outage
+        except ConnectionRefusedError:
+            raise ValueError("no Avro")  # noqa: B904 - as it happens
+    except ValueError as error:
+        return error
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -144,6 +156,7 @@ def caused(error: Exception) -> Exception:
         TimeoutError(),
         caused(RegistryError(503, 50301)),
         type("ConnectError", (type("TransportError", (Exception,), {"__module__": "httpx"}),), {})(),
+        URLError(ConnectionRefusedError()),
         type("ReadTimeout", (type("Timeout", (OSError,), {"__module__": "requests.exceptions"}),), {})(),
     ],
     ids=repr,
@@ -162,6 +175,8 @@ def test_what_time_heals_is_told_from_what_it_does_not(error):
         caused(RegistryError(404, 40403)),
         ValueError("no Avro"),
         FileNotFoundError(),
+        HTTPError("http://registry", 404, "no", {}, None),
+        met_while_handling(ConnectionRefusedError()),
     ],
     ids=repr,
 )
