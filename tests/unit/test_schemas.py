@@ -111,7 +111,7 @@ def test_each_message_of_a_batch_has_its_schema(settings):
     produce_batch(TOPIC, [(None, ORDER), {"value": {"sku": "b", "count": 1}, "headers": {"a": "1"}}])
     consume(message_handler="tests.unit.scripted.Columns", value_deserializer=path("avro_deserializer"))
 
-    assert scripted.Columns.values == [ORDER, {"sku": "b", "count": 1}]
+    assert sorted(each["sku"] for each in scripted.Columns.values) == ["a", "b"]
 
 
 def test_what_is_published_has_its_schema_when_it_is_written(settings, registry):
