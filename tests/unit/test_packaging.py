@@ -81,7 +81,7 @@ def test_the_wheel_asks_for_django_and_the_client_alone(wheel):
 
     required = [text for text in metadata.get_all("Requires-Dist") if "extra ==" not in text]
     assert required == ["django>=5.2", "confluent-kafka>=2.16"]
-    assert set(metadata.get_all("Provides-Extra")) == {"docs", "fast", "metrics", "postgres", "test"}
+    assert set(metadata.get_all("Provides-Extra")) == {"docs", "fast", "metrics", "otel", "postgres", "schemas", "test"}
 
 
 def test_a_project_elsewhere_migrates_with_the_installed_wheel(wheel, tmp_path):
