@@ -11,10 +11,9 @@ from time import monotonic
 from .families import HANDLER_SECONDS, Sample
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Of the first bucket calls are counted in bulk: what calls them looks at the clock more seldom than so often."""
 
-Look = tuple[int, float]
-"""After how many calls it was how late."""
+Slow = tuple[int, float]
+"""So many calls in a row, most often one, took so many seconds together: longer than the first of the bounds."""
 
 
 class HandlerTimes:
@@ -26,18 +25,22 @@ class HandlerTimes:
         self._seconds = 0.0
         self._own = _OfThread()
 
-    def note(self, looks: Sequence[Look], calls: int) -> None:
-        """There were ``calls`` in a row until now; the first look is before them."""
+    def note(self, began_at: float, calls: int, slow: Sequence[Slow], looked: int, looked_at: float) -> None:
+        """There were so many calls in a row until now; what those after ``looked`` took isn't known yet.
+
+        All others that aren't among the slow ones took less than the first of the bounds.
+        """
         now = monotonic()
-        first_at = looks[0][1]
-        seconds = now - first_at
+        seconds = now - began_at
         self._own.add(seconds)
+        if (last := now - looked_at) > BOUNDS[0] and calls > looked:
+            slow = [*slow, (calls - looked, last)]
         with self._lock:
             self._seconds += seconds
-            if seconds <= BOUNDS[0]:
-                self._counts[0] += calls
-            else:
-                self._add(looks, (calls, now))
+            self._counts[0] += calls
+            for count, taken in slow:
+                self._counts[0] -= count
+                self._counts[bisect_left(BOUNDS, taken / count)] += count
 
     @property
     def seconds(self) -> float:
@@ -60,12 +63,9 @@ class HandlerTimes:
         yield HANDLER_SECONDS.of(consumer, suffix="_count", value=so_far)
         yield HANDLER_SECONDS.of(consumer, suffix="_sum", value=seconds)
 
-    def _add(self, looks: Sequence[Look], last: Look) -> None:
-        before, before_at = looks[0]
-        for calls, at in (*looks[1:], last):
-            if count := calls - before:
-                self._counts[bisect_left(BOUNDS, (at - before_at) / count)] += count
-            before, before_at = calls, at
+
+def note_nothing(began_at: float, calls: int, slow: Sequence[Slow], looked: int, looked_at: float) -> None:
+    """Stands for ``HandlerTimes.note`` where nobody monitors."""
 
 
 class _OfThread(threading.local):

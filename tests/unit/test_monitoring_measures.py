@@ -170,7 +170,7 @@ def test_calls_are_counted_in_bulk_where_all_of_them_took_less_than_the_first_bu
     monkeypatch.setattr(handler_times, "monotonic", lambda: 10.0005)
     times = HandlerTimes()
 
-    times.note([(0, 10.0), (8, 10.0001)], 500)
+    times.note(10.0, 500, [], 496, 10.0001)
 
     assert buckets(times) == {"0.001": 500}
     assert times.seconds == pytest.approx(0.0005)
@@ -180,16 +180,17 @@ def test_calls_between_two_looks_share_the_time_between_them(monkeypatch):
     monkeypatch.setattr(handler_times, "monotonic", lambda: 13.0)
     times = HandlerTimes()
 
-    times.note([(0, 10.0), (1, 12.0), (9, 12.39)], 10)
+    times.note(10.0, 100, [(1, 2.0), (8, 0.39)], 99, 12.39)
 
-    assert buckets(times) == {"2.5": 1, "0.05": 8, "1.0": 1}
+    assert buckets(times) == {"2.5": 1, "0.05": 8, "1.0": 1, "0.001": 90}
+    assert times.seconds == pytest.approx(3)
 
 
 def test_what_takes_longer_than_the_last_bound_is_counted_too(monkeypatch):
     monkeypatch.setattr(handler_times, "monotonic", lambda: 10.0 + 2 * BOUNDS[-1])
     times = HandlerTimes()
 
-    times.note([(0, 10.0)], 1)
+    times.note(10.0, 1, [], 0, 10.0)
 
     assert buckets(times) == {"+Inf": 1}
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ...message import Message
 from ...messages import Messages, for_handler
-from ...observing.handler_times import HandlerTimes, Look
+from ...observing.handler_times import HandlerTimes, Slow, note_nothing
 from ...outcomes import BatchError
 from ..handling.invoking import QUICK_SECONDS, TURN_SECONDS, Progress, as_failure, steer
 from ..ledger import Ledger
@@ -55,7 +55,7 @@ class AwaitEachMessage:
         self._begin = begin
         self._path = path
         self._may_hold_back = may_hold_back
-        self._times = times
+        self._note = note_nothing if times is None else times.note
         self._apart = 0
 
     async def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger) -> Progress:
@@ -63,7 +63,7 @@ class AwaitEachMessage:
         begin, clock, finish, holds_back = self._begin, monotonic, ledger.finish, ledger.is_held_back
         is_cancelling = current_task().cancelling
         began_at = resumed_at = looked_at = clock()
-        looks: list[Look] | None = None if self._times is None else [(0, began_at)]
+        slow: list[Slow] = []
         is_clean, done = True, 0
         try:
             for message in messages:
@@ -80,24 +80,19 @@ class AwaitEachMessage:
                 if is_cancelling():
                     await absorb_cancellation()
                 now = clock()
-                if looks is not None:
-                    if now - looked_at > QUICK_SECONDS:
-                        looks += ((done - 1, looked_at), (done, now))
-                    looked_at = now
+                if now - looked_at > QUICK_SECONDS:
+                    slow.append((1, now - looked_at))
+                looked_at = now
                 if line.is_halted or now - began_at > TURN_SECONDS:
                     break
                 if now - resumed_at > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     resumed_at = clock()
         except BaseException as error:  # noqa: BLE001 - user code
-            self._note(looks, done + 1)
+            self._note(began_at, done + 1, slow, done, looked_at)
             return Progress(done, await failure_in_task(error))
-        self._note(looks, done)
+        self._note(began_at, done, slow, done, looked_at)
         return Progress(done)
-
-    def _note(self, looks: list[Look] | None, calls: int) -> None:
-        if self._times is not None and looks is not None:
-            self._times.note(looks, calls)
 
     async def _run_apart(self, message: Message) -> Any:
         self._apart = self._apart - 1 if self._apart else APART
@@ -124,7 +119,7 @@ class AwaitWholeBatch:
         self._begin = begin
         self._path = path
         self._may_hold_back = may_hold_back
-        self._times = times
+        self._note = note_nothing if times is None else times.note
 
     async def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger) -> Progress:
         began_at = monotonic()
@@ -136,8 +131,7 @@ class AwaitWholeBatch:
         except BaseException as error:  # noqa: BLE001 - user code
             return Progress(0, await failure_in_task(error))
         finally:
-            if self._times is not None:
-                self._times.note([(0, began_at)], 1)
+            self._note(began_at, 1, (), 0, began_at)
         return Progress(len(messages))
 
     async def _result(self, messages: Sequence[Message]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ...errors import HandlerError
 from ...message import Message
 from ...messages import Messages, for_handler
-from ...observing.handler_times import HandlerTimes, Look
+from ...observing.handler_times import HandlerTimes, Slow, note_nothing
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..ledger import Ledger
 from ..stream import Gate
@@ -54,16 +54,16 @@ class EachMessage:
         self._call = call
         self._path = path
         self._may_hold_back = may_hold_back
-        self._times = times
+        self._note = note_nothing if times is None else times.note
 
     def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress:
         # The hot path of every consumer: two calls and four looks a message.
         call, transactions = self._call, HandlerTransactions()
-        looked_at = monotonic()
-        deadline = looked_at + TURN_SECONDS
-        looks: list[Look] | None = None if self._times is None else [(0, looked_at)]
+        looked_at = began_at = monotonic()
+        deadline = began_at + TURN_SECONDS
         finish, holds_back = (_keep_quiet, False) if ledger is None else (ledger.finish, ledger.is_held_back)
-        done, look_next = 0, 1
+        done, look_next, looked = 0, 1, 0
+        slow: list[Slow] = []
         try:
             with transactions:
                 for message in messages:
@@ -78,22 +78,19 @@ class EachMessage:
                     if line.is_halted:
                         break
                     if done >= look_next:
-                        now = monotonic()
-                        if looks is not None:
-                            looks.append((done, now))
-                        if now > deadline:
+                        if (now := monotonic()) > deadline:
                             break
-                        look_next = done + (QUICK_MESSAGES if now - looked_at < QUICK_SECONDS else 1)
-                        looked_at = now
+                        if now - looked_at < QUICK_SECONDS:
+                            look_next = done + QUICK_MESSAGES
+                        else:
+                            look_next = done + 1
+                            slow.append((done - looked, now - looked_at))
+                        looked, looked_at = done, now
         except BaseException as error:  # noqa: BLE001 - user code
-            self._note(looks, done + 1)
+            self._note(began_at, done + 1, slow, looked, looked_at)
             return Progress(done, _failure(error, transactions, path=self._path))
-        self._note(looks, done)
+        self._note(began_at, done, slow, looked, looked_at)
         return Progress(done)
-
-    def _note(self, looks: list[Look] | None, calls: int) -> None:
-        if self._times is not None and looks is not None:
-            self._times.note(looks, calls)
 
 
 class WholeBatch:
@@ -107,7 +104,7 @@ class WholeBatch:
         self._call = call
         self._path = path
         self._may_hold_back = may_hold_back
-        self._times = times
+        self._note = note_nothing if times is None else times.note
 
     def run(self, messages: Sequence[Message], line: Gate, ledger: Ledger | None = None) -> Progress:
         transactions, began_at = HandlerTransactions(), monotonic()
@@ -118,8 +115,7 @@ class WholeBatch:
         except BaseException as error:  # noqa: BLE001 - user code
             return Progress(0, _failure(error, transactions, path=self._path))
         finally:
-            if self._times is not None:
-                self._times.note([(0, began_at)], 1)
+            self._note(began_at, 1, (), 0, began_at)
         return Progress(len(messages))
 
     def _result(self, messages: Sequence[Message]) -> Any:
