@@ -132,6 +132,23 @@ def test_what_a_later_leader_wrote_is_not_what_was_finished_beyond(monkeypatch):
     assert found == ["handled", "not_reached"]
 
 
+def test_what_a_later_leader_wrote_is_not_what_the_database_has_as_finished(settings, monkeypatch):
+    settings.KAFKA = consumer_settings(offset_storage="database")
+    send()
+    stored = StoredOffset.objects.create(group="group", topic="events", partition=0, next_offset=0)
+    FinishedOffset.objects.create(stored=stored, offset=0, leader_epoch=3)
+    real = sightings_module._sighting
+
+    found = []
+    for epoch in (3, 4):
+        monkeypatch.setattr(
+            sightings_module, "_sighting", lambda *given, epoch=epoch: replace(real(*given), leader_epoch=epoch)
+        )
+        found.append(steps(only(find()))["group"])
+
+    assert found == ["handled", "not_reached"]
+
+
 def test_offsets_and_what_is_beyond_them_count_where_the_database_keeps_them(settings):
     settings.KAFKA = consumer_settings(offset_storage="database")
     for id in ("a", "b", "c"):

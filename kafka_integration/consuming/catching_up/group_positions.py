@@ -11,7 +11,7 @@ from ...client.metadata.topic_ids import TopicIds
 from ...conf.values import ConsumerSettings
 from ...errors import AccessDeniedError, BrokerError
 from ...models import FinishedOffset, StoredOffset
-from ..offsets.beyond import Beyond, decode
+from ..offsets.beyond import Beyond, beyond_of, decode
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
 
@@ -58,14 +58,14 @@ class GroupPositions:
         rows = FinishedOffset.objects.using(self._consumer.database).filter(
             stored__group=self._consumer.consumer_group, stored__topic__in=ids, offset__gte=F("stored__next_offset")
         )
-        found: dict[Place, list[int]] = {}
-        for topic, topic_id, partition, offset in rows.values_list(
-            "stored__topic", "stored__topic_id", "stored__partition", "offset"
+        found: dict[Place, dict[int, int | None]] = {}
+        for topic, topic_id, partition, offset, epoch in rows.values_list(
+            "stored__topic", "stored__topic_id", "stored__partition", "offset", "leader_epoch"
         ):
             # Of a topic that is gone other messages were finished there.
             if (topic, partition) in places and (not topic_id or not ids[topic] or topic_id == ids[topic]):
-                found.setdefault((topic, partition), []).append(offset)
-        return {place: Beyond(offsets=tuple(sorted(numbers))) for place, numbers in found.items()}
+                found.setdefault((topic, partition), {})[offset] = epoch
+        return {place: beyond_of(epochs) for place, epochs in found.items()}
 
     def start(self, first: int, end: int) -> int:
         """Where the group begins in a partition of which it has no offset."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MARK = "beyond1:"
@@ -29,6 +29,13 @@ class Beyond:
 
 
 NOTHING = Beyond()
+
+
+def beyond_of(epochs: Mapping[int, int | None]) -> Beyond:
+    """What is finished, by offset with the epoch of the leader that wrote it, where that is known."""
+    known = [epoch for epoch in epochs.values() if epoch is not None]
+    # Where one isn't known, none of them can be told from what a later leader wrote.
+    return Beyond(offsets=tuple(sorted(epochs)), epoch=max(known) if len(known) == len(epochs) > 0 else None)
 
 
 def encode(beyond: Beyond, floor: int, most_characters: int) -> tuple[str, int]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from ...errors import FencedError
 from ...models import FinishedOffset, StoredOffset
 from ..stream import Claim, Stream
-from .beyond import NOTHING, Beyond
+from .beyond import NOTHING, Beyond, beyond_of
 from .fences import Fences
 
 LOCK_TIMEOUT_MS = 100
@@ -84,10 +84,8 @@ class OffsetStore:
         """
         rows = self._rows(partition.topic, claim.topic_id, partition.number)
         finished = FinishedOffset.objects.using(self.database).filter(stored__in=rows)
-        found = dict(finished.filter(offset__gte=F("stored__next_offset")).values_list("offset", "leader_epoch"))
-        epochs = [epoch for epoch in found.values() if epoch is not None]
-        # Where one isn't known, none of them can be told from what a later leader wrote.
-        return Beyond(offsets=tuple(sorted(found)), epoch=max(epochs) if len(epochs) == len(found) > 0 else None)
+        found = finished.filter(offset__gte=F("stored__next_offset")).values_list("offset", "leader_epoch")
+        return beyond_of(dict(found))
 
     def claim(
         self,
