@@ -150,9 +150,18 @@ class TestAConsumer:
         assert "orders[0]: waits for its next attempt" in page.row("consumer-invoices")["State"]
 
     def test_one_that_falls_behind_needs_somebody(self, page: Page) -> None:
-        run(partition(0, lag=50, state="falling_behind"), partition(1, lag=60, state="falling_behind"))
+        run(
+            partition(0, lag=50, state="falling_behind", time_lag_seconds=75.0),
+            partition(1, lag=600, state="falling_behind"),
+        )
 
         assert page.needs() == ["Consumer invoices falls behind in 2 partitions: more arrives than it handles."]
+
+    @pytest.mark.parametrize("seconds", [None, 2.0])
+    def test_one_that_is_a_moment_behind_needs_nobody(self, page: Page, seconds: float | None) -> None:
+        run(partition(0, lag=1, state="falling_behind", time_lag_seconds=seconds))
+
+        assert page.needs() == []
 
     def test_a_lag_of_which_a_part_is_unknown_is_unknown(self, page: Page) -> None:
         run(partition(0, lag=50, state="catching_up"), partition(1, lag=None, state="catching_up"))
@@ -343,7 +352,7 @@ class TestARelay:
 
 
 def test_the_most_urgent_comes_first(page: Page) -> None:
-    run(partition(0, state="stuck", lag=1, stuck_offset=1), partition(1, lag=9, state="falling_behind"))
+    run(partition(0, state="stuck", lag=1, stuck_offset=1), partition(1, lag=900, state="falling_behind"))
     run(partition(2, lag=1, state="waiting", reason="paused"))
     publish(seconds_ago=60)
     make_letter(consumer="invoices")

@@ -11,9 +11,9 @@ from django.utils.translation import ngettext
 
 from ....operating.presence.listing import ProcessView
 from ..standings import standing_text
-from .consumers import ConsumerLine
+from .consumers import ConsumerLine, OwnedPartition
 from .letters import WaitingLetters
-from .relays import RelayLine
+from .relays import LONG_SECONDS, RelayLine
 
 MOST_NAMED = 5
 
@@ -80,7 +80,7 @@ def _of_consumer(line: ConsumerLine, letters: Mapping[str, WaitingLetters]) -> I
         text = _("No process runs consumer %(name)s: start one with manage.py runconsumer %(name)s.")
         yield Need(urgency=Urgency.NOBODY_RUNS_IT, text=text % {"name": line.name}, consumer=line.name)
     yield from _of_standstills(line)
-    behind = [partition.place for partition in line.partitions if partition.state == "falling_behind"]
+    behind = [partition for partition in line.partitions if _is_far_behind(partition, line.rate)]
     if behind:
         text = ngettext(
             "Consumer %(name)s falls behind in %(count)d partition: more arrives than it handles.",
@@ -93,6 +93,15 @@ def _of_consumer(line: ConsumerLine, letters: Mapping[str, WaitingLetters]) -> I
     there = letters.get(line.database or "")
     if there and (waiting := there.of(line.name)):
         yield _dead_letters(line.name, waiting, there.alias)
+
+
+def _is_far_behind(partition: OwnedPartition, rate: float | None) -> bool:
+    """Whether more arrives than is handled, by more than a moment's worth: a busy topic always is ahead."""
+    if partition.state != "falling_behind":
+        return False
+    if partition.time_lag_seconds is not None:
+        return partition.time_lag_seconds >= LONG_SECONDS
+    return rate is None or partition.lag is None or partition.lag >= rate * LONG_SECONDS
 
 
 def _of_standstills(line: ConsumerLine) -> Iterator[Need]:
