@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from .events import EventPage, EventsPage
+from .groups import GroupPage, GroupsPage
 from .messages import MessagesPage
 from .overview import OverviewPage
 from .page import Page
@@ -15,6 +16,8 @@ from .topics import TopicPage, TopicsPage
 PAGES: tuple[type[Page], ...] = (
     OverviewPage,
     ProcessesPage,
+    GroupsPage,
+    GroupPage,
     TopicsPage,
     TopicPage,
     MessagesPage,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -18,10 +16,10 @@ from ...operating.groups.listing import groups_as_json, groups_as_table, list_gr
 from ...operating.groups.plan_texts import plan_as_json, plan_as_lines
 from ...operating.groups.planning import plan_reset
 from ...operating.groups.resetting import carry_out
-from ...operating.groups.targets import Edge, Moment, Offset, Shift, Target
 from ...operating.groups.texts import as_json, as_table
-from ..arguments import MOST_DIGITS, read_places, read_start
+from ..arguments import read_places
 from ..interrupts import interruptible
+from ..reset_targets import read_target
 
 
 class Command(BaseCommand):
@@ -85,15 +83,3 @@ def _reset(options: dict[str, Any]) -> str:
     plan = plan_reset(settings, options["group"], options["target"], topic=topic, partition=partition)
     moved_by = carry_out(settings, plan) if options["apply"] else None
     return plan_as_json(plan, moved_by) if options["json"] else "\n".join(plan_as_lines(plan, moved_by))
-
-
-def read_target(text: str) -> Target:
-    """An argument's type: where to move offsets."""
-    sign, digits = text[:1], text[1:] if text[:1] in ("+", "-") else text
-    if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS:
-        return Shift(by=int(text)) if sign in ("+", "-") else Offset(number=int(text))
-    try:
-        start = read_start(text)
-    except ArgumentTypeError as error:
-        raise ArgumentTypeError(f"{error}, nor an offset like 12, nor so many messages like +12 or -12") from error
-    return Moment(at=start) if isinstance(start, datetime) else Edge(is_end=start == "latest")

@@ -1,0 +1,128 @@
+"""How far each group is behind; one group, and moving its offsets after a look at the plan."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from django.db import DatabaseError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ...conf import get_settings
+from ...errors import ResetRefusedError
+from ...management.arguments import read_places
+from ...management.reset_targets import read_target
+from ...models import LagSample
+from ...operating.groups.forecast import look_ahead
+from ...operating.groups.history import HistoryPoint, Span, history_of
+from ...operating.groups.lag import compute_lag
+from ...operating.groups.listing import list_groups
+from ...operating.groups.planning import Plan, plan_reset
+from ...operating.groups.resetting import carry_out
+from ...operating.presence.row import database_of_processes
+from ...tables import has_table
+from .charts import Point, sparkline
+from .operation import Done, Operation
+from .page import Page
+
+REFRESH_SECONDS = 15
+SPANS: dict[Span, Any] = {
+    "hour": gettext_lazy("hour"),
+    "day": gettext_lazy("day"),
+    "month": gettext_lazy("month"),
+}
+
+
+class GroupsPage(Page):
+    name = "groups"
+    title = gettext_lazy("Groups")
+    live_template = "admin/kafka_integration/pages/groups.html"
+    refresh_seconds = REFRESH_SECONDS
+
+    def context(self) -> dict[str, Any]:
+        groups = list_groups(get_settings())
+        histories = _histories([group.name for group in groups], "hour")
+        title = _("Lag in the last hour")
+        return {
+            "groups": [
+                (group, self.url_of("group", group=group.name), _chart(histories.get(group.name, ()), title))
+                for group in groups
+            ]
+        }
+
+
+class GroupPage(Page):
+    name = "group"
+    title = gettext_lazy("Group")
+    route = "<kafka_name:group>/"
+    parent = GroupsPage
+    template_name = "admin/kafka_integration/pages/group_reset.html"
+    live_template = "admin/kafka_integration/pages/group.html"
+    refresh_seconds = REFRESH_SECONDS
+    operations = {"reset": Operation(label=gettext_lazy("Move the offsets"), permission="reset_offsets")}
+
+    def heading(self) -> Any:
+        return _("Group %(name)s") % {"name": self.group}
+
+    @property
+    def group(self) -> str:
+        return str(self.kwargs["group"])
+
+    def context(self) -> dict[str, Any]:
+        settings, span = get_settings(), self.parameter("span", "hour", known=tuple(SPANS))
+        try:
+            lag = compute_lag(settings, self.group)
+            plan = self._plan() if self.parameter("to") and self.may("reset") else None
+        except DatabaseError as error:
+            return {"obstacle": _("The stored offsets can't be read: %(reason)s") % {"reason": error}}
+        history = _histories([self.group], span).get(self.group, ())  # type: ignore[arg-type]  # one of SPANS
+        return {
+            "lag": lag,
+            "outlook": look_ahead(settings, lag),
+            "chart": _chart(history, _("Lag"), width=480, height=80),
+            "spans": [(name, label, name == span) for name, label in SPANS.items()],
+            "plan": plan,
+            "digest": _digest(plan) if plan else "",
+            "given": {"to": self.parameter("to"), "topic": self.parameter("topic")},
+        }
+
+    def reset(self) -> Done:
+        """Move the offsets as planned, if that is still what the user saw."""
+        plan = self._plan()
+        if self.parameter("plan") != _digest(plan):
+            raise ResetRefusedError(_("Where that leads has changed meanwhile: look at the plan again."))
+        carry_out(get_settings(), plan, requested_by=self.request.user.get_username())
+        count = len(plan.moves)
+        text = ngettext("%(count)d partition was moved.", "%(count)d partitions were moved.", count) % {"count": count}
+        places = ", ".join(f"{move.topic}[{move.partition}] {move.start} to {move.to}" for move in plan.moves)
+        return Done(text=text, subject=f"group {self.group}", logged=f"offsets moved to {plan.target}: {places}")
+
+    def _plan(self) -> Plan:
+        try:
+            target = read_target(self.parameter("to"))
+            topic, partition = read_places(given) if (given := self.parameter("topic")) else (None, None)
+        except ArgumentTypeError as error:
+            raise ResetRefusedError(str(error)) from error
+        return plan_reset(get_settings(), self.group, target, topic=topic, partition=partition)
+
+
+def _histories(groups: Sequence[str], span: Span) -> dict[str, list[HistoryPoint]]:
+    return history_of(groups, span) if has_table(database_of_processes(), LagSample) else {}
+
+
+def _chart(history: Sequence[HistoryPoint], title: str, **size: int) -> Any:
+    points = [Point(label=_label(point), value=point.lag) for point in history]
+    return sparkline(points, title=title, **size)
+
+
+def _label(point: HistoryPoint) -> str:
+    at = timezone.localtime(point.at) if timezone.is_aware(point.at) else point.at
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _digest(plan: Plan) -> str:
+    return sha256(repr([(move.place, move.to) for move in plan.moves]).encode()).hexdigest()

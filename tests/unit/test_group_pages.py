@@ -1,0 +1,140 @@
+"""The pages of groups: what they show, and moving offsets after a look at the plan."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from unittest.mock import Mock
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from kafka_integration.admin.pages import groups as pages
+from kafka_integration.admin.pages.standings import standing_text
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.errors import BrokerUnavailableError
+from kafka_integration.models import LagSample
+from tests.unit.consumers import TOPIC, committed, write
+from tests.unit.test_operator_pages import sign_in
+
+pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
+
+GROUPS = reverse("admin:kafka_integration_groups")
+GROUP = reverse("admin:kafka_integration_group", kwargs={"group": "group"})
+RESET = reverse("admin:kafka_integration_group_reset", kwargs={"group": "group"})
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    """Somebody who may see and move."""
+    sign_in(client, "view_operations", "reset_offsets")
+    return client
+
+
+def text_of(response) -> str:
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def digest_of(response) -> str:
+    return re.search(r'name="plan" value="(\w+)"', text_of(response))[1]
+
+
+def test_each_group_has_a_line_with_its_lag_state_and_the_way_to_its_page(operator):
+    write("a", "b")
+
+    page = text_of(operator.get(GROUPS))
+
+    assert f'<a href="{GROUP}">group</a>' in page
+    assert str(standing_text("unowned", None, None)) in page
+    assert 'class="kafka-number">2<' in page
+
+
+def test_a_group_shows_its_partitions_and_what_it_was_like(operator):
+    write("a", "b", "c")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    for ago in (120, 600):
+        LagSample.objects.create(group="group", at=timezone.now() - timedelta(seconds=ago), lag=ago)
+
+    page = text_of(operator.get(GROUP))
+
+    assert f"{TOPIC}[0]" in page
+    assert '<figure class="kafka-chart">' in page
+    assert text_of(operator.get(GROUP, {"span": "month"}))
+    assert operator.get(GROUP, {"span": "year"}).status_code == 400
+
+
+def test_what_is_unknown_is_said_and_is_no_zero(operator, monkeypatch):
+    write("a")
+    monkeypatch.setattr(pages, "compute_lag", Mock(side_effect=BrokerUnavailableError("the broker is away")))
+
+    assert "the broker is away" in text_of(operator.get(GROUP))
+
+
+def test_a_group_of_no_consumer_is_said_to_be_unknown(operator):
+    page = text_of(operator.get(reverse("admin:kafka_integration_group", kwargs={"group": "no<body>"})))
+
+    assert "no consumer has the consumer_group" in page
+    assert "no<body>" not in page
+
+
+def test_the_plan_is_shown_and_moves_nothing(operator):
+    write(*"abcd")
+    memory_broker().commit("group", TOPIC, 0, 4)
+
+    page = text_of(operator.get(GROUP, {"to": "1", "topic": f"{TOPIC}:0"}))
+
+    assert "Handled again" in page
+    assert committed() == 4
+    assert "neither" in text_of(operator.get(GROUP, {"to": "soon"}))
+
+
+def test_who_confirms_the_plan_moves_the_group_and_it_is_logged(operator):
+    write(*"abcd")
+    memory_broker().commit("group", TOPIC, 0, 4)
+    asked = {"to": "1", "topic": f"{TOPIC}:0"}
+    digest = digest_of(operator.get(GROUP, asked))
+
+    response = operator.post(RESET, {**asked, "plan": digest}, follow=True)
+
+    assert "1 partition was moved." in text_of(response)
+    assert committed() == 1
+    entry = LogEntry.objects.get()
+    assert (entry.object_repr, entry.change_message) == ("group group", f"offsets moved to 1: {TOPIC}[0] 4 to 1")
+
+
+def test_a_plan_that_leads_elsewhere_by_now_is_not_carried_out(operator):
+    write(*"abcd")
+    memory_broker().commit("group", TOPIC, 0, 4)
+    asked = {"to": "-2", "topic": f"{TOPIC}:0"}
+    digest = digest_of(operator.get(GROUP, asked))
+    memory_broker().commit("group", TOPIC, 0, 3)
+
+    response = operator.post(RESET, {**asked, "plan": digest}, follow=True)
+
+    assert "has changed meanwhile" in text_of(response)
+    assert committed() == 3
+    assert not LogEntry.objects.exists()
+
+
+def test_who_may_only_look_can_move_nothing(client):
+    sign_in(client, "view_operations")
+    write(*"abcd")
+    memory_broker().commit("group", TOPIC, 0, 4)
+
+    assert "kafka-to" not in text_of(client.get(GROUP, {"to": "1"}))
+    assert client.post(RESET, {"to": "1", "plan": ""}).status_code == 403
+    assert committed() == 4
+
+
+def test_moving_is_no_link_and_takes_a_token(operator):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get())
+
+    assert operator.get(RESET).status_code == 405
+    assert strict.post(RESET, {"to": "1"}).status_code == 403
+    assert Permission.objects.filter(codename="reset_offsets").exists()
