@@ -18,6 +18,8 @@ APP = "/admin/kafka_integration/"
 PATHS = (
     *(f"{APP}{name}/" for name in ("overview", "processes", "deadletter", "outboxmessage", "topics", "topic/login")),
     f"{APP}messages/login/?start=earliest",
+    f"{APP}groups/",
+    f"{APP}group/marketing/",
 )
 
 # What has to be scrolled sideways, or runs out of what it stands in. A telephone shows no heads of tables.
