@@ -11,7 +11,7 @@ PYTEST_OPTIONS ?=
 # More than two cores can run at once: tests of real servers mostly wait. Each worker has servers of its own. A file's
 # tests stay together: they share what took seconds to set up.
 WORKERS ?= 3
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs test test-sqlite test-postgres matrix check kafka bench faults soak clean
@@ -26,6 +26,8 @@ demo: $(READY) ## the site, relay, consumers and an embedded broker: http://127.
 # First what needs no server, on SQLite; then what uses the database again on PostgreSQL, and the real broker with it.
 test: check test-sqlite test-postgres ## the checks and every test this machine can run, on SQLite and PostgreSQL; REQUIRE_ALL=1: nothing may be missing
 
+# Without a Kafka of its own for each of them there is room for one more.
+test-sqlite: WORKERS = 4
 test-sqlite: $(READY) ## units, embedded broker and browser, on SQLite
 	$(BIN)/pytest tests --ignore=tests/broker -m "not faults" $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
@@ -52,7 +54,7 @@ bench: $(READY) ## benchmarks, side by side with the raw client and with peers; 
 	$(BIN)/python -m benchmarks --page
 
 faults: $(READY) ## every scenario of the fault suite
-	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
+	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker tests/embedded -m "broker or faults" -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
 soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the same SEED=…
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

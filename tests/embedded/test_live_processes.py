@@ -116,6 +116,7 @@ def test_a_quiet_process_keeps_its_partitions_until_it_is_stopped(site, own_brok
     assert child.wait() == 0
 
 
+@pytest.mark.faults
 def test_a_process_that_was_killed_is_lost_and_asked_nothing(site):
     start(site).signal(signal.SIGKILL)
 

@@ -94,7 +94,7 @@ def test_an_outage_leaves_health_as_it_was_and_what_is_unknown_is_not_there(site
     assert child.terminate() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_workers_are_counted_as_one_and_what_was_counted_outlives_them(site, own_broker, tmp_path):
     heartbeat = tmp_path / "alive"
     child, page = site.start_at_a_port("runconsumer", "--processes", "2", "--heartbeat-file", str(heartbeat))

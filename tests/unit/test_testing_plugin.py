@@ -80,7 +80,7 @@ def test_pytest_without_django_does_not_mind_the_plugin(run, tmp_path):
 
 
 def test_the_how_to_works_with_pytest(run, shop):
-    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:anyio", ".")
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "14 passed" in result.stdout
