@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="deadletter",
             name="event_id",
-            field=models.CharField(editable=False, max_length=200, null=True, verbose_name="event id"),
+            field=models.TextField(editable=False, null=True, verbose_name="event id"),
         ),
         migrations.AddField(
             model_name="deadletter",
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="deadletter",
             name="location",
-            field=models.CharField(editable=False, max_length=500, null=True, verbose_name="place in the code"),
+            field=models.TextField(editable=False, null=True, verbose_name="place in the code"),
         ),
         migrations.AddIndex(
             model_name="deadletter",

@@ -30,13 +30,14 @@ class DeadLetter(models.Model):
     timestamp_ms = models.BigIntegerField(_("timestamp"), null=True)
     timestamp_type = models.CharField(_("timestamp type"), max_length=6, null=True)  # noqa: DJ001 - None is Kafka's
     # None where a worker of an earlier version wrote the row; "" for a message that is no event.
-    event_id = models.CharField(_("event id"), max_length=200, null=True, editable=False)  # noqa: DJ001 - see above
+    # Texts without a length: PostgreSQL takes rows for as wide as those could be, and so for few, until it has counted.
+    event_id = models.TextField(_("event id"), null=True, editable=False)  # noqa: DJ001 - see above
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     exception = models.CharField(_("exception"), max_length=255)
     reason = models.TextField(_("reason"), blank=True)
     traceback = models.TextField(_("traceback"), blank=True)
     # None in rows of earlier versions, until somebody asks for kinds (`dead_letters/kinds.py`).
-    location = models.CharField(_("place in the code"), max_length=500, null=True, editable=False)  # noqa: DJ001 - see above
+    location = models.TextField(_("place in the code"), null=True, editable=False)  # noqa: DJ001 - see above
     kind = models.CharField(_("kind"), max_length=12, null=True, editable=False)  # noqa: DJ001 - see above
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PARKED)
     failed_at = models.DateTimeField(_("failed at"), db_index=True)
