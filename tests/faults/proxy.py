@@ -75,9 +75,10 @@ class Link:
     def _return_answers(self) -> None:
         with suppress(OSError):
             while data := self._received(self._server):
+                # First: once the client has it, the next question may wait for an answer of its own.
+                self._answered.set()
                 if not self._is_muted:
                     self._send_back(self._edit(data))
-                self._answered.set()
         self._answered.set()
         self.cut()
 
