@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from django.conf import settings as django_settings
 
-from .conf.values import Settings
+from .conf.settings import Settings
 from .errors import InvalidMessageError
 from .headers import Headers
 from .message import Message

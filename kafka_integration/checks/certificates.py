@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 
+from ..conf.connection import Connection, Tls
 from ..conf.security import PEM_LABELS, is_pem
-from ..conf.values import Connection, Tls
 
 KEY_PASSWORD = "ssl.key.password"
 

@@ -10,7 +10,9 @@ from ..client.metadata.allowed_operations import AllowedOperations, Operations
 from ..client.metadata.group_members import GroupMembers
 from ..client.metadata.topic_layouts import TopicLayout
 from ..conf import Kind, Problem
-from ..conf.values import DAY_MS, ConsumerSettings, Settings
+from ..conf.consumers import ConsumerSettings
+from ..conf.schema import DAY_MS
+from ..conf.settings import Settings
 from ..errors import BrokerError
 from ..operating.durations import spoken
 from ..operating.topics.consequences import (

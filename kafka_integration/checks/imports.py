@@ -10,8 +10,8 @@ from django.utils.module_loading import import_string
 
 from ..codecs import why_no_codec
 from ..conf import Examined, Kind, Problem
+from ..conf.consumers import ConsumerSettings
 from ..conf.problems import sentence
-from ..conf.values import ConsumerSettings
 from ..consuming.handling.loading import Handler, batch_refusal, load_handler
 from ..errors import HandlerError
 from ..sinks import ModelSink

@@ -9,8 +9,9 @@ from django.db import connections, models, router
 
 from ..conf import Examined, Kind, Problem
 from ..conf.backends import VENDORS, vendor_of, why_unsupported
+from ..conf.consumers import ConsumerSettings
 from ..conf.problems import sentence
-from ..conf.values import ConsumerSettings, Settings
+from ..conf.settings import Settings
 from ..models import DeadLetter, FinishedOffset, HandledMessage, OffsetFence, OutboxMessage, RelayLease, StoredOffset
 from ..outbox.databases import find_outboxes
 from ..outbox.notify import can_listen

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from ..conf.values import Connection
+from ..conf.connection import Connection
 from .errors.translate import is_retriable, translate
 from .opening import Properties, open_client
 from .properties.build import admin_properties
-from .transports.transport import transport_of
+from .transports.choosing import transport_of
 
 POLL_SECONDS = 0.1
 READ_MESSAGES = 500

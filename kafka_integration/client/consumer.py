@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as RawMessage
 
-from ..conf.values import ConsumerSettings
+from ..conf.consumers import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from ..topic_names import is_kafkas_own, names_among
 from .errors.translate import translate, translated
@@ -23,7 +23,7 @@ from .metadata.group_protocols import require_consumer_protocol
 from .metadata.leader_epochs import LeaderEpochs
 from .opening import Properties, open_client
 from .properties.build import METADATA_REFRESH, METADATA_REFRESH_MS, consumer_properties
-from .transports.transport import transport_of
+from .transports.choosing import transport_of
 
 Coordinates = tuple[str, int]
 

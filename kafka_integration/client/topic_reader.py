@@ -8,12 +8,12 @@ from typing import Literal, Self
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message, TopicPartition
 
-from ..conf.values import Connection
+from ..conf.connection import Connection
 from .errors.translate import is_retriable, translate
 from .log.client_log import ClientLog
 from .opening import Properties, open_client
 from .properties.build import admin_properties
-from .transports.transport import transport_of
+from .transports.choosing import transport_of
 
 Start = Literal["earliest", "latest"] | datetime
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from .parse import Examined, examine
 from .problems import Kind, Problem
-from .values import Settings
+from .settings import Settings
 
 __all__ = ["Examined", "Kind", "Problem", "examined", "find_problems", "get_settings", "reset_settings"]
 

@@ -1,20 +1,95 @@
-"""One consumer: what it needs, and how the project's settings lie over an app's."""
+"""One consumer: its settings as the code sees them, what it needs, and how the project's lie over an app's.
+
+A field that is read from a key of its own says how, and what it is without the key.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from .connections import CONNECTION_KEYS, Level, read_level
+from .connection import Connection
 from .frozen import EMPTY, FrozenMapping
 from .kaffe import CONSUMER_OPTIONS, refuse_options
+from .levels import CONNECTION_KEYS, Level, read_level
 from .problems import Kind
-from .readers import choice, topic_or_pattern
-from .schema import keys_of, read_fields
+from .readers import (
+    boolean,
+    choice,
+    dotted_path,
+    integer,
+    named_or_path,
+    number,
+    optional,
+    text,
+    text_up_to,
+    topic_name,
+    topic_or_pattern,
+)
+from .schema import DAY_MS, DAY_SECONDS, keys_of, read_fields, setting
 from .section import Section
-from .values import ConsumerSettings, RetryPolicy
+
+KAFFES_RESETS = {"reset_to_earliest": "earliest", "reset_to_latest": "latest", "reset_by_subscriber": "none"}
+
+FailureAction = Literal["retry", "dead_letter", "skip", "stop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """When a failed message is handled again. ``attempts`` counts executions; None is for ever."""
+
+    attempts: int | None = setting(optional(integer(1)), 5)
+    backoff_seconds: float = setting(number(0, DAY_SECONDS), 1.0)
+    backoff_factor: float = setting(number(1, 1000), 2.0)
+    max_backoff_seconds: float = setting(number(0, DAY_SECONDS), 60.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerSettings:
+    """One consumer of ``KAFKA["consumers"]``."""
+
+    name: str
+    connection: Connection
+    topics: tuple[str, ...]
+    consumer_group: str = setting(text_up_to(249))
+    message_handler: str = setting(dotted_path)
+    app_label: str | None = None
+    enabled: bool = setting(boolean, True)
+    start_with_earliest_message: bool = setting(boolean, True)
+    offset_reset_policy: Literal["earliest", "latest", "none"] = setting(
+        choice("earliest", "latest", "none", **KAFFES_RESETS), "earliest"
+    )
+    offset_commit_interval_seconds: float = setting(number(0.01, DAY_SECONDS), 5.0)
+    max_bytes: int | None = setting(optional(integer(1, 1_000_000_000)), None)
+    min_bytes: int | None = setting(optional(integer(0, 100_000_000)), None)
+    max_wait_time_ms: int | None = setting(optional(integer(0, 300_000)), None, key="max_wait_time")
+    prefetch_count: int | None = setting(optional(integer(1, 10_000_000)), None)
+    prefetch_bytes: int | None = setting(optional(integer(1)), None)
+    subscriber_retries: int = setting(integer(0), 5)
+    subscriber_retry_delay_ms: int = setting(integer(0, DAY_MS), 5000)
+    allow_topic_auto_creation: bool = setting(boolean, False)
+    key_deserializer: str = setting(named_or_path("text", "json", "bytes"), "text")
+    value_deserializer: str = setting(named_or_path("text", "json", "bytes"), "text")
+    batch_size: int = setting(integer(1, 1_000_000), 500)
+    concurrency: int = setting(integer(1, 10_000), 1)
+    ordering: Literal["partition", "key", "none"] = setting(choice("partition", "key", "none"), "partition")
+    max_ahead: int = setting(integer(1), 10_000)
+    offset_storage: Literal["kafka", "database"] = setting(choice("kafka", "database"), "kafka")
+    transaction: Literal["message", "batch"] = setting(choice("message", "batch"), "message")
+    database: str = setting(text, "default")
+    deduplicate: bool = setting(boolean, False)
+    retry: RetryPolicy = RetryPolicy()
+    on_failure: Literal["dead_letter", "stop", "skip"] = setting(choice("dead_letter", "stop", "skip"), "dead_letter")
+    failure_rules: Mapping[str, FailureAction] = EMPTY
+    dead_letter_topic: str | None = setting(optional(topic_name), None)
+    max_dead_letters_per_minute: int | None = setting(optional(integer(1)), None)
+    group_protocol: Literal["classic", "consumer", "auto"] = setting(choice("classic", "consumer", "auto"), "classic")
+    rebalance_drain_seconds: float = setting(number(0, DAY_SECONDS), 15.0)
+    shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 25.0)
+    tracing: bool = False
+
 
 KEYS = ("topics", *keys_of(ConsumerSettings), "retry", "failure_rules", *CONNECTION_KEYS)
 MERGED_KEYS = ("retry", "failure_rules", "config")

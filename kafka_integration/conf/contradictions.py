@@ -7,12 +7,14 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from ..topic_names import is_for_whole_names, is_pattern, stands_for
-from .connections import Level
+from .consumers import ConsumerSettings
+from .levels import Level
 from .problems import Kind, Problems, shown
+from .producers import ProducerSettings
 from .reserved_properties import says_yes
 from .section import Section
 from .security import OAUTHBEARER
-from .values import ConsumerSettings, ProducerSettings, Settings
+from .settings import Settings
 
 MAX_POLL_INTERVAL_MS = 300_000
 SESSION_TIMEOUT_MS = 45_000

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .connection import Transport
 from .problems import Kind, Problems, kind_of, sentence, shown
-from .values import Transport
 
 EXAMPLE = '["localhost:9092"], "embedded" or "memory"'
 CREDENTIALS = 'holds credentials: move them to "sasl": {"mechanism": …, "login": …, "password": …}'

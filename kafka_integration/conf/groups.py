@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..topic_names import cover, is_pattern
-from .connections import Level
+from .consumers import ConsumerSettings
+from .levels import Level
 from .problems import Kind, Problems, shown
-from .values import ConsumerSettings
 
 ASSIGNOR = "partition.assignment.strategy"
 INSTANCE = "group.instance.id"

@@ -9,17 +9,17 @@ from typing import Any, Literal
 from django.conf import settings
 
 from .app_configs import Contributions, read_apps
-from .connections import CONNECTION_KEYS, Level, read_level
-from .consumers import Definition, merge_sections, parse_consumer
+from .consumers import ConsumerSettings, Definition, merge_sections, parse_consumer
 from .contradictions import find_consumer_contradictions, find_producer_contradictions, warn_of_split_topics
 from .endpoints import EXAMPLE
 from .frozen import EMPTY, FrozenMapping
 from .groups import find_group_contradictions
+from .levels import CONNECTION_KEYS, Level, read_level
 from .problems import Kind, Problem, Problems, kind_of
-from .producers import parse_operations, parse_outbox, parse_producer, parse_topics
+from .producers import TopicSettings, parse_operations, parse_outbox, parse_producer, parse_topics
 from .schema import keys_of, read_fields
 from .section import Section
-from .values import ConsumerSettings, Settings, TopicSettings
+from .settings import Settings
 
 ROOT = "KAFKA"
 SEED_NAME = "default"

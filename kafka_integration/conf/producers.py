@@ -1,17 +1,93 @@
-"""The producer, the outbox, the topics, and what processes write down about themselves."""
+"""The settings of the producer, the outbox and the topics, and of what processes write down about themselves.
+
+A field that is read from a key of its own says how, and what it is without the key.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from ..topic_names import topic_name_problem
-from .connections import CONNECTION_KEYS, Level, read_level
+from .connection import Connection
+from .frozen import EMPTY
 from .kaffe import PRODUCER_OPTIONS, refuse_options
+from .levels import CONNECTION_KEYS, Level, read_level
 from .problems import Kind
-from .readers import topic_name
-from .schema import keys_of, read_fields
+from .readers import (
+    boolean,
+    choice,
+    database_aliases,
+    integer,
+    mapping,
+    named_or_path,
+    number,
+    optional,
+    text,
+    topic_name,
+)
+from .schema import DAY_SECONDS, keys_of, read_fields, setting
 from .section import Section
-from .values import OperationsSettings, OutboxSettings, ProducerSettings, TopicSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProducerSettings:
+    """``KAFKA["producer"]``, with the topics of every app."""
+
+    connection: Connection
+    topics: tuple[str, ...] = ()
+    allow_any_topic: bool = setting(boolean, False)
+    client_name: str | None = setting(optional(text), None)
+    partition_strategy: str = setting(named_or_path("murmur2_random", "md5", "random"), "murmur2_random")
+    required_acks: int = setting(choice(-1, 0, 1, all=-1), -1)
+    max_retries: int | None = setting(optional(integer(0)), None)
+    compression: str = setting(choice("none", "gzip", "snappy", "lz4", "zstd", no_compression="none"), "none")
+    linger_ms: float = setting(number(0, 900_000), 5)
+    max_batch_size: int | None = setting(optional(integer(1)), None)
+    retry_backoff_ms: int | None = setting(optional(integer(1, 300_000)), None)
+    ack_timeout_ms: int | None = setting(optional(integer(1, 900_000)), None, key="ack_timeout")
+    allow_topic_auto_creation: bool = setting(boolean, False)
+    key_serializer: str | None = setting(optional(named_or_path("text", "json", "bytes")), None)
+    value_serializer: str | None = setting(optional(named_or_path("text", "json", "bytes")), None)
+    shutdown_grace_seconds: float = setting(number(0, DAY_SECONDS), 5.0)
+    tracing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxSettings:
+    """``KAFKA["outbox"]``: how the relay reads published rows.
+
+    ``direct_aliases`` names, for a database behind a pooler, the alias that leads to it directly: for LISTEN.
+    """
+
+    poll_interval_seconds: float = setting(number(0.001, DAY_SECONDS), 0.1)
+    batch_size: int = setting(integer(1, 100_000), 500)
+    notify: bool = setting(boolean, False)
+    direct_aliases: Mapping[str, str] = setting(database_aliases, EMPTY)
+    lease_seconds: float = setting(number(1, DAY_SECONDS), 10.0)
+    source: str | None = setting(optional(text), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationsSettings:
+    """``KAFKA["operations"]``: what processes of consumers and relays write down about themselves, for operators."""
+
+    rows: bool = setting(boolean, True)
+    interval_seconds: float = setting(number(0.1, 3600), 5.0)
+    history_days: int = setting(integer(1, 36_500), 30)
+    command_days: int = setting(integer(1, 36_500), 7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicSettings:
+    """``KAFKA["topics"][name]``: what the topic should look like."""
+
+    name: str
+    partitions: int | None = setting(optional(integer(1, 1_000_000)), None)
+    replication_factor: int | None = setting(optional(integer(1, 32767)), None)
+    config: Mapping[str, Any] = setting(mapping, EMPTY)
+
 
 KEYS = ("topics", *keys_of(ProducerSettings), *CONNECTION_KEYS)
 

@@ -11,6 +11,9 @@ from .section import Section
 T = TypeVar("T")
 _READER, _KEY = "reader", "key"
 
+DAY_SECONDS = 86_400
+DAY_MS = DAY_SECONDS * 1000
+
 
 def setting(reader: Reader[Any], default: T = MISSING, *, key: str | None = None) -> T:  # type: ignore[assignment]  # no T
     """A field that is read from the key of its name, or from ``key``; without a default, one that has to be given."""

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .connection import Connection, Sasl, Tls
 from .endpoints import Endpoints, parse_endpoints
 from .frozen import FrozenMapping
 from .problems import Kind, Problem, Problems, kind_of, sentence, shown
 from .readers import Invalid, Reader, boolean, path_or_pem
 from .section import Section
-from .values import Connection, Sasl, Tls
 
 TLS_KEYS: dict[str, Reader[Any]] = {
     "ca": path_or_pem,

@@ -11,8 +11,8 @@ from ..client.metadata.topic_ids import TopicIds
 from ..client.metadata.topic_sizes import TopicSizes
 from ..conf import get_settings
 from ..conf.backends import why_unsupported
+from ..conf.consumers import ConsumerSettings
 from ..conf.problems import sentence
-from ..conf.values import ConsumerSettings
 from ..dead_letters.parking import DeadLetters
 from ..dead_letters.replay_requests import ReplayRequests
 from ..dead_letters.retention import Retention

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.utils.module_loading import import_string
 
-from ..conf.values import ConsumerSettings, FailureAction, RetryPolicy
+from ..conf.consumers import ConsumerSettings, FailureAction, RetryPolicy
 from ..errors import HandlerError
 from ..outcomes import Reject, Retry, Skip, is_seconds
 from ..retrying import Backoff

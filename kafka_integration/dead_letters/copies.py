@@ -15,8 +15,10 @@ from dataclasses import replace
 from ..client.producers.registry import producers
 from ..client.properties.names import ALIASES
 from ..conf import get_settings
+from ..conf.connection import Connection
+from ..conf.consumers import ConsumerSettings
 from ..conf.frozen import RawProperties
-from ..conf.values import Connection, ConsumerSettings, ProducerSettings
+from ..conf.producers import ProducerSettings
 from ..errors import ProduceTimeoutError
 from ..headers import Headers
 from ..message import Message

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from ..conf.values import ConsumerSettings
+from ..conf.consumers import ConsumerSettings
 from ..errors import TooManyDeadLettersError
 from ..headers import dump_headers
 from ..message import Message

@@ -14,7 +14,8 @@ from django.db import Error as DatabaseLayerError
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from ..conf.values import ConsumerSettings, Settings
+from ..conf.consumers import ConsumerSettings
+from ..conf.settings import Settings
 from ..models import DeadLetter, HandledMessage
 from ..summaries import summarize
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import connections, reset_queries
 
-from ..conf.values import Settings
+from ..conf.settings import Settings
 from ..summaries import summarize
 
 if TYPE_CHECKING:

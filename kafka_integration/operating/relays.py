@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..client.green_threads import refuse_green_threads
-from ..conf.values import OperationsSettings, Settings
+from ..conf.producers import OperationsSettings
+from ..conf.settings import Settings
 from ..errors import ConfigurationError
 from ..models import Process
 from ..outbox.databases import find_outboxes

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..conf import get_settings
-from ..conf.values import ConsumerSettings
+from ..conf.consumers import ConsumerSettings
 from ..consuming.assembly import assemble
 from ..consuming.loop import ConsumerLoop, Phase
 from ..dead_letters.redaction import describe

@@ -8,7 +8,8 @@ from functools import partial
 
 from ..client.green_threads import refuse_green_threads
 from ..client.producers.registry import producers
-from ..conf.values import ConsumerSettings, Settings
+from ..conf.consumers import ConsumerSettings
+from ..conf.settings import Settings
 from ..errors import ConfigurationError
 from .columns import aligned
 from .forking import Companion

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from ..client.topic_reader import Start, TopicReader
-from ..conf.values import Connection
+from ..conf.connection import Connection
 from ..message import RawMessage
 from ..summaries import escaped
 

@@ -6,7 +6,7 @@ from django.conf import settings as django_settings
 from django.db import DatabaseError, connections, router
 
 from ..conf.backends import VENDORS, vendor_of
-from ..conf.values import Settings
+from ..conf.settings import Settings
 from ..models import OutboxMessage
 
 # A service, a search path in OPTIONS, or the user's own schema may lead to other tables. Two relays of one outbox do no

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from ..client.errors.translate import CLIENT_RAISED
 from ..client.producers.ordered import REFUSALS, TOPIC_PROBLEMS, Failure, OrderedProducer
 from ..client.producers.traced import ordered_producer
-from ..conf.values import ProducerSettings
+from ..conf.producers import ProducerSettings
 from ..errors import BrokerError, InvalidMessageError, KafkaIntegrationError
 from ..observing.facts import Refused, Relayed
 from ..observing.observers import Observers

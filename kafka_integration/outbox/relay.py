@@ -11,7 +11,7 @@ from collections.abc import Callable
 from django.db import DatabaseError, connections, reset_queries
 from django.db import Error as DatabaseLayerError
 
-from ..conf.values import Settings
+from ..conf.settings import Settings
 from ..models import OutboxMessage
 from ..observing.counts import Counts
 from ..observing.facts import OutageBegan, OutageEnded

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..conf.values import ProducerSettings
+from ..conf.producers import ProducerSettings
 from ..errors import InvalidMessageError
 from ..headers import GivenHeaders, Headers
 from ..sizes import record_bytes

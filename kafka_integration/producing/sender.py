@@ -11,7 +11,7 @@ from ..client.producers.producer import Producer
 from ..client.producers.queue_room import SMALL_BYTES
 from ..client.producers.registry import producers
 from ..conf import get_settings
-from ..conf.values import ProducerSettings
+from ..conf.producers import ProducerSettings
 from ..errors import (
     AccessDeniedError,
     BrokerError,

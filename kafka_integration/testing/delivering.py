@@ -15,7 +15,7 @@ from confluent_kafka import Message as RawMessage
 from django.db import DatabaseError, connections, transaction
 
 from ..conf import get_settings
-from ..conf.values import ConsumerSettings
+from ..conf.consumers import ConsumerSettings
 from ..consuming.assembly import decoding_of, make_work, offset_store_of
 from ..consuming.handling.loading import Handler, load_handler
 from ..consuming.line import Chunk

@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from ..client.transports.memory import memory_broker
 from ..conf import examined
-from ..conf.values import Transport
+from ..conf.connection import Transport
 
 Endpoints = Literal["embedded", "memory"]
 

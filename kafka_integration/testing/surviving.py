@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..conf.values import ConsumerSettings
+from ..conf.consumers import ConsumerSettings
 from . import verdicts
 from .crashing import Scene, Stage
 from .delivering import Delivery, Outcome, consumer_settings, prepare

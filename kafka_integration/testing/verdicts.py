@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..conf.values import ConsumerSettings
+from ..conf.consumers import ConsumerSettings
 from .crashing import COMMIT, WHENS, Break
 from .delivering import Outcome
 from .effects import Difference, Table

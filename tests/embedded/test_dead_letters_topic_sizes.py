@@ -6,7 +6,7 @@ import pytest
 
 from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.conf.values import Connection
+from kafka_integration.conf.connection import Connection
 from kafka_integration.errors import BrokerError
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kafka_integration.conf import find_problems, get_settings
-from kafka_integration.conf.values import ConsumerSettings, ProducerSettings
+from kafka_integration.conf.consumers import ConsumerSettings
+from kafka_integration.conf.producers import ProducerSettings
 
 CONSUMER = {"topics": ["orders"], "consumer_group": "shop", "message_handler": "tests.unit.handlers_for_checks.one"}
 

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from kafka_integration.client.transports import choosing
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
-from kafka_integration.client.transports.transport import TRANSPORTS
+from kafka_integration.conf.connection import Transport
 
 
-def connect(monkeypatch: pytest.MonkeyPatch, transport: str = "memory", **methods: Callable[..., Any]) -> None:
+def connect(monkeypatch: pytest.MonkeyPatch, transport: Transport = "memory", **methods: Callable[..., Any]) -> None:
     """Puts these in place of a transport's methods until the test ends: what makes its clients, for one."""
-    scripted = copy(TRANSPORTS[transport])
+    named = choosing.transport_named
+    scripted = copy(named(transport))
     vars(scripted).update(methods)
-    monkeypatch.setitem(TRANSPORTS, transport, scripted)
+    monkeypatch.setattr(choosing, "transport_named", lambda name: scripted if name == transport else named(name))
 
 
 def broken(code: int = KafkaError._TRANSPORT) -> KafkaException:

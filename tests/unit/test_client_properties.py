@@ -362,7 +362,9 @@ import os, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "activitylog.settings"
 django.setup()
 from kafka_integration.client.properties.problems import consumer_problem, producer_problem, property_problem
-from kafka_integration.conf.values import Connection, ConsumerSettings, ProducerSettings, Tls
+from kafka_integration.conf.connection import Connection, Tls
+from kafka_integration.conf.consumers import ConsumerSettings
+from kafka_integration.conf.producers import ProducerSettings
 connection = Connection(servers=("h:1",), tls=Tls(ca="/nowhere"))
 consumer = ConsumerSettings(name="a", connection=connection, topics=("t",), consumer_group="g", message_handler="a.b")
 assert consumer_problem(consumer) is None

@@ -14,7 +14,8 @@ from kafka_integration.client.log.stranding import Stranding
 from kafka_integration.client.metadata import admin as admin_module
 from kafka_integration.client.metadata.admin import Admin
 from kafka_integration.client.producers.registry import ProducerRegistry
-from kafka_integration.conf.values import Connection, ProducerSettings
+from kafka_integration.conf.connection import Connection
+from kafka_integration.conf.producers import ProducerSettings
 from kafka_integration.errors import BrokerError
 from tests.unit import scripted
 from tests.unit.consumers import running, write

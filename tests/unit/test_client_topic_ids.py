@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Uuid
 
 from kafka_integration.client.metadata.topic_ids import TopicIds
-from kafka_integration.conf.values import Connection
+from kafka_integration.conf.connection import Connection
 from kafka_integration.errors import BrokerError, BrokerUnavailableError
 from tests.unit.scripted_transport import connect
 

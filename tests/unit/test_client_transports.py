@@ -8,14 +8,16 @@ import confluent_kafka
 import pytest
 
 from kafka_integration.client.transports import embedded
-from kafka_integration.client.transports.transport import TRANSPORTS, transport_of
-from kafka_integration.conf.values import Connection, Transport
+from kafka_integration.client.transports.choosing import transport_named, transport_of
+from kafka_integration.conf.connection import Connection, Transport
 
 CLUSTER, EMBEDDED = Connection(servers=("one:9092", "two:9092")), Connection(transport="embedded")
 
 
 def test_each_transport_of_the_settings_is_there() -> None:
-    assert set(TRANSPORTS) == set(get_args(Transport))
+    names = get_args(Transport)
+
+    assert len({type(transport_named(name)) for name in names}) == len(names) == 3
 
 
 def test_a_class_that_a_tracer_puts_in_the_clients_place_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

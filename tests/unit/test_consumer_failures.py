@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from kafka_integration import BatchError, HandlerError, Reject, Retry, Skip
-from kafka_integration.conf.values import RetryPolicy
+from kafka_integration.conf.consumers import RetryPolicy
 from kafka_integration.consuming.failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop
 from kafka_integration.errors import BrokerUnavailableError, ConsumerStoppedError
 from tests.unit import scripted

@@ -11,7 +11,7 @@ from confluent_kafka import ConsumerGroupState, ConsumerGroupType, KafkaError, M
 
 from kafka_integration.client.metadata.group_protocols import choose_group_protocol
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
-from kafka_integration.conf.values import Connection
+from kafka_integration.conf.connection import Connection
 from kafka_integration.consuming.group import protocol
 from kafka_integration.consuming.loop import Phase
 from kafka_integration.errors import BrokerError, BrokerUnavailableError

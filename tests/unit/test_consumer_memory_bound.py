@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kafka_integration.conf.values import Connection, ConsumerSettings
+from kafka_integration.conf.connection import Connection
+from kafka_integration.conf.consumers import ConsumerSettings
 from kafka_integration.consuming.fetching.memory_bound import memory_bound_bytes
 from kafka_integration.sizes import record_bytes
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kafka_integration.conf.values import RetryPolicy
+from kafka_integration.conf.consumers import RetryPolicy
 from kafka_integration.consuming import failure_policy
 from kafka_integration.consuming.failure_policy import FailurePolicy
 from kafka_integration.consuming.lanes import fresh_connections

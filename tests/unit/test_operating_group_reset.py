@@ -12,9 +12,8 @@ from django.db import OperationalError
 
 from kafka_integration.client.metadata.group_members import GroupMembers
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
-from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.client.transports.transport import MemoryTransport
-from kafka_integration.conf.values import OperationsSettings
+from kafka_integration.client.transports.memory import MemoryTransport, memory_broker
+from kafka_integration.conf.producers import OperationsSettings
 from kafka_integration.consuming.loop import Phase
 from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.models import FinishedOffset, OffsetFence, Process, ProcessCommand, StoredOffset

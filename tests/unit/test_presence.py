@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from kafka_integration import NO_COMMIT
 from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.conf.values import OperationsSettings
+from kafka_integration.conf.producers import OperationsSettings
 from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import heartbeat, standing
 from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost

@@ -14,7 +14,8 @@ from django.test import override_settings
 from kafka_integration.client.producers import registry as producer_registry
 from kafka_integration.client.producers.producer import Producer, alive_producers
 from kafka_integration.client.producers.registry import ProducerRegistry, open_producer, producers
-from kafka_integration.conf.values import Connection, ProducerSettings
+from kafka_integration.conf.connection import Connection
+from kafka_integration.conf.producers import ProducerSettings
 from kafka_integration.errors import BrokerError
 from kafka_integration.producing.sender import DefaultSender
 from tests.waiting import wait_for

@@ -8,8 +8,8 @@ import pytest
 from django.apps import apps
 
 from kafka_integration.conf import find_problems, get_settings, reset_settings
+from kafka_integration.conf.consumers import RetryPolicy
 from kafka_integration.conf.problems import Kind
-from kafka_integration.conf.values import RetryPolicy
 from tests.unit.kafka_settings import CONSUMER
 
 pytestmark = pytest.mark.usefixtures("project_alone")

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from kafka_integration.conf import get_settings
-from kafka_integration.conf.consumers import KEYS
-from kafka_integration.conf.values import ConsumerSettings, RetryPolicy
+from kafka_integration.conf.consumers import KEYS, ConsumerSettings, RetryPolicy
 from tests.unit.kafka_settings import CONSUMER, problems_of, read_consumer, with_consumer
 
 pytestmark = pytest.mark.usefixtures("project_alone")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kafka_integration.conf import get_settings
-from kafka_integration.conf.values import Sasl, Tls
+from kafka_integration.conf.connection import Sasl, Tls
 from tests.unit.kafka_settings import CONSUMER, problems_of
 
 pytestmark = pytest.mark.usefixtures("project_alone")

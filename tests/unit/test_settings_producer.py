@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from kafka_integration.conf import get_settings
-from kafka_integration.conf.producers import KEYS
-from kafka_integration.conf.values import OperationsSettings, OutboxSettings, ProducerSettings, TopicSettings
+from kafka_integration.conf.producers import KEYS, OperationsSettings, OutboxSettings, ProducerSettings, TopicSettings
 from tests.unit.kafka_settings import problems_of, read_producer, with_producer
 
 pytestmark = pytest.mark.usefixtures("project_alone")

@@ -15,8 +15,8 @@ from kafka_integration.conf import find_problems, get_settings
 from kafka_integration.conf.consumers import KEYS as CONSUMER_KEYS
 from kafka_integration.conf.parse import KEYS
 from kafka_integration.conf.producers import KEYS as PRODUCER_KEYS
+from kafka_integration.conf.producers import OperationsSettings, OutboxSettings, TopicSettings
 from kafka_integration.conf.schema import keys_of
-from kafka_integration.conf.values import OperationsSettings, OutboxSettings, TopicSettings
 from kafka_integration.errors import ConfigurationError
 from tests.unit.kafka_settings import CONSUMER, problems_of, with_consumer
 

@@ -10,21 +10,19 @@ from typing import Any
 
 import pytest
 
-from kafka_integration.conf.consumers import CONSUMER_OPTIONS, KEYS
+from kafka_integration.conf.consumers import CONSUMER_OPTIONS, KEYS, ConsumerSettings, RetryPolicy
 from kafka_integration.conf.parse import KEYS as TOP_KEYS
 from kafka_integration.conf.producers import KEYS as PRODUCER_KEYS
-from kafka_integration.conf.producers import PRODUCER_OPTIONS
-from kafka_integration.conf.schema import keys_of
-from kafka_integration.conf.security import TLS_KEYS
-from kafka_integration.conf.values import (
-    ConsumerSettings,
+from kafka_integration.conf.producers import (
+    PRODUCER_OPTIONS,
     OperationsSettings,
     OutboxSettings,
     ProducerSettings,
-    RetryPolicy,
-    Settings,
     TopicSettings,
 )
+from kafka_integration.conf.schema import keys_of
+from kafka_integration.conf.security import TLS_KEYS
+from kafka_integration.conf.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 

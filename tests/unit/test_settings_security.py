@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from kafka_integration.checks.certificates import find_certificate_problems
 from kafka_integration.client.properties.build import admin_properties, consumer_properties, producer_properties
 from kafka_integration.conf import examined, find_problems, get_settings
-from kafka_integration.conf.connections import Level, read_level
+from kafka_integration.conf.connection import Connection, Sasl, Tls
+from kafka_integration.conf.levels import Level, read_level
 from kafka_integration.conf.problems import Problems
 from kafka_integration.conf.section import Section
 from kafka_integration.conf.security import parse_sasl, parse_tls
-from kafka_integration.conf.values import Connection, Sasl, Tls
 from tests.services.certificates import CertificateAuthority
 from tests.unit.kafka_settings import problems_of
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from kafka_integration.client.metadata.topic_configs import ConfigValue
 from kafka_integration.client.metadata.topic_layouts import ClusterLayout, PartitionLayout, TopicLayout
 from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.conf.values import Connection
+from kafka_integration.conf.connection import Connection
 from kafka_integration.operating.topics.health import problems_of
 from kafka_integration.operating.topics.reading import ClusterState
 from kafka_integration.operating.topics.wanted import WantedCluster, WantedTopic

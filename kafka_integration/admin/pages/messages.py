@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from ...codecs import SerializationContext
 from ...conf import get_settings
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...headers import dump_headers
 from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look

@@ -11,12 +11,12 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import BrokerError, BrokerUnavailableError
 from ..errors.translate import translate, translated
 from ..opening import open_client
 from ..properties.build import admin_properties
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .patience import NO_ANSWER, Patience
 
 NEW_CLIENT_SECONDS = 60.0

@@ -7,9 +7,9 @@ from typing import Any
 
 from confluent_kafka import TopicCollection
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .admin import Admin, answer_of
 
 Operations = frozenset[str]

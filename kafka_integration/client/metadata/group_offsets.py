@@ -8,13 +8,13 @@ from typing import Any, Self, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError, BrokerUnavailableError
 from ...topic_names import cover
 from ..errors.translate import translate
 from ..opening import Properties, open_client
 from ..properties.build import admin_properties
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .partition_ends import PartitionEnds
 
 T = TypeVar("T")

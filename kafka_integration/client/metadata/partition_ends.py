@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from .admin import Admin
 
 Place = tuple[str, int]

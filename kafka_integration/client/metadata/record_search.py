@@ -10,11 +10,11 @@ from typing import Any, Generic, Self, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition, murmur2
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ..errors.translate import is_retriable, translate
 from ..opening import Properties, open_client
 from ..properties.build import admin_properties
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .partition_ends import Place
 
 T = TypeVar("T")

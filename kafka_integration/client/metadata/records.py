@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, TopicPartition
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ..opening import Properties, open_client
 from ..properties.build import admin_properties
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .partition_ends import Place
 
 ANSWER_SECONDS = 5.0

@@ -15,9 +15,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public ther
     ResourceType,
 )
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ..errors.translate import translated
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .admin import Admin, answer_of
 
 CLUSTERS_DEFAULT = -1

@@ -13,9 +13,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public ther
     ResourceType,
 )
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .admin import Admin, answer_of
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"

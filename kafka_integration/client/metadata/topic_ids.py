@@ -11,10 +11,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerUnavailableError
 from ..errors.translate import translate
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .admin import Admin
 from .patience import NO_ANSWER
 

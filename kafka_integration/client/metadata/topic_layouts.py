@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ..errors.translate import translate
 from .admin import Admin
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from .admin import Admin
 
 FRESH_SECONDS = 60.0

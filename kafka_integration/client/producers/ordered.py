@@ -14,7 +14,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from ...conf.values import ProducerSettings
+from ...conf.producers import ProducerSettings
 from ...errors import BrokerError
 from ...headers import Headers
 from ...sizes import held_bytes
@@ -24,7 +24,7 @@ from ..metadata.partition_counts import count_of
 from ..opening import Properties, open_client
 from ..properties import names as property_names
 from ..properties.build import REQUESTS_IN_FLIGHT, producer_properties
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .client_headers import ClientHeaders
 
 # What is wrong with the message itself, and stays so.

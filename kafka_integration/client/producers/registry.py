@@ -16,12 +16,12 @@ from typing import Any
 from django.core.signals import setting_changed
 
 from ...conf import get_settings
-from ...conf.values import ProducerSettings
+from ...conf.producers import ProducerSettings
 from ..green_threads import green_library
 from ..log.client_log import ClientLog
 from ..opening import open_client
 from ..properties.build import producer_properties
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from .producer import Producer, alive_producers
 from .queue_room import DEFAULT_MAX_KBYTES
 from .worker_processes import end_with_worker_processes

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from ...conf.values import ProducerSettings
+from ...conf.producers import ProducerSettings
 from ...headers import Headers
 from ...tracing import Sending, Tracing, tracing_of
 from .ordered import OrderedProducer

@@ -6,11 +6,13 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from ...conf.connection import Connection, Sasl, Tls
+from ...conf.consumers import ConsumerSettings
 from ...conf.contradictions import CLASSIC_GROUP_PROPERTIES
+from ...conf.producers import ProducerSettings
 from ...conf.security import OAUTHBEARER, is_pem
-from ...conf.values import Connection, ConsumerSettings, ProducerSettings, Sasl, Tls
 from ..opening import Properties, TokenSource
-from ..transports.transport import transport_of
+from ..transports.choosing import transport_of
 from . import names as property_names
 
 DEFAULT_QUEUED_MESSAGES = 20_000

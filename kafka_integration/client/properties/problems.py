@@ -10,10 +10,12 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from ...conf.connection import Connection
+from ...conf.consumers import ConsumerSettings
 from ...conf.frozen import RawProperties
 from ...conf.parse import Client
+from ...conf.producers import ProducerSettings
 from ...conf.security import SECURITY_PREFIXES
-from ...conf.values import Connection, ConsumerSettings, ProducerSettings
 from .build import consumer_properties, producer_properties
 from .names import COMMON, CONSUMER, PRODUCER
 

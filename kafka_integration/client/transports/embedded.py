@@ -24,12 +24,37 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
-from ...conf.values import Settings
+from ...conf.connection import Connection
+from ...conf.settings import Settings
 from ...errors import BrokerUnavailableError, EmbeddedBrokerRunningError, KafkaIntegrationError
 from ...topic_names import names_among
+from .transport import Transport
 
 SERVERS_VARIABLE = "KAFKA_EMBEDDED_SERVERS"
 NOT_RUNNING = "The embedded broker isn't running: start it in another terminal with: manage.py runbroker"
+
+
+class EmbeddedTransport(Transport):
+    """librdkafka's mock cluster."""
+
+    may_be_old = False
+    # The mock cluster's classic groups never let a second member in.
+    group_protocol = "consumer"
+    finds_offsets_by_time = False
+    takes_offsets_from_members_only = True
+    takes_admin_requests = False
+    knows_users = False
+    topic_partitions = 4
+
+    def servers(self, connection: Connection) -> str:
+        return embedded_servers()
+
+    def make_topics(self, servers: str, topics: Iterable[str]) -> None:
+        create_embedded_topics(servers, topics)
+
+    def topic_id(self) -> str:
+        # The next embedded broker begins at offset 0: what was stored about this one must mean nothing to it.
+        return f"embedded {embedded_servers()}"
 
 
 def embedded_servers() -> str:

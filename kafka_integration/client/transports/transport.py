@@ -1,6 +1,6 @@
-"""A Kafka cluster, and what stands in for one: whatever of them differs for their clients is said here.
+"""A Kafka cluster, and what stands in for one: whatever of them differs for their clients is said by its transport.
 
-What a consumer can begin without is imported where it is used.
+``choosing.py`` has the one that a connection names. What a consumer can begin without is imported where it is used.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import confluent_kafka
 
+from ...conf.connection import Connection
 from ...conf.endpoints import EXAMPLE
-from ...conf.values import Connection
 from ...errors import BrokerUnavailableError, ConfigurationError
 
 
@@ -66,65 +66,3 @@ class Transport:
     def topic_id(self) -> str | None:
         """The id that all topics have; None where each has its own."""
         return None
-
-
-class EmbeddedTransport(Transport):
-    may_be_old = False
-    # The mock cluster's classic groups never let a second member in.
-    group_protocol = "consumer"
-    finds_offsets_by_time = False
-    takes_offsets_from_members_only = True
-    takes_admin_requests = False
-    knows_users = False
-    topic_partitions = 4
-
-    def servers(self, connection: Connection) -> str:
-        from .embedded import embedded_servers
-
-        return embedded_servers()
-
-    def make_topics(self, servers: str, topics: Iterable[str]) -> None:
-        from .embedded import create_embedded_topics
-
-        create_embedded_topics(servers, topics)
-
-    def topic_id(self) -> str:
-        from .embedded import embedded_servers
-
-        # The next embedded broker begins at offset 0: what was stored about this one must mean nothing to it.
-        return f"embedded {embedded_servers()}"
-
-
-class MemoryTransport(Transport):
-    may_be_old = False
-    knows_users = False
-    delivers_at_once = True
-
-    def servers(self, connection: Connection) -> str:
-        return "memory"
-
-    def consumer(self, properties: dict[str, Any]) -> Any:
-        from .memory import MemoryConsumer, memory_broker
-
-        return MemoryConsumer(memory_broker(), properties)
-
-    def producer(self, properties: dict[str, Any]) -> Any:
-        from .memory import MemoryProducer, memory_broker
-
-        return MemoryProducer(memory_broker(), properties)
-
-    def admin(self, properties: dict[str, Any]) -> Any:
-        from .memory import MemoryAdmin, memory_broker
-
-        return MemoryAdmin(memory_broker())
-
-    def topic_id(self) -> str:
-        # Not "": what tests stored must not be taken for a topic's of a broker without ids.
-        return "memory"
-
-
-TRANSPORTS: dict[str, Transport] = {"kafka": Transport(), "embedded": EmbeddedTransport(), "memory": MemoryTransport()}
-
-
-def transport_of(connection: Connection) -> Transport:
-    return TRANSPORTS[connection.transport]

@@ -8,7 +8,7 @@ from django.db.models import F
 
 from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...client.metadata.topic_ids import TopicIds
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import AccessDeniedError, BrokerError
 from ...models import FinishedOffset, StoredOffset
 from ..offsets.beyond import Beyond, beyond_of, decode

@@ -11,7 +11,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections, connections
 
 from ...client.metadata.group_offsets import GroupOffsets, Place
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...retrying import Repeats
 from ...summaries import summarize

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from time import monotonic
 
 from ...client.consumer import ConsumerClient
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ..partition import Partition
 from ..stream import State
 

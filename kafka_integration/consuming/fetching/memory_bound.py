@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...client.properties.build import DEFAULT_QUEUED_KBYTES, DEFAULT_QUEUED_MESSAGES
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from .backpressure import MAX_HELD_BYTES
 from .weighing import MOST_FETCHED_BYTES, MOST_FETCHED_MESSAGES
 

@@ -10,7 +10,7 @@ from time import monotonic
 
 from ...client.consumer import Committed, ConsumerClient, Coordinates
 from ...client.metadata.patience import LEAST_SECONDS
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Assigned, Revoked
 from ...observing.log_fields import LogFields

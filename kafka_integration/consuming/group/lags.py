@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...client.metadata.partition_ends import PartitionEnds, Place
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import BrokerError
 from ..partition import Partition
 

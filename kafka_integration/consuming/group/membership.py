@@ -10,7 +10,7 @@ from time import monotonic
 from ...client.consumer import ConsumerClient
 from ...client.metadata.patience import Patience
 from ...client.metadata.topic_sizes import TopicSizes
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...topic_names import cover
 

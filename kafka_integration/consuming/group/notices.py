@@ -7,7 +7,7 @@ from time import monotonic
 
 from ...client.consumer import ConsumerClient
 from ...client.fetched import END_REACHED, OUT_OF_RANGE, Event
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, OffsetOutOfRangeError
 from ...observing.log_fields import LogFields
 from ...retrying import Repeats

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ...client.metadata.group_protocols import GroupProtocol, choose_group_protocol
 from ...client.metadata.patience import Patience
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 
 logger = logging.getLogger(__name__)

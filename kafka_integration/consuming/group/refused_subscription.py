@@ -7,7 +7,7 @@ from time import monotonic
 
 from ...client.consumer import ConsumerClient
 from ...client.fetched import Event
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import AccessDeniedError, BrokerError
 from .assignment import Assignment
 

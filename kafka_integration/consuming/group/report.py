@@ -8,7 +8,7 @@ from dataclasses import fields
 from time import monotonic
 
 from ...client.consumer import ConsumerClient
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...observing.counts import Counts, Tally
 from ...observing.log_fields import LogFields
 from ...retrying import Repeats

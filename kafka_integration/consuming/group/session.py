@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic, sleep
 
 from ...client.consumer import ConsumerClient, Coordinates
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Committed
 from ...observing.observers import Observers

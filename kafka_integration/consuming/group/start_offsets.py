@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...client.metadata.patience import Patience
 from ...client.metadata.topic_ids import TopicIds
 from ...client.metadata.topic_sizes import TopicSizes
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...topic_names import cover
 from ..partition import Partition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...observing.facts import Fact, Parked, Skipped
 from ...observing.observers import Observer
 from ...tracing import Tracing

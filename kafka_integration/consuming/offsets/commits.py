@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 from ...client.consumer import OFFSETS_IN_KAFKA, ConsumerClient, Coordinates
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.log_fields import LogFields
 from ..ledger import Ledger

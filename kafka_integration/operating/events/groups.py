@@ -10,7 +10,8 @@ from typing import Literal
 from django.db import DatabaseError
 
 from ...client.metadata.group_offsets import GroupOffsets
-from ...conf.values import ConsumerSettings, Settings
+from ...conf.consumers import ConsumerSettings
+from ...conf.settings import Settings
 from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import BrokerError
 from ...models import DeadLetter

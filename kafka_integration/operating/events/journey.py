@@ -13,7 +13,7 @@ from typing import Any, Literal
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 
-from ...conf.values import Settings
+from ...conf.settings import Settings
 from ...dead_letters.texts import text_or_base64
 from ...local_times import aware
 from ...message import moment_of

@@ -11,7 +11,7 @@ from django.db import connections
 from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from ...conf.values import Settings
+from ...conf.settings import Settings
 from ...dead_letters.operations import databases as dead_letter_databases
 from ...dead_letters.parking import MAX_EVENT_ID
 from ...headers import read_headers

@@ -10,8 +10,9 @@ from typing import Any
 
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.record_search import RecordSearch, Span, usual_partition
-from ...client.transports.transport import transport_of
-from ...conf.values import Connection, Settings
+from ...client.transports.choosing import transport_of
+from ...conf.connection import Connection
+from ...conf.settings import Settings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...message import headers_of, moment_of
 from ...producing.partitioners import load_partitioner

@@ -12,7 +12,7 @@ from django.db import router
 from django.utils import timezone
 
 from ...client.metadata.topic_configs import Config, TopicConfigs
-from ...conf.values import Settings
+from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...models import LagSample
 from ...tables import has_table

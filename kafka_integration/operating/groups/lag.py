@@ -11,7 +11,9 @@ from time import time
 
 from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...client.metadata.records import Answers, Record, Records
-from ...conf.values import Connection, ConsumerSettings, Settings
+from ...conf.connection import Connection
+from ...conf.consumers import ConsumerSettings
+from ...conf.settings import Settings
 from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import ConfigurationError
 from ...topic_names import names_among

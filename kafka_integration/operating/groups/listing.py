@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError
 
-from ...conf.values import Settings
+from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...summaries import escaped, shortened, text_of
 from ..columns import aligned

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...client.metadata.group_members import GroupMember, GroupMembers
 from ...client.metadata.group_offsets import Place
-from ...conf.values import Connection, OperationsSettings
+from ...conf.connection import Connection
+from ...conf.producers import OperationsSettings
 from ...errors import BrokerError
 from ...models import Process
 from ...tables import has_table

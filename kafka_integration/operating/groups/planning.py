@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...client.metadata.records import Records
-from ...client.transports.transport import transport_of
-from ...conf.values import Connection, ConsumerSettings, Settings
+from ...client.transports.choosing import transport_of
+from ...conf.connection import Connection
+from ...conf.consumers import ConsumerSettings
+from ...conf.settings import Settings
 from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import ResetRefusedError
 from .lag import consumers_of

@@ -10,7 +10,8 @@ from django.db import OperationalError
 from ...client.consumer import OFFSETS_IN_KAFKA
 from ...client.metadata.group_offsets import GroupOffsets, Place
 from ...client.metadata.topic_ids import TopicIds
-from ...conf.values import ConsumerSettings, Settings
+from ...conf.consumers import ConsumerSettings
+from ...conf.settings import Settings
 from ...consuming.failing.outages import is_conflict
 from ...consuming.offsets.store import OffsetStore
 from ...errors import ResetRefusedError

@@ -9,7 +9,7 @@ from time import monotonic
 from django.db import router
 from django.utils import timezone
 
-from ...conf.values import Settings
+from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...models import LagSample
 from ...tables import has_table

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from ...conf.values import OperationsSettings
+from ...conf.producers import OperationsSettings
 from ...errors import CommandRefusedError
 from ...models import ProcessCommand
 from .answering import TAKEN_WITHIN_SECONDS

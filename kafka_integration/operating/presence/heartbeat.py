@@ -13,7 +13,7 @@ from typing import Protocol
 from django.db import Error as DatabaseLayerError
 from django.db import connections, reset_queries
 
-from ...conf.values import OperationsSettings
+from ...conf.producers import OperationsSettings
 from ...models import Process
 from ...summaries import summarize
 from ...tables import has_table

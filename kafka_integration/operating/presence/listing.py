@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from ...conf.values import OperationsSettings
+from ...conf.producers import OperationsSettings
 from ...local_times import local
 from ...models import Process
 from ...summaries import escaped

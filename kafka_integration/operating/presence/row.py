@@ -13,7 +13,7 @@ from django.db import router
 from django.db.models.functions import Now
 
 from ... import __version__
-from ...conf.values import OperationsSettings
+from ...conf.producers import OperationsSettings
 from ...models import Process, ProcessCommand
 
 LOST_SECONDS = 30.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...client.metadata.topic_changes import TopicChanges
 from ...client.metadata.topic_layouts import TopicLayouts
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from ...errors import BrokerError
 from .planning import Change, as_dict
 

@@ -11,8 +11,8 @@ from typing import Literal
 from ...client.bounded_reader import BoundedReader, Span
 from ...client.metadata.partition_ends import PartitionEnds
 from ...client.metadata.topic_layouts import TopicLayouts
-from ...client.transports.transport import transport_of
-from ...conf.values import Connection
+from ...client.transports.choosing import transport_of
+from ...conf.connection import Connection
 from ...errors import BrokerError
 from ...headers import Headers
 from ...message import RawMessage, headers_of, moment_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ...client.metadata.group_members import GroupMembers
 from ...client.metadata.topic_layouts import PartitionLayout, TopicLayout
-from ...conf.values import ConsumerSettings, Settings
+from ...conf.consumers import ConsumerSettings
+from ...conf.settings import Settings
 from ...errors import BrokerError
 from .consequences import CLEANUP, IN_SYNC, is_compacted, number_of
 from .planning import Change, changes_of, differences_for_good

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...client.metadata.topic_layouts import ClusterLayout, TopicLayouts
-from ...conf.values import Settings
+from ...conf.settings import Settings
 from ...topic_names import INTERNAL_TOPICS
 from .wanted import WantedCluster, wanted_clusters
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.partition_ends import PartitionEnds
-from ...conf.values import ConsumerSettings
+from ...conf.consumers import ConsumerSettings
 from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import BrokerError
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from ...client.metadata.topic_configs import Config
 from ...client.metadata.topic_layouts import TopicLayout
-from ...client.transports.transport import transport_of
-from ...conf.values import Connection, Settings
+from ...client.transports.choosing import transport_of
+from ...conf.connection import Connection
+from ...conf.settings import Settings
 from .consequences import of_added_partitions, of_config, of_creation
 from .reading import ClusterState, read_cluster
 from .wanted import WantedTopic, wanted_clusters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...client.metadata.topic_configs import Config, TopicConfigs
 from ...client.metadata.topic_layouts import ClusterLayout, TopicLayout, TopicLayouts
-from ...conf.values import Connection
+from ...conf.connection import Connection
 from .wanted import WantedCluster, WantedTopic
 
 

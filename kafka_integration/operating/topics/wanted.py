@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...conf.connection import Connection
+from ...conf.consumers import ConsumerSettings
 from ...conf.frozen import EMPTY
-from ...conf.values import Connection, ConsumerSettings, Settings, TopicSettings
+from ...conf.producers import TopicSettings
+from ...conf.settings import Settings
 from ...topic_names import cover, names_among
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ....conf.values import Settings
+from ....conf.settings import Settings
 from ....operating.groups.history import HistoryPoint
 from ....operating.presence.listing import ProcessView
 from ..standings import worst_of

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ....conf import get_settings
-from ....conf.values import Settings
+from ....conf.settings import Settings
 from ....models import LagSample, Process
 from ....operating.groups.history import HistoryPoint, history_of
 from ....operating.presence.listing import ProcessView, list_processes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....conf.values import Settings
+from ....conf.settings import Settings
 from ....models import OutboxMessage, Process
 from ....operating.presence.listing import ProcessView
 from ....outbox.backlog import Backlog, find_backlog

@@ -9,5 +9,14 @@ from .broker import MemoryBroker, MemoryRecord, memory_broker
 from .consumer import MemoryConsumer
 from .metadata import MemoryAdmin
 from .producer import MemoryProducer
+from .transport import MemoryTransport
 
-__all__ = ["MemoryAdmin", "MemoryBroker", "MemoryConsumer", "MemoryProducer", "MemoryRecord", "memory_broker"]
+__all__ = [
+    "MemoryAdmin",
+    "MemoryBroker",
+    "MemoryConsumer",
+    "MemoryProducer",
+    "MemoryRecord",
+    "MemoryTransport",
+    "memory_broker",
+]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .connection import Connection, Sasl, Tls
 from .endpoints import Endpoints, parse_endpoints
 from .frozen import EMPTY, FrozenMapping, RawProperties
 from .problems import Kind, kind_of
@@ -13,7 +14,6 @@ from .readers import boolean
 from .reserved_properties import reserved_reason
 from .section import Section
 from .security import SECURITY_PREFIXES, parse_sasl, parse_tls, read_heroku_environment
-from .values import Connection, Sasl, Tls
 
 CONNECTION_KEYS = ("endpoints", "ssl", "sasl", "heroku_kafka_env", "config")
 
