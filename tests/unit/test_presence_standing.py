@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_integration.operating.presence.standing import Facts, Standing, stand
+from kafka_integration.operating.presence.trend import Trend
 
 SECONDS = st.one_of(st.floats(0, 10_000), st.sampled_from([0.0, 29.0, 30.0, 31.0, 299.0, 301.0]))
 LAGS = st.sampled_from([None, 0, 1, 5, 10**9])
@@ -16,7 +18,15 @@ SELDOM = st.sampled_from([False] * 5 + [True])
 FACTS = st.builds(
     Facts,
     lag=LAGS,
-    lag_before=LAGS,
+    trend=st.one_of(
+        st.none(),
+        st.builds(
+            Trend,
+            before=st.integers(0, 9),
+            lately=st.lists(st.integers(0, 9), min_size=2, max_size=4).map(tuple),
+            done=st.integers(0, 9),
+        ),
+    ),
     still_seconds=SECONDS,
     busy_seconds=st.one_of(st.none(), SECONDS),
     handler_p99_seconds=SECONDS,
@@ -61,11 +71,15 @@ def test_stuck_are_those_with_lag_that_got_no_further_for_longer_than_30_s_where
 
 
 @given(FACTS)
-def test_who_gets_further_and_has_more_to_do_than_a_minute_ago_falls_behind(facts):
-    state = stand(facts).state
-    has_more = facts.lag is not None and facts.lag_before is not None and facts.lag > facts.lag_before
+def test_who_falls_behind_has_more_to_do_than_before_and_than_it_did_meanwhile(facts):
+    if stand(facts).state == "falling_behind":
+        assert facts.trend.before < min(facts.trend.lately) < facts.trend.lately[-1]
+        assert facts.trend.lately[-1] > facts.trend.done
 
-    assert state not in {"falling_behind", "catching_up"} or (state == "falling_behind") == has_more
+
+@given(FACTS)
+def test_where_it_is_not_known_how_it_went_nobody_is_said_to_fall_behind(facts):
+    assert stand(replace(facts, trend=None)).state != "falling_behind"
 
 
 def test_whoever_has_lag_and_stands_still_without_a_reason_is_stuck():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .trend import Trend
+
 State = Literal["caught_up", "catching_up", "falling_behind", "stuck", "waiting"]
 Reason = Literal["backoff", "outage", "paused", "handler", "draining"]
 
@@ -21,8 +23,7 @@ class Facts:
     """What is known of a partition at one moment. Unknown is None."""
 
     lag: int | None
-    lag_before: int | None = None
-    """A minute ago, or as long ago as is known."""
+    trend: Trend | None = None
     still_seconds: float = 0.0
     """How long nothing of it was finished, though there was something to do and nothing that kept it."""
     busy_seconds: float | None = None
@@ -54,8 +55,12 @@ def stand(facts: Facts) -> Standing:
         return Standing(state="caught_up")
     if facts.lag is not None and facts.still_seconds > STUCK_SECONDS:
         return Standing(state="stuck")
-    is_growing = facts.lag is not None and facts.lag_before is not None and facts.lag > facts.lag_before
-    return Standing(state="falling_behind" if is_growing else "catching_up")
+    return Standing(state="falling_behind" if _falls_behind(facts.trend) else "catching_up")
+
+
+def _falls_behind(trend: Trend | None) -> bool:
+    # What is finished as fast as it lately was is no lag that anybody waits for: a busy partition always has some.
+    return trend is not None and trend.is_growing and trend.lately[-1] > trend.done
 
 
 def _reason(facts: Facts) -> Reason | None:

@@ -12,6 +12,7 @@ from ...consuming.group.lags import Lags
 from ...consuming.stream import State as PartitionState
 from ...models import Process
 from .standing import Facts, Standing, stand
+from .trend import Trail, Trend
 from .views import ConsumerView, PartitionView
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class _Track:
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
-        self._lags = _Window()
+        self._trail = Trail()
         self._progress: object = None
         self._moved_at = self._known_at = monotonic()
 
@@ -145,18 +146,20 @@ class _Track:
         if facts.lag == 0 or standing.reason not in (None, "handler"):
             # A standstill begins where nothing is known to keep it any more.
             self._moved_at = now
+        if standing.reason not in (None, "handler"):
+            # Nor does it fall behind for what came while it was kept.
+            self._trail.forget()
         return self._view(lag, standing)
 
     def _facts(self, lag: int | None, around: _Surroundings, now: float) -> Facts:
         partition, line = self._partition, self._partition.line
-        before = None if lag is None else self._lags.note(now, lag)
         busy_seconds = now - line.busy_since if line.is_busy else None
         if busy_seconds is None and line.held:
             # It waits for a thread that another partition's handler has.
             busy_seconds = around.busy_seconds
         return Facts(
             lag=lag,
-            lag_before=None if before is None else int(before[1]),
+            trend=self._trend(lag, now),
             still_seconds=now - self._moved_at,
             busy_seconds=busy_seconds,
             handler_p99_seconds=around.handler_p99_seconds,
@@ -166,6 +169,14 @@ class _Track:
             is_backing_off=not line.is_busy and line.ready_at > now,
             is_held_back=lag is not None and _is_held_back(partition, lag),
         )
+
+    def _trend(self, lag: int | None, now: float) -> Trend | None:
+        ledger = self._partition.ledger
+        if lag is None or ledger.next_offset is None or ledger.position is None:
+            return None
+        # What waits for one key, or for its handler to have it committed, is done all the same.
+        done = ledger.position + len(ledger.finished_beyond())
+        return self._trail.note(now, left=max(0, ledger.next_offset + lag - done), done=done)
 
     def _view(self, lag: int | None, standing: Standing) -> PartitionView:
         partition, ledger = self._partition, self._partition.ledger
