@@ -13,6 +13,7 @@ THEIRS = {
     # Django's, asgiref's and the standard library's, which have no other way.
     *(
         "request.current_app",
+        "response.content",
         "response.context_data",
         "named.attname",
         "model.save_base",

@@ -199,8 +199,8 @@ class OperatedAdmin(Admin):
 
     def _check_action(self, request: HttpRequest) -> None:
         """Refuse what Django would ignore or stumble over: actions without permission, ids that are none of ours."""
-        name = request.POST.get("action", "").removesuffix("_selected")
-        if name in self.operations and not self.may(request, name):
+        name = request.POST.get("action", "")
+        if name and name not in self.get_actions(request):
             raise PermissionDenied
         ids = set(request.POST.getlist(ACTION_CHECKBOX_NAME))
         if len(ids) > MAX_SELECTED or not all(map(_is_id, ids)):

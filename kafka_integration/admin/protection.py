@@ -10,18 +10,21 @@ from urllib.parse import urlsplit
 from django.http.response import HttpResponseBase
 from django.templatetags.static import static
 
+from .inert import made_inert
+
 HEADER = "Content-Security-Policy"
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 def protected(view: View) -> View:
-    """The view, whose answers tell browsers so; an answer that has a policy of its own keeps it."""
+    """The view, whose answers tell browsers so and steer nothing; one that has a policy of its own keeps it."""
 
     @wraps(view)
     def protect(*args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(*args, **kwargs)
         response.headers.setdefault(HEADER, content_security_policy())
+        made_inert(response)
         return response
 
     return protect  # type: ignore[return-value]  # it takes and gives the same

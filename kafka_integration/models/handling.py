@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..summaries import escaped
+
 
 class DeadLetter(models.Model):
     """A message whose handling failed for good, kept whole, so that it can be seen and replayed.
@@ -88,7 +90,7 @@ class DeadLetter(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset} of {self.group}"
+        return escaped(f"{self.topic}[{self.partition}]@{self.offset} of {self.group}")
 
 
 class HandledMessage(models.Model):

@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..summaries import escaped
+
 
 class Process(models.Model):
     """A process of consumers or relays, as it says itself every few seconds; it removes its row when it ends.
@@ -41,7 +43,7 @@ class Process(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} process {self.pid} on {self.host}"
+        return escaped(f"{self.kind} process {self.pid} on {self.host}")
 
 
 class ProcessCommand(models.Model):

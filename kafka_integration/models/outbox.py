@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..summaries import escaped
+
 
 class OutboxMessage(models.Model):
     """A published message that the relay has not seen acknowledged yet.
@@ -42,7 +44,7 @@ class OutboxMessage(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.topic} #{self.pk}"
+        return escaped(f"{self.topic} #{self.pk}")
 
 
 class RelayLease(models.Model):

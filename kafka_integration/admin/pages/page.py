@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic.base import TemplateResponseMixin, View
 
 from ...errors import KafkaIntegrationError
+from ...summaries import escaped
 from ..databases import LONGEST_PARAMETER
 from .operation import Done, Operation
 
@@ -192,7 +193,7 @@ def _log(request: HttpRequest, done: Done) -> None:
         user_id=request.user.pk,
         content_type=ContentType.objects.get_for_model(row) if row else None,
         object_id=row.pk if row else None,
-        object_repr=str(done.subject)[:200],
+        object_repr=escaped(str(done.subject))[:200],
         action_flag=done.flag,
         change_message=done.logged,
     )
