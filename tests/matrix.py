@@ -1,7 +1,8 @@
 """The tests that need no server over versions of Django and Python: `python -m tests.matrix`, which is `make matrix`.
 
 Each pair has an environment of its own in `.matrix/`, made on first use of what requirements.txt pins, but for Django.
-An interpreter is taken where one is found: on the PATH, or among pyenv's. The exit status is 1 if a pair failed.
+An interpreter is taken where one is found: on the PATH, among pyenv's, or in a later Debian below `.matrix/`, which
+`python -m tests.later_debian` brings. The exit status is 1 if a pair failed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ TESTS = ("tests/unit", "tests/embedded")
 NOT_FOR_IT = "-"
 NOT_FOUND = "not found"
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
+FAILURE = re.compile(r"(FAILED|ERROR|RERUN) tests/")
 CLOSING = re.compile(r"\d+ (passed|failed|error).* in [\d.]+s")
 
 
@@ -48,17 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description="The tests over Django and Python.")
     parser.add_argument("--python", nargs="+", choices=PYTHONS, default=PYTHONS)
     parser.add_argument("--django", nargs="+", choices=OLDEST_PYTHON, default=list(OLDEST_PYTHON))
+    parser.add_argument("--newest", action="store_true", help="one pair: the newest Django on the newest Python found")
     parser.add_argument("--workers", default="2", help="how many processes run tests")
     parser.add_argument(
         "tests", nargs="*", default=TESTS, help="which tests; without any, tests/unit and tests/embedded"
     )
     options = parser.parse_args(arguments)
+    pythons = list(filter(interpreter, options.python))[-1:] if options.newest else options.python
+    djangos = options.django[-1:] if options.newest else options.django
     results: dict[Pair, str] = {}
-    for python in options.python:
-        for django in options.django:
+    for python in pythons:
+        for django in djangos:
             pair = Pair(python=python, django=django)
             results[pair] = _result(pair, options.tests, options.workers)
-    print("\n".join(["", *table(results, options.python, options.django)]))
+    print("\n".join(["", *table(results, pythons, djangos)]))
     return 0 if all(is_good(result) for result in results.values()) else 1
 
 
@@ -85,6 +90,11 @@ def summary(output: str) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "failed before any test"
 
 
+def failures(output: str) -> list[str]:
+    """pytest's lines of what failed, and of what passed only when it was run once more."""
+    return [line for line in output.splitlines() if FAILURE.match(line)]
+
+
 def requirements_for(django: str, pinned: str) -> Iterator[str]:
     """The lines of requirements.txt with another Django."""
     for line in pinned.splitlines():
@@ -96,8 +106,10 @@ def interpreter(python: str) -> str | None:
     on_path = shutil.which(f"python{python}")
     if on_path is not None and _is_version(on_path, python):
         return on_path
-    of_pyenv = sorted(Path.home().glob(f".pyenv/versions/{python}.*/bin/python"))
-    return str(of_pyenv[-1]) if of_pyenv else None
+    of_pyenv = Path.home().glob(f".pyenv/versions/{python}.*/bin/python")
+    of_debian = FOLDER.glob(f"debian-*/usr/bin/python{python}")
+    found = [*sorted(of_pyenv, reverse=True), *of_debian]
+    return str(found[0]) if found else None
 
 
 def _is_version(path: str, python: str) -> bool:
@@ -121,6 +133,7 @@ def _result(pair: Pair, tests: Sequence[str], workers: str) -> str:
     began = time.monotonic()
     result, log = _run(folder, tests, workers)
     print(f"{pair}: {result} in {time.monotonic() - began:.0f} s ({log})", flush=True)
+    print(*failures(log.read_text()), sep="\n", flush=True)
     return result
 
 
@@ -145,7 +158,7 @@ def _set_up(folder: Path, python: str, django: str) -> bool:
 
 def _run(folder: Path, tests: Sequence[str], workers: str) -> tuple[str, Path]:
     log = folder / "tests.log"
-    command = [_python(folder), "-m", "pytest", *tests, "-q", "-m", "not faults", "-p", "no:cacheprovider"]
+    command = [_python(folder), "-m", "pytest", *tests, "-q", "-m", "not faults", "-p", "no:cacheprovider", "-rfER"]
     with log.open("w") as output:
         done = subprocess.run(
             [*command, "-n", workers, "--dist", "loadfile"], cwd=PROJECT, stdout=output, stderr=output, check=False

@@ -38,10 +38,10 @@ _LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 class KafkaCluster:
     """Brokers that are their own controllers; they keep ports and data over restarts, until `stop()`.
 
-    They are of the version that the pom names, or of another one. Without a `directory` the data is in a temporary one
-    that goes with `stop()` or with this process. Broker numbers in the methods count from 0. With `through` each broker
-    has a listener FAR besides: called with the broker's number and the port of that listener, it says by which
-    `host:port` clients reach it.
+    They are of the version that the pom or KAFKA_VERSION names, or of another one. Without a `directory` the data is in
+    a temporary one that goes with `stop()` or with this process. Broker numbers in the methods count from 0. With
+    `through` each broker has a listener FAR besides: called with the broker's number and the port of that listener, it
+    says by which `host:port` clients reach it.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class KafkaCluster:
             self.wait_ready()
 
     def upgrade(self, broker: int) -> None:
-        """Ends one broker in order, and starts it with the version that the pom names; the others stay as they are."""
+        """Ends one broker in order, and starts it with the version that is the default; the others stay as they are."""
         self._nodes[broker].version = None
         self.restart(broker)
 

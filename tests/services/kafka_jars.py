@@ -1,8 +1,12 @@
-"""Apache Kafka's jars, brought from Maven Central into a git-ignored folder when they are missing."""
+"""Apache Kafka's jars, brought from Maven Central into a git-ignored folder when they are missing.
+
+They are of the version that the pom names, or that KAFKA_VERSION in the environment names.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,11 +15,13 @@ from tests.processes import PROJECT
 
 POM = Path(__file__).with_name("kafka-pom.xml")
 LIBS = PROJECT / ".kafka" / "libs"
+VERSION = os.environ.get("KAFKA_VERSION") or None
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
 def missing_for_kafka(version: str | None = None) -> str | None:
     """What this machine lacks to run Kafka, or None."""
+    version = version or VERSION
     if shutil.which("java") is None:
         return "no Java (Debian: apt-get install openjdk-17-jre-headless)"
     if not _complete(version) and shutil.which("mvn") is None:
@@ -28,7 +34,8 @@ def missing_for_kafka(version: str | None = None) -> str | None:
 
 
 def fetch_jars(version: str | None = None) -> Path:
-    """The folder of the jars, complete and of this version, or of the one that the pom names."""
+    """The folder of the jars, complete and of this version, or of the one that is the default."""
+    version = version or VERSION
     LIBS.parent.mkdir(exist_ok=True)
     # Test processes side by side need them at the same moment: one fetches, the others wait.
     with (LIBS.parent / "lock").open("w") as lock:

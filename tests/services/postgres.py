@@ -1,7 +1,8 @@
 """A real PostgreSQL server on loopback, in a temporary directory.
 
-`python -m tests.services.postgres COMMAND …` runs a command with `DATABASE_URL` naming such a server. psycopg is
-imported where it is used: a run under the other driver (`tests.without_psycopg`) is given its server.
+`python -m tests.services.postgres COMMAND …` runs a command with `DATABASE_URL` naming such a server. It is the newest
+that is installed, or the one among the programs in the folder that POSTGRES_PROGRAMS in the environment names. psycopg
+is imported where it is used: a run under the other driver (`tests.without_psycopg`) is given its server.
 """
 
 from __future__ import annotations
@@ -220,7 +221,9 @@ class PostgresServer:
 
 
 def _programs() -> list[Path]:
-    """Each `postgres` of this machine, the newest first."""
+    """Each `postgres` of this machine, the newest first; where one is asked for, that one alone."""
+    if wanted := os.environ.get("POSTGRES_PROGRAMS"):
+        return [program for program in [Path(wanted).absolute() / "postgres"] if program.exists()]
     versions = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     newest_first = sorted(versions, key=lambda path: int(path.parts[4]), reverse=True)
     on_path = shutil.which("postgres")

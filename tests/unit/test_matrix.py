@@ -1,4 +1,4 @@
-"""`make matrix`: which versions it runs, and what it says of them."""
+"""`make matrix`: which versions it runs, and what it says of them; and servers of other versions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ import sys
 
 import pytest
 
-from tests import matrix
-from tests.matrix import NOT_FOR_IT, NOT_FOUND, Pair, interpreter, is_good, requirements_for, summary, table
+from tests import later_debian, matrix
+from tests.matrix import (
+    NOT_FOR_IT,
+    NOT_FOUND,
+    Pair,
+    failures,
+    interpreter,
+    is_good,
+    requirements_for,
+    summary,
+    table,
+)
+from tests.services import kafka_jars
+from tests.services.postgres import missing_for_postgres
 
 
 @pytest.mark.parametrize(
@@ -51,6 +63,62 @@ def test_the_requirements_are_those_of_the_project_with_another_django():
 def test_this_python_is_found_and_one_that_is_not_there_is_not():
     assert interpreter(f"{sys.version_info.major}.{sys.version_info.minor}") is not None
     assert interpreter("3.99") is None
+
+
+def test_one_is_found_in_a_later_debian(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "FOLDER", tmp_path)
+    program = tmp_path / "debian-later" / "usr" / "bin" / "python3.99"
+    program.parent.mkdir(parents=True)
+    program.touch()
+
+    assert interpreter("3.99") == str(program)
+
+
+def test_the_newest_pair_is_of_the_newest_python_that_is_found(monkeypatch, capsys):
+    monkeypatch.setattr(matrix, "interpreter", lambda python: None if python == "3.14" else "python")
+    monkeypatch.setattr(matrix, "_result", lambda pair, *_: f"{pair} passed")
+
+    assert matrix.main(["--newest"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "             Django 6.1",
+        "Python 3.13  Python 3.13, Django 6.1 passed",
+    ]
+
+
+def test_what_failed_is_named_and_so_is_what_passed_later():
+    output = "..F\nERROR in between\nRERUN tests/a.py::b\nFAILED tests/a.py::c - AssertionError\n1 failed, 2 passed"
+
+    assert failures(output) == ["RERUN tests/a.py::b", "FAILED tests/a.py::c - AssertionError"]
+
+
+def test_another_kafka_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(kafka_jars, "LIBS", tmp_path / "libs")
+    monkeypatch.setattr(kafka_jars, "VERSION", "3.9.1")
+    fetched = []
+    monkeypatch.setattr(kafka_jars, "_fetch", fetched.append)
+
+    assert kafka_jars.fetch_jars() == tmp_path / "libs-3.9.1"
+    assert kafka_jars.fetch_jars("4.0.0") == tmp_path / "libs-4.0.0"
+    assert fetched == ["3.9.1", "4.0.0"]
+
+
+def test_postgresql_is_missing_where_the_one_that_is_asked_for_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("POSTGRES_PROGRAMS", str(tmp_path))
+
+    assert missing_for_postgres() is not None
+    (tmp_path / "postgres").touch()
+    assert missing_for_postgres() is None
+
+
+def test_programs_of_a_later_debian_are_those_that_need_its_libraries(tmp_path):
+    folder = tmp_path / "usr" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python3.99").write_bytes(b"\x7fELF and more")
+    (folder / "python3.99-config").write_text("#!/bin/sh")
+    (folder / "python3.98").symlink_to("python3.99")
+
+    assert later_debian.programs(tmp_path) == [folder / "python3.99"]
 
 
 def test_django_6_is_not_tried_on_a_python_that_it_refuses():
