@@ -1,8 +1,10 @@
-"""What a log may say of an exception, and how text that others wrote is shown."""
+"""What a log may say of an exception, how text that others wrote is shown, and many partitions in few words."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from .errors import KafkaIntegrationError
@@ -60,3 +62,17 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - user code; a message must not be kept from being parked by its reason
         return ""
+
+
+def names_of_partitions(places: Iterable[tuple[str, int]]) -> str:
+    """``login[0-3], search_term[1]``: short, however many there are."""
+    numbers: dict[str, list[int]] = {}
+    for topic, number in places:
+        numbers.setdefault(topic, []).append(number)
+    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs = groupby(enumerate(numbers), lambda place: place[1] - place[0])
+    ends = [(run[0][1], run[-1][1]) for run in (list(run) for _, run in runs)]
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ends)

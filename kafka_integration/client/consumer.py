@@ -103,6 +103,15 @@ class ConsumerClient:
                 on_lost=self._on_lost,
             )
 
+    @property
+    def member_id(self) -> str | None:
+        """What the group calls this member; None as long as it isn't one."""
+        try:
+            return self._consumer.memberid() or None
+        except (AttributeError, RuntimeError):
+            # What a tracer wraps around a consumer may not pass this on.
+            return None
+
     def fetch(self, limit: int, timeout: float) -> list[RawMessage]:
         """Up to ``limit`` messages: waits ``timeout`` seconds for the first, then takes only what is there.
 

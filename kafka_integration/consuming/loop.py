@@ -156,7 +156,7 @@ class ConsumerLoop:
                     session.notices.handle(event)
         session.notices.look_after()
         if session.is_left_out:
-            assignment.take_over([])
+            session.assigned([])
         assignment.look_at_topics()
         # Before a partition begins: nothing of one that is paused is to be handled first.
         self.pauses.carry_out(assignment, self._lanes)
@@ -175,6 +175,12 @@ class ConsumerLoop:
         """Those that it owns at the moment; any thread may ask."""
         session = self._session
         return () if session is None else tuple(session.assignment)
+
+    @property
+    def member_id(self) -> str | None:
+        """What its group calls it, as far as it was told; any thread may ask."""
+        session = self._session
+        return None if session is None else session.member_id
 
     @property
     def is_cut_off(self) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from itertools import groupby
 
 from ..outcomes import Reject, Skip
 from ..retrying import is_worth_a_line
-from ..summaries import escaped, reason_of, shortened, summarize
+from ..summaries import escaped, names_of_partitions, reason_of, shortened, summarize
 from . import facts
-from .facts import Fact, TopicPartition
+from .facts import Fact
 from .log_fields import LogFields
 
 logger = logging.getLogger(__name__)
@@ -66,7 +64,7 @@ class Log:
                 self._note_assignment(fact)
 
     def _note_assignment(self, fact: facts.Assigned | facts.Revoked) -> None:
-        names = _names(fact.partitions)
+        names = names_of_partitions(fact.partitions)
         if isinstance(fact, facts.Assigned):
             if names or not fact.owned:
                 logger.info("consumer %s: assigned %s", self._consumer, names or "nothing", extra=self._fields.of())
@@ -98,17 +96,3 @@ def _reason(error: Exception) -> str:
     """What the handler says itself of its decision, if it does."""
     given = escaped(shortened(reason_of(error))) if isinstance(error, Reject | Skip) else ""
     return given or summarize(error)
-
-
-def _names(partitions: Iterable[TopicPartition]) -> str:
-    """``login[0-3], search_term[1]``: short, however many there are."""
-    numbers: dict[str, list[int]] = {}
-    for topic, number in partitions:
-        numbers.setdefault(topic, []).append(number)
-    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
-
-
-def _ranges(numbers: list[int]) -> str:
-    runs = groupby(enumerate(numbers), lambda place: place[1] - place[0])
-    ends = [(run[0][1], run[-1][1]) for run in (list(run) for _, run in runs)]
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ends)

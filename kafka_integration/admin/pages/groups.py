@@ -21,15 +21,18 @@ from ...operating.groups.forecast import look_ahead
 from ...operating.groups.history import HistoryPoint, Span, history_of
 from ...operating.groups.lag import compute_lag
 from ...operating.groups.listing import list_groups
+from ...operating.groups.members import Member
 from ...operating.groups.planning import Plan, plan_reset
 from ...operating.groups.resetting import carry_out
 from ...operating.presence.row import database_of_processes
+from ...summaries import escaped, names_of_partitions, shortened
 from ...tables import has_table
 from .charts import Point, sparkline
 from .operation import Done, Operation
 from .page import Page
 
 REFRESH_SECONDS = 15
+MOST_MEMBERS = 50
 SPANS: dict[Span, Any] = {
     "hour": gettext_lazy("hour"),
     "day": gettext_lazy("day"),
@@ -83,6 +86,9 @@ class GroupPage(Page):
         return {
             "lag": lag,
             "outlook": look_ahead(settings, lag),
+            "members": [_member(each) for each in lag.members.listed[:MOST_MEMBERS]],
+            "other_members": max(0, len(lag.members.listed) - MOST_MEMBERS),
+            "processes_url": self.url_of("processes"),
             "chart": _chart(history, _("Lag"), width=480, height=80),
             "spans": [(name, label, name == span) for name, label in SPANS.items()],
             "plan": plan,
@@ -108,6 +114,16 @@ class GroupPage(Page):
         except ArgumentTypeError as error:
             raise ResetRefusedError(str(error)) from error
         return plan_reset(get_settings(), self.group, target, topic=topic, partition=partition)
+
+
+def _member(member: Member) -> dict[str, Any]:
+    return {
+        "client": None if member.client_id is None else escaped(member.client_id),
+        "host": escaped(member.host),
+        "worker": member.worker,
+        "count": len(member.partitions),
+        "partitions": shortened(names_of_partitions(member.partitions)),
+    }
 
 
 def _histories(groups: Sequence[str], span: Span) -> dict[str, list[HistoryPoint]]:

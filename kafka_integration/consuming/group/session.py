@@ -52,6 +52,8 @@ class Session:
         self._on_fault = on_fault
         self._on_commit = on_commit
         self._observers = observers
+        self.member_id: str | None = None
+        """What the group calls it, since it last gave it something; anybody may read it."""
         self.client = client = ConsumerClient(settings, self, refresh_ms=refresh_ms)
         self._ends = _ends(settings, claiming, lanes)
         self.commits = Commits(settings, client, self._ends)
@@ -113,7 +115,7 @@ class Session:
         return since is not None and not self.notices.were_refusals and self.membership.is_left_out(since)
 
     def assigned(self, partitions: list[Coordinates]) -> None:
-        self._guard(lambda: self.assignment.take_over(partitions))
+        self._guard(lambda: self._take_over(partitions))
 
     def revoked(self, partitions: list[Coordinates]) -> None:
         self._guard(lambda: self.assignment.let_go(partitions))
@@ -129,6 +131,10 @@ class Session:
             self.commits.confirm(coordinates, self.assignment.get(coordinates), offset)
         self._on_commit()
         self._observers.tell(Committed(offsets))
+
+    def _take_over(self, partitions: list[Coordinates]) -> None:
+        self.member_id = self.client.member_id
+        self.assignment.take_over(partitions)
 
     def _guard(self, callback: Callable[[], None]) -> None:
         try:

@@ -17,6 +17,7 @@ from ...conf.settings import Settings
 from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import ConfigurationError
 from ...topic_names import names_among
+from .members import UNKNOWN, Members, members_of
 from .owners import Owners, owners_of
 
 
@@ -57,6 +58,7 @@ class GroupLag:
     partitions: tuple[PartitionLag, ...]
     missing_topics: tuple[str, ...] = ()
     hidden_topics: tuple[str, ...] = ()
+    members: Members = UNKNOWN
 
     @property
     def total(self) -> int | None:
@@ -107,6 +109,7 @@ def compute_lag(settings: Settings, group: str) -> GroupLag:
         partitions=tuple(_owned(found[place], owners) for place in sorted(found)),
         missing_topics=tuple(dict.fromkeys(missing)),
         hidden_topics=tuple(dict.fromkeys(hidden)),
+        members=members_of(owners),
     )
 
 

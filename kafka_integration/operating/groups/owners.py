@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ...client.metadata.group_members import GroupMember, GroupMembers
@@ -34,11 +35,28 @@ class Owner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A consumer of the group in a process of ours, as that last said."""
+
+    process_id: int
+    host: str
+    pid: int
+    member_id: str | None
+    owned: Mapping[Place, Owner]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Owners:
     """Who works on the partitions of one group; what can't be told is None."""
 
-    ours: Mapping[Place, Owner] | None
+    workers: tuple[Worker, ...] | None
     members: tuple[GroupMember, ...] | None
+
+    @cached_property
+    def ours(self) -> Mapping[Place, Owner] | None:
+        if self.workers is None:
+            return None
+        return {place: owner for worker in self.workers for place, owner in worker.owned.items()}
 
     @property
     def are_there(self) -> bool:
@@ -71,14 +89,14 @@ def owners_of(connections: Iterable[Connection], group: str, settings: Operation
 
     Processes that write no rows can't be told from there being none, where the brokers don't tell of members.
     """
-    ours = _read_rows(group, settings)
+    workers = _read_rows(group, settings)
     members: list[GroupMember] = []
     for connection in connections:
         found = _members(connection, group)
         if found is None:
-            return Owners(ours=ours if settings.rows or ours else None, members=None)
+            return Owners(workers=workers, members=None)
         members += found
-    return Owners(ours=ours, members=tuple(members))
+    return Owners(workers=workers, members=tuple(members))
 
 
 def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | None:
@@ -89,7 +107,7 @@ def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | No
         return None
 
 
-def _read_rows(group: str, settings: OperationsSettings) -> dict[Place, Owner] | None:
+def _read_rows(group: str, settings: OperationsSettings) -> tuple[Worker, ...] | None:
     """What live processes said; None where the database can't tell, or there is none."""
     try:
         if not has_table(database_of_processes(), Process):
@@ -97,18 +115,24 @@ def _read_rows(group: str, settings: OperationsSettings) -> dict[Place, Owner] |
         rows = [process for process in list_processes(settings) if not process.is_lost]
     except Exception:  # noqa: BLE001 - also the project's routers; how far a group is shows without its processes
         return None
-    return {place: owner for row in rows for place, owner in _owned(row, group)}
+    workers = tuple(worker for row in rows for worker in _workers(row, group))
+    return workers if settings.rows or workers else None
 
 
-def _owned(row: ProcessView, group: str) -> Iterator[tuple[Place, Owner]]:
+def _workers(row: ProcessView, group: str) -> Iterator[Worker]:
     for consumer in row.consumers:
         if consumer["group"] == group:
-            for partition in consumer["partitions"]:
-                yield (partition["topic"], partition["partition"]), _owner(row, consumer["name"], partition)
+            owned = {
+                (partition["topic"], partition["partition"]): _owner(row, consumer["name"], partition)
+                for partition in consumer["partitions"]
+            }
+            # A worker of another version may say more, or less.
+            yield Worker(
+                process_id=row.id, host=row.host, pid=row.pid, member_id=consumer.get("member_id"), owned=owned
+            )
 
 
 def _owner(row: ProcessView, consumer: str, partition: Mapping[str, Any]) -> Owner:
-    # A worker of another version may say more, or less.
     return Owner(
         process_id=row.id,
         host=row.host,

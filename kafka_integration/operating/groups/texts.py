@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from ...summaries import escaped, names_of_partitions, shortened
 from ..columns import aligned
 from ..durations import spoken
 from .forecast import Outlook
 from .lag import GroupLag, PartitionLag
+from .members import Member
 
 SOON_SECONDS = 86_400.0
 """A loss that is further away is nobody's business yet."""
+MOST_MEMBERS = 50
 HEAD = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "TIME LAG", "STATE")
 
 
@@ -35,6 +39,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     """Lines for people."""
     rows = [HEAD, *map(_row, lag.partitions)]
     lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
+    lines += _members(lag.members.listed)
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
     unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
@@ -75,6 +80,19 @@ def _row(partition: PartitionLag) -> tuple[str, ...]:
         _time_lag(partition),
         state_text(partition),
     )
+
+
+def _members(members: Sequence[Member]) -> list[str]:
+    others = len(members) - MOST_MEMBERS
+    return [*map(_member, members[:MOST_MEMBERS]), *([f"and {others} other members"] if others > 0 else [])]
+
+
+def _member(member: Member) -> str:
+    worker = member.worker
+    name = "member" if member.client_id is None else f"member {member.client_id}"
+    process = "" if worker is None else f", process {worker.process_id} ({worker.pid})"
+    owned = shortened(names_of_partitions(member.partitions)) or "no partition"
+    return escaped(f"{name} on {member.host}{process}: {owned}")
 
 
 def _time_lag(partition: PartitionLag) -> str:

@@ -26,6 +26,7 @@ class ConsumerView:
 
     name: str
     group: str
+    member_id: str | None
     state: str
     partitions: tuple[PartitionView, ...]
     handled: int

@@ -84,6 +84,7 @@ class ConsumerWatch:
         return ConsumerView(
             name=settings.name,
             group=settings.consumer_group,
+            member_id=loop.member_id,
             state=_state_of(loop),
             partitions=tuple(self._look_at(partitions)),
             handled=tally.handled,
