@@ -15,6 +15,8 @@ from ..topic_names import topic_name_problem
 if TYPE_CHECKING:
     from ..client.topic_reader import Start
 
+WRONG_USAGE = 2
+"""The exit status of what can't be understood, argparse's too."""
 MOST_DIGITS = 18
 """As many as a bigint may have."""
 

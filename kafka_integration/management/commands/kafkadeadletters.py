@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from ...conf import get_settings
@@ -23,14 +23,33 @@ from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
 from ...operating.columns import aligned
 from ...operating.stopping import StopRequest
-from ..arguments import read_count
+from ..arguments import WRONG_USAGE, read_count
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
 from ..progress import ProgressBar
+from ..usage import ExplainedCommand, Usage
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
 FILTERS = ("consumer", "group", "topic", "kind")
 FILTER_OPTIONS = ", ".join(f"--{name}" for name in FILTERS)
+USAGE = Usage(
+    command="kafkadeadletters",
+    examples={
+        "list --consumer invoices --limit 20": "the newest twenty of a consumer",
+        "kinds": "what goes wrong most often",
+        "show 4711": "one of them, with its payload and traceback",
+        "replay 4711 4712": "have these two handled once more",
+        "replay --kind 3f0c9b1f6a2d --rate 50 --stop-after-failures 10": "many, with care",
+        "discard --consumer invoices --topic orders": "give up those of a topic",
+        "purge --older-than 30": "delete what was settled a month ago",
+    },
+    statuses={
+        0: "done, or shown",
+        1: "there is no such dead letter; some failed again with --rate; or a database can't be asked",
+        2: "wrong usage",
+        INTERRUPTED: "Ctrl-C",
+    },
+)
 
 
 def read_id(text: str) -> int:
@@ -62,7 +81,8 @@ def rate(text: str) -> float:
     return number
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Shows the messages that failed for good and their kinds, and replays, discards or purges them."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -95,7 +115,7 @@ class Command(BaseCommand):
         )
 
     def _action(self, actions: Any, name: str, text: str) -> CommandParser:
-        parser: CommandParser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        parser = USAGE.add_action(actions, name, text)
         parser.add_argument("--json", action="store_true", help="print one JSON document")
         parser.add_argument("--database", metavar="ALIAS", help="in this database only")
         return parser
@@ -191,7 +211,9 @@ class Command(BaseCommand):
         if older_than is None:
             older_than = get_settings().dead_letter_retention_days
         if older_than is None:
-            raise CommandError('Say --older-than DAYS, or set KAFKA["dead_letter_retention_days"].')
+            raise CommandError(
+                'Say --older-than DAYS, or set KAFKA["dead_letter_retention_days"].', returncode=WRONG_USAGE
+            )
         deleted = sum(dead_letters.purge(database, older_than) for database in databases)
         self.stdout.write(json.dumps({"deleted": deleted}) if options["json"] else f"{deleted} deleted.")
 
@@ -200,11 +222,11 @@ class Command(BaseCommand):
         filters = [name for name in FILTERS if options[name] is not None]
         if options["ids"]:
             if options["all"] or filters:
-                raise CommandError(f"Give either ids, or --all, {FILTER_OPTIONS}.")
+                raise CommandError(f"Give either ids, or --all, {FILTER_OPTIONS}.", returncode=WRONG_USAGE)
             databases = [_only(databases)]
             dead_letters.require_all(selection, databases[0])
         elif not options["all"] and not filters:
-            raise CommandError(f"Say which: ids, {FILTER_OPTIONS}, or --all.")
+            raise CommandError(f"Say which: ids, {FILTER_OPTIONS}, or --all.", returncode=WRONG_USAGE)
         if selection.kind is not None:
             # Those that an earlier version wrote have none before somebody asks.
             for database in databases:
@@ -252,6 +274,7 @@ def _selection(options: dict[str, Any], states: Iterable[str] = ()) -> Selection
 def _only(databases: list[str]) -> str:
     if len(databases) > 1:
         raise CommandError(
-            f"Dead letters are kept in several databases, where ids repeat: add --database {' or '.join(databases)}."
+            f"Dead letters are kept in several databases, where ids repeat: add --database {' or '.join(databases)}.",
+            returncode=WRONG_USAGE,
         )
     return databases[0]

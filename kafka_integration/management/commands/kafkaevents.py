@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -15,11 +15,28 @@ from ...errors import KafkaIntegrationError
 from ...operating.columns import aligned
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
 from ...summaries import escaped
-from ..arguments import read_moment, read_topic
-from ..interrupts import interruptible
+from ..arguments import WRONG_USAGE, read_moment, read_topic
+from ..interrupts import INTERRUPTED, interruptible
+from ..usage import ExplainedCommand, Usage
+
+USAGE = Usage(
+    command="kafkaevents",
+    examples={
+        "7d444840-9dc0-11d1-b245-5ffdce74fad2": "the event with this ce_id, wherever it is",
+        "7d444840-9dc0-11d1-b245-5ffdce74fad2 --topic orders --since 2026-01-31": "the same, sooner",
+        "--topic orders --key 1042 --json": "all events of a key, for a program",
+    },
+    statuses={
+        0: "it was found",
+        1: "there is none in what was looked at; or Kafka or a database can't be asked",
+        2: "wrong usage",
+        INTERRUPTED: "Ctrl-C",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Shows where an event has got to: the outbox, its topic, and each group that reads it."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,7 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         event_id, topic, key = options["event_id"], options["topic"], options["key"]
         if (event_id is None) == (key is None) or (key is not None and topic is None):
-            raise CommandError("Say which: EVENT_ID, or --topic T --key K.", returncode=2)
+            raise CommandError("Say which: EVENT_ID, or --topic T --key K.", returncode=WRONG_USAGE)
         try:
             with interruptible():
                 found = self._find(event_id, topic, key, options)

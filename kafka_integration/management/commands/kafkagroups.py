@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from ...conf import get_settings
@@ -18,21 +18,42 @@ from ...operating.groups.planning import plan_reset
 from ...operating.groups.resetting import carry_out
 from ...operating.groups.texts import as_json, as_table
 from ..arguments import read_places
-from ..interrupts import interruptible
+from ..interrupts import INTERRUPTED, interruptible
 from ..reset_targets import read_target
+from ..usage import ExplainedCommand, Usage
+
+USAGE = Usage(
+    command="kafkagroups",
+    examples={
+        "list": "how far each group is behind",
+        "lag marketing": "the same for each partition of a group",
+        "lag marketing --json": "for an alert",
+        "reset marketing --to 2026-01-31T12:30": "what moving it would do",
+        "reset marketing --to 12 --topic orders:3 --apply": "moving it in one partition",
+    },
+    statuses={
+        0: "done, or shown",
+        1: "Kafka or a database can't be asked, there is no such group, or not all was moved",
+        2: "wrong usage",
+        INTERRUPTED: "Ctrl-C",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Shows how far consumer groups are behind, and moves their offsets."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|lag|reset")
-        listing = actions.add_parser("list", help="the groups of the settings, and what each has still to do")
+        listing = USAGE.add_action(actions, "list", "the groups of the settings, and what each has still to do")
         listing.add_argument("--json", action="store_true", help="one JSON document")
-        lag = actions.add_parser("lag", help="how many messages each partition of a group has still to come")
+        lag = USAGE.add_action(actions, "lag", "how many messages each partition of a group has still to come")
         lag.add_argument("group", metavar="GROUP", help="the consumer_group of a configured consumer")
         lag.add_argument("--json", action="store_true", help="one JSON document")
-        reset = actions.add_parser("reset", help="move a group's offsets; without --apply only say what that would do")
+        reset = USAGE.add_action(
+            actions, "reset", "move a group's offsets; without --apply only say what that would do"
+        )
         reset.add_argument("group", metavar="GROUP", help="the consumer_group of a configured consumer")
         reset.add_argument(
             "--to",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from ...conf import get_settings
@@ -13,24 +13,43 @@ from ...operating.presence.asking import Order, ask, process_of, processes_with
 from ...operating.presence.listing import as_json, as_lines, list_processes
 from ...summaries import escaped
 from ..arguments import read_id, read_places
-from ..interrupts import interruptible
+from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
+from ..usage import ExplainedCommand, Usage
 
 NEWLINE = "\n"
+USAGE = Usage(
+    command="kafkaprocesses",
+    examples={
+        "list": "who runs, and what it is doing",
+        "pause invoices --topic orders:3": "leave one partition where it is",
+        "resume invoices": "go on with all of it",
+        "quiet 7": "let process 7 finish what it has in hand",
+        "stop 7": "end it",
+        "trace 7": "see where it hangs",
+    },
+    statuses={
+        0: "done, or shown",
+        1: "a process refuses, fails or doesn't answer within 10 seconds; there is none; or the database is away",
+        2: "wrong usage",
+        INTERRUPTED: "Ctrl-C",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Shows the processes of consumers and relays, and asks them to do something."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|pause|resume|quiet|stop|trace")
-        listing = actions.add_parser("list", help="who runs, where, what it owns and how far it is; lost ones too")
+        listing = USAGE.add_action(actions, "list", "who runs, where, what it owns and how far it is; lost ones too")
         listing.add_argument("--json", action="store_true", help="one JSON document")
         for name, text in (
             ("pause", "have a consumer leave partitions where they are, in all processes that run it"),
             ("resume", "have it go on with them"),
         ):
-            action = actions.add_parser(name, help=text)
+            action = USAGE.add_action(actions, name, text)
             action.add_argument("consumer", metavar="CONSUMER", help="its name in the settings")
             action.add_argument(
                 "--topic",
@@ -44,7 +63,7 @@ class Command(BaseCommand):
             ("stop", "stop as by SIGTERM"),
             ("trace", "show where each of its threads and coroutines is"),
         ):
-            action = actions.add_parser(name, help=text)
+            action = USAGE.add_action(actions, name, text)
             action.add_argument("process", type=read_id, metavar="PROCESS", help="its id, as list shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...conf import get_settings
 from ...errors import KafkaIntegrationError
@@ -17,22 +17,37 @@ from ...producing.arguments import max_message_bytes
 from ...producing.console import LineSender
 from ...producing.produce import produce
 from ...producing.sender import default_sender
-from ..arguments import read_topic
+from ..arguments import WRONG_USAGE, read_topic
 from ..interrupts import INTERRUPTED, interruptible
 from ..lines import Lines
 from ..progress import ProgressBar, size_of
+from ..usage import ExplainedCommand, Usage
 
 TIMEOUT_SECONDS = 10.0
-WRONG_USAGE = 2
 STANDARD_INPUT = "-"
+USAGE = Usage(
+    command="kafkaproduce",
+    examples={
+        """orders '{"id": 1, "total": 30}' --key 1""": "a message, and where it went",
+        "orders --file orders.jsonl --key-field id": "each line of a file, keyed by its field id",
+        "orders --header source=import": "lines that are typed or piped in",
+    },
+    statuses={
+        0: "all were sent and confirmed; or Ctrl-D or Ctrl-C ended what somebody typed",
+        1: "a message or line was not sent: which, and why; or the settings are wrong",
+        2: "wrong usage",
+        130: "Ctrl-C ended a file: up to which line all were sent",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Sends a message to a topic; without a value, each line of a file or of the standard input."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("topic", type=read_topic)
+        parser.add_argument("topic", type=read_topic, help="its name")
         parser.add_argument("value", nargs="?", help="the message; without it, lines are read until they end")
         parser.add_argument(
             "--file", metavar="PATH", help=f"send each line of this file; {STANDARD_INPUT} is the standard input"

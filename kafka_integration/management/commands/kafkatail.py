@@ -5,22 +5,38 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...conf import get_settings
-from ...errors import BrokerError
+from ...errors import KafkaIntegrationError
 from ...operating.stopping import StopRequest
 from ...operating.tailing import tail
 from ..arguments import read_count, read_start, read_topic
 from ..pipes import leave_pipe
+from ..usage import ExplainedCommand, Usage
+
+USAGE = Usage(
+    command="kafkatail",
+    examples={
+        "orders": "what comes from now on, until Ctrl-C",
+        "orders --from earliest --max-messages 10": "the first ten that it gives",
+        "orders --from 2026-01-31T12:30": "what was written since then, in the project's time zone",
+    },
+    statuses={
+        0: "so many messages were shown, Ctrl-C, or the reader has seen enough",
+        1: "Kafka can't be asked, or the settings are wrong",
+        2: "wrong usage",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Shows the messages of a topic as they come. It joins no group and commits nothing."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("topic", type=read_topic)
+        parser.add_argument("topic", type=read_topic, help="its name")
         parser.add_argument(
             "--from",
             dest="start",
@@ -38,15 +54,15 @@ class Command(BaseCommand):
             self._show(options["topic"], stop, options)
 
     def _show(self, topic: str, stop: StopRequest, options: dict[str, Any]) -> None:
-        lines = tail(
-            get_settings().connection,
-            topic,
-            start=options["start"],
-            limit=options["max_messages"],
-            when_absent=lambda: self.stderr.write(f"There is no topic {topic} yet: waiting for it."),
-            should_stop=lambda: stop.is_made,
-        )
         try:
+            lines = tail(
+                get_settings().connection,
+                topic,
+                start=options["start"],
+                limit=options["max_messages"],
+                when_absent=lambda: self.stderr.write(f"There is no topic {topic} yet: waiting for it."),
+                should_stop=lambda: stop.is_made,
+            )
             for line in lines:
                 if line is None:
                     self.stdout.flush()
@@ -56,7 +72,7 @@ class Command(BaseCommand):
             return
         except BrokenPipeError:
             leave_pipe()
-        except BrokerError as error:
+        except KafkaIntegrationError as error:
             raise CommandError(str(error)) from error
 
 

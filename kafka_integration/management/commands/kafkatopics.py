@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...conf import get_settings
 from ...errors import KafkaIntegrationError
@@ -16,8 +16,9 @@ from ...operating.topics.listing import list_topics
 from ...operating.topics.planning import Plan, as_dict, plan_topics
 from ...operating.topics.texts import applied_lines, health_lines, list_lines, plan_lines
 from ...summaries import escaped
-from ..interrupts import interruptible
+from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
+from ..usage import ExplainedCommand, Usage
 
 ACTIONS = {
     "list": "list the topics there are",
@@ -25,16 +26,32 @@ ACTIONS = {
     "apply": "do what the plan says",
     "health": "show what is wrong with the topics of the settings; exit status 1 if anything is",
 }
+USAGE = Usage(
+    command="kafkatopics",
+    examples={
+        "list": "which topics there are",
+        "plan": "what to change, before a deployment",
+        "apply": "change it",
+        "health --json": "what is wrong, for an alert",
+    },
+    statuses={
+        0: "done, or all is well",
+        1: "a change failed, health found something, or a cluster can't be asked",
+        2: "wrong usage",
+        INTERRUPTED: "Ctrl-C",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Shows topics, makes and changes them as the settings say, and says what is wrong with them."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(ACTIONS))
         for name, text in ACTIONS.items():
-            action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+            action = USAGE.add_action(actions, name, text)
             action.add_argument("--json", action="store_true", help="one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from ...client.transports.embedded import announced_broker, configured_topics
 from ...conf import get_settings
 from ...errors import EmbeddedBrokerRunningError
+from ..usage import ExplainedCommand, Usage
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+USAGE = Usage(
+    command="runbroker",
+    examples={"": 'until Ctrl-C; with "endpoints": "embedded" in the settings'},
+    statuses={
+        0: "stopped as asked",
+        1: "one runs already for this project, or the settings are wrong",
+        2: "wrong usage",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Runs the embedded broker that consumers and producers with the endpoints “embedded” find by themselves."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...checks.certificates import find_certificate_problems
 from ...conf import get_settings
@@ -13,11 +13,31 @@ from ...operating.console_log import show_log
 from ...operating.garbage import spare_the_collector
 from ..arguments import number_between
 from ..monitoring import add_monitoring_arguments, read_monitoring
+from ..usage import ExplainedCommand, Usage
 
 MAX_PROCESSES = 128
+USAGE = Usage(
+    command="runconsumer",
+    examples={
+        "": "all enabled consumers, until they are stopped",
+        "marketing --processes 4": "one of them, as four members of its group",
+        "--reload": "while you develop",
+        "marketing --until-caught-up": "handle what is there, for cron or a test",
+        "marketing --metrics-port 9100": "watched by Prometheus, and by the probes of Kubernetes",
+        "--list": "which there are",
+    },
+    statuses={
+        0: "stopped as asked, caught up, or all messages asked for are handled",
+        1: "a consumer failed, and the log says why; or the settings are wrong",
+        2: "wrong usage",
+        3: "forced: the grace period was over, or a second signal came",
+        4: "--until-caught-up ended with something left to do, and the log says what",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Consumes topics with the configured handlers: all enabled consumers, or those named."
 
     def add_arguments(self, parser: CommandParser) -> None:

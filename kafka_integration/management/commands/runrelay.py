@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...conf import get_settings
 from ...errors import ConfigurationError
@@ -14,9 +14,26 @@ from ...operating.monitoring.opening import monitored
 from ...operating.relays import run_relays
 from ...operating.stopping import StopRequest
 from ..monitoring import add_monitoring_arguments, read_monitoring
+from ..usage import ExplainedCommand, Usage
+
+USAGE = Usage(
+    command="runrelay",
+    examples={
+        "": "every database with an outbox, until it is stopped",
+        "--once": "what is there now, for cron or a test",
+        "--heartbeat-file /tmp/alive": "watched by a probe that looks at a file",
+    },
+    statuses={
+        0: "stopped as asked, or --once is done",
+        1: "a relay failed, and the log says why; or the settings are wrong",
+        2: "wrong usage",
+        3: "forced: a database gave no answer in time, or a second signal came",
+    },
+)
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
+    usage = USAGE
     help = "Relays the outbox: what publish() and @publishes wrote goes to Kafka, once its transaction has committed."
 
     def add_arguments(self, parser: CommandParser) -> None:
