@@ -56,8 +56,8 @@ bench: $(READY) ## benchmarks, side by side with the raw client and with peers; 
 faults: $(READY) ## every scenario of the fault suite
 	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker tests/embedded -m "broker or faults" -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
-soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the same SEED=…
-	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the same SEED=…; ALARMS=1: what operators are told meanwhile
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(ALARMS),--alarms)
 
 clean: ## removes what was set up, generated and stored
 	rm -rf $(VENV) .matrix .bench .site .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts staticfiles build dist *.egg-info

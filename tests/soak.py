@@ -6,6 +6,8 @@ what they read, and an operator has their dead letters replayed; one reads what 
 outbox, and one what `produce` sends from a process that gevent has patched, now and then with a header of 100 kB. At
 the end everything is healed, what is left is handled, and the oracles judge: the exit status is 1 if anything was lost,
 happened twice where it must not, happened out of order, or was not the dead letter that it had to be.
+
+With `--alarms` it is the mixed hour of `tests/alarms/hour.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from kafka_integration.operating.columns import aligned
+from tests.alarms.hour import Hour
 from tests.faults.blows import Blows
 from tests.faults.failing_load import FailingLoad
 from tests.faults.load import Load
@@ -238,10 +241,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     parser.add_argument("--rate", type=float, default=50, help="messages a second for each group")
     parser.add_argument("--workers", type=int, default=2, help="of each group")
+    parser.add_argument("--alarms", action="store_true", help="the mixed hour: what operators are told, and when")
     options = parser.parse_args()
     if missing := missing_for_kafka() or missing_for_postgres():
         print(f"No soak: {missing}", file=sys.stderr)
         return 1
+    if options.alarms:
+        print(f"alarms: seed {options.seed}, {options.minutes:g} minutes, {options.workers} processes")
+        with ExitStack() as stack:
+            return 0 if Hour(options, stack).run() else 1
     crews = f"2 relays, {len(DIRECT) + len(FAILING) + 2} groups of {options.workers} workers"
     print(f"soak: seed {options.seed}, {options.minutes:g} minutes, {crews}")
     with ExitStack() as stack:

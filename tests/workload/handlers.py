@@ -3,8 +3,9 @@
 A value is ``{"seq": 7}`` and, where it asks for something special:
 ``"seconds": 5`` to take that long (and to print when it begins), ``"fail": 2`` to fail the first two attempts,
 ``"raise": "SystemExit"``, ``"swallow": true`` to swallow an error of the database, ``"locks": [1, 2]`` to take locks in
-this order, ``"sqlstate": "40001"`` to meet that error, ``"allocate_mib": 500`` to take so much memory, ``"once": path``
-to do all this the first time only, by that file.
+this order, ``"sqlstate": "40001"`` to meet that error, ``"allocate_mib": 500`` to take so much memory,
+``"until": path`` to hang until that file is there, having made the one beside it (``.begun``), ``"once": path`` to do
+all this the first time only, by that file.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ def obey(message: Message, orders: dict[str, Any]) -> float:
             return HANDLER_SECONDS
     if "seconds" in orders:
         print(f"begins {message.topic}[{message.partition}]@{message.offset}", flush=True)
+    if "until" in orders:
+        hang(Path(orders["until"]))
     if message.attempt <= orders.get("fail", 0):
         raise WorkloadError(f"attempt {message.attempt}")
     if "allocate_mib" in orders:
@@ -105,6 +108,12 @@ def obey(message: Message, orders: dict[str, Any]) -> float:
         with suppress(DatabaseError), connection.cursor() as cursor:
             cursor.execute("SELECT 1 / 0")
     return float(orders.get("seconds", HANDLER_SECONDS))
+
+
+def hang(until: Path) -> None:
+    until.with_suffix(".begun").touch()
+    while not until.exists():
+        pause(0.1)
 
 
 def provoke(orders: dict[str, Any]) -> None:
