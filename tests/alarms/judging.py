@@ -114,7 +114,7 @@ class Course:
         self._positions = _rising(positions)
         self._written_at = written_at
 
-    def lag(self, at: float) -> float:
+    def lag(self, at: float) -> int:
         return max(0, _at(self._ends, at) - _at(self._positions, at))
 
     def time_lag(self, at: float) -> float:
@@ -122,33 +122,38 @@ class Course:
         written_at = self._written_at.get(_at(self._positions, at), at)
         return max(0.0, at - written_at) if self.lag(at) else 0.0
 
-    def moments(self, since: float, until: float) -> list[float]:
-        """Both, and those between at which something changed, each with the last one before it."""
+    def can_be(self, lag: int, since: float, until: float) -> bool:
+        """Whether end and position, each at some moment between these, are so far apart."""
+        least = _at(self._ends, since) - _at(self._positions, until)
+        return max(0, least) <= lag <= max(0, _at(self._ends, until) - _at(self._positions, since))
+
+    def time_lags(self, since: float, until: float) -> list[float]:
+        """All there were between these moments, but for what lies on the way from one to another."""
         changes = [at for line in (self._ends, self._positions) for at in _within(line, since, until)]
-        return [since, *changes, *(at - 0.0001 for at in changes), until]
+        return [self.time_lag(at) for at in (since, *changes, *(at - 0.0001 for at in changes), until)]
 
 
 def lag_off_by(course: Course, said: LagSaid) -> float:
-    """For how many seconds one has to look around to find the lag that was said."""
-    return _off_by(course, course.lag, said.lag, said)
+    """By how many seconds end or position must be later or earlier, at most, for the lag that was said."""
+    return _first(lambda seconds: course.can_be(said.lag, said.since - seconds, said.until + seconds))
 
 
 def time_lag_off_by(course: Course, said: LagSaid) -> float:
-    """The same for its age; infinite where there is lag and no age was said."""
-    if said.time_lag_seconds is None:
+    """By how many seconds the age that was said is off; infinite where there is lag and no age was said."""
+    age = said.time_lag_seconds
+    if age is None:
         return inf if said.lag else 0.0
-    return _off_by(course, course.time_lag, said.time_lag_seconds, said)
+
+    def is_so(seconds: float) -> bool:
+        found = course.time_lags(said.since - seconds, said.until + seconds)
+        return min(found) - seconds <= age <= max(found) + seconds
+
+    return _first(is_so)
 
 
-def _off_by(course: Course, value: Callable[[float], float], told: float, said: LagSaid) -> float:
-    seconds = 0.0
-    while seconds < MOST_SECONDS:
-        values = [value(at) for at in course.moments(said.since - seconds, said.until + seconds)]
-        # Ages are rounded to milliseconds.
-        if min(values) - 0.01 <= told <= max(values) + 0.01:
-            return seconds
-        seconds += 0.1
-    return MOST_SECONDS
+def _first(is_so: Callable[[float], bool]) -> float:
+    tenths = (tenth / 10 for tenth in range(int(MOST_SECONDS * 10)))
+    return next((seconds for seconds in tenths if is_so(seconds)), MOST_SECONDS)
 
 
 def _within(line: Sequence[Moment], since: float, until: float) -> Iterator[float]:

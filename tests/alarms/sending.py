@@ -44,6 +44,10 @@ class Sender:
                 "log_level": 0,
             }
         )
+        self._over = threading.Event()
+        # Acknowledgements are noted when they come, whether anybody sends or not.
+        self._thread = threading.Thread(target=self._note_all, name="acknowledgements")
+        self._thread.start()
 
     def send(self, place: Place, key: str, **orders: Any) -> None:
         """Queue one record; ``orders`` go to the handler in it."""
@@ -57,23 +61,23 @@ class Sender:
             found.extend(filter(None, [self._note(error, message)]))
 
         self._produce(place, key, orders, note)
-
-        def is_there() -> bool:
-            self._producer.poll(0)
-            return bool(found)
-
         # As patient as the producer is, as the broker may be away.
-        wait_for(is_there, 300, f"a record for {place} is acknowledged")
+        wait_for(lambda: found, 300, f"a record for {place} is acknowledged")
         return found[0]
 
     def close(self) -> None:
         self._producer.flush(30)
+        self._over.set()
+        self._thread.join()
 
     def _produce(self, place: Place, key: str, orders: dict[str, Any], note: Any) -> None:
         topic, partition = place
         value = json.dumps({"seq": next(self._numbers), **orders}).encode()
         self._producer.produce(topic, value, key.encode(), partition=partition, on_delivery=note)
-        self._producer.poll(0)
+
+    def _note_all(self) -> None:
+        while not self._over.is_set():
+            self._producer.poll(0.1)
 
     def _note(self, error: KafkaError | None, message: Message) -> Sent | None:
         if error is not None:
