@@ -33,7 +33,8 @@ def play(hour: Hour) -> bool:
         sender.send_now((topic_of("idle"), number), "idle")
     with truth.doing("handover"):
         company.fill()
-    with watch.listening():
+    # Its handler is always at work for a while, and longer than that after a pause.
+    with truth.doing("slow", consumer="slow"), watch.listening():
         _side_by_side([*flows, *(each.play for each in acts), blows.strike], stage.over, hour.options.minutes * 60)
     company.dismiss()
     sender.close()
