@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
-from kafka_integration.conf.values import Settings
+from kafka_integration.conf.settings import Settings
 from tests.alarms.truth import Place
 
 STUCK = re.compile(r"consumer (\S+): (\S+)\[(\d+)\] is stuck(?: at offset (\d+))?")
