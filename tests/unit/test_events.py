@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from kafka_integration import publish
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.offsets.beyond import Beyond, encode
@@ -364,6 +365,16 @@ def test_only_what_was_written_since_is_read():
 
     assert find(since=datetime.now(UTC) + timedelta(hours=1)).events == []
     assert only(find(since=datetime.now(UTC) - timedelta(hours=1))).offset == 0
+
+
+def test_a_partition_whose_time_cannot_be_found_is_said(monkeypatch):
+    send()
+    monkeypatch.setattr(PartitionEnds, "at", lambda asker, ends, moment_ms: {})
+
+    result = find(since=datetime.now(UTC) - timedelta(hours=1))
+
+    assert result.events == []
+    assert any("events[0], whose end can't be known now" in words for words in result.unseen)
 
 
 def test_the_events_of_a_key_come_with_what_became_of_each():

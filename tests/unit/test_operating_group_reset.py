@@ -311,6 +311,35 @@ def test_a_partition_without_a_leader_keeps_everything_where_it_is(reset, monkey
     assert "unknown for 1 partition(s)" in capsys.readouterr().out
 
 
+def test_a_partition_in_which_a_time_cannot_be_found_is_refused(reset, monkeypatch):
+    write_at(*range(3))
+    at = PartitionEnds.at
+    monkeypatch.setattr(
+        PartitionEnds,
+        "at",
+        lambda asker, ends, moment_ms: {
+            place: found for place, found in at(asker, ends, moment_ms).items() if place != (TOPIC, 1)
+        },
+    )
+
+    with pytest.raises(CommandError, match=rf"written since then in {TOPIC}\[1\] can't be found in time: give offsets"):
+        reset("1970-01-01T00:00:02Z")
+
+
+def test_what_is_written_while_it_is_planned_is_not_skipped(reset, monkeypatch):
+    write_at(*range(3))
+    at = PartitionEnds.at
+
+    def write_meanwhile(asker, ends, moment_ms):
+        found = at(asker, ends, moment_ms)
+        write_at(99)
+        return found
+
+    monkeypatch.setattr(PartitionEnds, "at", write_meanwhile)
+
+    assert reset("1970-01-02")["partitions"][0]["to"] == 3
+
+
 def test_a_time_is_found_where_the_broker_has_no_such_question(reset, monkeypatch):
     monkeypatch.setattr(MemoryTransport, "finds_offsets_by_time", False)
     write_at(*range(10))

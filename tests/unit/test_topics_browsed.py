@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerError
@@ -71,6 +72,21 @@ def test_one_begins_where_one_likes(start, expected):
         write(str(day), timestamp_ms=int(datetime(2026, 1, day + 1, tzinfo=UTC).timestamp() * 1000))
 
     assert found(start=start, partition=0, limit=2)[0] == expected
+
+
+def test_a_partition_in_which_the_start_cannot_be_found_is_said(monkeypatch):
+    write("a", timestamp_ms=5000)
+    write("b", partition=1, timestamp_ms=5000)
+    at = PartitionEnds.at
+
+    def without_a_leader(asker, ends, moment_ms):
+        return {place: found for place, found in at(asker, ends, moment_ms).items() if place != ("orders", 1)}
+
+    monkeypatch.setattr(PartitionEnds, "at", without_a_leader)
+
+    values, shown = found(start=datetime.fromtimestamp(4, UTC))
+
+    assert (values, shown.unknown) == (["a"], (1,))
 
 
 def test_what_retention_took_is_passed_over():

@@ -15,10 +15,9 @@ from ..errors.translate import translate
 from ..opening import Properties, open_client
 from ..properties.build import admin_properties
 from ..transports.choosing import transport_of
-from .partition_ends import PartitionEnds
+from .partition_ends import Ends, PartitionEnds, Place
 
 T = TypeVar("T")
-Place = tuple[str, int]
 
 ANSWER_SECONDS = 10.0
 LOOK_SECONDS = 0.5
@@ -66,19 +65,13 @@ class GroupOffsets:
             raise self._ours(failed)
         return {(a.topic, a.partition): (a.offset if a.offset >= 0 else None, a.metadata or "") for a in answers}
 
-    def ends(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
+    def ends(self, places: Collection[Place]) -> dict[Place, Ends]:
         """The first offset of each partition and the one after its last, without those of which they can't be known."""
         return self._ends.ask(places)
 
-    def at(self, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int | None]:
-        """The first offset of each partition that was written then or later; None where there is none."""
-        asked = [TopicPartition(*place, timestamp_ms) for place in places]
-        if not asked:
-            return {}
-        answers = self._ask(lambda timeout: self._consumer.offsets_for_times(asked, timeout=timeout))
-        if failed := next((answer.error for answer in answers if answer.error is not None), None):
-            raise self._ours(failed)
-        return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+    def at(self, ends: Mapping[Place, Ends], moment_ms: int) -> dict[Place, int]:
+        """The first offset of each partition whose message is no older, as ``PartitionEnds.at`` finds it."""
+        return self._ends.at(ends, moment_ms)
 
     def move(self, offsets: Mapping[Place, int], *, metadata: str) -> None:
         """Commit for a group that has no members; ``BrokerError`` where it has some, or the broker refuses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -12,6 +12,8 @@ from ...conf.connection import Connection
 from .admin import Admin
 
 Place = tuple[str, int]
+Ends = tuple[int, int]
+"""The first offset, and the one after the last."""
 
 ANSWER_SECONDS = 10.0
 
@@ -22,23 +24,25 @@ class PartitionEnds:
     def __init__(self, connection: Connection) -> None:
         self._admin = Admin(connection, asks_for="ends of partitions")
 
-    def at(self, places: Collection[Place], moment_ms: int) -> dict[Place, int]:
-        """The first offset of each partition whose message is no older; the end where all are. As ``ask`` otherwise."""
+    def at(self, ends: Mapping[Place, Ends], moment_ms: int) -> dict[Place, int]:
+        """The first offset of each partition whose message is no older; the end given where all are. As ``ask`` else.
+
+        With the ends as they are now, what was written since they were asked for would be passed over.
+        """
         from confluent_kafka.admin._listoffsets import OffsetSpec
 
         client = self._admin.client()
         moment: OffsetSpec = OffsetSpec.for_timestamp(moment_ms)
         latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as below
-        found, ends = _send(client, places, moment), _send(client, places, latest)
-        wait((*found.values(), *ends.values()), timeout=ANSWER_SECONDS)
-        offsets = {place: (_raw_offset(answer), _offset(ends[place])) for place, answer in found.items()}
+        # Without a leader an answer is below 0 too, but then there is no end either.
+        found, led = _send(client, ends, moment), _send(client, ends, latest)
+        wait((*found.values(), *led.values()), timeout=ANSWER_SECONDS)
+        offsets = {place: _raw_offset(answer) for place, answer in found.items() if _offset(led[place]) is not None}
         return {
-            place: end if offset < 0 else offset
-            for place, (offset, end) in offsets.items()
-            if offset is not None and end is not None
+            place: ends[place][1] if offset < 0 else offset for place, offset in offsets.items() if offset is not None
         }
 
-    def ask(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
+    def ask(self, places: Collection[Place]) -> dict[Place, Ends]:
         """The first offset of each partition and the one after its last; ``BrokerError`` if there can't be a client.
 
         What isn't known in time, as where a partition has no leader, is left out.

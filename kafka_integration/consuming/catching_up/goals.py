@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from ...client.metadata.group_offsets import Place
+from ...client.metadata.partition_ends import Place
 
 SHOWN = 10
 

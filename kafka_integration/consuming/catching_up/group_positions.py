@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 from django.db.models import F
 
-from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.partition_ends import Place
 from ...client.metadata.topic_ids import TopicIds
 from ...conf.consumers import ConsumerSettings
 from ...errors import AccessDeniedError, BrokerError

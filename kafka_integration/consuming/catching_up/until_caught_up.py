@@ -10,7 +10,8 @@ from time import monotonic
 from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections, connections
 
-from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.partition_ends import Place
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...retrying import Repeats

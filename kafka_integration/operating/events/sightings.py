@@ -134,20 +134,21 @@ def _spans(
     places = offsets.places(list(wanted.topics), whole_names=False)
     ends = offsets.ends(places)
     since = wanted.since if transport_of(connection).finds_offsets_by_time else None
-    starts = {} if since is None else offsets.at(ends, int(since.timestamp() * 1000))
+    starts = {place: first for place, (first, _) in ends.items()}
+    if since is not None:
+        starts = offsets.at(ends, int(since.timestamp() * 1000))
     window = max(FEWEST_RECORDS, MOST_RECORDS // max(1, len(ends)))
     spans: dict[Place, Span] = {}
     cut: dict[str, int] = {}
-    for place, (first, end) in ends.items():
-        # Without a start nothing was written since.
-        begin = first if since is None else end if (start := starts[place]) is None else start
+    for place, begin in starts.items():
+        _, end = ends[place]
         most = MOST_RECORDS if _is_likely(place, places, settings, wanted.key) else window
         spans[place] = max(begin, end - most), end
         cut[place[0]] = cut.get(place[0], 0) + (begin < end - most)
     for topic in [topic for topic, count in cut.items() if count]:
         words = f"what is older in {cut[topic]} partition(s) of {topic} than the newest {window} offsets of each"
         seen.note_gap(cluster_of(connection), words)
-    for topic, partition in [place for place in places if place not in ends]:
+    for topic, partition in [place for place in places if place not in starts]:
         seen.note_gap(cluster_of(connection), f"{topic}[{partition}], whose end can't be known now")
     return spans
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from time import time
 
-from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.partition_ends import Place
 from ...client.metadata.records import Answers, Record, Records
 from ...conf.connection import Connection
 from ...conf.consumers import ConsumerSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...client.metadata.group_members import GroupMember
-from ...client.metadata.group_offsets import Place
+from ...client.metadata.partition_ends import Place
 from .owners import Owners, Worker
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ...client.metadata.group_members import GroupMember, GroupMembers
-from ...client.metadata.group_offsets import Place
+from ...client.metadata.partition_ends import Place
 from ...conf.connection import Connection
 from ...conf.producers import OperationsSettings
 from ...errors import BrokerError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.partition_ends import Ends, Place
 from ...client.metadata.records import Records
 from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
@@ -97,7 +98,7 @@ def _moves(
         first, end = ends.get(place, (0, 0))
         position = committed[place]
         start = group.start(first, end) if position is None else position
-        wanted = _wanted(target, start, first, end, since.get(place)) if place in ends else None
+        wanted = _wanted(target, start, first, end, since.get(place, end)) if place in ends else None
         to = None if wanted is None else min(max(wanted, first), end)
         yield Move(
             consumer=consumer,
@@ -109,7 +110,7 @@ def _moves(
         )
 
 
-def _wanted(target: Target, start: int, first: int, end: int, since: int | None) -> int:
+def _wanted(target: Target, start: int, first: int, end: int, since: int) -> int:
     match target:
         case Edge(is_end=is_end):
             return end if is_end else first
@@ -118,8 +119,7 @@ def _wanted(target: Target, start: int, first: int, end: int, since: int | None)
         case Shift(by=by):
             return start + by
         case Moment():
-            # Nothing was written since: the next one that comes is the first.
-            return end if since is None else since
+            return since
 
 
 def _why_clamped(wanted: int, first: int, end: int) -> str | None:
@@ -129,16 +129,23 @@ def _why_clamped(wanted: int, first: int, end: int) -> str | None:
 
 
 def _since(
-    connection: Connection, offsets: GroupOffsets, target: Target, ends: Mapping[Place, tuple[int, int]]
-) -> Mapping[Place, int | None]:
+    connection: Connection, offsets: GroupOffsets, target: Target, ends: Mapping[Place, Ends]
+) -> Mapping[Place, int]:
+    """Where what was written since then begins; the end where nothing was: the next one that comes is the first."""
     if not isinstance(target, Moment):
         return {}
     if transport_of(connection).finds_offsets_by_time:
-        return offsets.at(ends, target.milliseconds)
+        found = offsets.at(ends, target.milliseconds)
+    else:
+        found = _read_since(connection, target, ends)
+    _require_all(found, ends)
+    return found
+
+
+def _read_since(connection: Connection, target: Moment, ends: Mapping[Place, Ends]) -> dict[Place, int]:
     with Records(connection) as records:
         found = records.first_since({place: first for place, (first, _) in ends.items()}, target.milliseconds)
-    _require_all(found, ends)
-    return {place: None if record is None else record.offset for place, record in found.items()}
+    return {place: ends[place][1] if record is None else record.offset for place, record in found.items()}
 
 
 def _require_all(found: Collection[Place], asked: Collection[Place]) -> None:

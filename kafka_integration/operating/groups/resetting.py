@@ -8,7 +8,8 @@ from time import monotonic, sleep
 from django.db import OperationalError
 
 from ...client.consumer import OFFSETS_IN_KAFKA
-from ...client.metadata.group_offsets import GroupOffsets, Place
+from ...client.metadata.group_offsets import GroupOffsets
+from ...client.metadata.partition_ends import Place
 from ...client.metadata.topic_ids import TopicIds
 from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from ...client.bounded_reader import BoundedReader, Span
-from ...client.metadata.partition_ends import PartitionEnds
+from ...client.metadata.partition_ends import Ends, PartitionEnds
 from ...client.metadata.topic_layouts import TopicLayouts
 from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
@@ -83,7 +83,8 @@ class PartitionLook:
 class Look:
     """The messages found, in the order of their times, and where they were looked for.
 
-    ``unknown`` are partitions whose ends can't be told now. ``is_cut`` where more were found than were asked for.
+    ``unknown`` are partitions of which it can't be told now where they end, or where to begin. ``is_cut`` where more
+    were found than were asked for.
     """
 
     messages: tuple[SeenMessage, ...]
@@ -106,14 +107,14 @@ def look(connection: Connection, query: Query) -> Look:
     starts = _starts(connection, asker, query, ends)
     since_ms = _since_ms(connection, query)
     share = max(query.limit, MOST_OFFSETS // max(1, len(ends))) if query.is_search or since_ms else query.limit
-    spans = {number: _span(query, ends[number], starts.get(number), share) for number in ends}
+    spans = {number: _span(query, ends[number], start, share) for number, start in starts.items()}
     with BoundedReader(connection, query.topic) as reader:
         found, is_cut = _found(reader, spans, query, since_ms)
         left = reader.left
     return Look(
         messages=tuple(found),
-        partitions=tuple(_looked(number, ends[number], spans[number], left.get(number)) for number in sorted(ends)),
-        unknown=tuple(number for number in numbers if number not in ends),
+        partitions=tuple(_looked(number, ends[number], spans[number], left.get(number)) for number in sorted(spans)),
+        unknown=tuple(number for number in numbers if number not in spans),
         is_cut=is_cut,
     )
 
@@ -132,15 +133,13 @@ def _partitions(connection: Connection, query: Query) -> list[int]:
     return [query.partition]
 
 
-def _starts(
-    connection: Connection, asker: PartitionEnds, query: Query, ends: Mapping[int, tuple[int, int]]
-) -> dict[int, int]:
+def _starts(connection: Connection, asker: PartitionEnds, query: Query, ends: Mapping[int, Ends]) -> dict[int, int]:
     if isinstance(query.start, datetime) and transport_of(connection).finds_offsets_by_time:
-        found = asker.at([(query.topic, number) for number in ends], _milliseconds(query.start))
+        found = asker.at({(query.topic, number): each for number, each in ends.items()}, _milliseconds(query.start))
         return {number: offset for (_, number), offset in found.items()}
     if isinstance(query.start, int):
         return dict.fromkeys(ends, query.start)
-    return {}
+    return {number: first for number, (first, _) in ends.items()}
 
 
 def _since_ms(connection: Connection, query: Query) -> int:
@@ -153,12 +152,12 @@ def _milliseconds(moment: datetime) -> int:
     return max(0, int(moment.timestamp() * 1000))
 
 
-def _span(query: Query, ends: tuple[int, int], start: int | None, size: int) -> Span:
+def _span(query: Query, ends: Ends, start: int, size: int) -> Span:
     """What is looked at of one partition: the last ``size`` offsets, or as many from the start on."""
     first, end = ends
     if query.wants_newest:
         return max(first, end - size), end
-    begin = min(max(first, first if start is None else start), end)
+    begin = min(max(first, start), end)
     return begin, min(end, begin + size)
 
 
@@ -215,6 +214,6 @@ def _best(found: list[SeenMessage], query: Query) -> list[SeenMessage]:
     return found[-query.limit :] if query.wants_newest else found[: query.limit]
 
 
-def _looked(number: int, ends: tuple[int, int], span: Span, left: Span | None) -> PartitionLook:
+def _looked(number: int, ends: Ends, span: Span, left: Span | None) -> PartitionLook:
     looked_to = span[1] if left is None else left[0]
     return PartitionLook(number=number, first=ends[0], end=ends[1], looked_from=span[0], looked_to=looked_to)

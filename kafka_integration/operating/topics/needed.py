@@ -8,7 +8,7 @@ from time import time
 from django.db import DatabaseError
 
 from ...client.metadata.group_offsets import GroupOffsets
-from ...client.metadata.partition_ends import PartitionEnds
+from ...client.metadata.partition_ends import Ends
 from ...conf.consumers import ConsumerSettings
 from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import BrokerError
@@ -32,13 +32,13 @@ def _count(consumer: ConsumerSettings, topic: str, moment_ms: int) -> int:
     with GroupOffsets(consumer.connection, consumer.consumer_group) as offsets:
         places = [place for place in positions.places(offsets) if place[0] == topic]
         committed, ends = positions.read(offsets, places), offsets.ends(places)
-    cuts = PartitionEnds(consumer.connection).at(places, moment_ms)
-    if missing := set(places) - set(cuts) & set(ends):
+        cuts = offsets.at(ends, moment_ms)
+    if missing := set(places) - set(cuts):
         raise BrokerError(f"{topic}[{min(missing)[1]}]: where its old messages end can't be told now", retriable=True)
     return sum(_unhandled(positions, committed[place], ends[place], cuts[place]) for place in places)
 
 
-def _unhandled(positions: GroupPositions, committed: int | None, ends: tuple[int, int], cut: int) -> int:
+def _unhandled(positions: GroupPositions, committed: int | None, ends: Ends, cut: int) -> int:
     first, end = ends
     position = positions.start(first, end) if committed is None else committed
     return max(0, cut - max(first, position))
