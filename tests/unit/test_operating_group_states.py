@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from kafka_integration.client.metadata.group_members import GroupMember, GroupMembers
 from kafka_integration.client.transports.memory import MemoryAdmin, MemoryConsumer, memory_broker
 from kafka_integration.conf import get_settings
+from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process
 from kafka_integration.operating.durations import spoken
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
@@ -183,6 +184,18 @@ def test_a_broker_that_knows_no_such_question_is_no_error(monkeypatch):
     monkeypatch.setattr(MemoryAdmin, "describe_consumer_groups", refuse)
 
     assert GroupMembers(get_settings().consumers["c"].connection).ask("group") is None
+
+
+def test_a_broker_that_does_not_answer_about_a_group_can_be_asked_again(monkeypatch):
+    def keep_waiting(admin, groups, **options):
+        answer = Future()
+        answer.set_exception(TimeoutError())
+        return dict.fromkeys(groups, answer)
+
+    monkeypatch.setattr(MemoryAdmin, "describe_consumer_groups", keep_waiting)
+
+    with pytest.raises(BrokerUnavailableError, match="consumer group group: no answer within 5 s"):
+        GroupMembers(get_settings().consumers["c"].connection).ask("group")
 
 
 def test_groups_are_listed_with_their_consumers_and_the_worst_of_their_states(read, settings, capsys):

@@ -6,15 +6,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-
 from ...conf.connection import Connection
-from ...errors import AccessDeniedError
-from ..errors.translate import translate
-from .admin import Admin
+from ...errors import AccessDeniedError, BrokerError
+from .admin import Admin, answer_of
 from .partition_ends import Place
 
-_UNTOLD = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
+_UNTOLD = frozenset({"_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +48,13 @@ class GroupMembers:
 
 def _members(answer: Future[Any], group: str, timeout: float) -> tuple[GroupMember, ...] | None:
     try:
-        # The client gives up by itself, a moment later.
-        description = answer.result(timeout + 1)
-    except KafkaException as error:
-        if error.args[0].code() in _UNTOLD:
+        description = answer_of(answer, place=f"consumer group {group}", timeout=timeout)
+    except BrokerError as error:
+        if error.code in _UNTOLD:
             return None
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+        if error.code == "GROUP_ID_NOT_FOUND":
             return ()
-        raise translate(error, place=f"consumer group {group}") from error
+        raise
     return tuple(_member(member) for member in description.members)
 
 
