@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,6 +15,7 @@ from ...conf import get_settings
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...headers import dump_headers
+from ...management.arguments import MOST_DIGITS, read_start
 from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look
 from ...operating.topics.wanted import WantedCluster, cluster_of, wanted_clusters
 from ...producing.command_line import command_line
@@ -26,7 +25,6 @@ from ..payloads import headers_table, payload_block
 from .page import Page, has_permission
 from .topics import TopicsPage
 
-MOST_DIGITS = 18
 FIELDS = ("partition", "start", "key", "text")
 
 
@@ -83,29 +81,20 @@ def _query(topic: str, given: dict[str, str]) -> Query:
 
 
 def _start(text: str) -> Start:
-    if text in ("", "latest"):
-        return "latest"
-    if text == "earliest":
-        return "earliest"
-    return _number(text) if text.isdigit() else _moment(text)
+    if text.isdigit():
+        return _number(text)
+    try:
+        return read_start(text or "latest")
+    except ArgumentTypeError as error:
+        raise KafkaIntegrationError(
+            _("One begins at “earliest”, “latest”, an offset, or a time like 2026-01-31T12:30.")
+        ) from error
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
         raise KafkaIntegrationError(_("A partition or an offset is a number, 0 or more."))
     return int(text)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise KafkaIntegrationError(
-            _("One begins at “earliest”, “latest”, an offset, or a time like 2026-01-31T12:30.")
-        )
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _row(topic: str, seen: SeenMessage, reader: ConsumerSettings | None, *, may_read: bool) -> dict[str, Any]:
