@@ -17,7 +17,6 @@ from ..models import Process
 from ..outbox.databases import find_outboxes
 from ..outbox.relay import STOP_GRACE_SECONDS, Relay
 from ..producing.partitioners import load_partitioner
-from .garbage import spare_the_collector
 from .lag_sampler import LagSampler
 from .leaving import FAILED, STOPPED
 from .migrations import require_migrated
@@ -47,7 +46,6 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, mon
             ["No database has an outbox: it needs PostgreSQL or SQLite, and routers that let its tables in."]
         )
     require_migrated(aliases)
-    spare_the_collector()
     relays = [_Thread(Relay(alias, settings), once=once) for alias in aliases]
     with ExitStack() as monitored:
         monitored.enter_context(LagSampler(settings))

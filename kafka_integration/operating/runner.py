@@ -17,7 +17,6 @@ from ..dead_letters.redaction import describe
 from ..errors import KafkaIntegrationError
 from ..observing.measures import Measures
 from ..summaries import summarize
-from .garbage import spare_the_collector
 from .lag_sampler import LagSampler
 from .leaving import BEHIND, FAILED, STOPPED
 from .monitoring.watched import Monitor
@@ -47,7 +46,6 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
     One that fails ends them all: the others drain first. What is still running at the longest
     ``shutdown_grace_seconds`` is left behind, uncommitted, and the status says so.
     """
-    spare_the_collector()
     measures = [None if options.monitor is None else Measures(c.name) for c in consumers]
     loops = [
         ConsumerLoop(assemble(c, each), until_caught_up=options.until_caught_up, max_messages=options.max_messages)

@@ -13,6 +13,7 @@ from ..conf.settings import Settings
 from ..errors import ConfigurationError
 from .columns import aligned
 from .forking import Companion
+from .garbage import spare_the_collector
 from .migrations import require_migrated
 from .monitoring.opening import monitored, monitored_family
 from .monitoring.request import MonitoringRequest
@@ -32,6 +33,8 @@ class RunRequest:
     max_messages: int | None = None
     reload: bool = False
     monitoring: MonitoringRequest = field(default_factory=MonitoringRequest)
+    has_own_process: bool = False
+    """Whether nothing else lives in this process; the workers of several have theirs in any case."""
 
 
 def choose(settings: Settings, names: Sequence[str]) -> list[ConsumerSettings]:
@@ -66,6 +69,8 @@ def run(request: RunRequest) -> int:
     stop = StopRequest(parent=parent, before_force=partial(producers.end, 0))
     with monitored(request.monitoring) as monitor, stop.installed():
         require_migrated(databases)
+        if request.has_own_process:
+            spare_the_collector()
         return run_consumers(request.consumers, replace(options, monitor=monitor), stop)
 
 
@@ -77,6 +82,7 @@ def _run_family(request: RunRequest, options: RunOptions, databases: Sequence[st
             require_migrated(databases)
             monitor = None if post is None else post.monitor_of(number)
             consumers = [_numbered(consumer, number) for consumer in request.consumers]
+            spare_the_collector()
             return run_consumers(consumers, replace(options, monitor=monitor), stop)
 
         return Processes(

@@ -1,5 +1,6 @@
-"""``runconsumer`` called by a program, with ``call_command``: it leaves the program as it was."""
+"""``runconsumer`` called by a program, with ``call_command``: it leaves the program as it was; so does ``runrelay``."""
 
+import gc
 import logging
 import signal
 import threading
@@ -7,6 +8,8 @@ import threading
 import pytest
 from django.core.management import call_command
 
+from kafka_integration.management.commands import runconsumer, runrelay
+from kafka_integration.operating.garbage import DEFAULT_THRESHOLD
 from tests.unit import scripted
 from tests.unit.consumers import committed, consumer_settings, write
 
@@ -27,6 +30,21 @@ def test_it_returns_and_the_programs_signal_handlers_are_back():
     assert values() == ["a", "b"]
     assert committed() == 2
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)] == before
+
+
+@pytest.mark.parametrize("command", [runconsumer, runrelay], ids=["runconsumer", "runrelay"])
+def test_the_garbage_collector_is_spared_in_a_process_of_its_own_and_in_no_other(monkeypatch, command):
+    calls = []
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    monkeypatch.setattr(gc, "set_threshold", lambda *thresholds: calls.append("set_threshold"))
+    monkeypatch.setattr(gc, "get_threshold", lambda: DEFAULT_THRESHOLD)
+    name, option = command.__name__.rpartition(".")[2], "--until-caught-up" if command is runconsumer else "--once"
+
+    call_command(name, option)
+    assert calls == []
+
+    command.Command().run_from_argv(["manage.py", name, option])
+    assert set(calls) == {"freeze", "set_threshold"}
 
 
 def test_it_runs_in_a_thread_too():

@@ -13,6 +13,7 @@ from ...operating.console_log import show_log
 from ...operating.garbage import spare_the_collector
 from ..arguments import number_between
 from ..monitoring import add_monitoring_arguments, read_monitoring
+from ..own_process import LastingCommand
 from ..usage import ExplainedCommand, Usage
 
 MAX_PROCESSES = 128
@@ -36,7 +37,7 @@ USAGE = Usage(
 )
 
 
-class Command(ExplainedCommand):
+class Command(LastingCommand, ExplainedCommand):
     usage = USAGE
     help = "Consumes topics with the configured handlers: all enabled consumers, or those named."
 
@@ -63,8 +64,9 @@ class Command(ExplainedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         show_log(options["verbosity"], of_several=options["processes"] > 1)
-        # Before the consumer is loaded: a fifth of that time the collector would walk through what is there already.
-        spare_the_collector()
+        if self.has_own_process:
+            # Before the consumer is loaded: for a fifth of that time it would walk through what is there already.
+            spare_the_collector()
         from ...operating.leaving import leave
         from ...operating.running import RunRequest, choose, describe, run
 
@@ -84,6 +86,7 @@ class Command(ExplainedCommand):
                     max_messages=options["max_messages"],
                     reload=options["reload"],
                     monitoring=read_monitoring(options),
+                    has_own_process=self.has_own_process,
                 )
             )
         except (ConfigurationError, HandlerError) as error:

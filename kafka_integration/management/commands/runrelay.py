@@ -9,11 +9,13 @@ from django.core.management.base import CommandError, CommandParser
 from ...conf import get_settings
 from ...errors import ConfigurationError
 from ...operating.console_log import show_log
+from ...operating.garbage import spare_the_collector
 from ...operating.leaving import leave
 from ...operating.monitoring.opening import monitored
 from ...operating.relays import run_relays
 from ...operating.stopping import StopRequest
 from ..monitoring import add_monitoring_arguments, read_monitoring
+from ..own_process import LastingCommand
 from ..usage import ExplainedCommand, Usage
 
 USAGE = Usage(
@@ -32,7 +34,7 @@ USAGE = Usage(
 )
 
 
-class Command(ExplainedCommand):
+class Command(LastingCommand, ExplainedCommand):
     usage = USAGE
     help = "Relays the outbox: what publish() and @publishes wrote goes to Kafka, once its transaction has committed."
 
@@ -42,6 +44,8 @@ class Command(ExplainedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         show_log(options["verbosity"])
+        if self.has_own_process:
+            spare_the_collector()
         stop = StopRequest()
         try:
             with monitored(read_monitoring(options)) as monitor, stop.installed():
