@@ -11,6 +11,7 @@ from ..growth import SERIES, Series
 from ..results import Results
 from ..rows import ROWS
 from .charts import Bar, bar_chart, line_chart
+from .comparison import COMPARISON, comparison_of
 from .growth_table import growth_table, lines_of
 from .table import Runs, markdown_table, measured, overview, verdict
 
@@ -28,13 +29,14 @@ def write_page(results: Results) -> None:
         if sections:
             page = replaced(page, name, "\n\n".join([about_run(results), *sections]))
     PAGE.write_text(page)
+    COMPARISON.write_text(replaced(COMPARISON.read_text(), "peers", comparison_of(page)))
 
 
 def replaced(page: str, name: str, text: str) -> str:
     """The page with `text` between the markers of that name."""
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
     if begin not in page or end not in page:
-        raise ValueError(f"{PAGE} lacks the lines {begin} and {end}")
+        raise ValueError(f"the page lacks the lines {begin} and {end}")
     return re.sub(
         f"{re.escape(begin)}.*{re.escape(end)}", lambda _: f"{begin}\n\n{text}\n\n{end}", page, flags=re.DOTALL
     )

@@ -18,7 +18,8 @@ from benchmarks.contenders.meter import PREFIX, Meter
 from benchmarks.environments import PEERS, requirements_of, version_of
 from benchmarks.figures import Spread, Told, UnequalWorkError, read, refuse_unequal_work
 from benchmarks.page.charts import Bar, bar_chart, line_chart, short
-from benchmarks.page.page import about_run, replaced
+from benchmarks.page.comparison import COMPARISON, comparison_of
+from benchmarks.page.page import PAGE, about_run, replaced
 from benchmarks.page.table import markdown_table, overview, terminal_table, verdict
 from benchmarks.results import Description, Results
 from benchmarks.rows import ROWS
@@ -235,6 +236,27 @@ def test_what_is_generated_replaces_what_was_between_its_markers() -> None:
     page = "above\n<!-- begin: rows -->\nold\n<!-- end: rows -->\nbelow"
 
     assert replaced(page, "rows", "new \\1") == ("above\n<!-- begin: rows -->\n\nnew \\1\n\n<!-- end: rows -->\nbelow")
+
+
+def test_the_comparison_has_the_figures_of_the_page() -> None:
+    assert replaced(COMPARISON.read_text(), "peers", comparison_of(PAGE.read_text())) == COMPARISON.read_text()
+
+
+def test_a_peer_that_was_not_measured_has_no_figure() -> None:
+    page = """
+## A handler called for each message
+
+| FastStream | 10 | 9 to 11 | 1.0 | 50 | 2.0 times faster |
+
+## Producing, with an answer for each message
+
+| FastStream, 500 `publish` at a time | 10 | 9 to 11 | 1.0 | 50 | 3.0 times faster |
+"""
+
+    lines = comparison_of(page).splitlines()
+
+    assert "| FastStream | 2.0 times faster |  |  | 3.0 times faster |" in lines
+    assert "| aiokafka |  |  |  |  |" in lines
 
 
 def test_a_page_without_markers_is_refused() -> None:

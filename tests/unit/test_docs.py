@@ -89,6 +89,15 @@ def test_each_page_stands_in_the_navigation_of_the_site():
     assert {page for page in pages - listed if not page.startswith("decisions/0")} == set(), "name them in mkdocs.yml"
 
 
+def test_the_overview_leads_to_each_page():
+    index = PROJECT / "docs" / "index.md"
+    named = {(index.parent / target.partition("#")[0]).resolve() for target in links_of(index)}
+    # The parts of the tutorial and the decisions have overviews of their own.
+    below = {page for page in PAGES if page.parent.name in ("tutorial", "decisions") and page.name != "index.md"}
+
+    assert {name_of(page) for page in {*PAGES} - below - named - {index}} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_code_that_is_quoted_from_the_project_is_what_stands_there(page):
     for path, code in files_of(page.read_text()):

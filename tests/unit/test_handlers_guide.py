@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from kafka_integration.models import DeadLetter
 from tests.processes import PROJECT
@@ -36,3 +38,18 @@ def test_the_examples_decide_as_they_say(memory_transport, examples, handler):
     assert list(letters) == [(1, 1, "an order without seats"), (2, 2, "")]
     assert loop.counts.read().skipped == 1
     assert committed() == 4
+
+
+def test_the_async_example_keeps_what_a_service_answers(examples):
+    kept = []
+
+    async def keep(**fields):
+        kept.append(fields)
+
+    async def answer(order):
+        return f"about {order}"
+
+    examples.update(ask_a_service=answer, Answer=SimpleNamespace(objects=SimpleNamespace(acreate=keep)))
+    async_to_sync(examples["look_up"])(SimpleNamespace(json=lambda: {"order": 7}))
+
+    assert kept == [{"order": 7, "text": "about 7"}]

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from django.core.management import load_command_class
 
+from kafka_integration.conf import get_settings
 from kafka_integration.observing.families import FAMILIES
 from tests.processes import PROJECT
 from tests.services.presence import missing_command, require
@@ -137,6 +138,28 @@ def test_pods_are_started_with_options_and_probed_at_paths_that_there_are():
                 assert ports[probe["httpGet"]["port"]] == options["metrics_port"]
             else:
                 assert f"find {options['heartbeat_file']} " in probe["exec"]["command"][-1]
+
+
+def test_what_is_scaled_is_a_deployment_and_by_the_lag_of_its_consumer():
+    scaled = yaml.safe_load((FOLDER / "scaling.yaml").read_text())["spec"]
+    deployments = {
+        each["metadata"]["name"]: each for each in yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
+    }
+    (container,) = deployments[scaled["scaleTargetRef"]["name"]]["spec"]["template"]["spec"]["containers"]
+    (consumer,) = accepted(container["command"])["names"]
+    (trigger,) = scaled["triggers"]
+
+    settings = get_settings().consumers[consumer]
+    assert trigger["metadata"]["consumerGroup"] == settings.consumer_group
+    assert (trigger["metadata"]["topic"],) == tuple(settings.topics)
+    assert trigger["metadata"]["offsetResetPolicy"] == settings.offset_reset_policy
+
+
+def test_the_guide_to_kubernetes_shows_the_file_as_it_is():
+    guide = (PROJECT / "docs/how-to/kubernetes.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n# examples/monitoring/scaling.yaml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+
+    assert shown in (FOLDER / "scaling.yaml").read_text()
 
 
 def test_containers_of_compose_are_those_of_the_project_and_asked_where_they_answer():

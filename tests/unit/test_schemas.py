@@ -21,7 +21,7 @@ from kafka_integration.consuming.loop import ConsumerLoop
 from kafka_integration.errors import InvalidMessageError, SchemaUnavailableError, SerializationUnavailableError
 from kafka_integration.models import DeadLetter, OutboxMessage
 from kafka_integration.testing import KafkaTestMixin, captured_messages, deliver
-from tests.guides import files_of
+from tests.guides import FILE, blocks_of, files_of
 from tests.prices.sinks import Prices
 from tests.processes import PROJECT
 from tests.services.schema_registry import schema_registry
@@ -331,19 +331,38 @@ def failure_of(call: Any) -> Exception:
     return caught.value
 
 
-def test_the_guide_is_a_program(registry, settings, tmp_path, monkeypatch, capsys):
-    for name, content in files_of((PROJECT / "docs" / "how-to" / "schemas.md").read_text()):
+@pytest.fixture
+def guide(memory_transport, registry, settings, tmp_path, monkeypatch) -> str:
+    """The guide, whose project is there to be imported."""
+    text = (PROJECT / "docs" / "how-to" / "schemas.md").read_text()
+    for name, content in files_of(text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
     settings.KAFKA = import_string("stock.settings.KAFKA") | {"endpoints": "memory"}
+    return text
 
+
+@pytest.mark.usefixtures("guide")
+def test_the_guide_is_a_program(registry, capsys):
     produce_sync("movements", {"sku": "pen", "count": 3})
     consumer = get_settings().consumers["stock"]
     ConsumerLoop(assemble(consumer), until_caught_up=True).run()
 
     assert capsys.readouterr().out == "pen 3\n"
     assert list(registry.schemas.versions) == ["movements-value"]
+
+
+def test_the_other_examples_of_the_guide_work_with_its_files(registry, guide):
+    names = {"publish": publish}
+    with captured_messages() as messages:
+        for language, body in blocks_of(guide):
+            if language == "python" and not FILE.match(body):
+                exec(body, names)  # noqa: S102 - our own page
+
+    context = SerializationContext("movements", "value")
+    assert messages["movements"][0].value_bytes == names["by_topic"]({"sku": "pen", "count": 3}, context)
+    assert names["by_topic"](7, SerializationContext("others", "value")) == "7"
 
 
 def test_a_registry_in_memory_is_enough_for_tests(settings):

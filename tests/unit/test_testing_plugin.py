@@ -86,6 +86,19 @@ def test_the_how_to_works_with_pytest(run, shop):
     assert "14 passed" in result.stdout
 
 
+def test_what_it_shows_first_works_with_sqlite_in_memory(run, shop):
+    settings = SETTINGS.replace(', "TEST": {"NAME": "t.sqlite3"}', "")
+    (shop / "shop_settings.py").write_text(settings)
+
+    result = run(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:anyio", "shop/tests.py", "shop/test_crashes.py"
+    )
+
+    assert settings != SETTINGS
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "5 passed" in result.stdout
+
+
 def test_the_how_to_works_with_djangos_runner(run, shop):
     result = run("-m", "django", "test", "shop.tests")
 
