@@ -108,8 +108,10 @@ class TurnsMachine(RuleBasedStateMachine):
         self.suspended.add(number)
         self._forget_a_suspended_probe()
 
-    @rule(number=PARTITIONS)
-    def resume(self, number: int) -> None:
+    @precondition(lambda self: self.suspended)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.suspended)))
         self.turns.resume(self.partitions[number])
         self.suspended.discard(number)
 
@@ -230,3 +232,23 @@ class TurnsMachine(RuleBasedStateMachine):
 
 TestTurns = TurnsMachine.TestCase
 TestTurns.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+
+
+def test_what_met_an_outage_while_it_was_suspended_holds_back_nobody_once_it_goes_on():
+    turns = Turns()
+    partition = Partition("events", 1, "key")
+    partition.start.place()
+    turns.adopt(partition)
+    keyed, other = (
+        Message(KeptRecord(place=("events", 1, offset), key=key, value=b"", headers=[]), DECODING)
+        for offset, key in enumerate([b"a", None])
+    )
+    turns.put(partition, [keyed, other], 20)
+    hand = turns.take()
+
+    turns.suspend(partition)
+    turns.give_back(hand, Remainder([Chunk(messages=[keyed])], is_outage=True))
+    turns.resume(partition)
+    turns.hold(partition, b"a")
+
+    assert turns.take()[2].messages == [other]

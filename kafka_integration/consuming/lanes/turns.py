@@ -107,7 +107,9 @@ class Turns:
     def resume(self, partition: Partition) -> int:
         """What was suspended goes on; how many of its shards are ready."""
         line = shards_of(partition)
-        partition.line.resume()
+        # Before it may begin again: had its shard met an outage meanwhile, another one tries.
+        self._forget_lost_probe()
+        line.resume()
         self._note(line)
         return line.ready
 
@@ -132,11 +134,7 @@ class Turns:
     @property
     def is_probing(self) -> bool:
         """Whether an outage is waited out."""
-        if self._probing is not None:
-            line, shard = self._probing
-            if not line.is_in_hand(shard) and not (line.is_probe(shard) and line.may_begin):
-                # It was taken away from us: the next one to meet the outage tries.
-                self._probing = None
+        self._forget_lost_probe()
         return self._probing is not None
 
     @property
@@ -159,6 +157,14 @@ class Turns:
             line.wake(now)
             self._enqueue(line)
         self._wakes_at = min((line.wakes_at for line in self._lines), default=inf)
+
+    def _forget_lost_probe(self) -> None:
+        if self._probing is None:
+            return
+        line, shard = self._probing
+        if not line.is_in_hand(shard) and not (line.is_probe(shard) and line.may_begin):
+            # It was taken away from us: the next one to meet the outage tries.
+            self._probing = None
 
     def _note_outage(self, line: Shards, shard: Shard, *, is_outage: bool) -> bool:
         """Whether the shard is the one that tries for all: the first that met the outage."""
