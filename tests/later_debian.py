@@ -33,6 +33,7 @@ def main() -> None:
     unpack(options.release, options.packages, folder)
     for program in programs(folder):
         use_own_libraries(program, folder)
+    use_own_pip(folder)
     print(folder)
 
 
@@ -60,6 +61,13 @@ def use_own_libraries(program: Path, folder: Path) -> None:
     # An rpath, not a runpath: it holds for extension modules too, and for what those need.
     options = ["--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent)]
     subprocess.run(["patchelf", *options, str(program)], check=True)
+
+
+def use_own_pip(folder: Path) -> None:
+    """New environments get the pip that came along; this machine's is too old for the Python."""
+    for values in folder.glob("usr/lib/python3.*/_sysconfigdata_*.py"):
+        # Quoted, so that a second time changes nothing.
+        values.write_text(values.read_text().replace("'/usr/share/python-wheels", f"'{folder}/usr/share/python-wheels"))
 
 
 def _apt_of(release: str, state: Path) -> list[str]:

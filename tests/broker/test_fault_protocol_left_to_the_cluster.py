@@ -10,9 +10,16 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.scenario import SESSION, consumer_of
+from tests.services.kafka_jars import missing_for_kip_848
+from tests.services.presence import require
 
 AUTO = {"group_protocol": "auto", "config": SESSION}
 CLASSIC, NEW = 'its group_protocol is "classic"', 'its group_protocol is "consumer"'
+
+
+@pytest.fixture(autouse=True)
+def needs_the_new_protocol():
+    require(missing_for_kip_848())
 
 
 @pytest.mark.timeout(240)

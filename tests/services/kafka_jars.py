@@ -33,6 +33,12 @@ def missing_for_kafka(version: str | None = None) -> str | None:
     return None
 
 
+def missing_for_kip_848() -> str | None:
+    """What the version that is the default lacks for the `consumer` group protocol, or None."""
+    is_older = VERSION is not None and int(VERSION.split(".")[0]) < 4
+    return f"Kafka {VERSION} is older than 4.0, which brings that protocol" if is_older else None
+
+
 def fetch_jars(version: str | None = None) -> Path:
     """The folder of the jars, complete and of this version, or of the one that is the default."""
     version = version or VERSION

@@ -103,6 +103,13 @@ def test_another_kafka_has_a_folder_of_its_own(tmp_path, monkeypatch):
     assert fetched == ["3.9.1", "4.0.0"]
 
 
+@pytest.mark.parametrize(("version", "lacks_it"), [("3.9.1", True), ("4.0.0", False), (None, False)])
+def test_an_older_kafka_lacks_the_newer_group_protocol(version, lacks_it, monkeypatch):
+    monkeypatch.setattr(kafka_jars, "VERSION", version)
+
+    assert (kafka_jars.missing_for_kip_848() is not None) == lacks_it
+
+
 def test_postgresql_is_missing_where_the_one_that_is_asked_for_is(tmp_path, monkeypatch):
     monkeypatch.setenv("POSTGRES_PROGRAMS", str(tmp_path))
 
@@ -119,6 +126,17 @@ def test_programs_of_a_later_debian_are_those_that_need_its_libraries(tmp_path):
     (folder / "python3.98").symlink_to("python3.99")
 
     assert later_debian.programs(tmp_path) == [folder / "python3.99"]
+
+
+def test_environments_of_a_later_debian_get_its_pip_however_often_it_is_brought(tmp_path):
+    values = tmp_path / "usr" / "lib" / "python3.99" / "_sysconfigdata__linux.py"
+    values.parent.mkdir(parents=True)
+    values.write_text("{'WHEEL_PKG_DIR': '/usr/share/python-wheels/'}")
+
+    later_debian.use_own_pip(tmp_path)
+    later_debian.use_own_pip(tmp_path)
+
+    assert values.read_text() == f"{{'WHEEL_PKG_DIR': '{tmp_path}/usr/share/python-wheels/'}}"
 
 
 def test_django_6_is_not_tried_on_a_python_that_it_refuses():
