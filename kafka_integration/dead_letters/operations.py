@@ -21,7 +21,7 @@ from ..conf.backends import VENDORS, vendor_of
 from ..errors import UnknownDeadLetterError
 from ..models import DeadLetter
 from ..observing.log_fields import LogFields
-from ..summaries import summarize
+from ..summaries import escaped, summarize
 from ..tables import has_table
 from .retention import PAGE, SETTLED, delete_settled
 from .texts import with_beginning_of_reason
@@ -147,7 +147,7 @@ def discard(selection: Selection, database: str) -> Change:
         for letter in page.order_by("pk").only("consumer", "group", "topic", "partition", "offset"):
             fields = LogFields(letter.consumer, letter.group).of((letter.topic, letter.partition), letter.offset)
             text = "consumer %s: dead letter %d, %s, is discarded"
-            logger.warning(text, letter.consumer, letter.pk, letter, extra=fields)
+            logger.warning(text, escaped(letter.consumer), letter.pk, letter, extra=fields)
     return change
 
 

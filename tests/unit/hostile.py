@@ -54,9 +54,9 @@ def harm_on(page: str) -> Iterator[str]:
             yield f"{steering} in {text[:300]!r}"
 
 
-def steering_in(text: str) -> set[str]:
+def steering_in(text: str, *, lines: str = _LINES) -> set[str]:
     """Characters that steer a terminal, or the direction of what follows."""
     steers = ("Cc", "Zl", "Zp", "Cs")
     return {
-        char for char in text if char in _DIRECTIONS or (unicodedata.category(char) in steers and char not in _LINES)
+        char for char in text if char in _DIRECTIONS or (unicodedata.category(char) in steers and char not in lines)
     }

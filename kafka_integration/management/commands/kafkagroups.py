@@ -17,6 +17,7 @@ from ...operating.groups.plan_texts import plan_as_json, plan_as_lines
 from ...operating.groups.planning import plan_reset
 from ...operating.groups.resetting import carry_out
 from ...operating.groups.texts import as_json, as_table
+from ...summaries import escaped
 from ..arguments import read_places
 from ..interrupts import INTERRUPTED, interruptible
 from ..reset_targets import read_target
@@ -38,6 +39,8 @@ USAGE = Usage(
         INTERRUPTED: "Ctrl-C",
     },
 )
+
+NEWLINE = "\n"
 
 
 class Command(ExplainedCommand):
@@ -80,11 +83,11 @@ class Command(ExplainedCommand):
             with interruptible():
                 text = actions[options["action"]](options)
         except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(escaped(str(error), keep=NEWLINE)) from error
         except DatabaseError as error:
             done = "moved" if options.get("apply") else "read"
             raise CommandError(f"the stored offsets can't be {done}: {error}") from error
-        self.stdout.write(text)
+        self.stdout.write(escaped(text, keep=NEWLINE))
 
 
 def _list(options: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ class Command(ExplainedCommand):
         except BrokenPipeError:
             leave_pipe()
         except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(escaped(str(error), keep=NEWLINE)) from error
         except DatabaseError as error:
             raise CommandError(f"the table of processes can't be read (manage.py migrate makes it): {error}") from error
 

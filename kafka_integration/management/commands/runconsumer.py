@@ -11,6 +11,7 @@ from ...conf import get_settings
 from ...errors import ConfigurationError, HandlerError
 from ...operating.console_log import show_log
 from ...operating.garbage import spare_the_collector
+from ...summaries import escaped
 from ..arguments import number_between
 from ..monitoring import add_monitoring_arguments, read_monitoring
 from ..own_process import LastingCommand
@@ -90,6 +91,6 @@ class Command(LastingCommand, ExplainedCommand):
                 )
             )
         except (ConfigurationError, HandlerError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(escaped(str(error), keep="\n")) from error
         if status:
             leave(status)
