@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db.models.functions import Now
 
 from kafka_integration.client.metadata.group_members import GroupMember, GroupMembers
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryAdmin, MemoryConsumer, memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerUnavailableError
@@ -62,6 +63,21 @@ def test_the_age_is_that_of_the_lowest_unfinished_message(read):
     assert document["partitions"][0]["time_lag_seconds"] == pytest.approx(300, abs=30)
     assert document["partitions"][1]["time_lag_seconds"] == pytest.approx(200, abs=30)
     assert document["time_lag_seconds"] == pytest.approx(300, abs=30)
+
+
+def test_what_is_finished_while_the_ends_are_asked_for_is_no_lag(read, monkeypatch):
+    write_aged(3, 2, 1)
+    memory_broker().commit("group", TOPIC, 0, 1)
+    ask = PartitionEnds.ask
+
+    def ask_slowly(self, places):
+        found = ask(self, places)
+        memory_broker().commit("group", TOPIC, 0, 3)
+        return found
+
+    monkeypatch.setattr(PartitionEnds, "ask", ask_slowly)
+
+    assert read()["partitions"][0]["lag"] == 0
 
 
 def test_without_lag_nothing_has_an_age(read):

@@ -125,7 +125,10 @@ def consumers_of(settings: Settings, group: str) -> list[ConsumerSettings]:
 
 def _lags_of(group: GroupPositions, offsets: GroupOffsets) -> list[PartitionLag]:
     places = group.places(offsets)
-    committed, ends = group.read(offsets, places), offsets.ends(places)
+    # To be connected, which takes seconds sometimes: no answer may be that much older than the other.
+    offsets.committed(places)
+    # In this order: what is finished after the position was read, and before the ends are known, would count as lag.
+    ends, committed = offsets.ends(places), group.read(offsets, places)
     return [_lag_of(group, place, committed[place], ends.get(place)) for place in places]
 
 
