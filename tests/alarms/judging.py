@@ -24,13 +24,16 @@ REASONS: dict[str, tuple[tuple[str, ...], float]] = {
     # What is said: when it is right, and for how many seconds afterwards it may still be said.
     "paused": (("pause",), 10),
     "outage": (SERVERS, 30),
-    "backoff": (("failing", *SERVERS), 30),
+    # An outage adds to it, and a handover has its attempts begin anew.
+    "backoff": (("failing", *SERVERS), 90),
     "handler": (("slow", "hang", *SERVERS), 30),
     "draining": (("handover",), 30),
     "unowned": (("handover", *SERVERS), 30),
     "not_ready": (("handover",), 60),
     "no_answer": (("handover",), 5),
     "lost": (("killed", "database away"), 10),
+    # What processes wrote is as old as the outage, until they write again.
+    "nobody_runs_it": (("database away",), 10),
 }
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.db.models.functions import Now
 
 from kafka_integration import NO_COMMIT
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf.producers import OperationsSettings
 from kafka_integration.models import Process, ProcessCommand
-from kafka_integration.operating.presence import heartbeat, standing
+from kafka_integration.operating.presence import database_answers, heartbeat, standing, watching
 from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost
 from tests.unit import scripted
 from tests.unit.consumers import write
@@ -117,6 +117,46 @@ def test_what_a_handler_has_held_back_for_long_is_not_stuck(monkeypatch):
 
     assert (found[0]["lag"], found[0]["position"]) == (2, 0)
     assert states == {"waiting"}
+
+
+@pytest.mark.parametrize("answer", ["none", "a refusal"])
+def test_a_handler_whose_database_does_not_answer_waits_for_it_and_is_not_stuck(monkeypatch, answer):
+    monkeypatch.setattr(standing, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(watching, "HANDLER_SECONDS", 0.1)
+    monkeypatch.setattr(database_answers, "AWAY_SECONDS", 0.3)
+    is_back, released = threading.Event(), threading.Event()
+
+    def ask(connection: Any) -> Any:
+        if answer == "none":
+            is_back.wait(30)
+        if not is_back.is_set():
+            raise OperationalError("the server is gone")
+        return connection.cursor_of_before()
+
+    class Connections:
+        def create_connection(self, alias: str) -> Any:
+            made = connections.create_connection(alias)
+            made.cursor_of_before = made.cursor
+            made.cursor = lambda: ask(made)
+            return made
+
+    monkeypatch.setattr(database_answers, "connections", Connections())
+    scripted.script.append(lambda message: released.wait(30))
+    write("a")
+
+    try:
+        with process():
+            found = wait_for(lambda: partitions() if partitions().get(0, {}).get("reason") == "outage" else None)
+            states = {found[0]["state"], *(wait_for(partitions)[0]["state"] for _ in range(5))}
+            is_back.set()
+            later = wait_for(lambda: partitions() if partitions().get(0, {}).get("state") == "stuck" else None)
+            released.set()
+    finally:
+        is_back.set()
+        released.set()
+
+    assert states == {"waiting"}
+    assert later[0]["stuck_offset"] == 0
 
 
 def test_a_database_that_fails_costs_one_line_and_no_message(monkeypatch, caplog):

@@ -29,6 +29,8 @@ class Facts:
     busy_seconds: float | None = None
     """How long a handler has been at work that it waits for; None where there is none."""
     handler_p99_seconds: float = 0.0
+    is_database_asked: bool = False
+    """Whether its handler's database answers isn't known yet: what the handler waits for may be that."""
     is_draining: bool = False
     is_paused: bool = False
     """An operator wants it."""
@@ -79,5 +81,6 @@ def _reason(facts: Facts) -> Reason | None:
         return "handler"
     if facts.busy_seconds is not None and facts.still_seconds >= HANDLER_SECONDS:
         patience_seconds = max(STUCK_SECONDS, PATIENCE * facts.handler_p99_seconds)
-        return "handler" if facts.busy_seconds <= patience_seconds else None
+        is_patient = facts.busy_seconds <= patience_seconds or facts.is_database_asked
+        return "handler" if is_patient else None
     return None

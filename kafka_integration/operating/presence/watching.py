@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ...consuming.group.lags import Lags
 from ...consuming.stream import State as PartitionState
 from ...models import Process
-from .standing import Facts, Standing, stand
+from .database_answers import DatabaseAnswers
+from .standing import HANDLER_SECONDS, Facts, Standing, stand
 from .trend import Trail, Trend
 from .views import ConsumerView, PartitionView
 
@@ -60,6 +61,7 @@ class ConsumerWatch:
     def __init__(self, loop: ConsumerLoop) -> None:
         self._loop = loop
         self._lags = Lags(loop.settings.name, loop.settings.connection)
+        self._database = DatabaseAnswers(loop.settings.database)
         self._tracks: dict[Partition, _Track] = {}
         self._handled = _Window()
         self._former_durations: deque[float] = deque(maxlen=MOST_CHUNKS)
@@ -67,13 +69,17 @@ class ConsumerWatch:
 
     @property
     def is_asking(self) -> bool:
-        return self._lags.is_asking
+        return self._lags.is_asking or self._database.is_asking
 
     def ask(self) -> None:
-        """Ask the brokers how far the partitions are behind."""
+        """Ask the brokers how far the partitions are behind, and the database if a handler is long at work."""
         partitions = self._loop.partitions
         if partitions and not self._lags.is_asking:
             self._lags.ask(partitions)
+        if any(_is_long_at_work(partition) for partition in partitions):
+            self._database.ask()
+        else:
+            self._database.forget()
 
     def look(self) -> ConsumerView:
         """How it stands now."""
@@ -98,7 +104,7 @@ class ConsumerWatch:
             self._former_durations.extend(gone.line.durations)
         self._tracks = {each: self._tracks.get(each) or _Track(each) for each in partitions}
         durations = [*self._former_durations, *(each for p in partitions for each in p.line.durations)]
-        surroundings = _Surroundings.of(self._loop, partitions, durations)
+        surroundings = _Surroundings.of(self._loop, partitions, durations, self._database)
         return [self._tracks[each].look(known.get(each.key), surroundings) for each in partitions]
 
 
@@ -111,9 +117,17 @@ class _Surroundings:
     busy_seconds: float | None
     """The longest that a handler is at work, of whichever partition."""
     handler_p99_seconds: float
+    is_database_away: bool
+    is_database_asked: bool
 
     @classmethod
-    def of(cls, loop: ConsumerLoop, partitions: Iterable[Partition], durations: Iterable[float]) -> _Surroundings:
+    def of(
+        cls,
+        loop: ConsumerLoop,
+        partitions: Iterable[Partition],
+        durations: Iterable[float],
+        database: DatabaseAnswers,
+    ) -> _Surroundings:
         now = monotonic()
         # Who hands shards to a crew holds back all of them in an outage, but for the one that tries.
         holds_all = loop.settings.ordering != "partition" and any(p.is_in_outage for p in partitions)
@@ -122,6 +136,8 @@ class _Surroundings:
             is_draining=loop.is_draining,
             busy_seconds=max((now - p.line.busy_since for p in partitions if p.line.is_busy), default=None),
             handler_p99_seconds=_p99(durations),
+            is_database_away=database.is_away,
+            is_database_asked=database.is_asking,
         )
 
 
@@ -158,15 +174,19 @@ class _Track:
         if busy_seconds is None and line.held:
             # It waits for a thread that another partition's handler has.
             busy_seconds = around.busy_seconds
+        is_outage = around.is_outage or partition.is_in_outage
+        if busy_seconds is not None:
+            is_outage = is_outage or around.is_database_away
         return Facts(
             lag=lag,
             trend=self._trend(lag, now),
             still_seconds=now - self._moved_at,
             busy_seconds=busy_seconds,
             handler_p99_seconds=around.handler_p99_seconds,
+            is_database_asked=around.is_database_asked,
             is_draining=around.is_draining or line.is_stopping,
             is_paused=line.is_suspended,
-            is_outage=around.is_outage or partition.is_in_outage or now - self._known_at >= UNKNOWN_SECONDS,
+            is_outage=is_outage or now - self._known_at >= UNKNOWN_SECONDS,
             is_backing_off=not line.is_busy and line.ready_at > now,
             is_held_back=lag is not None and _is_held_back(partition, lag),
         )
@@ -215,6 +235,10 @@ def _is_held_back(partition: Partition, lag: int) -> bool:
     if not ledger.is_held_back or ledger.next_offset is None or ledger.position is None:
         return False
     return ledger.position - ledger.next_offset >= lag
+
+
+def _is_long_at_work(partition: Partition) -> bool:
+    return partition.line.is_busy and monotonic() - partition.line.busy_since >= HANDLER_SECONDS
 
 
 def _state_of(loop: ConsumerLoop) -> str:
