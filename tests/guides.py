@@ -74,6 +74,23 @@ def typed_in(body: str) -> list[Typed]:
     return found if found[0].answer else found[1:]
 
 
+def five_minutes(readme: str) -> str:
+    """The README's way to a consumer in a project of one's own, with all that follows in that section."""
+    return readme.partition("\n## Five minutes")[2].partition("\n## ")[0]
+
+
+def lines_to_type(text: str) -> list[str]:
+    """What somebody types from ``pip install`` on: commands, and the lines of files but for brackets that close."""
+    found = []
+    for language, body in blocks_of(text):
+        if language == "console":
+            found += [each.command for each in typed_in(body) if each.command]
+        elif match := FILE.match(body):
+            found += [line for line in match[2].splitlines() if re.search(r"\w", line)]
+    first = next(number for number, line in enumerate(found) if "pip install" in line)
+    return found[first:]
+
+
 class Walk:
     """Someone who does in a folder what a guide says; commands that match ``skip`` were done before."""
 

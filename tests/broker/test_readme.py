@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.guides import Walk
+from tests.guides import Walk, five_minutes
 from tests.processes import PROJECT
 from tests.services.kafka import KafkaCluster
 
@@ -48,15 +48,14 @@ def walk(tmp_path: Path, installed: Path) -> Iterator[Walk]:
     walk.close()
 
 
-def test_ten_minutes_on_real_kafka(walk, start_kafka):
+def test_five_minutes_on_real_kafka(walk, start_kafka):
     kafka = start_kafka()
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     admin.create_topics([NewTopic("orders", PARTITIONS)])["orders"].result(30)
     readme = README.read_text()
     assert '`"endpoints": ["localhost:9092"]`' in readme
-    ten_minutes = readme.partition("\n## Ten minutes")[2].partition("\n## ")[0]
 
-    walk.follow(ten_minutes.replace('"embedded",', f'["{kafka.bootstrap}"],'), writes_files=True)
+    walk.follow(five_minutes(readme).replace('"embedded",', f'["{kafka.bootstrap}"],'), writes_files=True)
 
     # Stopping commits, so nothing has to be waited for.
     walk.stop()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.guides import Walk
+from tests.guides import Walk, lines_to_type
 from tests.processes import PROJECT
 
 MINIMAL = PROJECT / "examples" / "minimal"
@@ -32,6 +33,9 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_the_minimal_example_leads_to_the_first_handled_message(checkout, tmp_path):
     folder = checkout / "examples" / "minimal"
+    readme = (folder / "README.md").read_text()
+    first, _, rest = readme.partition("What it can't handle is kept")
+    begun = time.monotonic()
     python = folder / ".venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(folder / ".venv")], check=True)
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
@@ -40,10 +44,15 @@ def test_the_minimal_example_leads_to_the_first_handled_message(checkout, tmp_pa
     logs.mkdir()
     walk = Walk(folder, logs, env={"TMPDIR": str(logs)}, python=str(python), skip="venv|pip install|bin/activate")
     try:
-        walk.follow((folder / "README.md").read_text(), writes_files=False)
+        walk.follow(first, writes_files=False)
+        seconds_to_the_first_message = time.monotonic() - begun
+        walk.follow(rest, writes_files=False)
         walk.stop()
     finally:
         walk.close()
+
+    assert seconds_to_the_first_message < 300
+    assert len(lines_to_type(first)) <= 15
 
 
 def test_it_is_as_small_as_it_says():

@@ -1,4 +1,4 @@
-"""The README's ten minutes and the tutorial, word for word: each command works, and answers as shown."""
+"""The README's five minutes and the tutorial, word for word: each command works, and answers as shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guides import Walk
+from tests.guides import Walk, five_minutes, lines_to_type
 from tests.processes import PROJECT
 
 README = PROJECT / "README.md"
@@ -38,12 +38,17 @@ def start_walk(tmp_path: Path) -> Iterator[Callable[..., Walk]]:
 def test_the_readme_leads_to_a_consumer_in_a_project_of_ones_own(start_walk, tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
-    ten_minutes = README.read_text().partition("\n## Ten minutes")[2].partition("\n## ")[0]
 
     walk = start_walk(folder)
-    walk.follow(ten_minutes, writes_files=True)
+    walk.follow(five_minutes(README.read_text()), writes_files=True)
 
     walk.stop()
+
+
+def test_the_first_message_is_handled_after_fifteen_typed_lines():
+    to_the_first_message = five_minutes(README.read_text()).partition("\n### ")[0]
+
+    assert len(lines_to_type(to_the_first_message)) <= 15
 
 
 # The second part needs a real Kafka, the third one Docker.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,14 @@ def test_the_wheel_asks_for_django_and_the_client_alone(wheel):
     required = [text for text in metadata.get_all("Requires-Dist") if "extra ==" not in text]
     assert required == ["django>=5.2", "confluent-kafka>=2.16"]
     assert set(metadata.get_all("Provides-Extra")) == {"docs", "fast", "metrics", "otel", "postgres", "schemas", "test"}
+
+
+def test_the_readme_says_what_each_extra_brings(wheel):
+    (name,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = Parser().parsestr(zipfile.ZipFile(wheel).read(name).decode())
+    table = (PROJECT / "README.md").read_text().partition("\n## Extras\n")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(metadata.get_all("Provides-Extra"))
 
 
 def test_a_project_elsewhere_migrates_with_the_installed_wheel(wheel, tmp_path):
