@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +15,31 @@ from django.core.management import CommandError, call_command, find_commands, lo
 from django.core.management.base import CommandParser
 
 from kafka_integration.management.usage import Usage
+from tests.guides import blocks_of, typed_in
 from tests.processes import PROJECT
 
 COMMANDS = sorted(find_commands(str(PROJECT / "kafka_integration" / "management")))
 REFERENCE = (PROJECT / "docs" / "reference" / "commands.md").read_text()
+PAGES = [
+    *sorted((PROJECT / "docs").rglob("*.md")),
+    PROJECT / "README.md",
+    PROJECT / "examples" / "minimal" / "README.md",
+]
 # Django's, of every command.
 SHARED = {option for action in CommandParser()._actions for option in action.option_strings} | {
     *("--version", "-v", "--verbosity", "--settings", "--pythonpath"),
     *("--traceback", "--no-color", "--force-color", "--skip-checks"),
 }
+
+
+def commands_shown(page: Path) -> list[str]:
+    """What a page has somebody type after ``manage.py``; what is shown as an error aside."""
+    typed = (each for language, body in blocks_of(page.read_text()) if language == "console" for each in typed_in(body))
+    return [
+        each.command.partition("manage.py ")[2]
+        for each in typed
+        if each.command.startswith("python manage.py ") and not each.is_refused
+    ]
 
 
 def usage_of(command: str) -> Usage:
@@ -86,6 +103,19 @@ def test_the_reference_has_each_option_and_exit_status(command):
     assert missing - SHARED == set()
     table = section.rpartition("| exit status | |")[2]
     assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == [str(status) for status in usage_of(command).statuses]
+
+
+def test_commands_understand_what_pages_show():
+    for typed in (typed for page in PAGES for typed in commands_shown(page)):
+        name, *arguments = shlex.split(re.split(r" [<|&]", typed)[0], comments=True)
+        if name in COMMANDS:
+            parser_of(name).parse_args(arguments)
+
+
+def test_pages_show_each_command():
+    shown = {typed.split()[0] for page in PAGES for typed in commands_shown(page)}
+
+    assert set(COMMANDS) - shown == set()
 
 
 @pytest.mark.parametrize("command", [["kafkatail", "events"], ["kafkaproduce", "events", "a"], ["kafkatopics", "list"]])
