@@ -1,8 +1,13 @@
-"""llms.txt: title, address and first line of each page, for programs that read documentation."""
+"""llms.txt, for programs that read documentation: title, address and first line of each page, by sections of the site.
+
+Its form is that of https://llmstxt.org, where what is optional may be left out by whoever has little room.
+"""
 
 from __future__ import annotations
 
 import re
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +21,37 @@ NO_PROSE = re.compile(r"#|```|\||:::|!")
 CONTEXT = re.compile(r"^\*\*(Context|Decision)\.\*\*")
 SENTENCE_END = re.compile(r"(?<=[.:])\s")
 
-_lines: list[str] = []
+OPTIONAL = "Optional"
+
+# Section and line of each page, in the order of the navigation, and then what isn't in it.
+_lines: dict[str, tuple[str, str]] = {}
 
 
-def on_nav(nav: Navigation, config: MkDocsConfig, **_: Any) -> Navigation:
-    _lines[:] = [f"# {config.site_name}", "", f"> {config.site_description}", ""]
+def on_nav(nav: Navigation, **_: Any) -> Navigation:
+    _lines.clear()
+    _lines.update({page.file.src_uri: ("", "") for page in nav.pages})
     return nav
 
 
-def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+def on_page_content(html: str, page: Page, **_: Any) -> str:
     """Note the page, whose title is known from here on."""
-    _lines.append(f"- [{page.title}]({page.canonical_url or page.url}): {first_sentence(page.markdown or '')}")
+    line = f"- [{page.title}]({page.canonical_url or page.url}): {first_sentence(page.markdown or '')}"
+    _lines[page.file.src_uri] = (section_of(page), line)
     return html
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    (Path(config.site_dir) / "llms.txt").write_text("\n".join([*_lines, ""]))
+    parts = [f"# {config.site_name}", f"> {config.site_description}"]
+    for section, lines in groupby(_lines.values(), key=itemgetter(0)):
+        parts.append("\n".join([f"## {section}", "", *(line for _, line in lines)]))
+    (Path(config.site_dir) / "llms.txt").write_text("\n\n".join(parts) + "\n")
+
+
+def section_of(page: Page) -> str:
+    """The part of the navigation that the page stands in."""
+    if page.ancestors:
+        return str(page.ancestors[-1].title)
+    return "Overview" if page.is_homepage else OPTIONAL
 
 
 def first_sentence(markdown: str) -> str:

@@ -88,6 +88,15 @@ def test_llms_txt_names_each_page(site: Path) -> None:
     assert sorted(listed) == sorted(str(page.relative_to(site)) for page in pages_of(site))
 
 
+def test_llms_txt_has_the_sections_of_the_site_and_decisions_as_optional(site: Path) -> None:
+    parts = re.split(r"^## ", (site / "llms.txt").read_text(), flags=re.MULTILINE)[1:]
+    sections = {part.partition("\n")[0]: re.findall(r"\]\((\S+)\)", part) for part in parts}
+
+    assert list(sections) == ["Overview", "Tutorial", "How to", "Reference", "Explanation", "Optional"]
+    assert sections["How to"][0] == "how-to/publish.html"
+    assert {address.partition("/")[0] for address in sections["Optional"]} == {"decisions"}
+
+
 def test_the_api_has_each_public_name_with_its_docstring(site: Path) -> None:
     page = (site / "reference" / "api.html").read_text()
     public = {
