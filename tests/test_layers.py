@@ -70,8 +70,7 @@ FLOORS = {
     ],
     "consuming": [
         {"ages", "failure_policy", "ledger"},
-        {"line", "sparse_ledger", "start", "stream"},
-        {"shards"},
+        {"ordering", "sparse_ledger", "start"},
         {"partition"},
         {"failing", "fetching", "lanes"},
         {"offsets"},

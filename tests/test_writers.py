@@ -48,7 +48,7 @@ def test_no_module_assigns_an_attribute_of_anothers_object():
 
 
 def test_a_line_is_written_by_its_lane_alone_and_under_the_lanes_lock():
-    writers = writers_of("consuming.line")
+    writers = writers_of("consuming.ordering.line")
     unlocked = [
         f"{module}:{call.lineno} calls {ast.unparse(call.func)}"
         for module in modules()

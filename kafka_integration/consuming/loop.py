@@ -24,7 +24,7 @@ from .group.report import Report
 from .group.resets import Resets
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
-from .stream import State
+from .ordering.stream import State
 
 if TYPE_CHECKING:
     from .assembly import Parts

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from ..client.metadata.topic_ids import TopicIds
 from .ages import Ages
 from .ledger import Ledger
-from .line import Line
-from .shards import Ordering, Shards
+from .ordering.line import Line
+from .ordering.shards import Ordering, Shards
+from .ordering.stream import Claim, Setbacks, State
 from .sparse_ledger import SparseLedger
 from .start import Start
-from .stream import Claim, Setbacks, State
 
 
 class Partition:

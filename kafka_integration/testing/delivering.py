@@ -18,10 +18,10 @@ from ..conf import get_settings
 from ..conf.consumers import ConsumerSettings
 from ..consuming.assembly import decoding_of, make_work, offset_store_of
 from ..consuming.handling.loading import Handler, load_handler
-from ..consuming.line import Chunk
 from ..consuming.offsets.store import OffsetStore
+from ..consuming.ordering.line import Chunk
+from ..consuming.ordering.stream import Claim
 from ..consuming.partition import Partition
-from ..consuming.stream import Claim
 from ..errors import ConsumerStoppedError
 from ..headers import GivenHeaders, normalize_headers
 from ..message import Message

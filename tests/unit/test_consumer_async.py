@@ -15,10 +15,10 @@ from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.lanes.event_loop import EventLoop
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
-from kafka_integration.consuming.line import Chunk
 from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition
-from kafka_integration.consuming.stream import Claim
 from kafka_integration.message import Decoding
 from kafka_integration.models import StoredOffset
 from kafka_integration.observing.observers import Observers

@@ -13,7 +13,7 @@ from kafka_integration.client.metadata.topic_sizes import TopicSizes
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.consuming import loop
 from kafka_integration.consuming.group.assignment import Assignment
-from kafka_integration.consuming.line import Line
+from kafka_integration.consuming.ordering.line import Line
 from kafka_integration.errors import BrokerError
 from kafka_integration.observing.observers import Observers
 from tests.unit import scripted

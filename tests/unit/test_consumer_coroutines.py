@@ -17,7 +17,7 @@ from django.db import InterfaceError, connection, connections, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, CommitThrough, Retry, Skip
 from kafka_integration.consuming.coroutines import beside, pool, side_thread
-from kafka_integration.consuming.shards import MOST_AT_ONCE
+from kafka_integration.consuming.ordering.shards import MOST_AT_ONCE
 from kafka_integration.errors import ProduceTimeoutError
 from kafka_integration.models import DeadLetter
 from tests.owned import owned

@@ -10,8 +10,8 @@ from kafka_integration.consuming.lanes import lane as lane_module
 from kafka_integration.consuming.lanes.lane import Lane
 from kafka_integration.consuming.lanes.pool import Lanes
 from kafka_integration.consuming.lanes.work import Remainder
+from kafka_integration.consuming.ordering.stream import State
 from kafka_integration.consuming.partition import Partition
-from kafka_integration.consuming.stream import State
 from kafka_integration.errors import TooManyStuckHandlersError
 from tests.waiting import wait_for
 

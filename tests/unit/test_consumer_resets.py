@@ -8,7 +8,7 @@ import pytest
 
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.group.resets import ENDS, NOT_OURS
-from kafka_integration.consuming.stream import State
+from kafka_integration.consuming.ordering.stream import State
 from kafka_integration.models import FinishedOffset, StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, running, write

@@ -7,9 +7,9 @@ from time import monotonic
 from types import SimpleNamespace
 
 from kafka_integration.consuming.ledger import Ledger
+from kafka_integration.consuming.ordering.stream import State
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.consuming.start import Obstacle, Start
-from kafka_integration.consuming.stream import State
 
 
 def test_while_a_lane_was_asked_nobody_is_asked_again():

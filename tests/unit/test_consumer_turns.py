@@ -6,7 +6,7 @@ import pytest
 
 from kafka_integration.consuming.handling import invoking
 from kafka_integration.consuming.handling.invoking import QUICK_MESSAGES, TURN_SECONDS, EachMessage
-from kafka_integration.consuming.line import Line
+from kafka_integration.consuming.ordering.line import Line
 
 
 @pytest.fixture

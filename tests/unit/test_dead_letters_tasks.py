@@ -12,8 +12,8 @@ from kafka_integration.consuming.lanes.lane import Lane
 from kafka_integration.consuming.lanes.pool import Lanes
 from kafka_integration.consuming.lanes.tasks import Task
 from kafka_integration.consuming.lanes.work import Remainder
+from kafka_integration.consuming.ordering.stream import State
 from kafka_integration.consuming.partition import Partition
-from kafka_integration.consuming.stream import State
 from kafka_integration.dead_letters.operations import Selection, request_replay
 from kafka_integration.models import DeadLetter
 from tests.owned import owned

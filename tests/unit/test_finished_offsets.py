@@ -15,8 +15,8 @@ from kafka_integration.consuming.offsets import finished
 from kafka_integration.consuming.offsets.beyond import Beyond
 from kafka_integration.consuming.offsets.finished import FinishedOffsets, Floor
 from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition
-from kafka_integration.consuming.stream import Claim
 from kafka_integration.errors import FencedError
 from kafka_integration.models import FinishedOffset, OffsetFence, OutboxMessage, StoredOffset
 from tests.unit.consumers import TOPIC

@@ -14,11 +14,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kafka_integration.consuming import line, shards
 from kafka_integration.consuming.lanes import turns as turns_module
 from kafka_integration.consuming.lanes.turns import Hand, Turns, shards_of
 from kafka_integration.consuming.lanes.work import Remainder
-from kafka_integration.consuming.line import Chunk
+from kafka_integration.consuming.ordering import line, shards
+from kafka_integration.consuming.ordering.line import Chunk
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding, KeptRecord, Message
 

@@ -17,8 +17,8 @@ from ...errors import BrokerError
 from ...retrying import Repeats
 from ...summaries import summarize
 from ...topic_names import is_pattern, stands_for
+from ..ordering.stream import State
 from ..partition import Partition
-from ..stream import State
 from .goals import Goal, Goals, describe_left
 from .group_positions import GroupPositions
 

@@ -15,7 +15,7 @@ from ...observing.handler_times import HandlerTimes, Slow, note_nothing
 from ...outcomes import BatchError
 from ..handling.invoking import QUICK_SECONDS, TURN_SECONDS, Progress, as_failure, steer
 from ..ledger import Ledger
-from ..stream import Gate
+from ..ordering.stream import Gate
 
 SLICE_SECONDS = 0.02
 """How long handlers that never wait for anything may keep the event loop from the others."""

@@ -9,7 +9,7 @@ from time import monotonic
 
 from ...message import Message
 from ..lanes.work import Remainder
-from ..line import Chunk, Line
+from ..ordering.line import Chunk, Line
 from ..partition import Partition
 
 Hand = tuple[Line, Partition, Chunk]

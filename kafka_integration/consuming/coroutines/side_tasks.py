@@ -10,8 +10,8 @@ from typing import Any
 from ..lanes.tasks import Task, Tasks
 from ..lanes.turns import Turns
 from ..lanes.work import Remainder
+from ..ordering.shards import Shard
 from ..partition import Partition
-from ..shards import Shard
 from .partition_turns import PartitionTurns
 from .workers import Hand
 

@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 from ...placed_message import read_ahead
 from ..handling.plain import PlainWork
 from ..lanes.work import Remainder
-from ..line import Chunk
-from ..stream import State, Stream
+from ..ordering.line import Chunk
+from ..ordering.stream import State, Stream
 from .awaiting import Awaiter
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..lanes.event_loop import EventLoop
 from ..lanes.turns import Turns
-from ..line import Chunk, Line
+from ..ordering.line import Chunk, Line
 from .partition_turns import PartitionTurns
 from .side_thread import HandlersCalls, SideThread
 

@@ -18,8 +18,8 @@ from ...placed_message import message_of
 from ...retrying import is_worth_a_line
 from ...summaries import summarize
 from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from ..line import Failure
-from ..stream import Stream
+from ..ordering.line import Failure
+from ..ordering.stream import Stream
 from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from time import monotonic
 
 from ...client.consumer import ConsumerClient
 from ...conf.consumers import ConsumerSettings
+from ..ordering.stream import State
 from ..partition import Partition
-from ..stream import State
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
 MAX_HIDDEN_BYTES = 4 * 1024 * 1024

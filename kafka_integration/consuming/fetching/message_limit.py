@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ledger import Ledger
+from ..ordering.stream import State
 from ..partition import Partition
-from ..stream import State
 
 
 @dataclass(slots=True)

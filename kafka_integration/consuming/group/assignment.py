@@ -19,9 +19,9 @@ from ..lanes.pool import Pool
 from ..offsets.beyond import decode
 from ..offsets.claims import LOOK_SECONDS, Claiming
 from ..offsets.commits import Commits
+from ..ordering.stream import State
 from ..partition import Partition
 from ..start import Obstacle, Start
-from ..stream import State
 from .start_offsets import StartOffsets
 
 logger = logging.getLogger(__name__)

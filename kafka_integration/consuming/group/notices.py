@@ -11,8 +11,8 @@ from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, OffsetOutOfRangeError
 from ...observing.log_fields import LogFields
 from ...retrying import Repeats
+from ..ordering.stream import State
 from ..partition import Partition
-from ..stream import State
 from .assignment import ASK_AGAIN_SECONDS, Assignment
 from .refused_subscription import Subscription, is_refusal
 

@@ -16,7 +16,7 @@ from ..offsets.claims import Claiming
 from ..offsets.commits import Commits
 from ..offsets.finished import FinishedOffsets
 from ..offsets.stored_ends import LEAVE_SECONDS, Ends
-from ..stream import State
+from ..ordering.stream import State
 from .assignment import Assignment
 from .membership import Membership
 from .notices import Notices

@@ -14,7 +14,7 @@ from ...message import Message
 from ...messages import Messages
 from ...observing.facts import LeftOut
 from ...observing.observers import Observers
-from ..stream import Stream
+from ..ordering.stream import Stream
 
 
 class Deduplicator:

@@ -15,7 +15,7 @@ from ...messages import Messages, for_handler
 from ...observing.handler_times import HandlerTimes, Slow, note_nothing
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..ledger import Ledger
-from ..stream import Gate
+from ..ordering.stream import Gate
 from .left_open import HandlerTransactions
 
 TURN_SECONDS = 1.0

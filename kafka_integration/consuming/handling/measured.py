@@ -6,8 +6,8 @@ from time import monotonic
 
 from ...observing.measures import Measures
 from ..lanes.work import Remainder, Work
-from ..line import Chunk
-from ..stream import Stream
+from ..ordering.line import Chunk
+from ..ordering.stream import Stream
 
 
 class MeasuredWork:

@@ -17,9 +17,9 @@ from ...observing.observers import Observers
 from ..failing.ending import Ending, Endings
 from ..failing.outages import is_conflict, is_outage, is_setback, was_idle_too_long
 from ..lanes.work import Remainder
-from ..line import Chunk
 from ..offsets.saving import Saving
-from ..stream import State, Stream
+from ..ordering.line import Chunk
+from ..ordering.stream import State, Stream
 from .batches import failures_by_offset, narrowed
 from .deduplication import Deduplicator
 from .invoking import TURN_SECONDS, Invoker, Progress

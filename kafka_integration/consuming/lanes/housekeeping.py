@@ -7,8 +7,8 @@ from time import monotonic
 from django.db import close_old_connections, connections, reset_queries
 
 from ...dead_letters.retention import Retention
-from ..line import Chunk
-from ..stream import Stream
+from ..ordering.line import Chunk
+from ..ordering.stream import Stream
 from .event_loop import EventLoop
 from .fresh_connections import FreshConnections
 from .work import Remainder, Work

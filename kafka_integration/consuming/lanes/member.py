@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
-from ..line import Line
+from ..ordering.line import Line
 from .garbage import Garbage
 from .tasks import Task
 from .turns import Hand

@@ -8,9 +8,9 @@ from math import inf
 from time import monotonic
 
 from ...message import Message
-from ..line import Chunk
+from ..ordering.line import Chunk
+from ..ordering.shards import Shard, Shards
 from ..partition import Partition
-from ..shards import Shard, Shards
 from .work import Remainder
 
 Hand = tuple[Shards, Shard, Chunk]

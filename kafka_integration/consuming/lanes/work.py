@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..line import Chunk
-from ..stream import Stream
+from ..ordering.line import Chunk
+from ..ordering.stream import Stream
 
 
 @dataclass(slots=True)

@@ -17,9 +17,9 @@ from ...observing.log_fields import LogFields
 from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
+from ..ordering.stream import Claim, State
 from ..partition import Partition
 from ..start import Obstacle
-from ..stream import Claim, State
 from .beyond import NOTHING, Beyond, decode
 from .store import Claimed, OffsetStore
 

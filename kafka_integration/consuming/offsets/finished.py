@@ -16,8 +16,8 @@ from django.db import connections, transaction
 
 from ...errors import FencedError
 from ..ledger import Ledger
+from ..ordering.stream import Claim, Stream
 from ..partition import Partition
-from ..stream import Claim, Stream
 from .store import FINISHED, PAGE, OffsetStore
 
 FROZEN_SECONDS = 10

@@ -9,7 +9,7 @@ from django.db import connections
 
 from ...message import Message
 from ..lanes.work import Remainder
-from ..stream import Stream
+from ..ordering.stream import Stream
 from .finished import FinishedOffsets
 from .store import OffsetStore
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from ...errors import FencedError
 from ...models import FinishedOffset, StoredOffset
-from ..stream import Claim, Stream
+from ..ordering.stream import Claim, Stream
 from .beyond import NOTHING, Beyond, beyond_of
 from .fences import Fences
 

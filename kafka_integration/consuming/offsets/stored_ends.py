@@ -15,8 +15,8 @@ from django.db import close_old_connections
 from ...observing.log_fields import LogFields
 from ...summaries import summarize
 from ..lanes.pool import Pool, Server
+from ..ordering.stream import State
 from ..partition import Partition
-from ..stream import State
 from .finished import FinishedOffsets, Floor
 from .store import OffsetStore
 

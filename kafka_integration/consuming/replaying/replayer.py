@@ -28,8 +28,8 @@ from ..handling.deduplication import Deduplicator
 from ..handling.invoking import Invoker
 from ..handling.own_transaction import OwnTransaction
 from ..lanes.fresh_connections import close_dead_connections
-from ..line import Line
 from ..offsets.store import OffsetStore
+from ..ordering.line import Line
 from ..partition import Partition
 
 logger = logging.getLogger(__name__)

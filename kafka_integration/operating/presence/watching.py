@@ -9,7 +9,7 @@ from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
 from ...consuming.group.lags import Lags
-from ...consuming.stream import State as PartitionState
+from ...consuming.ordering.stream import State as PartitionState
 from ...models import Process
 from .database_answers import DatabaseAnswers
 from .standing import HANDLER_SECONDS, Facts, Standing, stand

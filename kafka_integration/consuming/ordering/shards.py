@@ -10,9 +10,9 @@ from math import inf
 from time import monotonic
 from typing import Literal
 
-from ..client.metadata.topic_ids import TopicIds
-from ..message import Message
-from .ledger import Ledger
+from ...client.metadata.topic_ids import TopicIds
+from ...message import Message
+from ..ledger import Ledger
 from .line import Chunk, Line
 from .stream import Claim, Setbacks, State, Stream
 

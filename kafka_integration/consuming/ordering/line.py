@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from ..message import Message
-from ..messages import joined
-from .failure_policy import Verdict
+from ...message import Message
+from ...messages import joined
+from ..failure_policy import Verdict
 
 MOST_DURATIONS = 100
 
