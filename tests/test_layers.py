@@ -69,11 +69,11 @@ FLOORS = {
         {"paced_replay", "parking"},
     ],
     "consuming": [
-        {"ages", "failure_policy", "ledger"},
+        {"ages", "failure_policy", "ledger", "offsets"},
         {"ordering", "sparse_ledger", "start"},
         {"partition"},
         {"failing", "fetching", "lanes"},
-        {"offsets"},
+        {"committing"},
         {"catching_up", "group", "handling"},
         {"coroutines", "replaying"},
         {"assembly"},

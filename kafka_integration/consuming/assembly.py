@@ -27,6 +27,10 @@ from ..observing.observers import Observers
 from ..observing.receivers import Receivers
 from ..serialization import load_deserializer
 from ..tracing import tracing_of
+from .committing.claims import Claiming
+from .committing.finished import FinishedOffsets
+from .committing.saving import InOrder, NoOffsets, Saving, SideBySide
+from .committing.store import OffsetStore
 from .coroutines.awaiting import AwaitEachMessage, AwaitWholeBatch
 from .coroutines.partition_turns import PartitionTurns
 from .coroutines.pool import Coroutines
@@ -49,10 +53,6 @@ from .lanes.pool import Lanes, Pool
 from .lanes.tasks import Tasks
 from .lanes.turns import Turns
 from .lanes.work import LaneWork, Work
-from .offsets.claims import Claiming
-from .offsets.finished import FinishedOffsets
-from .offsets.saving import InOrder, NoOffsets, Saving, SideBySide
-from .offsets.store import OffsetStore
 from .replaying.replayer import Replayer
 from .replaying.watch import LaneReplays, Ownership, ReplayWatch
 

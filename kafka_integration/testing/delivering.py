@@ -17,8 +17,8 @@ from django.db import DatabaseError, connections, transaction
 from ..conf import get_settings
 from ..conf.consumers import ConsumerSettings
 from ..consuming.assembly import decoding_of, make_work, offset_store_of
+from ..consuming.committing.store import OffsetStore
 from ..consuming.handling.loading import Handler, load_handler
-from ..consuming.offsets.store import OffsetStore
 from ..consuming.ordering.line import Chunk
 from ..consuming.ordering.stream import Claim
 from ..consuming.partition import Partition

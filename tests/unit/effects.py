@@ -8,8 +8,8 @@ from django.contrib.auth.models import Group
 from kafka_integration import Message
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.handling.loading import load_handler
-from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.ordering.line import Chunk
 from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
-from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.models import DeadLetter

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, Message
 from django.db import OperationalError
 
 from kafka_integration.client.consumer import ConsumerClient
-from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.errors import OffsetOutOfRangeError
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, running, write

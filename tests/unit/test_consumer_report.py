@@ -12,11 +12,11 @@ from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryConsumer
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming import loop
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.group import report
 from kafka_integration.consuming.group.assignment import Assignment
 from kafka_integration.consuming.group.notices import Notices
 from kafka_integration.consuming.group.report import Report
-from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.errors import BrokerError
 from kafka_integration.retrying import Repeats
 from tests.unit import scripted

@@ -11,10 +11,10 @@ from django.db import OperationalError, connection
 from kafka_integration import Skip
 from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
 from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.consuming.committing import finished
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.handling.own_transaction import OwnTransaction
-from kafka_integration.consuming.offsets import finished
 from kafka_integration.consuming.offsets.beyond import Beyond, encode
-from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.models import DeadLetter, FinishedOffset, OutboxMessage, StoredOffset
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, running, write

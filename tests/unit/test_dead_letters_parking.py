@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from kafka_integration import BatchError, Reject
 from kafka_integration.client.transports.memory import memory_broker
-from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.dead_letters.parking import DeadLetters
 from kafka_integration.errors import TooManyDeadLettersError
 from kafka_integration.headers import load_headers

@@ -11,7 +11,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import JSONField, Value
 
 from kafka_integration import NO_COMMIT, BatchError, Reject, Retry, Skip
-from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.dead_letters import replay_requests
 from kafka_integration.dead_letters.replay_requests import ReplayRequest, ReplayRequests
 from kafka_integration.models import DeadLetter, HandledMessage

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
+from kafka_integration.consuming.committing import finished
+from kafka_integration.consuming.committing.finished import FinishedOffsets, Floor
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.failing.outages import is_conflict, was_idle_too_long
-from kafka_integration.consuming.offsets import finished
 from kafka_integration.consuming.offsets.beyond import Beyond
-from kafka_integration.consuming.offsets.finished import FinishedOffsets, Floor
-from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.errors import FencedError

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from kafka_integration.consuming.offsets.finished import FinishedOffsets, Floor
-from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.committing.finished import FinishedOffsets, Floor
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.partition import Claim, Partition
 from kafka_integration.consuming.start import Start
 from kafka_integration.errors import FencedError

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from kafka_integration import Skip
-from kafka_integration.consuming.offsets.store import OffsetStore
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.dead_letters.operations import Selection, discard
 from tests.dead_letters import make_letter
 from tests.unit import scripted

@@ -14,8 +14,8 @@ from kafka_integration.client.metadata.group_members import GroupMembers
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryTransport, memory_broker
 from kafka_integration.conf.producers import OperationsSettings
+from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.loop import Phase
-from kafka_integration.consuming.offsets.store import OffsetStore
 from kafka_integration.models import FinishedOffset, OffsetFence, Process, ProcessCommand, StoredOffset
 from kafka_integration.operating.groups import resetting
 from kafka_integration.operating.presence import asking

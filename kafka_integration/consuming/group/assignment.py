@@ -15,10 +15,10 @@ from ...errors import BrokerError
 from ...observing.facts import Assigned, Revoked
 from ...observing.log_fields import LogFields
 from ...observing.observers import Observers
+from ..committing.claims import LOOK_SECONDS, Claiming
+from ..committing.commits import Commits
 from ..lanes.pool import Pool
 from ..offsets.beyond import decode
-from ..offsets.claims import LOOK_SECONDS, Claiming
-from ..offsets.commits import Commits
 from ..ordering.stream import State
 from ..partition import Partition
 from ..start import Obstacle, Start

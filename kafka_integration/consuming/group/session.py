@@ -11,11 +11,11 @@ from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.facts import Committed
 from ...observing.observers import Observers
+from ..committing.claims import Claiming
+from ..committing.commits import Commits
+from ..committing.finished import FinishedOffsets
+from ..committing.stored_ends import LEAVE_SECONDS, Ends
 from ..lanes.pool import Pool
-from ..offsets.claims import Claiming
-from ..offsets.commits import Commits
-from ..offsets.finished import FinishedOffsets
-from ..offsets.stored_ends import LEAVE_SECONDS, Ends
 from ..ordering.stream import State
 from .assignment import Assignment
 from .membership import Membership

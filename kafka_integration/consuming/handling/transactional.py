@@ -14,10 +14,10 @@ from ...errors import ConsumerStoppedError, FencedError, HandlerError, KafkaInte
 from ...message import Message
 from ...observing.facts import Handled
 from ...observing.observers import Observers
+from ..committing.saving import Saving
 from ..failing.ending import Ending, Endings
 from ..failing.outages import is_conflict, is_outage, is_setback, was_idle_too_long
 from ..lanes.work import Remainder
-from ..offsets.saving import Saving
 from ..ordering.line import Chunk
 from ..ordering.stream import State, Stream
 from .batches import failures_by_offset, narrowed

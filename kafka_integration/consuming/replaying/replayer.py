@@ -21,6 +21,7 @@ from ...outcomes import Skip
 from ...placed_message import message_of, read_ahead
 from ...retrying import Backoff
 from ...summaries import summarize
+from ..committing.store import OffsetStore
 from ..failing.ending import MAX_SETBACKS
 from ..failing.outages import is_conflict, is_setback
 from ..handling.batches import failures_by_offset
@@ -28,7 +29,6 @@ from ..handling.deduplication import Deduplicator
 from ..handling.invoking import Invoker
 from ..handling.own_transaction import OwnTransaction
 from ..lanes.fresh_connections import close_dead_connections
-from ..offsets.store import OffsetStore
 from ..ordering.line import Line
 from ..partition import Partition
 

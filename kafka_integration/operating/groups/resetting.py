@@ -13,8 +13,8 @@ from ...client.metadata.partition_ends import Place
 from ...client.metadata.topic_ids import TopicIds
 from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
+from ...consuming.committing.store import OffsetStore
 from ...consuming.failing.outages import is_conflict
-from ...consuming.offsets.store import OffsetStore
 from ...errors import ResetRefusedError
 from ..presence.asking import Order, ask
 from ..presence.listing import list_processes

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from ...errors import FencedError
 from ...models import FinishedOffset, StoredOffset
+from ..offsets.beyond import NOTHING, Beyond, beyond_of
 from ..ordering.stream import Claim, Stream
-from .beyond import NOTHING, Beyond, beyond_of
 from .fences import Fences
 
 LOCK_TIMEOUT_MS = 100

@@ -13,8 +13,8 @@ from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.log_fields import LogFields
 from ..ledger import Ledger
+from ..offsets.beyond import Beyond, encode
 from ..partition import Partition
-from .beyond import Beyond, encode
 from .stored_ends import Ends
 
 logger = logging.getLogger(__name__)

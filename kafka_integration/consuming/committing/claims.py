@@ -17,10 +17,10 @@ from ...observing.log_fields import LogFields
 from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
+from ..offsets.beyond import NOTHING, Beyond, decode
 from ..ordering.stream import Claim, State
 from ..partition import Partition
 from ..start import Obstacle
-from .beyond import NOTHING, Beyond, decode
 from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)
