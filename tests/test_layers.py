@@ -69,8 +69,8 @@ FLOORS = {
         {"paced_replay", "parking"},
     ],
     "consuming": [
-        {"ages", "failure_policy", "ledger", "offsets"},
-        {"ordering", "sparse_ledger", "start"},
+        {"failure_policy", "offsets"},
+        {"ordering"},
         {"partition"},
         {"failing", "fetching", "lanes"},
         {"committing"},

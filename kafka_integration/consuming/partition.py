@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..client.metadata.topic_ids import TopicIds
-from .ages import Ages
-from .ledger import Ledger
+from .offsets.ages import Ages
+from .offsets.ledger import Ledger
+from .offsets.sparse_ledger import SparseLedger
+from .offsets.start import Start
 from .ordering.line import Line
 from .ordering.shards import Ordering, Shards
 from .ordering.stream import Claim, Setbacks, State
-from .sparse_ledger import SparseLedger
-from .start import Start
 
 
 class Partition:

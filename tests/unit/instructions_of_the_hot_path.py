@@ -16,7 +16,7 @@ from django.conf import settings
 from kafka_integration.client.fetched import events_apart, runs_of
 from kafka_integration.consuming.fetching.weighing import Weighing
 from kafka_integration.consuming.handling.invoking import EachMessage
-from kafka_integration.consuming.ledger import Ledger
+from kafka_integration.consuming.offsets.ledger import Ledger
 from kafka_integration.consuming.ordering.line import Line
 from kafka_integration.message import Decoding, Message
 from kafka_integration.messages import objects_of

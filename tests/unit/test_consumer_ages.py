@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
 
-from kafka_integration.consuming.ages import Ages
+from kafka_integration.consuming.offsets.ages import Ages
 
 
 class Raw:

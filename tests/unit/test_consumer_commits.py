@@ -9,8 +9,8 @@ import pytest
 
 from kafka_integration.client.metadata.leader_epochs import LeaderEpochs
 from kafka_integration.consuming.committing.commits import Commits
+from kafka_integration.consuming.offsets.start import Start
 from kafka_integration.consuming.partition import Partition
-from kafka_integration.consuming.start import Start
 from kafka_integration.message import Decoding, KeptRecord, Message
 
 PLACE = ("events", 0)

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from time import monotonic
 from types import SimpleNamespace
 
-from kafka_integration.consuming.ledger import Ledger
+from kafka_integration.consuming.offsets.ledger import Ledger
+from kafka_integration.consuming.offsets.start import Obstacle, Start
 from kafka_integration.consuming.ordering.stream import State
 from kafka_integration.consuming.partition import Partition
-from kafka_integration.consuming.start import Obstacle, Start
 
 
 def test_while_a_lane_was_asked_nobody_is_asked_again():

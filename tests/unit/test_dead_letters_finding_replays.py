@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
-from kafka_integration.consuming.start import Start
+from kafka_integration.consuming.offsets.start import Start
 from kafka_integration.dead_letters.replay_requests import ReplayRequests
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letters

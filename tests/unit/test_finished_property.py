@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kafka_integration.consuming.committing.finished import FinishedOffsets, Floor
 from kafka_integration.consuming.committing.store import OffsetStore
+from kafka_integration.consuming.offsets.start import Start
 from kafka_integration.consuming.partition import Claim, Partition
-from kafka_integration.consuming.start import Start
 from kafka_integration.errors import FencedError
 from kafka_integration.models import FinishedOffset, OffsetFence, OutboxMessage, StoredOffset
 from tests.unit.consumers import TOPIC

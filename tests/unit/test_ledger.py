@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kafka_integration import NO_COMMIT, CommitThrough
 from kafka_integration.consuming.handling.invoking import steer
-from kafka_integration.consuming.ledger import Ledger
+from kafka_integration.consuming.offsets.ledger import Ledger
 
 GAPS = st.integers(0, 3)
 

@@ -15,8 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kafka_integration.consuming.ledger import Ledger
-from kafka_integration.consuming.sparse_ledger import SparseLedger
+from kafka_integration.consuming.offsets.ledger import Ledger
+from kafka_integration.consuming.offsets.sparse_ledger import SparseLedger
 
 GAPS = st.integers(0, 3)
 

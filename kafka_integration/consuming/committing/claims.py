@@ -18,9 +18,9 @@ from ...retrying import Backoff, is_worth_a_line
 from ...summaries import escaped, shortened, text_of
 from ..failing.outages import is_conflict
 from ..offsets.beyond import NOTHING, Beyond, decode
+from ..offsets.start import Obstacle
 from ..ordering.stream import Claim, State
 from ..partition import Partition
-from ..start import Obstacle
 from .store import Claimed, OffsetStore
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from ...client.consumer import OFFSETS_IN_KAFKA, ConsumerClient, Coordinates
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.log_fields import LogFields
-from ..ledger import Ledger
 from ..offsets.beyond import Beyond, encode
+from ..offsets.ledger import Ledger
 from ..partition import Partition
 from .stored_ends import Ends
 

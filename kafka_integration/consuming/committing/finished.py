@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from ...errors import FencedError
-from ..ledger import Ledger
+from ..offsets.ledger import Ledger
 from ..ordering.stream import Claim, Stream
 from ..partition import Partition
 from .store import FINISHED, PAGE, OffsetStore

@@ -14,7 +14,7 @@ from ...messages import Messages, for_handler
 from ...observing.handler_times import HandlerTimes, Slow, note_nothing
 from ...outcomes import BatchError
 from ..handling.invoking import QUICK_SECONDS, TURN_SECONDS, Progress, as_failure, steer
-from ..ledger import Ledger
+from ..offsets.ledger import Ledger
 from ..ordering.stream import Gate
 
 SLICE_SECONDS = 0.02

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ledger import Ledger
+from ..offsets.ledger import Ledger
 from ..ordering.stream import State
 from ..partition import Partition
 

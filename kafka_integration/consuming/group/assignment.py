@@ -19,9 +19,9 @@ from ..committing.claims import LOOK_SECONDS, Claiming
 from ..committing.commits import Commits
 from ..lanes.pool import Pool
 from ..offsets.beyond import decode
+from ..offsets.start import Obstacle, Start
 from ..ordering.stream import State
 from ..partition import Partition
-from ..start import Obstacle, Start
 from .start_offsets import StartOffsets
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ...client.consumer import Coordinates
+from ..offsets.start import Start
 from ..ordering.stream import State
 from ..partition import Partition
-from ..start import Start
 from .assignment import Assignment
 
 logger = logging.getLogger(__name__)

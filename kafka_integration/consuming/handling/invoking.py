@@ -14,7 +14,7 @@ from ...message import Message
 from ...messages import Messages, for_handler
 from ...observing.handler_times import HandlerTimes, Slow, note_nothing
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
-from ..ledger import Ledger
+from ..offsets.ledger import Ledger
 from ..ordering.stream import Gate
 from .left_open import HandlerTransactions
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ...client.metadata.topic_ids import TopicIds
 from ...message import Message
-from ..ledger import Ledger
+from ..offsets.ledger import Ledger
 from .line import Chunk, Line
 from .stream import Claim, Setbacks, State, Stream
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from ...client.metadata.topic_ids import TopicIds
-from ..ledger import Ledger
+from ..offsets.ledger import Ledger
 
 ENOUGH_AT_ONCE = 1000
 """With more messages at once than so many an outage is forgotten."""

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from ..message import Message, RawMessage
+from ...message import Message, RawMessage
 from .ledger import Ledger
 
 

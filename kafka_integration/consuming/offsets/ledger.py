@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ..message import Message, RawMessage
+from ...message import Message, RawMessage
 
 
 class Ledger:
