@@ -36,7 +36,7 @@ from .coroutines.partition_turns import PartitionTurns
 from .coroutines.pool import Coroutines
 from .coroutines.work import CoroutineWork
 from .failing.ending import Endings
-from .failure_policy import FailurePolicy
+from .failing.failure_policy import FailurePolicy
 from .handling.deduplication import Deduplicator
 from .handling.invoking import EachMessage, Invoker, WholeBatch
 from .handling.loading import Handler, batch_refusal, load_handler

@@ -19,7 +19,7 @@ from ..conf.consumers import ConsumerSettings
 from ..consuming.assembly import decoding_of, make_work, offset_store_of
 from ..consuming.committing.store import OffsetStore
 from ..consuming.handling.loading import Handler, load_handler
-from ..consuming.ordering.line import Chunk
+from ..consuming.ordering.chunk import Chunk
 from ..consuming.ordering.stream import Claim
 from ..consuming.partition import Partition
 from ..errors import ConsumerStoppedError

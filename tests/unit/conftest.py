@@ -12,7 +12,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker, Settings
 
 from kafka_integration.client.transports.memory import MemoryBroker, memory_broker
-from kafka_integration.consuming import failure_policy
+from kafka_integration.consuming.failing import failure_policy
 from tests.unit import scripted
 from tests.unit.consumers import consumer_settings
 from tests.unit.replays import Lane

@@ -10,7 +10,7 @@ from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import make_work
 from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.handling.loading import load_handler
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding

@@ -16,7 +16,7 @@ from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.lanes.event_loop import EventLoop
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.consuming.ordering.stream import Claim
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding

@@ -9,7 +9,8 @@ import pytest
 
 from kafka_integration import BatchError, HandlerError, Reject, Retry, Skip
 from kafka_integration.conf.consumers import RetryPolicy
-from kafka_integration.consuming.failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop
+from kafka_integration.consuming.failing.failure_policy import FailurePolicy
+from kafka_integration.consuming.ordering.chunk import Drop, Park, RetryLater, Stop
 from kafka_integration.errors import BrokerUnavailableError, ConsumerStoppedError
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write

@@ -9,7 +9,7 @@ import pytest
 from kafka_integration.consuming.lanes import housekeeping
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
 from kafka_integration.consuming.lanes.work import Remainder
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from kafka_integration.consuming.handling.loading import load_handler
 from kafka_integration.consuming.lanes.lane import Lane
 from kafka_integration.consuming.lanes.pool import MAX_ABANDONED, Lanes
 from kafka_integration.consuming.lanes.work import Remainder
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding
 from kafka_integration.models import DeadLetter

@@ -8,7 +8,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from kafka_integration import NO_COMMIT, BatchError, Retry, Skip
 from kafka_integration.consuming.committing.store import OffsetStore
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.errors import BrokerUnavailableError, ConsumerStoppedError
 from kafka_integration.models import DeadLetter
 from tests.unit import scripted

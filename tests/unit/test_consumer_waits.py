@@ -11,8 +11,8 @@ from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kafka_integration.conf.consumers import RetryPolicy
-from kafka_integration.consuming import failure_policy
-from kafka_integration.consuming.failure_policy import FailurePolicy
+from kafka_integration.consuming.failing import failure_policy
+from kafka_integration.consuming.failing.failure_policy import FailurePolicy
 from kafka_integration.consuming.lanes import fresh_connections
 from kafka_integration.dead_letters.parking import DeadLetters
 from kafka_integration.models import DeadLetter

@@ -12,7 +12,7 @@ from kafka_integration.consuming.lanes.tasks import Task
 from kafka_integration.consuming.lanes.turns import Turns
 from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.offsets.start import Start
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.consuming.ordering.shards import Shards
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.errors import TooManyStuckHandlersError

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kafka_integration.consuming.handling.batches import narrowed
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.errors import RowError
 from kafka_integration.message import Message
 from kafka_integration.messages import RawMessages, for_handler

@@ -18,7 +18,7 @@ from kafka_integration.consuming.lanes import turns as turns_module
 from kafka_integration.consuming.lanes.turns import Hand, Turns, shards_of
 from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.ordering import line, shards
-from kafka_integration.consuming.ordering.line import Chunk
+from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding, KeptRecord, Message
 

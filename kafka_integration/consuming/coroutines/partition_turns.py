@@ -9,7 +9,8 @@ from time import monotonic
 
 from ...message import Message
 from ..lanes.work import Remainder
-from ..ordering.line import Chunk, Line
+from ..ordering.chunk import Chunk
+from ..ordering.line import Line
 from ..partition import Partition
 
 Hand = tuple[Line, Partition, Chunk]

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from ...placed_message import read_ahead
 from ..handling.plain import PlainWork
 from ..lanes.work import Remainder
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.stream import State, Stream
 from .awaiting import Awaiter
 

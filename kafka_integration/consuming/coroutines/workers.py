@@ -11,7 +11,8 @@ from typing import Any
 
 from ..lanes.event_loop import EventLoop
 from ..lanes.turns import Turns
-from ..ordering.line import Chunk, Line
+from ..ordering.chunk import Chunk
+from ..ordering.line import Line
 from .partition_turns import PartitionTurns
 from .side_thread import HandlersCalls, SideThread
 

@@ -17,9 +17,9 @@ from ...observing.observers import Observers
 from ...placed_message import message_of
 from ...retrying import is_worth_a_line
 from ...summaries import summarize
-from ..failure_policy import Drop, FailurePolicy, Park, RetryLater, Stop, Verdict
-from ..ordering.line import Failure
+from ..ordering.chunk import Drop, Failure, Park, RetryLater, Stop, Verdict
 from ..ordering.stream import Stream
+from .failure_policy import FailurePolicy
 from .outages import cause_of, databases_of, first_away, is_conflict, is_setback, refuses_work
 
 logger = logging.getLogger(__name__)

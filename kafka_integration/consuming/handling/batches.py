@@ -8,7 +8,7 @@ from itertools import pairwise
 from ...message import Message
 from ...outcomes import BatchError, HandleApart
 from ...summaries import attribute_of
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 
 
 def failures_by_offset(messages: Sequence[Message], error: Exception) -> dict[int, Exception]:

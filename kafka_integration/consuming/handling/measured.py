@@ -6,7 +6,7 @@ from time import monotonic
 
 from ...observing.measures import Measures
 from ..lanes.work import Remainder, Work
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.stream import Stream
 
 

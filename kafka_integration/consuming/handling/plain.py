@@ -12,7 +12,7 @@ from ...observing.observers import Observers
 from ..failing.ending import Ending, Endings
 from ..failing.outages import is_conflict, is_setback
 from ..lanes.work import Remainder
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.stream import State, Stream
 from .batches import failures_by_offset, narrowed
 from .invoking import Invoker, Progress

@@ -18,7 +18,7 @@ from ..committing.saving import Saving
 from ..failing.ending import Ending, Endings
 from ..failing.outages import is_conflict, is_outage, is_setback, was_idle_too_long
 from ..lanes.work import Remainder
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.stream import State, Stream
 from .batches import failures_by_offset, narrowed
 from .deduplication import Deduplicator

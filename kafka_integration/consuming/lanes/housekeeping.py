@@ -7,7 +7,7 @@ from time import monotonic
 from django.db import close_old_connections, connections, reset_queries
 
 from ...dead_letters.retention import Retention
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.stream import Stream
 from .event_loop import EventLoop
 from .fresh_connections import FreshConnections

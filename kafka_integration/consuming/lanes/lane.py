@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from ...message import Message
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..partition import Partition
 from .calls import answered
 from .garbage import Garbage

@@ -8,7 +8,7 @@ from math import inf
 from time import monotonic
 
 from ...message import Message
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.shards import Shard, Shards
 from ..partition import Partition
 from .work import Remainder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..ordering.line import Chunk
+from ..ordering.chunk import Chunk
 from ..ordering.stream import Stream
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 from ...client.metadata.topic_ids import TopicIds
 from ...message import Message
 from ..offsets.ledger import Ledger
-from .line import Chunk, Line
+from .chunk import Chunk
+from .line import Line
 from .stream import Claim, Setbacks, State, Stream
 
 Ordering = Literal["partition", "key", "none"]

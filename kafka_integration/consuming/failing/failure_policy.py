@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from django.utils.module_loading import import_string
 
-from ..conf.consumers import ConsumerSettings, FailureAction, RetryPolicy
-from ..errors import HandlerError
-from ..outcomes import Reject, Retry, Skip, is_seconds
-from ..retrying import Backoff
+from ...conf.consumers import ConsumerSettings, FailureAction, RetryPolicy
+from ...errors import HandlerError
+from ...outcomes import Reject, Retry, Skip, is_seconds
+from ...retrying import Backoff
+from ..ordering.chunk import Drop, Park, RetryLater, Stop, Verdict
 
 # What isn't the message's failure has bounds that ``retry`` doesn't move: with no pauses between attempts a lane would
 # spin while a database is away, and with pauses of hours go on hours after it is back.
@@ -20,31 +20,6 @@ CONFLICT_SECONDS = 0.05
 FLOOR_SECONDS = 1.0
 """Twice as long each time, from the first to this."""
 LONGEST_WAIT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class RetryLater:
-    """Handle it again after ``delay_seconds``."""
-
-    delay_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """Make it a dead letter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Count it as skipped, and go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Leave it uncommitted and end the consumer."""
-
-
-Verdict = RetryLater | Park | Drop | Stop
 
 
 class FailurePolicy:
