@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.test import override_settings
 
 from kafka_integration import Message
+from kafka_integration.client.producers.registry import producers
 from kafka_integration.client.transports.embedded import SERVERS_VARIABLE, EmbeddedBroker
 from kafka_integration.testing.embedding import EmbeddedKafka
 from tests.processes import PROJECT, ChildProcess
@@ -57,6 +59,14 @@ def topic(shared_broker: EmbeddedBroker) -> str:
     name = f"process-{next(numbers)}"
     shared_broker.create_topics([name])
     return name
+
+
+@pytest.fixture
+def kafka(embedded_broker: EmbeddedBroker) -> Iterator[EmbeddedKafka]:
+    """The settings lead to the shared broker, and producers that were opened meanwhile are closed again."""
+    with override_settings(KAFKA={"endpoints": "embedded"}):
+        yield EmbeddedKafka(embedded_broker)
+        producers.close(0)
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import itertools
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from kafka_integration.client.log.client_log import ClientLog
-from kafka_integration.client.producers.registry import producers
 from kafka_integration.client.topic_reader import TopicReader
 from kafka_integration.client.transports.embedded import EmbeddedBroker
 from kafka_integration.errors import BrokerError, ProduceTimeoutError
@@ -25,21 +22,7 @@ from kafka_integration.testing.embedding import EmbeddedKafka
 from tests.processes import start_manage
 from tests.waiting import wait_for
 
-numbers = itertools.count()
-
-
-@pytest.fixture
-def topic(shared_broker: EmbeddedBroker) -> str:
-    name = f"console-{next(numbers)}"
-    shared_broker.create_topics([name])
-    return name
-
-
-@pytest.fixture(autouse=True)
-def kafka(embedded_broker: EmbeddedBroker) -> Iterator[EmbeddedKafka]:
-    with override_settings(KAFKA={"endpoints": "embedded"}):
-        yield EmbeddedKafka(embedded_broker)
-        producers.close(0)
+pytestmark = pytest.mark.usefixtures("kafka")
 
 
 def run(*arguments: str) -> str:
@@ -198,9 +181,9 @@ def test_tail_begins_at_a_time(topic: str, kafka: EmbeddedKafka) -> None:
 
 
 def test_tail_waits_for_a_topic_that_is_not_there(
-    shared_broker: EmbeddedBroker, kafka: EmbeddedKafka, capsys: pytest.CaptureFixture[str]
+    topic: str, shared_broker: EmbeddedBroker, kafka: EmbeddedKafka, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    topic = f"console-later-{next(numbers)}"
+    topic = f"{topic}-later"
     seen: list[str] = []
     thread = threading.Thread(target=lambda: seen.append(run("kafkatail", topic, "--max-messages", "1")))
     thread.start()

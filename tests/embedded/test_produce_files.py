@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import io
-import itertools
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import override_settings
 
-from kafka_integration.client.producers.registry import producers
-from kafka_integration.client.transports.embedded import EmbeddedBroker
 from kafka_integration.errors import BrokerError, ProduceTimeoutError
 from kafka_integration.producing import console
 from kafka_integration.producing.delivery import Delivery
 from kafka_integration.testing.embedding import EmbeddedKafka
 
-numbers = itertools.count()
-
-
-@pytest.fixture
-def topic(shared_broker: EmbeddedBroker) -> str:
-    name = f"lines-{next(numbers)}"
-    shared_broker.create_topics([name])
-    return name
-
-
-@pytest.fixture(autouse=True)
-def kafka(embedded_broker: EmbeddedBroker) -> Iterator[EmbeddedKafka]:
-    with override_settings(KAFKA={"endpoints": "embedded"}):
-        yield EmbeddedKafka(embedded_broker)
-        producers.close(0)
+pytestmark = pytest.mark.usefixtures("kafka")
 
 
 @pytest.fixture
