@@ -13,7 +13,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from kafka_integration.client.transports.memory import MemoryBroker, memory_broker
 from kafka_integration.consuming.failing import failure_policy
-from tests.unit import scripted
+from tests.unit import coroutines, scripted
 from tests.unit.consumers import consumer_settings
 from tests.unit.replays import Lane
 
@@ -24,6 +24,7 @@ def memory_transport(project_alone: None, settings: Settings, monkeypatch: pytes
     monkeypatch.setattr(failure_policy, "FLOOR_SECONDS", 0.0)
     settings.KAFKA = consumer_settings()
     scripted.reset()
+    coroutines.reset()
     memory_broker().reset()
     return memory_broker()
 

@@ -7,6 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kafka_integration import Message
+from tests.unit.consumers import write
+
+HANDLER = "tests.unit.coroutines.handle"
+BATCH = "tests.unit.coroutines.Batch"
 
 seen: list[Any] = []
 ended: list[Any] = []
@@ -43,3 +47,13 @@ class Batch:
         result = await script[0](messages) if script else None
         ended.append(values)
         return result
+
+
+def write_to(partitions: int, *values: str) -> None:
+    """Each value once for each of so many partitions, whose number it begins with."""
+    for partition in range(partitions):
+        write(*(f"{partition}{value}" for value in values), partition=partition)
+
+
+def by_partition(values: list[str], number: int) -> list[str]:
+    return [value[1:] for value in values if value[0] == str(number)]
