@@ -51,18 +51,19 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
         ConsumerLoop(assemble(c, each), until_caught_up=options.until_caught_up, max_messages=options.max_messages)
         for c, each in zip(consumers, measures, strict=True)
     ]
+    watch = ConsumersWatch(loops)
     with ExitStack() as monitored:
         monitored.enter_context(LagSampler(get_settings()))
         if options.monitor is not None:
             from .monitoring.consumers import Consumers
 
-            watched = Consumers(list(zip(loops, filter(None, measures), strict=True)))
+            watched = Consumers(list(zip(loops, filter(None, measures), strict=True)), watch)
             monitored.enter_context(watched.asking())
             monitored.enter_context(options.monitor(watched))
-        return _run(loops, stop)
+        return _run(loops, stop, watch)
 
 
-def _run(loops: list[ConsumerLoop], stop: StopRequest) -> int:
+def _run(loops: list[ConsumerLoop], stop: StopRequest, watch: ConsumersWatch) -> int:
     threads = [threading.Thread(target=loop.run, name=f"consumer-{loop.settings.name}", daemon=True) for loop in loops]
     for loop, thread in zip(loops, threads, strict=True):
         consumer = loop.settings
@@ -73,7 +74,7 @@ def _run(loops: list[ConsumerLoop], stop: StopRequest) -> int:
         )  # fmt: skip
         thread.start()
     doers = {**doers_of_process(stop), **doers_of_consumers(loops), **doers_of_resets(loops)}
-    presence = Presence(ConsumersWatch(loops), get_settings().operations, doers)
+    presence = Presence(watch, get_settings().operations, doers)
     presence.begin()
     while not stop.wait(LOOK_SECONDS):
         if any(loop.fault for loop in loops) or not any(thread.is_alive() for thread in threads):

@@ -16,9 +16,11 @@ from kafka_integration.consuming.loop import ConsumerLoop
 from kafka_integration.observing.measures import Measures
 from kafka_integration.operating.monitoring import consumers
 from kafka_integration.operating.monitoring.consumers import Consumers
+from kafka_integration.operating.monitoring.partitions import Partitions
 from kafka_integration.operating.presence import standing
+from kafka_integration.operating.presence.watching import ConsumersWatch
 from tests.unit import scripted
-from tests.unit.consumers import consumer_settings, write
+from tests.unit.consumers import consumer_settings, running, write
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db(transaction=True)]
@@ -40,7 +42,7 @@ def monitored(**options):
         measures = Measures("c")
         loop = ConsumerLoop(assemble(get_settings().consumers["c"], measures))
         thread = threading.Thread(target=loop.run)
-        watched = Consumers([(loop, measures)])
+        watched = Consumers([(loop, measures)], ConsumersWatch([loop]))
         with watched.asking():
             thread.start()
             try:
@@ -63,7 +65,7 @@ def test_a_consumer_is_ready_once_its_group_has_answered(memory_transport):
     with override_settings(KAFKA=settings):
         measures = Measures("c")
         loop = ConsumerLoop(assemble(get_settings().consumers["c"], measures))
-        watched = Consumers([(loop, measures)])
+        watched = Consumers([(loop, measures)], ConsumersWatch([loop]))
         assert watched.health().not_ready == ("consumer c: its group has assigned nothing since the start",)
 
     write("a")
@@ -170,3 +172,21 @@ def test_a_lag_that_nobody_knows_is_not_there(quick, monkeypatch):
 
         wait_for(lambda: not values(watched, "kafka_consumergroup_group_lag"))
         assert not values(watched, "kafka_consumergroup_group_lag_seconds")
+
+
+def test_what_the_row_of_the_process_has_asked_the_brokers_is_not_asked_again(monkeypatch):
+    asked = []
+    ask = Lags.ask
+    monkeypatch.setattr(Lags, "ask", lambda lags, partitions: asked.append(lags) or ask(lags, partitions))
+    write("a")
+    with running() as loop:
+        wait_for(lambda: scripted.seen and loop.partitions)
+        watch = ConsumersWatch([loop])
+        [of_the_loop] = watch._watches
+        partitions = Partitions([loop], watch, every_seconds=30)
+
+        watch.look()
+        assert list(partitions.look())
+        assert asked.count(of_the_loop._lags) == 1
+        watch.look()
+        assert asked.count(of_the_loop._lags) == 2

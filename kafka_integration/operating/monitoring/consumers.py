@@ -14,6 +14,7 @@ from ...consuming.loop import ConsumerLoop, Phase
 from ...models import DeadLetter
 from ...observing.families import DEAD_LETTERS, IN_FLIGHT, Sample
 from ...observing.measures import Measures
+from ..presence.watching import ConsumersWatch
 from .asking import Answers, Question
 from .partitions import Partitions
 from .watched import Health
@@ -29,11 +30,11 @@ TROUBLED_SECONDS = 120.0
 
 
 class Consumers:
-    """Loops in this process, each with what is measured of it."""
+    """Loops in this process, each with what is measured of it, and the watch over all of them."""
 
-    def __init__(self, loops: Sequence[tuple[ConsumerLoop, Measures]]) -> None:
+    def __init__(self, loops: Sequence[tuple[ConsumerLoop, Measures]], watch: ConsumersWatch) -> None:
         self._loops = loops
-        self._partitions = Partitions([loop for loop, _ in loops])
+        self._partitions = Partitions([loop for loop, _ in loops], watch, LOOK_SECONDS)
         # Apart, so that a database that doesn't answer leaves the lag known.
         lag = Question(subject="lag", ask=self._partitions.look, every_seconds=LOOK_SECONDS, most_of_the_time=1.0)
         self._answers = (Answers([lag]), Answers([*self._dead_letter_questions()]))

@@ -16,8 +16,9 @@ Place = tuple[str, str, int]
 class Partitions:
     """Looked at by one thread; anybody may ask for problems."""
 
-    def __init__(self, loops: Sequence[ConsumerLoop]) -> None:
-        self._watch = ConsumersWatch(loops)
+    def __init__(self, loops: Sequence[ConsumerLoop], watch: ConsumersWatch, every_seconds: float) -> None:
+        self._watch = watch
+        self._every_seconds = every_seconds
         self._clusters = {
             loop.settings.name: ",".join(loop.settings.connection.servers) or loop.settings.connection.transport
             for loop in loops
@@ -27,7 +28,8 @@ class Partitions:
     def look(self) -> Iterator[Sample]:
         """What is known of lag at this moment."""
         before, now = self._stuck, dict[Place, int | None]()
-        for consumer in self._watch.look():
+        # What the process's row said a moment ago is not asked again.
+        for consumer in self._watch.look(at_most_old_seconds=self._every_seconds):
             count = 0
             for view in consumer.partitions:
                 place = (consumer.name, view.topic, view.partition)

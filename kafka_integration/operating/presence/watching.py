@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,13 +33,16 @@ MOST_CHUNKS = 1000
 
 
 class ConsumersWatch:
-    """Looks at all consumers of a process; one thread's own."""
+    """Looks at all consumers of a process, for whoever wants to know: what one asks the brokers, others need not."""
 
     kind = Process.Kind.CONSUMER.value
 
     def __init__(self, loops: Sequence[ConsumerLoop]) -> None:
         self._loops = loops
         self._watches = [ConsumerWatch(loop) for loop in loops]
+        self._lock = threading.Lock()
+        self._views: list[ConsumerView] = []
+        self._looked_at = -math.inf
 
     @property
     def state(self) -> str:
@@ -45,8 +50,14 @@ class ConsumersWatch:
         states = [_state_of(loop) for loop in self._loops]
         return next((state for state in ("draining", "quiet", "running") if state in states), "starting")
 
-    def look(self) -> list[ConsumerView]:
-        """How all of them stand."""
+    def look(self, *, at_most_old_seconds: float = 0.0) -> list[ConsumerView]:
+        """How all of them stand, or stood so long ago at most."""
+        with self._lock:
+            if monotonic() - self._looked_at >= at_most_old_seconds:
+                self._views, self._looked_at = self._look(), monotonic()
+            return self._views
+
+    def _look(self) -> list[ConsumerView]:
         deadline = monotonic() + ANSWER_SECONDS
         for watch in self._watches:
             watch.ask()
