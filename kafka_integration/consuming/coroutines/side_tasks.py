@@ -10,7 +10,7 @@ from typing import Any
 from ..lanes.tasks import Task, Tasks
 from ..lanes.turns import Turns
 from ..lanes.work import Remainder
-from ..ordering.shards import Shard
+from ..ordering.shard import Shard
 from ..partition import Partition
 from .partition_turns import PartitionTurns
 from .workers import Hand

@@ -9,7 +9,8 @@ from time import monotonic
 
 from ...message import Message
 from ..ordering.chunk import Chunk
-from ..ordering.shards import Shard, Shards
+from ..ordering.shard import Shard
+from ..ordering.shards import Shards
 from ..partition import Partition
 from .work import Remainder
 
