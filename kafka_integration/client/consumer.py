@@ -158,6 +158,14 @@ class ConsumerClient:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*coordinates), timeout=timeout)
         return low, high
 
+    def has_read(self, coordinates: Coordinates, position: int) -> bool:
+        """Whether nothing was beyond this position when the broker last answered a fetch; it isn't asked."""
+        try:
+            _low, high = self._consumer.get_watermark_offsets(TopicPartition(*coordinates), cached=True)
+        except KafkaException:
+            return False
+        return bool(0 <= high <= position)
+
     def place(self, starts: Mapping[Coordinates, int], flowing: Mapping[Coordinates, int]) -> bool:
         """Let assigned partitions flow from these offsets; False in a rebalance, when another try is due later.
 

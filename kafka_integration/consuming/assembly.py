@@ -20,11 +20,12 @@ from ..errors import ConfigurationError, HandlerError
 from ..message import Decoding, Message, RawMessage
 from ..messages import RawMessages, objects_of
 from ..observing.counts import Counts
-from ..observing.handler_times import HandlerTimes
+from ..observing.handler_times import HandlerSeconds
 from ..observing.log import Log
 from ..observing.measures import Measures
 from ..observing.observers import Observers
 from ..observing.receivers import Receivers
+from ..observing.time_spent import TimeSpent
 from ..serialization import load_deserializer
 from ..tracing import tracing_of
 from .committing.claims import Claiming
@@ -63,8 +64,7 @@ class Parts:
 
     settings: ConsumerSettings
     counts: Counts
-    measures: Measures | None
-    """None where nobody monitors it."""
+    time_spent: TimeSpent
     observers: Observers
     messages_of: Callable[[list[RawMessage]], Sequence[Message]]
     """What the lanes are given of the client's messages; made of them only when it is needed, where that pays."""
@@ -127,7 +127,7 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
         raise ConfigurationError(
             [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
         )
-    counts = Counts()
+    counts, time_spent = Counts(), TimeSpent() if measures is None else measures
     tracing = tracing_of(wanted=settings.tracing)
     spans = None if tracing is None else spans_of(settings, tracing)
     listening = [each for each in (measures, spans) if each is not None]
@@ -144,17 +144,17 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
     if handler.takes_batch and settings.ordering != "partition":
         raise HandlerError(batch_refusal(settings.ordering, handler.path))
     work = make_work(
-        settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids, measures=measures
+        settings, handler=handler, store=store, observers=observers, topic_ids=topic_ids, time_spent=time_spent
     )
     return Parts(
         settings=settings,
         counts=counts,
-        measures=measures,
+        time_spent=time_spent,
         observers=observers,
         messages_of=partial(RawMessages if handler.takes_batch else objects_of, decoding=decoding),
         handler=handler,
-        work=MeasuredWork(work, measures) if measures is not None and isinstance(work, TransactionalWork) else work,
-        coroutine_work=_coroutine_work(settings, handler, work, measures, decoding.is_placed),
+        work=MeasuredWork(work, time_spent) if isinstance(work, TransactionalWork) else work,
+        coroutine_work=_coroutine_work(settings, handler, work, time_spent.handler_times, decoding.is_placed),
         claiming=claiming,
         make_tasks=_replays(settings, observers, store, handler, decoding),
         retention=Retention(settings, get_settings()),
@@ -181,10 +181,10 @@ def make_work(
     store: OffsetStore | None,
     observers: Observers,
     topic_ids: TopicIds | None = None,
-    measures: Measures | None = None,
+    time_spent: TimeSpent | None = None,
 ) -> PlainWork | TransactionalWork:
     """What the consumer's lanes do with messages."""
-    times = None if measures is None else measures.handler_times
+    times = None if time_spent is None else time_spent.handler_times
     is_plain = store is None and not settings.deduplicate
     endings = Endings(
         consumer=settings.name,
@@ -193,7 +193,7 @@ def make_work(
         parking=DeadLetters(settings),
         observers=observers,
         topic_ids=topic_ids,
-        writing=nullcontext if measures is None or not is_plain else partial(measures.spending, "database"),
+        writing=nullcontext if time_spent is None or not is_plain else partial(time_spent.spending, "database"),
     )
     if is_plain:
         return PlainWork(
@@ -222,14 +222,13 @@ def _coroutine_work(
     settings: ConsumerSettings,
     handler: Handler,
     work: PlainWork | TransactionalWork,
-    measures: Measures | None,
+    times: HandlerSeconds,
     reads_ahead: bool,
 ) -> CoroutineWork | None:
     """None where a handler isn't async, or its effects are in a transaction of ours, which is a thread's."""
     if handler.begin is None or not isinstance(work, PlainWork):
         return None
     shape = AwaitWholeBatch if handler.takes_batch else AwaitEachMessage
-    times = None if measures is None else measures.handler_times
     awaiter = shape(handler.begin, path=handler.path, may_hold_back=settings.ordering == "partition", times=times)
     return CoroutineWork(path=handler.path, plain=work, awaiter=awaiter, reads_ahead=reads_ahead)
 
@@ -266,7 +265,7 @@ def _replays(
 
 
 def _invoker(
-    handler: Handler, call: Callable[..., object], may_hold_back: bool, times: HandlerTimes | None = None
+    handler: Handler, call: Callable[..., object], may_hold_back: bool, times: HandlerSeconds | None = None
 ) -> Invoker:
     shape = WholeBatch if handler.takes_batch else EachMessage
     return shape(call, path=handler.path, may_hold_back=may_hold_back, times=times)

@@ -59,7 +59,8 @@ class ConsumerLoop:
         settings = parts.settings
         self.settings = settings
         self.counts = parts.counts
-        self.pulse = Pulse(parts.measures)
+        self.time_spent = parts.time_spent
+        self.pulse = Pulse(parts.time_spent)
         self.phase = Phase.STARTING
         self.fault: BaseException | None = None
         self.pauses = Pauses(settings.name)
@@ -137,6 +138,7 @@ class ConsumerLoop:
         self.pulse.beat()
         for partition in self._message_limit.settle(assignment):
             assignment.go_on(partition)
+        had_read_all = session.has_read_all
         try:
             raws = session.client.fetch(self._weighing.fetch_size, self._patience(assignment))
         except BrokerError as error:
@@ -145,7 +147,7 @@ class ConsumerLoop:
             assignment.rewind()
             self._stop.wait(BUSY_POLL_SECONDS)
             raws = []
-        self.pulse.fetched(raws, self._lanes)
+        self.pulse.fetched(raws, self._lanes, had_read_all=had_read_all)
         if raws:
             raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
             for run in runs_of(raws):

@@ -16,14 +16,36 @@ Slow = tuple[int, float]
 """So many calls in a row, most often one, took so many seconds together: longer than the first of the bounds."""
 
 
-class HandlerTimes:
-    """A histogram of one handler's calls; any thread may add."""
+class HandlerSeconds:
+    """How long one handler was at work; any thread may add."""
 
     def __init__(self) -> None:
+        # Each thread has a sum of its own: a lock would cost more than all else here, and this may be once a message.
+        self._sums: list[list[float]] = []
+        self._own = _OfThread(self._sums)
+
+    def note(self, began_at: float, calls: int, slow: Sequence[Slow], looked: int, looked_at: float) -> None:
+        """There were calls until now."""
+        self._own.sum[0] += monotonic() - began_at
+
+    @property
+    def seconds(self) -> float:
+        """What all calls have taken."""
+        return sum(each[0] for each in [*self._sums])
+
+    @property
+    def seconds_of_this_thread(self) -> float:
+        """What handlers have taken in the thread that asks."""
+        return self._own.sum[0]
+
+
+class HandlerTimes(HandlerSeconds):
+    """A histogram of these calls too."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._lock = threading.Lock()
         self._counts = [0] * (len(BOUNDS) + 1)
-        self._seconds = 0.0
-        self._own = _OfThread()
 
     def note(self, began_at: float, calls: int, slow: Sequence[Slow], looked: int, looked_at: float) -> None:
         """There were so many calls in a row until now; what those after ``looked`` took isn't known yet.
@@ -31,45 +53,32 @@ class HandlerTimes:
         All others that aren't among the slow ones took less than the first of the bounds.
         """
         now = monotonic()
-        seconds = now - began_at
-        self._own.add(seconds)
+        self._own.sum[0] += now - began_at
         if (last := now - looked_at) > BOUNDS[0] and calls > looked:
             slow = [*slow, (calls - looked, last)]
         with self._lock:
-            self._seconds += seconds
             self._counts[0] += calls
             for count, taken in slow:
                 self._counts[0] -= count
                 self._counts[bisect_left(BOUNDS, taken / count)] += count
 
-    @property
-    def seconds(self) -> float:
-        """What all calls have taken."""
-        return self._seconds
-
-    @property
-    def seconds_of_this_thread(self) -> float:
-        """What handlers have taken in the thread that asks."""
-        return self._own.seconds
-
     def samples(self, consumer: str) -> Iterator[Sample]:
         with self._lock:
-            counts, seconds = [*self._counts], self._seconds
+            counts = [*self._counts]
         so_far = 0
         for bound, count in zip((*BOUNDS, inf), counts, strict=True):
             so_far += count
             labels = (("consumer", consumer), ("le", "+Inf" if bound == inf else str(bound)))
             yield Sample(HANDLER_SECONDS.name, "_bucket", labels, so_far)
         yield HANDLER_SECONDS.of(consumer, suffix="_count", value=so_far)
-        yield HANDLER_SECONDS.of(consumer, suffix="_sum", value=seconds)
+        yield HANDLER_SECONDS.of(consumer, suffix="_sum", value=self.seconds)
 
 
 def note_nothing(began_at: float, calls: int, slow: Sequence[Slow], looked: int, looked_at: float) -> None:
-    """Stands for ``HandlerTimes.note`` where nobody monitors."""
+    """Stands for ``HandlerTimes.note`` where nobody wants to know."""
 
 
 class _OfThread(threading.local):
-    seconds = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.seconds += seconds
+    def __init__(self, sums: list[list[float]]) -> None:
+        self.sum = [0.0]
+        sums.append(self.sum)

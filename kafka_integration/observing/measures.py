@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from time import monotonic
-from typing import Literal
 
 from ..outcomes import Skip
 from .facts import Assigned, Fact, Failed, Handled, LeftOut, Parked, Replayed, Revoked, Skipped
 from .families import ATTEMPTS_FAILED, MESSAGES, REBALANCES, TIME_SECONDS, Sample
 from .handler_times import HandlerTimes
-
-Phase = Literal["fetch", "wait", "handle", "database", "commit", "idle"]
+from .time_spent import TimeSpent
 
 MOST_CLASSES = 100
 OTHERS = "others"
 """Stands for the classes of exceptions beyond ``MOST_CLASSES``: a handler may make them as it goes."""
 
 
-class Measures:
+class Measures(TimeSpent):
     """Adds up, for as long as the process runs; any thread may add and read."""
 
+    handler_times: HandlerTimes
+
     def __init__(self, consumer: str) -> None:
+        super().__init__(HandlerTimes())
         self.consumer = consumer
-        self.handler_times = HandlerTimes()
         self.was_assigned = False
         """The group has said what is the consumer's, be it nothing."""
-        self._lock = threading.Lock()
         self._messages: Counter[tuple[str, str]] = Counter()
         self._failed: Counter[str] = Counter()
-        self._seconds: dict[Phase, float] = dict.fromkeys(
-            ("fetch", "wait", "handle", "database", "commit", "idle"), 0.0
-        )
         self._rebalances = 0
         self._is_rebalancing = False
 
@@ -59,29 +52,15 @@ class Measures:
             case Revoked():
                 self._note_rebalance(is_over=False)
 
-    def spend(self, phase: Phase, seconds: float) -> None:
-        with self._lock:
-            self._seconds[phase] += seconds
-
-    @contextmanager
-    def spending(self, phase: Phase) -> Iterator[None]:
-        began_at = monotonic()
-        try:
-            yield
-        finally:
-            self.spend(phase, monotonic() - began_at)
-
     def samples(self) -> Iterator[Sample]:
         consumer = self.consumer
         with self._lock:
-            messages, failed, seconds = [*self._messages.items()], [*self._failed.items()], {**self._seconds}
-            rebalances = self._rebalances
+            messages, failed, rebalances = [*self._messages.items()], [*self._failed.items()], self._rebalances
         for (topic, outcome), count in messages:
             yield MESSAGES.of(consumer, topic, outcome, value=count)
         for name, count in failed:
             yield ATTEMPTS_FAILED.of(consumer, name, value=count)
-        seconds["handle"] = self.handler_times.seconds
-        for phase, spent in seconds.items():
+        for phase, spent in self.read().items():
             yield TIME_SECONDS.of(consumer, phase, value=spent)
         yield REBALANCES.of(consumer, value=rebalances)
         yield from self.handler_times.samples(consumer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from ..admin.bounded import AtLeast
 from ..admin.pages.standings import LOOKS, standing_text
+from ..admin.pages.times import time_chart
 
 register = template.Library()
 
@@ -59,6 +61,12 @@ def standing(state: str | None, reason: str | None = None, stuck_offset: int | N
     if state is None:
         return _unknown()
     return format_html('<span class="{}">{}</span>', LOOKS.get(state, ""), standing_text(state, reason, stuck_offset))
+
+
+@register.simple_tag
+def time_spent(seconds: Mapping[str, float] | None, consumer: str) -> Any:
+    """Where the time of a consumer went, as a bar."""
+    return time_chart(seconds, consumer=consumer) or _unknown()
 
 
 def _unknown() -> SafeString:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from kafka_integration.admin.pages.charts import Point, bar, sparkline
+from kafka_integration.admin.pages.charts import Point, bar, shares, sparkline
 
 
 def points(*values: float | None) -> list[Point]:
@@ -52,3 +52,29 @@ def test_names_are_text_and_no_markup() -> None:
     html = sparkline(points(1, 2), title="<b>") + bar(1, 2, title='"><b>')
 
     assert "<b>" not in html
+
+
+def test_shares_stand_one_after_the_other_and_fill_the_bar() -> None:
+    html = shares(points(3, 0, 1), title="Time", width=100)
+
+    assert re.findall(r'class="kafka-share-(\d)" x="([\d.]+)" width="([\d.]+)" height="12"', html) == [
+        ("0", "0.0", "75.0"),
+        ("2", "75.0", "25.0"),
+    ]
+
+
+def test_shares_are_named_beside_the_bar_but_for_the_least_and_all_are_in_the_table() -> None:
+    html = shares([Point(label="much", value=999, text="17 min"), Point(label="little", value=1)], title="Time")
+
+    assert re.findall(r"</svg> (.*?)</li>", html) == ["much 100 %"]
+    assert '<th scope="row">much</th><td>17 min (100 %)</td>' in html
+    assert '<th scope="row">little</th><td>1 (0 %)</td>' in html
+
+
+def test_an_unknown_share_is_called_so() -> None:
+    assert '<th scope="row">12:01</th><td>unknown</td>' in shares(points(1, None), title="Time")
+
+
+@pytest.mark.parametrize("values", [(), (0, 0), (None, None)])
+def test_shares_of_nothing_are_none(values: tuple[float | None, ...]) -> None:
+    assert shares(points(*values), title="Time") == ""

@@ -14,8 +14,10 @@ from kafka_integration.consuming.handling import invoking
 from kafka_integration.consuming.loop import ConsumerLoop
 from kafka_integration.observing import handler_times, measures
 from kafka_integration.observing.facts import Assigned, Failed, Handled, Revoked
-from kafka_integration.observing.handler_times import BOUNDS, HandlerTimes
+from kafka_integration.observing.handler_times import BOUNDS, HandlerSeconds, HandlerTimes
 from kafka_integration.observing.measures import OTHERS, Measures
+from kafka_integration.observing.pulse import Pulse
+from kafka_integration.observing.time_spent import TimeSpent
 from tests.unit import scripted
 from tests.unit.consumers import consumer_settings, write
 
@@ -153,10 +155,38 @@ def test_what_a_transaction_takes_besides_its_handler_is_the_databases(settings,
     assert 0 < seconds["database",] < 0.15
 
 
-def test_without_anybody_who_monitors_nothing_is_measured(settings, monkeypatch):
+class Idle:
+    is_idle = True
+
+
+@pytest.mark.parametrize(
+    ("raws", "had_read_all", "phase"), [([1], False, "fetch"), ([1], True, "idle"), ([], False, "idle")]
+)
+def test_waiting_for_a_message_that_does_not_exist_yet_is_no_fetch(raws, had_read_all, phase):
+    found = TimeSpent()
+
+    Pulse(found).fetched(raws, Idle(), had_read_all=had_read_all)
+
+    assert [name for name, seconds in found.read().items() if seconds] == [phase]
+
+
+def test_each_thread_adds_to_how_long_handlers_were_at_work(monkeypatch):
+    monkeypatch.setattr(handler_times, "monotonic", lambda: 10.0)
+    times = HandlerSeconds()
+    threads = [threading.Thread(target=times.note, args=(9.5, 1, (), 0, 9.5)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert times.seconds == 2.0
+    assert times.seconds_of_this_thread == 0.0
+
+
+def test_where_nobody_monitors_no_call_is_put_into_a_bucket_and_no_fact_counted(settings, monkeypatch):
     settings.KAFKA = consumer_settings()
     monkeypatch.setattr(HandlerTimes, "note", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr(Measures, "spend", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(Measures, "__call__", lambda *_: pytest.fail("measured"))
     write("a")
 
     loop = ConsumerLoop(assemble(get_settings().consumers["c"]), until_caught_up=True)

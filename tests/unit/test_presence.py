@@ -58,6 +58,31 @@ def test_a_process_is_listed_with_what_it_owns_and_how_far_it_is():
     }
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"offset_storage": "database"},
+        {"ordering": "key", "concurrency": 2},
+        {"message_handler": "tests.unit.scripted.handle_async"},
+    ],
+    ids=["lanes", "in transactions", "by key", "coroutines"],
+)
+def test_it_says_where_the_time_of_a_consumer_went(options):
+    wait = threading.Event()
+    scripted.script.append(lambda message: wait.wait(0.2))
+    memory_broker().create_topic("events", 1)
+
+    with process(**options):
+        wait_for(times)
+        write("a", key="k")
+        seconds = wait_for(lambda: next((s for s in times() if s["handle"] >= 0.2 and s["idle"]), None))
+
+    assert list(seconds) == ["handle", "database", "commit", "fetch", "wait", "idle"]
+    assert 0.2 <= seconds["handle"] < 5
+    assert (seconds["database"] > 0) == ("offset_storage" in options)
+
+
 def test_a_process_that_ends_is_listed_no_more():
     with process() as end:
         wait_for(listed)
@@ -300,3 +325,9 @@ def own_place() -> dict[str, Any]:
     place = Process.objects.values("host", "pid").get(pk=row.id)
     row.remove()
     return place
+
+
+def times() -> list[dict[str, float]]:
+    """Where the time of those went that say so."""
+    found = [consumer["time_seconds"] for row in listed() for consumer in row["consumers"]]
+    return [seconds for seconds in found if seconds is not None]

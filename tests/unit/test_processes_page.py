@@ -54,6 +54,28 @@ def row() -> Process:
     return make_row(consumers=[CONSUMER], host="<web>")
 
 
+def test_it_shows_where_the_time_of_a_consumer_went(client: Client) -> None:
+    seconds = {"handle": 15.0, "database": 0.0, "commit": 0.0, "fetch": 3.0, "wait": 12.0, "idle": 30.0}
+    make_row(consumers=[{**CONSUMER, "time_seconds": seconds}])
+    sign_in(client, "view_operations")
+
+    shown = client.get(PAGE).content.decode()
+
+    assert "handler 25 %" in shown
+    assert "waiting for messages 50 %" in shown
+    assert '<th scope="row">database</th><td>0.0 s (0 %)</td>' in shown
+    assert "style=" not in shown.partition('id="kafka-live"')[2]
+
+
+def test_where_a_process_does_not_say_where_its_time_went_that_is_unknown(client: Client, row: Process) -> None:
+    sign_in(client, "view_operations")
+
+    shown = client.get(PAGE).content.decode()
+
+    assert "kafka-share" not in shown
+    assert 'Time in the last minute</p>\n<span class="kafka-unknown">unknown</span>' in shown
+
+
 @contextmanager
 def answered(monkeypatch: pytest.MonkeyPatch, **doers: Callable[[Any], str]) -> Iterator[None]:
     """Whoever waits for an answer gets it: the process looks meanwhile."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
@@ -36,9 +37,12 @@ def sparkline(
     most = max(*known, 1)
     lines = [_line(run, len(points), most, width, height) for run in _runs(points)]
     drawn = format_html_join("", '<polyline class="kafka-line" points="{}"/>', ((line,) for line in lines))
+    axis = format_html(
+        '<line class="kafka-axis" x1="0" x2="{}" y1="{}" y2="{}"/>{}', width, height - 1, height - 1, drawn
+    )
     # The latest first, which is what one looks for.
     shown = points[:: -max(1, -(-len(points) // rows))]
-    return _figure(drawn, shown, title=title, width=width, height=height)
+    return _figure(axis, shown, title=title, width=width, height=height)
 
 
 def bar(value: float | None, most: float, *, title: str, width: int = WIDTH, height: int = 8) -> SafeString:
@@ -52,6 +56,37 @@ def bar(value: float | None, most: float, *, title: str, width: int = WIDTH, hei
         '<rect class="kafka-bar-part" width="{}" height="{}" rx="2"/></svg>',
         *(width, height, width, height, title, width, height, f"{part * width:.1f}", height),
     )
+
+
+def shares(points: Sequence[Point], *, title: str, width: int = 2 * WIDTH, height: int = 12) -> SafeString:
+    """What each of the points is of all of them: a bar of parts with their names, and its table; nothing of nothing."""
+    whole = sum(point.value or 0.0 for point in points)
+    if whole <= 0:
+        return SafeString()
+    parts = [(number, point, (point.value or 0.0) / whole) for number, point in enumerate(points)]
+    ends = list(accumulate((part * width for _number, _point, part in parts), initial=0.0))
+    drawn = format_html_join(
+        "",
+        '<rect class="kafka-share-{}" x="{}" width="{}" height="{}"/>',
+        ((n, f"{ends[n]:.1f}", f"{part * width:.1f}", height) for n, _point, part in parts if part),
+    )
+    named = format_html_join(
+        "",
+        '<li><svg width="10" height="10" aria-hidden="true"><rect class="kafka-share-{}" width="10" height="10"/>'
+        "</svg> {} {}</li>",
+        ((n, point.label, _percent(part)) for n, point, part in parts if round(100 * part)),
+    )
+    legend = format_html('<ul class="kafka-legend">{}</ul>', named)
+    rows = [point if point.value is None else replace(point, text=_share(point, part)) for _n, point, part in parts]
+    return _figure(drawn, rows, title=title, width=width, height=height, legend=legend)
+
+
+def _share(point: Point, part: float) -> str:
+    return f"{point.value:g} ({_percent(part)})" if point.text is None else f"{point.text} ({_percent(part)})"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.0f} %"
 
 
 def _runs(points: Sequence[Point]) -> list[list[tuple[int, float]]]:
@@ -75,14 +110,16 @@ def _line(run: Sequence[tuple[int, float]], count: int, most: float, width: int,
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
-def _figure(drawn: SafeString, points: Sequence[Point], *, title: str, width: int, height: int) -> SafeString:
+def _figure(
+    drawn: SafeString, points: Sequence[Point], *, title: str, width: int, height: int, legend: str = ""
+) -> SafeString:
     rows = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', map(_cells, points))
     return format_html(
         '<figure class="kafka-chart"><svg viewBox="0 0 {} {}" width="{}" height="{}" aria-hidden="true">'
-        '<line class="kafka-axis" x1="0" x2="{}" y1="{}" y2="{}"/>{}</svg>'
+        "{}</svg>{}"
         '<details><summary>{}<span class="visually-hidden"> {}</span></summary>'
         "<table><caption>{}</caption><tbody>{}</tbody></table></details></figure>",
-        *(width, height, width, height, width, height - 1, height - 1, drawn),
+        *(width, height, width, height, drawn, legend),
         *(_("numbers"), title, title, rows),
     )
 

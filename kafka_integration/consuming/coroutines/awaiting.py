@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ...message import Message
 from ...messages import Messages, for_handler
-from ...observing.handler_times import HandlerTimes, Slow, note_nothing
+from ...observing.handler_times import HandlerSeconds, Slow, note_nothing
 from ...outcomes import BatchError
 from ..handling.invoking import QUICK_SECONDS, TURN_SECONDS, Progress, as_failure, steer
 from ..offsets.ledger import Ledger
@@ -50,7 +50,7 @@ class AwaitEachMessage:
         *,
         path: str,
         may_hold_back: bool,
-        times: HandlerTimes | None = None,
+        times: HandlerSeconds | None = None,
     ) -> None:
         self._begin = begin
         self._path = path
@@ -114,7 +114,7 @@ class AwaitWholeBatch:
         *,
         path: str,
         may_hold_back: bool,
-        times: HandlerTimes | None = None,
+        times: HandlerSeconds | None = None,
     ) -> None:
         self._begin = begin
         self._path = path

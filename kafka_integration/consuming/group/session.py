@@ -17,6 +17,7 @@ from ..committing.finished import FinishedOffsets
 from ..committing.stored_ends import LEAVE_SECONDS, Ends
 from ..lanes.pool import Pool
 from ..ordering.stream import State
+from ..partition import Partition
 from .assignment import Assignment
 from .membership import Membership
 from .notices import Notices
@@ -110,6 +111,11 @@ class Session:
                 return
 
     @property
+    def has_read_all(self) -> bool:
+        """Whether nothing is known that could be fetched now."""
+        return all(each.is_paused or self._has_read(each) for each in self.assignment)
+
+    @property
     def is_left_out(self) -> bool:
         since = self.assignment.untold_since
         return since is not None and not self.notices.were_refusals and self.membership.is_left_out(since)
@@ -135,6 +141,13 @@ class Session:
     def _take_over(self, partitions: list[Coordinates]) -> None:
         self.member_id = self.client.member_id
         self.assignment.take_over(partitions)
+
+    def _has_read(self, partition: Partition) -> bool:
+        # A broker says with an answer where the partition ends, and that its end was reached only with the next one.
+        ledger = partition.ledger
+        return ledger.has_reached_end or (
+            ledger.taken is not None and self.client.has_read(partition.key, ledger.taken)
+        )
 
     def _guard(self, callback: Callable[[], None]) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ...errors import HandlerError
 from ...message import Message
 from ...messages import Messages, for_handler
-from ...observing.handler_times import HandlerTimes, Slow, note_nothing
+from ...observing.handler_times import HandlerSeconds, Slow, note_nothing
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
 from ..offsets.ledger import Ledger
 from ..ordering.stream import Gate
@@ -49,7 +49,7 @@ class EachMessage:
     takes_batch = False
 
     def __init__(
-        self, call: Callable[[Message], Any], *, path: str, may_hold_back: bool, times: HandlerTimes | None = None
+        self, call: Callable[[Message], Any], *, path: str, may_hold_back: bool, times: HandlerSeconds | None = None
     ) -> None:
         self._call = call
         self._path = path
@@ -99,7 +99,7 @@ class WholeBatch:
     takes_batch = True
 
     def __init__(
-        self, call: Callable[[Messages], Any], *, path: str, may_hold_back: bool, times: HandlerTimes | None = None
+        self, call: Callable[[Messages], Any], *, path: str, may_hold_back: bool, times: HandlerSeconds | None = None
     ) -> None:
         self._call = call
         self._path = path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ...observing.measures import Measures
+from ...observing.time_spent import TimeSpent
 from ..lanes.work import Remainder, Work
 from ..ordering.chunk import Chunk
 from ..ordering.stream import Stream
@@ -13,15 +13,15 @@ from ..ordering.stream import Stream
 class MeasuredWork:
     """What a lane does in transactions of ours: all of it that isn't the handler's time is the database's."""
 
-    def __init__(self, work: Work, measures: Measures) -> None:
+    def __init__(self, work: Work, time_spent: TimeSpent) -> None:
         self._work = work
-        self._measures = measures
+        self._time_spent = time_spent
 
     def handle(self, stream: Stream, chunk: Chunk) -> Remainder:
-        times = self._measures.handler_times
+        times = self._time_spent.handler_times
         began_at, of_handlers = monotonic(), times.seconds_of_this_thread
         try:
             return self._work.handle(stream, chunk)
         finally:
             of_handlers = times.seconds_of_this_thread - of_handlers
-            self._measures.spend("database", max(0.0, monotonic() - began_at - of_handlers))
+            self._time_spent.spend("database", max(0.0, monotonic() - began_at - of_handlers))

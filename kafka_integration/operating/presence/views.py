@@ -22,7 +22,10 @@ class PartitionView:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerView:
-    """One consumer of a process. ``handled`` and ``failed`` count since it started; ``rate`` is a second's messages."""
+    """One consumer of a process. ``handled`` and ``failed`` count since it started; ``rate`` is a second's messages.
+
+    ``time_seconds`` is where its time went within the last minute.
+    """
 
     name: str
     group: str
@@ -32,6 +35,7 @@ class ConsumerView:
     handled: int
     failed: int
     rate: float | None
+    time_seconds: dict[str, float] | None
 
     def as_dict(self) -> dict[str, Any]:
         """As ``Process.consumers`` keeps it."""

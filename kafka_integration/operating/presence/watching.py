@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...consuming.group.lags import Lags
 from ...consuming.ordering.stream import State as PartitionState
 from ...models import Process
+from ...observing.time_spent import Phase
 from .database_answers import DatabaseAnswers
 from .standing import HANDLER_SECONDS, Facts, Standing, stand
 from .trend import Trail, Trend
@@ -21,6 +22,8 @@ from .views import ConsumerView, PartitionView
 if TYPE_CHECKING:
     from ...consuming.loop import ConsumerLoop
     from ...consuming.partition import Partition
+
+Value = TypeVar("Value")
 
 ANSWER_SECONDS = 0.5
 """How long the brokers' answer is waited for; then the lag is unknown this time."""
@@ -74,7 +77,8 @@ class ConsumerWatch:
         self._lags = Lags(loop.settings.name, loop.settings.connection)
         self._database = DatabaseAnswers(loop.settings.database)
         self._tracks: dict[Partition, _Track] = {}
-        self._handled = _Window()
+        self._handled: _Window[int] = _Window()
+        self._times: _Window[dict[Phase, float]] = _Window()
         self._former_durations: deque[float] = deque(maxlen=MOST_CHUNKS)
         """Of handlers at partitions that are no longer its own."""
 
@@ -97,7 +101,8 @@ class ConsumerWatch:
         loop, settings = self._loop, self._loop.settings
         tally, now = loop.counts.read(), monotonic()
         partitions = sorted(loop.partitions, key=lambda partition: partition.key)
-        before = self._handled.note(now, tally.handled)
+        before, times = self._handled.note(now, tally.handled), loop.time_spent.read()
+        times_before = self._times.note(now, times)
         return ConsumerView(
             name=settings.name,
             group=settings.consumer_group,
@@ -107,6 +112,7 @@ class ConsumerWatch:
             handled=tally.handled,
             failed=tally.failed,
             rate=None if before is None else round((tally.handled - before[1]) / (now - before[0]), 2),
+            time_seconds=None if times_before is None else _since(times_before[1], times),
         )
 
     def _look_at(self, partitions: Sequence[Partition]) -> list[PartitionView]:
@@ -225,19 +231,23 @@ class _Track:
         )
 
 
-class _Window:
+class _Window(Generic[Value]):
     """Values of the last minute."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque()
+        self._seen: deque[tuple[float, Value]] = deque()
 
-    def note(self, now: float, value: float) -> tuple[float, float] | None:
+    def note(self, now: float, value: Value) -> tuple[float, Value] | None:
         """Take one more; when the oldest was, and what: None where there is no other."""
         seen = self._seen
         seen.append((now, value))
         while now - seen[0][0] > WINDOW_SECONDS:
             seen.popleft()
         return seen[0] if len(seen) > 1 else None
+
+
+def _since(before: Mapping[Phase, float], now: Mapping[Phase, float]) -> dict[str, float]:
+    return {phase: round(seconds - before[phase], 3) for phase, seconds in now.items()}
 
 
 def _is_held_back(partition: Partition, lag: int) -> bool:
