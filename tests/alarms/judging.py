@@ -26,7 +26,8 @@ REASONS: dict[str, tuple[tuple[str, ...], float]] = {
     "outage": (SERVERS, 30),
     # An outage adds to it, and a handover has its attempts begin anew.
     "backoff": (("failing", *SERVERS), 90),
-    "handler": (("slow", "hang", *SERVERS), 30),
+    # After an outage the same message is handled again.
+    "handler": (("slow", "hang", *SERVERS), 60),
     "draining": (("handover",), 30),
     "unowned": (("handover", *SERVERS), 30),
     "not_ready": (("handover",), 60),

@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, connections
 from django.db.models.functions import Now
 
 from kafka_integration import NO_COMMIT
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf.producers import OperationsSettings
 from kafka_integration.models import Process, ProcessCommand
@@ -142,6 +143,26 @@ def test_what_a_handler_has_held_back_for_long_is_not_stuck(monkeypatch):
 
     assert (found[0]["lag"], found[0]["position"]) == (2, 0)
     assert states == {"waiting"}
+
+
+def test_who_finishes_messages_waits_for_no_outage_though_its_lag_is_unknown(monkeypatch):
+    monkeypatch.setattr(watching, "UNKNOWN_SECONDS", 0.5)
+    monkeypatch.setattr(PartitionEnds, "ask", lambda ends, places: {})
+    memory_broker().create_topic("events", 1)
+    reasons = set()
+
+    def is_enough() -> bool:
+        write("a")
+        reasons.update(each["reason"] for each in partitions().values())
+        return len(scripted.seen) >= 20
+
+    with process():
+        wait_for(partitions)
+        wait_for(is_enough, 30)
+        while_busy = set(reasons)
+        wait_for(lambda: partitions()[0]["reason"] == "outage")
+
+    assert while_busy == {None}
 
 
 @pytest.mark.parametrize("answer", ["none", "a refusal"])

@@ -49,11 +49,16 @@ class Admin:
                 yield client, timeout
         except BrokerError as error:
             if isinstance(error, BrokerUnavailableError) or error.code == NO_ANSWER:
-                self._note_silence()
+                self.note_silence()
             raise
+        self.note_answer()
+
+    def note_answer(self) -> None:
+        """Somebody answered a question that was asked of ``client()``."""
         self._unanswered_since = None
 
-    def _note_silence(self) -> None:
+    def note_silence(self) -> None:
+        """Nobody did."""
         now = monotonic()
         if self._unanswered_since is None:
             self._unanswered_since = now

@@ -56,7 +56,12 @@ class PartitionEnds:
         firsts, ends = _send(client, places, earliest), _send(client, places, latest)
         wait((*firsts.values(), *ends.values()), timeout=ANSWER_SECONDS)
         both = {place: (_offset(firsts[place]), _offset(end)) for place, end in ends.items()}
-        return {place: (first, end) for place, (first, end) in both.items() if first is not None and end is not None}
+        known = {place: (first, end) for place, (first, end) in both.items() if first is not None and end is not None}
+        if known:
+            self._admin.note_answer()
+        elif places:
+            self._admin.note_silence()
+        return known
 
 
 def _send(client: Any, places: Iterable[Place], spec: Any) -> dict[Place, Future[Any]]:

@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 ANSWER_SECONDS = 0.5
 """How long the brokers' answer is waited for; then the lag is unknown this time."""
 UNKNOWN_SECONDS = 10.0
-"""Where the lag can't be learned for so long, its broker is away."""
+"""Where the lag can't be learned for so long, and nothing is finished meanwhile, its broker is away."""
 WINDOW_SECONDS = 60.0
 """Over which rates are reckoned."""
 MOST_CHUNKS = 1000
@@ -165,16 +165,17 @@ class _Track:
         self._partition = partition
         self._trail = Trail()
         self._progress: object = None
-        self._moved_at = self._known_at = monotonic()
+        self._moved_at = self._well_at = monotonic()
 
     def look(self, lag: int | None, around: _Surroundings) -> PartitionView:
         partition, now = self._partition, monotonic()
         if lag is not None:
-            self._known_at = now
+            self._well_at = now
         # Both: where messages are finished in any order, the floor may stand while all else goes on.
         progress = (partition.ledger.finished, len(partition.ledger.finished_beyond()))
         if progress != self._progress:
-            self._progress, self._moved_at = progress, now
+            # Who finishes messages is kept by nothing, whatever is unknown of it.
+            self._progress, self._moved_at, self._well_at = progress, now, now
         facts = self._facts(lag, around, now)
         standing = stand(facts)
         if facts.lag == 0 or standing.reason not in (None, "handler"):
@@ -203,7 +204,7 @@ class _Track:
             is_database_asked=around.is_database_asked,
             is_draining=around.is_draining or line.is_stopping,
             is_paused=line.is_suspended,
-            is_outage=is_outage or now - self._known_at >= UNKNOWN_SECONDS,
+            is_outage=is_outage or now - self._well_at >= UNKNOWN_SECONDS,
             is_backing_off=not line.is_busy and line.ready_at > now,
             is_held_back=lag is not None and _is_held_back(partition, lag),
         )
