@@ -29,7 +29,7 @@ def test_it_holds_up_its_partition_alone_and_costs_no_rebalance(scenario):
     assert effects_of(scenario, "B") == list(range(1, 21))
     assert scenario.effects.dead_letters() == 1
     assert worker.output().count("assigned") == 1
-    assert "lost" not in worker.output()
+    assert "to the group without notice" not in worker.output()
     scenario.assert_nothing_twice()
 
 

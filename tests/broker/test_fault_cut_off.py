@@ -72,7 +72,7 @@ def test_the_database_may_be_out_of_reach(scenario, postgres, offset_storage):
                 weather.clear()
             scenario.wait_handled()
         assert worker.terminate() == 0
-    assert "lost" not in worker.output()
+    assert "to the group without notice" not in worker.output()
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
     scenario.assert_in_order()

@@ -117,7 +117,7 @@ def test_five_minutes_without_a_database(scenario_on_breakable_postgres, breakab
     scenario.wait_handled(200)
     assert grown < 30, f"memory grew by {grown:.0f} MiB"
     assert worker.running
-    assert "lost" not in worker.output()
+    assert "to the group without notice" not in worker.output()
     assert len(worker.output().splitlines()) < 200
     assert_as_if_nothing_had_been(scenario, worker, offset_storage)
 

@@ -43,8 +43,8 @@ def test_what_a_fenced_worker_had_in_its_hands_rolls_back(new_scenario, handler,
     scenario.wait_handled(40)
     frozen.thaw()
 
-    frozen.wait_for_output("lost", 20)
-    frozen.wait_for_output(r"lost[\s\S]*assigned", 20)
+    frozen.wait_for_output("to the group without notice", 20)
+    frozen.wait_for_output(r"to the group without notice[\s\S]*assigned", 20)
     assert other.terminate() == 0
     scenario.load.sent(10)
     scenario.wait_handled()
@@ -103,7 +103,7 @@ def test_a_member_of_the_consumer_protocol_is_fenced_too(start_kafka, scenario_o
     scenario.wait_handled(40)
     frozen.thaw()
 
-    frozen.wait_for_output("lost", 20)
+    frozen.wait_for_output("to the group without notice", 20)
     scenario.load.sent(10)
     scenario.wait_handled()
     scenario.assert_nothing_twice()

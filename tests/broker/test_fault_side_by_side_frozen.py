@@ -29,7 +29,7 @@ def test_what_a_fenced_worker_had_in_its_lanes_rolls_back(new_scenario):
     scenario.wait_handled(60)
     frozen.thaw()
 
-    frozen.wait_for_output(r"lost[\s\S]*assigned", 40)
+    frozen.wait_for_output(r"to the group without notice[\s\S]*assigned", 40)
     assert other.terminate() == 0
     scenario.load.sent(40)
     scenario.wait_handled()
