@@ -14,7 +14,7 @@ WORKERS ?= 3
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-sqlite test-postgres matrix check kafka bench faults soak clean
+.PHONY: help demo translations docs test test-sqlite test-postgres matrix check kafka bench faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -43,6 +43,9 @@ check: $(READY) ## format, lint, types, missing migrations
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+
+translations: $(READY) ## texts of pages in each language: brings catalogues up to date, compiles them, names what is missing
+	$(BIN)/python -m tests.catalogues
 
 docs: $(READY) ## the documentation as a site, in .site; fails on a link that leads nowhere
 	$(BIN)/mkdocs build --quiet

@@ -29,7 +29,7 @@ def headers_table(dumped: Any) -> str:
     headers = read_headers(dumped)
     if headers is None:
         return payload_block(json.dumps(dumped).encode())
-    rows = [(escaped(name) or "(empty)", legible(value)) for name, value in headers]
+    rows = [(escaped(name) or _("(empty)"), legible(value)) for name, value in headers]
     if not rows:
         return "-"
     cells = format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows)

@@ -90,7 +90,7 @@ class DeadLetter(models.Model):
         )
 
     def __str__(self) -> str:
-        return escaped(f"{self.topic}[{self.partition}]@{self.offset} of {self.group}")
+        return escaped(f"{self.group}: {self.topic}[{self.partition}]@{self.offset}")
 
 
 class HandledMessage(models.Model):

@@ -12,14 +12,21 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from ..admin.bounded import AtLeast
-from ..admin.pages.standings import LOOKS, standing_text
+from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text
 from ..admin.pages.times import time_chart
+from ..models import Process
 
 register = template.Library()
 
-UNITS = ((86_400, 1_000_000, "d"), (3600, 24, "h"), (60, 60, "min"), (1, 60, "s"))
+UNITS = (
+    (86_400, 1_000_000, pgettext_lazy("days", "d")),
+    (3600, 24, pgettext_lazy("hours", "h")),
+    (60, 60, pgettext_lazy("minutes", "min")),
+    (1, 60, pgettext_lazy("seconds", "s")),
+)
 """How long each is in seconds, and how many make one of the next."""
 
 
@@ -67,6 +74,24 @@ def standing(state: str | None, reason: str | None = None, stuck_offset: int | N
 def time_spent(seconds: Mapping[str, float] | None, consumer: str) -> Any:
     """Where the time of a consumer went, as a bar."""
     return time_chart(seconds, consumer=consumer) or _unknown()
+
+
+@register.filter
+def process_state(state: str) -> Any:
+    """How a process or a consumer in it stands; words of a newer worker as they are."""
+    return PROCESS_STATES.get(state, state)
+
+
+@register.filter
+def process_kind(kind: str) -> Any:
+    """Whether it is a process of consumers or of relays."""
+    return dict(Process.Kind.choices).get(kind, kind)
+
+
+@register.filter
+def command_name(name: str) -> Any:
+    """What a process was asked, as its button says it."""
+    return COMMANDS.get(name, name)
 
 
 def _unknown() -> SafeString:

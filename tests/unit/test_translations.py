@@ -1,8 +1,7 @@
-"""What the admin shows goes through gettext: a project can have it in its language."""
+"""What the admin shows goes through gettext: a project can have it in its language, and in its own words."""
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import kafka_integration
 from kafka_integration.admin.dead_letters import DeadLetterAdmin
 from kafka_integration.admin.outbox import OutboxAdmin
 from kafka_integration.models import DeadLetter, OutboxMessage
+from tests.catalogues import as_mo
 from tests.dead_letters import make_letter
 from tests.factories import UserFactory
 
@@ -34,24 +34,11 @@ GERMAN = {
 }
 
 
-def write_catalogue(path, texts):
-    """A .mo file, as msgfmt would write it."""
-    pairs = sorted({"": "Content-Type: text/plain; charset=UTF-8\n", **texts}.items())
-    offset = 28 + 16 * len(pairs)
-    tables, strings = [], b""
-    for column in (0, 1):
-        for pair in pairs:
-            data = pair[column].encode()
-            tables.append(struct.pack("<II", len(data), offset + len(strings)))
-            strings += data + b"\0"
-    header = struct.pack("<7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(header + b"".join(tables) + strings)
-
-
 @pytest.fixture
 def german(settings, tmp_path):
-    write_catalogue(tmp_path / "de" / "LC_MESSAGES" / "django.mo", GERMAN)
+    mo = tmp_path / "de" / "LC_MESSAGES" / "django.mo"
+    mo.parent.mkdir(parents=True)
+    mo.write_bytes(as_mo({"": "Content-Type: text/plain; charset=UTF-8\n", **GERMAN}))
     settings.LOCALE_PATHS = [tmp_path]
     settings.LANGUAGE_CODE = "de"
 

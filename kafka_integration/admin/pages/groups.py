@@ -34,6 +34,7 @@ from .page import Page
 REFRESH_SECONDS = 15
 MOST_MEMBERS = 50
 SPANS: dict[Span, Any] = {
+    # Translators: the last hour, day or month, of a chart.
     "hour": gettext_lazy("hour"),
     "day": gettext_lazy("day"),
     "month": gettext_lazy("month"),
@@ -105,7 +106,11 @@ class GroupPage(Page):
         count = len(plan.moves)
         text = ngettext("%(count)d partition was moved.", "%(count)d partitions were moved.", count) % {"count": count}
         places = ", ".join(f"{move.topic}[{move.partition}] {move.start} to {move.to}" for move in plan.moves)
-        return Done(text=text, subject=f"group {self.group}", logged=f"offsets moved to {plan.target}: {places}")
+        return Done(
+            text=text,
+            subject=_("group %(name)s") % {"name": self.group},
+            logged=f"offsets moved to {plan.target}: {places}",
+        )
 
     def _plan(self) -> Plan:
         try:

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from ...conf import get_settings
 from ...models import Process, ProcessCommand
@@ -19,10 +18,26 @@ from ...operating.presence.row import database_of_processes
 from ...tables import has_table
 from .operation import Done, Operation
 from .page import Page, has_permission
+from .standings import COMMANDS
 
 CONTROL = "control_processes"
 MOST_COMMANDS = 10
 MOST_DIGITS = 18
+ASKED = {
+    "pause": ngettext_lazy(
+        "%(count)d process was asked to pause.", "%(count)d processes were asked to pause.", "count"
+    ),
+    "resume": ngettext_lazy(
+        "%(count)d process was asked to resume.", "%(count)d processes were asked to resume.", "count"
+    ),
+    "quiet": ngettext_lazy(
+        "%(count)d process was asked to quiet.", "%(count)d processes were asked to quiet.", "count"
+    ),
+    "stop": ngettext_lazy("%(count)d process was asked to stop.", "%(count)d processes were asked to stop.", "count"),
+    "trace": ngettext_lazy(
+        "%(count)d process was asked for a trace.", "%(count)d processes were asked for a trace.", "count"
+    ),
+}
 
 
 class ProcessesPage(Page):
@@ -30,18 +45,12 @@ class ProcessesPage(Page):
     title = _("Processes")
     template_name = "admin/kafka_integration/pages/processes_trace.html"
     live_template = "admin/kafka_integration/pages/processes.html"
-    operations = {
-        "pause": Operation(label=_("Pause"), permission=CONTROL),
-        "resume": Operation(label=_("Resume"), permission=CONTROL),
-        "quiet": Operation(label=_("Quiet"), permission=CONTROL),
-        "stop": Operation(label=_("Stop"), permission=CONTROL),
-        "trace": Operation(label=_("Trace"), permission=CONTROL),
-    }
+    operations = {name: Operation(label=COMMANDS[name], permission=CONTROL) for name in ASKED}
 
     def context(self) -> dict[str, Any]:
         alias = database_of_processes()
         if not has_table(alias, Process):
-            text = _now("Database “%(alias)s” has no table of these: run manage.py migrate --database %(alias)s.")
+            text = gettext("Database “%(alias)s” has no table of these: run manage.py migrate --database %(alias)s.")
             return {"obstacle": text % {"alias": alias}}
         operations = get_settings().operations
         commands = ProcessCommand.objects.using(alias).defer("answer").order_by("-id")[:MOST_COMMANDS]
@@ -76,7 +85,7 @@ class ProcessesPage(Page):
             arguments["partition"] = _number(number)
         place = f" {topic}[{number}]" if number else f" {topic}" if topic else ""
         answers = self._ask(name, processes_with(consumer, get_settings().operations), arguments)
-        return self._done(name, answers, subject=f"consumer {consumer}{place}")
+        return self._done(name, answers, subject=gettext("consumer %(name)s") % {"name": f"{consumer}{place}"})
 
     def _ask_process(self, name: str) -> Done:
         process = process_of(_number(self.parameter("process")), get_settings().operations)
@@ -93,16 +102,14 @@ class ProcessesPage(Page):
     def _done(self, name: str, answers: Sequence[Answer], *, subject: Process | str) -> Done:
         for answer in answers:
             if not answer.is_done:
-                text = _now("Process %(id)d: %(answer)s") % {"id": answer.process.id, "answer": answer.text}
+                text = gettext("Process %(id)d: %(answer)s") % {"id": answer.process.id, "answer": answer.text}
                 messages.error(self.request, text)
-        asked = ngettext("%(count)d process was asked to %(name)s.", "%(count)d processes were asked to %(name)s.",
-                         len(answers)) % {"count": len(answers), "name": name}  # fmt: skip
         url = ""
         if name == "trace":
             url = f"{self.url_of(self.name)}?trace={answers[0].command_id}"
         failed = sum(not answer.is_done for answer in answers)
         logged = f"asked {len(answers)} process(es) to {name}, {failed} did not"
-        return Done(text=asked, subject=subject, logged=logged, url=url)
+        return Done(text=ASKED[name] % {"count": len(answers)}, subject=subject, logged=logged, url=url)
 
     def _trace(self, alias: str) -> ProcessCommand | None:
         asked = self.parameter("trace")

@@ -1,4 +1,4 @@
-"""How partitions stand, in the words of people."""
+"""How partitions and processes stand, and what these can be asked, in the words of people."""
 
 from __future__ import annotations
 
@@ -25,6 +25,30 @@ REASONS: dict[str, Promise] = {
     "paused": _("paused by an operator"),
     "handler": _("waits for a handler that is at work"),
     "draining": _("is handed over"),
+}
+PROCESS_STATES: dict[str, Promise] = {
+    "starting": _("starting"),
+    "running": _("running"),
+    # Translators: a relay that would take over if the active one ended.
+    "standing_by": _("standing by"),
+    # Translators: a process that begins nothing more, until it is stopped.
+    "quiet": _("quiet"),
+    # Translators: a process that finishes what it has in hand, and then ends.
+    "draining": _("draining"),
+    "stopped": _("stopped"),
+    # Translators: a process of which nothing was heard for long.
+    "lost": _("lost"),
+}
+COMMANDS: dict[str, Promise] = {
+    # Translators: of a consumer, which leaves its partitions where they are.
+    "pause": _("Pause"),
+    "resume": _("Resume"),
+    # Translators: of a process, which finishes what is in hand and begins nothing more.
+    "quiet": _("Quiet"),
+    "stop": _("Stop"),
+    # Translators: of a process, which shows where each of its threads is.
+    "trace": _("Trace"),
+    "reset": _("Move the offsets"),
 }
 LOOKS = {"stuck": "kafka-bad", "falling_behind": "kafka-bad", "unowned": "kafka-bad", "waiting": "kafka-waiting"}
 """The classes that states are drawn with; the others look like any text."""

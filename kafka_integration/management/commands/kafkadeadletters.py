@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.db import DatabaseError
 
 from ...conf import get_settings
@@ -130,6 +130,7 @@ class Command(ExplainedCommand):
             "--stop-after-failures", type=read_count, metavar="N", help="begin no more once N have failed again"
         )
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             databases = self._databases(options["database"])

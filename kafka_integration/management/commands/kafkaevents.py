@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -48,6 +48,7 @@ class Command(ExplainedCommand):
         )
         parser.add_argument("--json", action="store_true", help="one JSON document")
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         event_id, topic, key = options["event_id"], options["topic"], options["key"]
         if (event_id is None) == (key is None) or (key is not None and topic is None):

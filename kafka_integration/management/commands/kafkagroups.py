@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.db import DatabaseError
 
 from ...conf import get_settings
@@ -77,6 +77,7 @@ class Command(ExplainedCommand):
         reset.add_argument("--apply", action="store_true", help="do it")
         reset.add_argument("--json", action="store_true", help="one JSON document")
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         actions: dict[str, Callable[..., str]] = {"list": _list, "lag": _lag, "reset": _reset}
         try:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, no_translations
 
 from ...conf import get_settings
 from ...errors import KafkaIntegrationError
@@ -54,6 +54,7 @@ class Command(ExplainedCommand):
             action = USAGE.add_action(actions, name, text)
             action.add_argument("--json", action="store_true", help="one JSON document")
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with interruptible():

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
+from django.utils.translation import ngettext
 
 from ...conf.settings import Settings
 from ...dead_letters.texts import text_or_base64
@@ -136,7 +137,11 @@ def _found(settings: Settings, rows: Rows, seen: Seen, seconds: float) -> Found:
     events.sort(key=lambda event: event.at or datetime.min.replace(tzinfo=UTC), reverse=True)
     unseen = [*rows.unseen, *seen.unseen]
     if len(events) > MOST_EVENTS:
-        unseen.append(f"{len(events) - MOST_EVENTS} older ones of those that were found")
+        older = len(events) - MOST_EVENTS
+        text = ngettext(
+            "%(count)d older one of those that were found", "%(count)d older ones of those that were found", older
+        )
+        unseen.append(text % {"count": older})
     return Found(events=events[:MOST_EVENTS], unseen=unseen)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from django.db import connections
 from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from ...conf.settings import Settings
 from ...dead_letters.operations import databases as dead_letter_databases
@@ -22,6 +24,11 @@ from ...tables import has_table
 MOST_ROWS = 50_000
 MOST_UNNAMED = 2_000
 MOST_FOUND = 100
+
+# Of which there were more rows than are looked at.
+OUTBOX = _("the outbox of database %(alias)s, but for its newest %(most)d rows")
+LETTERS = _("the dead letters of database %(alias)s, but for its newest %(most)d rows")
+UNNAMED_LETTERS = _("the dead letters of an earlier version in database %(alias)s, but for its newest %(most)d rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +61,13 @@ def rows_of_event(settings: Settings, event_id: str) -> Rows:
     unseen: list[str] = []
     for alias in _with_table(find_outboxes(settings), OutboxMessage):
         rows = OutboxMessage.objects.using(alias)
-        waiting += _of_event(_newest(rows, MOST_ROWS, unseen, f"the outbox of database {alias}"), event_id)
+        waiting += _of_event(_newest(rows, MOST_ROWS, unseen, OUTBOX), event_id)
     for alias in _with_table(dead_letter_databases(), DeadLetter):
         rows_of_letters = DeadLetter.objects.using(alias).defer("value", "traceback", "reason")
         letters += _named(rows_of_letters.filter(event_id=event_id[:MAX_EVENT_ID]), event_id)
         # Of a version that didn't note whose event one is.
         unnamed = DeadLetter.objects.using(alias).filter(event_id=None)
-        unnamed = _newest(unnamed, MOST_UNNAMED, unseen, f"the dead letters of an earlier version in database {alias}")
+        unnamed = _newest(unnamed, MOST_UNNAMED, unseen, UNNAMED_LETTERS)
         letters += _of_event(unnamed.defer("value", "traceback", "reason"), event_id)
     return Rows(waiting=waiting, letters=letters, unseen=unseen)
 
@@ -72,10 +79,10 @@ def rows_of_key(settings: Settings, topic: str, key: bytes) -> Rows:
     unseen: list[str] = []
     wanted = Q(topic=topic, key=key)
     for alias in _with_table(find_outboxes(settings), OutboxMessage):
-        rows = _newest(OutboxMessage.objects.using(alias), MOST_ROWS, unseen, f"the outbox of database {alias}")
+        rows = _newest(OutboxMessage.objects.using(alias), MOST_ROWS, unseen, OUTBOX)
         waiting += rows.filter(wanted).order_by("-pk").defer("value")[:MOST_FOUND]
     for alias in _with_table(dead_letter_databases(), DeadLetter):
-        of_alias = _newest(DeadLetter.objects.using(alias), MOST_ROWS, unseen, f"the dead letters of database {alias}")
+        of_alias = _newest(DeadLetter.objects.using(alias), MOST_ROWS, unseen, LETTERS)
         letters += of_alias.filter(wanted).order_by("-pk").defer("value", "traceback", "reason")[:MOST_FOUND]
     return Rows(waiting=waiting, letters=letters, unseen=unseen)
 
@@ -101,10 +108,10 @@ def _with_table(aliases: Iterable[str], model: type[Model]) -> list[str]:
     return [alias for alias in aliases if has_table(alias, model)]
 
 
-def _newest(rows: QuerySet[Any], most: int, unseen: list[str], name: str) -> QuerySet[Any]:
+def _newest(rows: QuerySet[Any], most: int, unseen: list[str], text: Promise) -> QuerySet[Any]:
     newest = rows.order_by("-pk").values("pk")
     if newest[most : most + 1].exists():
-        unseen.append(f"{name}, but for its newest {most} rows")
+        unseen.append(str(text) % {"alias": rows.db, "most": most})
         return rows.filter(pk__in=newest[:most])
     return rows
 

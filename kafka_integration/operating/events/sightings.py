@@ -8,6 +8,8 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
+from django.utils.translation import gettext
+
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.record_search import RecordSearch, Span, usual_partition
 from ...client.transports.choosing import transport_of
@@ -77,9 +79,9 @@ def look(settings: Settings, wanted: Look) -> Seen:
         try:
             _look_in(connection, settings, wanted, seen, deadline)
         except BrokerError as error:
-            seen.note_gap(
-                cluster_of(connection), f"Kafka at {', '.join(connection.servers) or connection.transport}: {error}"
-            )
+            where = ", ".join(connection.servers) or connection.transport
+            text = gettext("Kafka at %(where)s: %(error)s") % {"where": where, "error": error}
+            seen.note_gap(cluster_of(connection), text)
     return seen
 
 
@@ -112,9 +114,8 @@ def _look_in(connection: Connection, settings: Settings, wanted: Look, seen: See
     seen.found += looked.found
     for topic in sorted({topic for topic, _ in looked.unseen}):
         left = [end - first for (name, _), (first, end) in looked.unseen.items() if name == topic]
-        seen.note_gap(
-            cluster, f"the newest {sum(left)} offsets in {len(left)} partition(s) of {topic}, for lack of time"
-        )
+        text = gettext("the newest %(offsets)d offsets in %(count)d partition(s) of %(topic)s, for lack of time")
+        seen.note_gap(cluster, text % {"offsets": sum(left), "count": len(left), "topic": topic})
 
 
 def _still_there(offsets: GroupOffsets, wanted: Mapping[Place, Span]) -> dict[Place, Span]:
@@ -146,10 +147,14 @@ def _spans(
         spans[place] = max(begin, end - most), end
         cut[place[0]] = cut.get(place[0], 0) + (begin < end - most)
     for topic in [topic for topic, count in cut.items() if count]:
-        words = f"what is older in {cut[topic]} partition(s) of {topic} than the newest {window} offsets of each"
-        seen.note_gap(cluster_of(connection), words)
+        text = gettext(
+            "what is older in %(count)d partition(s) of %(topic)s than the newest %(window)d offsets of each"
+        )
+        values = {"count": cut[topic], "topic": topic, "window": window}
+        seen.note_gap(cluster_of(connection), text % values)
     for topic, partition in [place for place in places if place not in starts]:
-        seen.note_gap(cluster_of(connection), f"{topic}[{partition}], whose end can't be known now")
+        text = gettext("%(place)s, whose end can't be known now")
+        seen.note_gap(cluster_of(connection), text % {"place": f"{topic}[{partition}]"})
     return spans
 
 

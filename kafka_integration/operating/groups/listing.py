@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from ...conf.settings import Settings
 from ...errors import BrokerError
@@ -86,7 +87,8 @@ def _listed(settings: Settings, name: str) -> ListedGroup:
     except BrokerError as error:
         problem = shortened(escaped(text_of(error)))
     except DatabaseError as error:
-        problem = f"the stored offsets can't be read: {shortened(escaped(text_of(error)))}"
+        reason = shortened(escaped(text_of(error)))
+        problem = _("the stored offsets can't be read: %(reason)s") % {"reason": reason}
     return ListedGroup(
         name=name,
         consumers=tuple(consumer.name for consumer in consumers),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.partition_ends import Ends, Place
 from ...client.metadata.records import Records
@@ -61,11 +63,10 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         again = {move.consumer.name: move.consumer for move in self.moves if move.handled_again}
-        return tuple(
-            f"consumer {name} has deduplicate: messages whose effects it remembers are left out, not handled again"
-            for name, consumer in sorted(again.items())
-            if consumer.deduplicate
+        text = gettext(
+            "consumer %(name)s has deduplicate: messages whose effects it remembers are left out, not handled again"
         )
+        return tuple(text % {"name": name} for name, consumer in sorted(again.items()) if consumer.deduplicate)
 
 
 def plan_reset(
@@ -124,8 +125,11 @@ def _wanted(target: Target, start: int, first: int, end: int, since: int) -> int
 
 def _why_clamped(wanted: int, first: int, end: int) -> str | None:
     if wanted < first:
-        return f"{wanted} is before the first message that is left, {first}"
-    return f"{wanted} is beyond the end, {end}" if wanted > end else None
+        return gettext("%(offset)d is before the first message that is left, %(first)d") % {
+            "offset": wanted,
+            "first": first,
+        }
+    return gettext("%(offset)d is beyond the end, %(end)d") % {"offset": wanted, "end": end} if wanted > end else None
 
 
 def _since(

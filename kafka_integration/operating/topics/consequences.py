@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from django.utils.translation import gettext as _
+
 from ...client.metadata.topic_configs import Config
 from ..durations import spoken
 from .needed import unhandled_before
@@ -22,13 +24,13 @@ def of_creation(wanted: WantedTopic, *, brokers: int, fixed_partitions: int | No
 
 def of_added_partitions(config: Config) -> str:
     """What more partitions mean for the order of keys."""
-    text = (
+    text = _(
         "most keys move to another partition: the order of a key's messages isn't kept across the change, unless all "
         "of before are handled before anything new is sent"
     )
-    return (
-        f"{text}; newest values of keys that were compacted stay in their old partition" if _compacts(config) else text
-    )
+    if not _compacts(config):
+        return text
+    return f"{text}; {_('newest values of keys that were compacted stay in their old partition')}"
 
 
 def of_config(topic: str, after: Mapping[str, str | None], state: ClusterState) -> str | None:
@@ -54,40 +56,53 @@ def _compacts(config: Config) -> bool:
 def _of_creation(wanted: WantedTopic, brokers: int, fixed_partitions: int | None) -> Iterator[str]:
     if fixed_partitions is not None:
         if wanted.is_declared:
-            yield f"the embedded broker gives each topic {fixed_partitions} partitions and keeps no settings of it"
+            yield _("the embedded broker gives each topic %(count)d partitions and keeps no settings of it") % {
+                "count": fixed_partitions
+            }
         return
     if not wanted.is_declared:
-        yield 'KAFKA["topics"] doesn\'t have it: partitions and replicas are what the cluster gives by itself'
+        yield _('KAFKA["topics"] doesn\'t have it: partitions and replicas are what the cluster gives by itself')
     factor = wanted.replication_factor
+    values = {"factor": factor, "brokers": brokers}
     if factor == 1 and brokers > 1:
-        yield f"one copy of each message on a cluster of {brokers} brokers: with its broker, messages are lost"
+        yield (
+            _("one copy of each message on a cluster of %(brokers)d brokers: with its broker, messages are lost")
+            % values
+        )
     if factor is not None and factor > brokers:
-        yield f"{factor} replicas need as many brokers, {brokers} can be seen: Kafka will refuse it"
+        yield _("%(factor)d replicas need as many brokers, %(brokers)d can be seen: Kafka will refuse it") % values
     yield from _of_in_sync(_number(wanted.config.get(IN_SYNC)), factor)
 
 
 def _of_in_sync(in_sync: int | None, factor: int | None) -> Iterator[str]:
     if in_sync is None or factor is None:
         return
+    values = {"setting": IN_SYNC, "value": in_sync, "factor": factor}
     if in_sync > factor:
-        yield f"{IN_SYNC} {in_sync} with {factor} replica(s): Kafka will refuse everything that waits for all of them"
+        text = _(
+            "%(setting)s %(value)d with %(factor)d replica(s): Kafka will refuse everything that waits for all of them"
+        )
+        yield text % values
     elif in_sync == factor > 1:
-        yield f"{IN_SYNC} is as large as the number of replicas: with one broker away nothing can be written"
+        yield (
+            _("%(setting)s is as large as the number of replicas: with one broker away nothing can be written") % values
+        )
 
 
 def _of_config(topic: str, after: Mapping[str, str | None], state: ClusterState) -> Iterator[str]:
     config = state.configs.get(topic, {})
-    yield from (f"Kafka knows no {name} of a topic" for name in after if name not in config)
+    yield from (_("Kafka knows no %(setting)s of a topic") % {"setting": name} for name in after if name not in config)
     yield from _of_retention(topic, after, state)
     if CLEANUP in after and is_compacted(after[CLEANUP]) and not _compacts(config):
-        yield (
+        yield _(
             "compaction keeps the newest message of each key alone, and messages without a key are refused from then on"
         )
     elif CLEANUP in after and not is_compacted(after[CLEANUP]) and _compacts(config):
-        yield "without compaction a key's newest message is deleted too when it is old enough"
+        yield _("without compaction a key's newest message is deleted too when it is old enough")
     yield from _of_in_sync(_number(after.get(IN_SYNC)), state.layout.topics[topic].replication_factor)
     if _is_lower(after, config, LARGEST):
-        yield f"messages larger than {after[LARGEST]} bytes, which were taken before, will be refused"
+        text = _("messages larger than %(size)s bytes, which were taken before, will be refused")
+        yield text % {"size": after[LARGEST]}
 
 
 def _of_retention(topic: str, after: Mapping[str, str | None], state: ClusterState) -> Iterator[str]:
@@ -95,15 +110,16 @@ def _of_retention(topic: str, after: Mapping[str, str | None], state: ClusterSta
     if _is_lower(after, config, RETENTION_MS):
         milliseconds = _number(after[RETENTION_MS])
         assert milliseconds is not None
-        yield f"messages older than {spoken(milliseconds / 1000)} will be deleted"
+        yield _("messages older than %(age)s will be deleted") % {"age": spoken(milliseconds / 1000)}
         yield from unhandled_before(state.wanted.readers_of(topic), topic, milliseconds)
     if any(name in after and after[name] is None for name in (RETENTION_MS, RETENTION_BYTES)):
-        yield "the cluster's default may keep less: then the oldest messages will be deleted, handled or not"
+        yield _("the cluster's default may keep less: then the oldest messages will be deleted, handled or not")
     if _is_lower(after, config, RETENTION_BYTES):
-        yield (
-            f"a partition's oldest messages beyond {after[RETENTION_BYTES]} bytes will be deleted, handled or not: "
-            "look at the lag of its groups first"
+        text = _(
+            "a partition's oldest messages beyond %(size)s bytes will be deleted, handled or not: look at the lag of "
+            "its groups first"
         )
+        yield text % {"size": after[RETENTION_BYTES]}
 
 
 def _is_lower(after: Mapping[str, str | None], config: Config, name: str) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from ...client.metadata.group_members import GroupMembers
 from ...client.metadata.topic_layouts import PartitionLayout, TopicLayout
 from ...conf.consumers import ConsumerSettings
@@ -16,6 +19,8 @@ from .reading import ClusterState, read_cluster
 from .wanted import reads, wanted_clusters
 
 OFFSETS = "__consumer_offsets"
+MOST_NUMBERS = 10
+"""Partitions that a problem names; of more it says how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +51,15 @@ def problems_of(state: ClusterState) -> Iterator[TopicProblem]:
 
 def _of_partitions(topic: TopicLayout, state: ClusterState) -> Iterator[TopicProblem]:
     if topic.trouble:
-        yield TopicProblem(topic=topic.name, problem=topic.trouble, remedy="Look at the log of the brokers.")
+        yield TopicProblem(topic=topic.name, problem=topic.trouble, remedy=_("Look at the log of the brokers."))
         return
     without = [each for each in topic.partitions if each.leader is None]
     if without:
         yield TopicProblem(
             topic=topic.name,
-            problem=f"no leader for {_numbers(without)}: nothing can be read or written there",
-            remedy="Bring the brokers of its replicas back.",
+            problem=_("no leader for %(partitions)s: nothing can be read or written there")
+            % {"partitions": _numbers(without)},
+            remedy=_("Bring the brokers of its replicas back."),
         )
     needed = number_of(state.configs.get(topic.name, {}), IN_SYNC)
     led = [each for each in topic.partitions if each.leader is not None and len(each.in_sync) < len(each.replicas)]
@@ -61,15 +67,18 @@ def _of_partitions(topic: TopicLayout, state: ClusterState) -> Iterator[TopicPro
     if short:
         yield TopicProblem(
             topic=topic.name,
-            problem=f"fewer replicas in sync than {IN_SYNC} {needed} asks for: {_numbers(short)}; nothing can be "
-            "written there that waits for all of them",
-            remedy="Bring the missing brokers back.",
+            problem=_(
+                "fewer replicas in sync than %(setting)s %(needed)d asks for: %(partitions)s; nothing can be written "
+                "there that waits for all of them"
+            )
+            % {"setting": IN_SYNC, "needed": needed, "partitions": _numbers(short)},
+            remedy=_("Bring the missing brokers back."),
         )
     if behind := [each for each in led if each not in short]:
         yield TopicProblem(
             topic=topic.name,
-            problem=f"replicas that are not in sync: {_numbers(behind)}",
-            remedy="Bring the missing brokers back, or wait until their replicas have caught up.",
+            problem=_("replicas that are not in sync: %(partitions)s") % {"partitions": _numbers(behind)},
+            remedy=_("Bring the missing brokers back, or wait until their replicas have caught up."),
         )
 
 
@@ -80,22 +89,29 @@ def _of_replicas(topic: TopicLayout, state: ClusterState) -> Iterator[TopicProbl
     if factor == 1 and state.layout.brokers > 1:
         yield TopicProblem(
             topic=topic.name,
-            problem=f"replication factor 1 on a cluster of {state.layout.brokers} brokers: each partition has one copy",
-            remedy="Give it more replicas with kafka-reassign-partitions.",
+            problem=_("replication factor 1 on a cluster of %(brokers)d brokers: each partition has one copy")
+            % {"brokers": state.layout.brokers},
+            remedy=_("Give it more replicas with kafka-reassign-partitions."),
         )
     if needed is None:
         return
+    values = {"setting": IN_SYNC, "needed": needed, "factor": factor, "fewer": factor - 1}
     if needed > factor:
         yield TopicProblem(
             topic=topic.name,
-            problem=f"{IN_SYNC} is {needed}, with {factor} replica(s): what waits for all of them is refused",
-            remedy=f"Lower {IN_SYNC}, or give it more replicas with kafka-reassign-partitions.",
+            problem=_("%(setting)s is %(needed)d, with %(factor)d replica(s): what waits for all of them is refused")
+            % values,
+            remedy=_("Lower %(setting)s, or give it more replicas with kafka-reassign-partitions.") % values,
         )
     elif needed == factor > 1:
         yield TopicProblem(
             topic=topic.name,
-            problem=f"{IN_SYNC} is {needed}, as many as it has replicas: with one broker away nothing can be written",
-            remedy=f"Set {IN_SYNC} to {factor - 1}, or give it one more replica with kafka-reassign-partitions.",
+            problem=_(
+                "%(setting)s is %(needed)d, as many as it has replicas: with one broker away nothing can be written"
+            )
+            % values,
+            remedy=_("Set %(setting)s to %(fewer)d, or give it one more replica with kafka-reassign-partitions.")
+            % values,
         )
 
 
@@ -103,32 +119,35 @@ def _of_settings(state: ClusterState) -> Iterator[TopicProblem]:
     for wanted in state.missing:
         yield TopicProblem(
             topic=wanted.name,
-            problem="the settings name it, and it isn't there, or an ACL hides it",
-            remedy="Make it: kafkatopics plan, then apply. Or correct the name, or grant this user DESCRIBE on it.",
+            problem=_("the settings name it, and it isn't there, or an ACL hides it"),
+            remedy=_("Make it: kafkatopics plan, then apply. Or correct the name, or grant this user DESCRIBE on it."),
         )
     for change in changes_of(state):
         if change.action != "create":
             yield TopicProblem(
                 topic=change.topic,
-                problem=f'not as KAFKA["topics"] says: {_difference(change)}',
-                remedy="kafkatopics plan, then apply; or correct the settings.",
+                problem=_('not as KAFKA["topics"] says: %(difference)s') % {"difference": _difference(change)},
+                remedy=_("kafkatopics plan, then apply; or correct the settings."),
             )
     for wanted in state.wanted.topics:
         topic = state.layout.topics.get(wanted.name)
         for text in differences_for_good(wanted, topic) if topic is not None and not topic.trouble else ():
-            yield TopicProblem(topic=wanted.name, problem=text, remedy='Correct KAFKA["topics"].')
+            yield TopicProblem(topic=wanted.name, problem=text, remedy=_('Correct KAFKA["topics"].'))
 
 
 def _of_dead_letters(state: ClusterState) -> Iterator[TopicProblem]:
     for name, consumer in state.wanted.dead_letter_topics.items():
         config = state.configs.get(name, {})
         if CLEANUP in config and is_compacted(config[CLEANUP].value):
-            policy = config[CLEANUP].value
+            values = {"setting": CLEANUP, "policy": config[CLEANUP].value, "consumer": consumer}
             yield TopicProblem(
                 topic=name,
-                problem=f'{CLEANUP} is {policy}, and it is the dead_letter_topic of consumer "{consumer}": of dead '
-                "letters with one key the newest alone is kept, and without a key they are refused",
-                remedy=f'Set {CLEANUP} to "delete", or choose another dead_letter_topic.',
+                problem=_(
+                    '%(setting)s is %(policy)s, and it is the dead_letter_topic of consumer "%(consumer)s": of dead '
+                    "letters with one key the newest alone is kept, and without a key they are refused"
+                )
+                % values,
+                remedy=_('Set %(setting)s to "delete", or choose another dead_letter_topic.') % values,
             )
 
 
@@ -144,9 +163,12 @@ def _of_members(state: ClusterState) -> Iterator[TopicProblem]:
         if members > partitions > 0:
             yield TopicProblem(
                 topic=max(topics, key=lambda topic: len(topic.partitions)).name,
-                problem=f"group {group} has {members} members for {partitions} partition(s): "
-                f"{members - partitions} of them have nothing to do",
-                remedy='Run fewer processes, or add partitions in KAFKA["topics"].',
+                problem=_(
+                    "group %(group)s has %(members)d members for %(partitions)d partition(s): %(idle)d of them have "
+                    "nothing to do"
+                )
+                % {"group": group, "members": members, "partitions": partitions, "idle": members - partitions},
+                remedy=_('Run fewer processes, or add partitions in KAFKA["topics"].'),
             )
 
 
@@ -160,15 +182,22 @@ def _count(asker: GroupMembers, group: str) -> int:
 
 def _difference(change: Change) -> str:
     if change.action == "add_partitions":
-        return f"{change.before} partitions, not {change.after}"
-    return ", ".join(f"{name} is {_shown(change.before[name])}, not {_shown(to)}" for name, to in change.after.items())
+        return _("%(before)d partitions, not %(after)d") % {"before": change.before, "after": change.after}
+    return ", ".join(
+        _("%(setting)s is %(before)s, not %(after)s")
+        % {"setting": name, "before": _shown(change.before[name]), "after": _shown(to)}
+        for name, to in change.after.items()
+    )
 
 
 def _shown(value: str | None) -> str:
-    return "the cluster's default" if value is None else value
+    return _("the cluster's default") if value is None else value
 
 
 def _numbers(partitions: Iterable[PartitionLayout]) -> str:
     numbers = [str(each.number) for each in partitions]
-    more = f", … ({len(numbers)} in all)" if len(numbers) > 10 else ""
-    return f"partition {', '.join(numbers[:10])}{more}"
+    shown = ", ".join(numbers[:MOST_NUMBERS])
+    if len(numbers) > MOST_NUMBERS:
+        return _("partition %(numbers)s, … (%(count)d in all)") % {"numbers": shown, "count": len(numbers)}
+    # Translators: the numbers of the partitions follow, one or several.
+    return ngettext("partition %(numbers)s", "partition %(numbers)s", len(numbers)) % {"numbers": shown}

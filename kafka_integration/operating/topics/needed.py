@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from time import time
 
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.partition_ends import Ends
@@ -21,10 +23,15 @@ def unhandled_before(consumers: Iterable[ConsumerSettings], topic: str, age_ms: 
         try:
             count = _count(consumer, topic, int(time() * 1000) - age_ms)
         except (BrokerError, DatabaseError):
-            yield f"whether group {group} has handled them can't be told now"
+            yield _("whether group %(group)s has handled them can't be told now") % {"group": group}
         else:
             if count:
-                yield f"group {group} has not handled {count} of them"
+                text = ngettext(
+                    "group %(group)s has not handled %(count)d of them",
+                    "group %(group)s has not handled %(count)d of them",
+                    count,
+                )
+                yield text % {"group": group, "count": count}
 
 
 def _count(consumer: ConsumerSettings, topic: str, moment_ms: int) -> int:

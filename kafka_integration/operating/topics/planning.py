@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from django.utils.translation import gettext as _
+
 from ...client.metadata.topic_configs import Config
 from ...client.metadata.topic_layouts import TopicLayout
 from ...client.transports.choosing import transport_of
@@ -82,7 +84,8 @@ def obstacles_of(state: ClusterState) -> Iterator[str]:
     for wanted in state.wanted.topics:
         topic = state.layout.topics.get(wanted.name)
         if topic is not None and topic.trouble:
-            yield f"{wanted.name}: it can't be told what it is like: {topic.trouble}"
+            text = _("%(topic)s: it can't be told what it is like: %(trouble)s")
+            yield text % {"topic": wanted.name, "trouble": topic.trouble}
         elif topic is not None:
             yield from (f"{wanted.name}: {text}" for text in differences_for_good(wanted, topic))
             if wanted.config and wanted.name not in state.configs:
@@ -93,15 +96,17 @@ def differences_for_good(wanted: WantedTopic, topic: TopicLayout) -> Iterator[st
     """What no change of ours makes as the settings say."""
     there = len(topic.partitions)
     if wanted.partitions is not None and wanted.partitions < there:
-        yield (
-            f'it has {there} partitions, KAFKA["topics"] says {wanted.partitions}: Kafka can\'t take partitions away; '
-            f"say {there}, or make another topic and move to it"
+        text = _(
+            'it has %(there)d partitions, KAFKA["topics"] says %(wanted)d: Kafka can\'t take partitions away; say '
+            "%(there)d, or make another topic and move to it"
         )
+        yield text % {"there": there, "wanted": wanted.partitions}
     if wanted.replication_factor is not None and wanted.replication_factor != topic.replication_factor:
-        yield (
-            f'its replication factor is {topic.replication_factor}, KAFKA["topics"] says '
-            f"{wanted.replication_factor}: kafka-reassign-partitions changes that, not this command"
+        text = _(
+            'its replication factor is %(there)s, KAFKA["topics"] says %(wanted)d: kafka-reassign-partitions changes '
+            "that, not this command"
         )
+        yield text % {"there": topic.replication_factor, "wanted": wanted.replication_factor}
 
 
 def _creation(wanted: WantedTopic, state: ClusterState) -> Change:
@@ -162,8 +167,8 @@ def _meaning(value: str) -> object:
 
 def _untold(connection: Connection) -> str:
     if not transport_of(connection).takes_admin_requests:
-        return "the embedded broker keeps no settings of topics"
-    return "its settings can't be asked for: grant this user DESCRIBE_CONFIGS on the topic"
+        return _("the embedded broker keeps no settings of topics")
+    return _("its settings can't be asked for: grant this user DESCRIBE_CONFIGS on the topic")
 
 
 def as_dict(change: Change) -> Mapping[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..columns import aligned
 from .applying import Applied
 from .health import TopicProblem
@@ -55,26 +57,36 @@ def _change_lines(change: Change) -> list[str]:
 
 def _what(change: Change) -> str:
     if change.action == "create":
-        return f"make it, with {_new(change.after)}"
+        return _("make it, with %(sizes)s") % {"sizes": _new(change.after)}
     if change.action == "add_partitions":
-        return f"add partitions, from {change.before} to {change.after}"
-    parts = [f"{name} from {_value(change.before[name])} to {_value(value)}" for name, value in change.after.items()]
-    return f"set {', '.join(parts)}"
+        return _("add partitions, from %(before)d to %(after)d") % {"before": change.before, "after": change.after}
+    parts = [
+        _("%(setting)s from %(before)s to %(after)s")
+        % {"setting": name, "before": _value(change.before[name]), "after": _value(value)}
+        for name, value in change.after.items()
+    ]
+    return _("set %(settings)s") % {"settings": ", ".join(parts)}
 
 
 def _new(after: Mapping[str, Any]) -> str:
-    sizes = [
-        f"{_number(after[name], 'as many')} {word}"
-        for name, word in (("partitions", "partitions"), ("replication_factor", "replicas"))
-    ]
-    settings = [f"{name} {value}" for name, value in after["config"].items()]
-    default = " as the cluster gives" if None in (after["partitions"], after["replication_factor"]) else ""
-    return f"{' and '.join(sizes)}{default}{''.join(f', {each}' for each in settings)}"
+    partitions, replicas = after["partitions"], after["replication_factor"]
+    settings = [f", {name} {value}" for name, value in after["config"].items()]
+    return f"{_sizes(partitions, replicas) % {'partitions': partitions, 'replicas': replicas}}{''.join(settings)}"
 
 
-def _number(number: int | None, otherwise: str = "unknown") -> str:
-    return otherwise if number is None else str(number)
+def _sizes(partitions: int | None, replicas: int | None) -> str:
+    if partitions is None and replicas is None:
+        return _("as many partitions and as many replicas as the cluster gives")
+    if partitions is None:
+        return _("as many partitions and %(replicas)d replicas as the cluster gives")
+    if replicas is None:
+        return _("%(partitions)d partitions and as many replicas as the cluster gives")
+    return _("%(partitions)d partitions and %(replicas)d replicas")
+
+
+def _number(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
 
 
 def _value(value: str | None) -> str:
-    return "the cluster's default" if value is None else value
+    return _("the cluster's default") if value is None else value

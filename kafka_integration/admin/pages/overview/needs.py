@@ -172,7 +172,9 @@ def _of_lost(lost: Sequence[ProcessView]) -> Iterator[Need]:
         "database. %(named)s",
         len(lost),
     )
-    named = [f"{process.pid} on {process.host}" for process in lost[:MOST_NAMED]]
+    # Translators: the number of an operating system's process, and the name of its computer.
+    place = _("%(pid)d on %(host)s")
+    named = [place % {"pid": process.pid, "host": process.host} for process in lost[:MOST_NAMED]]
     others = [f"+{len(lost) - MOST_NAMED}"] if len(lost) > MOST_NAMED else []
     seconds = round(max(process.silent_seconds for process in lost))
     values = {"named": ", ".join([*named, *others]), "seconds": seconds, "count": len(lost)}
