@@ -18,6 +18,7 @@ from kafka_integration.consuming.lanes import turns as turns_module
 from kafka_integration.consuming.lanes.turns import Hand, Turns, shards_of
 from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.ordering import line, shards
+from kafka_integration.consuming.ordering import shard as shard_module
 from kafka_integration.consuming.ordering.chunk import Chunk
 from kafka_integration.consuming.partition import Partition
 from kafka_integration.message import Decoding, KeptRecord, Message
@@ -25,6 +26,7 @@ from kafka_integration.message import Decoding, KeptRecord, Message
 DECODING = Decoding(key=bytes, value=bytes)
 PARTITIONS = st.integers(0, 2)
 KEYS = st.sampled_from([None, b"a", b"b", b"c"])
+CLOCKED = (line, shard_module, shards, turns_module)
 
 
 class TurnsMachine(RuleBasedStateMachine):
@@ -34,7 +36,7 @@ class TurnsMachine(RuleBasedStateMachine):
     def begin(self, ordering: Any) -> None:
         self.now = 1000.0
         clock = lambda: self.now  # noqa: E731 - one clock for the modules that have imported theirs
-        self.patches = [mock.patch.object(module, "monotonic", clock) for module in (line, shards, turns_module)]
+        self.patches = [mock.patch.object(module, "monotonic", clock) for module in CLOCKED]
         for patch in self.patches:
             patch.start()
         self.ordering = ordering
