@@ -46,7 +46,7 @@ def test_a_partition_without_a_leader_keeps_no_other_from_beginning(monkeypatch)
     for partition in range(4):
         write("a", partition=partition)
 
-    def ends_of_all_but_one(consumer, partition, timeout):
+    def ends_of_all_but_one(consumer, partition, timeout=0, cached=False):
         if partition.partition == 1:
             raise broken(KafkaError.LEADER_NOT_AVAILABLE)
         return MemoryConsumer.get_watermark_offsets(consumer, partition, timeout)
