@@ -6,9 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.models import CHANGE, DELETION
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import localize
@@ -23,8 +21,9 @@ from ..dead_letters.texts import beginning_of_reason, brief, with_beginning_of_r
 from ..message import moment_of
 from ..models import DeadLetter
 from ..summaries import escaped
-from .bounded import RecentValuesFilter, newest_rows
-from .databases import ClampedList, DatabaseChoice, DatabaseFilter
+from .bounded import RecentValuesFilter
+from .databases import ClampedList
+from .dead_letter_filters import NARROWING, DeadLetterDatabaseFilter, KindFilter, StateFilter, databases
 from .operated import MAX_SELECTED, OperatedAdmin, is_across
 from .payloads import LINES
 
@@ -37,8 +36,6 @@ OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
 STATES: dict[str, Sequence[str]] = {"replay": dead_letters.REPLAYABLE, "discard": dead_letters.UNSETTLED}
 ACROSS: dict[str, Sequence[str]] = {"replay": (DeadLetter.State.PARKED,), "discard": dead_letters.UNSETTLED}
 
-databases = DatabaseChoice(dead_letters.databases)
-
 
 class DeadLetterList(ClampedList):
     choice = databases
@@ -46,58 +43,6 @@ class DeadLetterList(ClampedList):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         return with_beginning_of_reason(super().get_queryset(*args, **kwargs))
-
-
-class DeadLetterDatabaseFilter(DatabaseFilter):
-    choice = databases
-
-
-class KindFilter(RecentValuesFilter):
-    """Kinds by what they are, and not by their names alone."""
-
-    def __init__(
-        self,
-        field: Any,
-        request: HttpRequest,
-        params: Any,
-        model: Any,
-        model_admin: Any,
-        field_path: str,
-    ) -> None:
-        super().__init__(field, request, params, model, model_admin, field_path)
-        told = newest_rows(model_admin, request).values_list("kind", "exception", "location", "consumer")
-        self._labels = {kind: _label(*names) for kind, *names in told}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> Any:
-        state = request.GET.get(StateFilter.parameter_name) or dead_letters.State.PARKED
-        if self.lookup_val and state in dead_letters.UNSETTLED:
-            # In the words of the index of kinds, which has those that wait.
-            queryset = queryset.filter(settled_at=None)
-        return super().queryset(request, queryset)
-
-    def choices(self, changelist: ChangeList) -> Any:
-        for choice in super().choices(changelist):
-            yield {**choice, "display": self._labels.get(choice["display"], choice["display"])}
-
-
-class StateFilter(SimpleListFilter):
-    """What waits for somebody, unless another state is asked for."""
-
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
-        return [*DeadLetter.State.choices, ("all", _("All"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(state__in=[self.value()] if self.value() else dead_letters.UNSETTLED)
-
-    def choices(self, changelist: ChangeList) -> Any:
-        waiting, *others = super().choices(changelist)
-        yield {**waiting, "display": _("Waiting for somebody")}
-        yield from others
 
 
 @admin.register(DeadLetter)
@@ -118,10 +63,11 @@ class DeadLetterAdmin(OperatedAdmin):
         StateFilter,
         DeadLetterDatabaseFilter,
         ("kind", KindFilter),
-        *((name, RecentValuesFilter) for name in ("consumer", "group", "topic", "exception")),
+        *((name, RecentValuesFilter) for name in NARROWING if name != "kind"),
     )
-    search_fields = ("=id", "topic", "exception")
+    search_fields = ("topic", "exception")  # and the id
     ordering = ("-id",)
+    sortable_by = ("id", "failed_at")
     actions = ("replay_selected", "replay_kind_selected", "discard_selected", "purge_selected")
 
     def get_fieldsets(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
@@ -147,22 +93,22 @@ class DeadLetterAdmin(OperatedAdmin):
             (_("Since then"), {"fields": ("replayed_at", "settled_at", "leased_until", "lease_holder")}),
         )
 
-    @admin.display(description=_("message"), ordering="topic")
+    @admin.display(description=_("message"))
     def place(self, letter: DeadLetter) -> str:
         return f"{letter.topic}[{letter.partition}]@{letter.offset}"
 
     # The list has room for so many columns: what belongs together shares one.
 
-    @admin.display(description=_("message and consumer"), ordering="topic")
+    @admin.display(description=_("message and consumer"))
     def whose(self, letter: DeadLetter) -> str:
         return _two_lines(self.place(letter), letter.consumer)
 
-    @admin.display(description=_("state"), ordering="state")
+    @admin.display(description=_("state"))
     def standing(self, letter: DeadLetter) -> str:
         text = ngettext("after %d attempt", "after %d attempts", letter.attempts) % letter.attempts
         return _two_lines(letter.get_state_display(), text)
 
-    @admin.display(description=_("exception, reason and place in the code"), ordering="exception")
+    @admin.display(description=_("exception, reason and place in the code"))
     def error(self, letter: DeadLetter) -> str:
         # The class alone: the list is wide enough.
         name = letter.exception.rpartition(".")[2]
@@ -255,10 +201,6 @@ class DeadLetterAdmin(OperatedAdmin):
 
 def _two_lines(first: str, second: str) -> str:
     return format_html('{}<span class="kafka-reason">{}</span>', first, second)
-
-
-def _label(exception: str, location: str | None, consumer: str) -> str:
-    return f"{exception.rpartition('.')[2]} · {brief(location or '') or '-'} · {consumer}"
 
 
 def _done(name: str, count: int) -> str:

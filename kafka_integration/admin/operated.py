@@ -22,6 +22,7 @@ from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
 from .protection import protected
+from .searching import search
 
 if TYPE_CHECKING:
     Admin = admin.ModelAdmin[Any]
@@ -174,10 +175,10 @@ class OperatedAdmin(Admin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        # Each word is a condition for each field, and a database takes only so many.
+        # Each word is a condition for each field and its names, and a database takes only so many.
         if "\0" in search_term or len(search_term) > LONGEST_PARAMETER or len(search_term.split()) > MOST_WORDS:
             raise BadRequest(f"a search takes {MOST_WORDS} words, and no NUL characters")
-        return super().get_search_results(request, queryset, search_term)
+        return search(queryset, search_term, self.search_fields), False
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)

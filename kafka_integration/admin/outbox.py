@@ -60,6 +60,11 @@ class RefusedFilter(admin.EmptyFieldListFilter):
     def parameter_of(field: str) -> str:
         return f"{field}__isempty"
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> Any:
+        found = super().queryset(request, queryset)
+        # With Django's own words for those that are refused, SQLite counts without their index.
+        return queryset.filter(refused_at__isnull=False) if self.lookup_val == "0" else found
+
     def choices(self, changelist: Any) -> Any:
         everything, empty, filled = super().choices(changelist)
         yield everything
@@ -82,6 +87,7 @@ class OutboxAdmin(OperatedAdmin):
     list_display = ("id", "state", "topic", "created_at", "reason")
     list_filter = (("refused_at", RefusedFilter), OutboxDatabaseFilter, ("topic", RecentValuesFilter))
     ordering = ("id",)
+    sortable_by = ("id",)
     actions = ("retry_selected", "discard_selected")
     change_list_template = "admin/kafka_integration/outboxmessage/change_list.html"
 
@@ -98,7 +104,7 @@ class OutboxAdmin(OperatedAdmin):
 
     @admin.display(description=_("reason"))
     def reason(self, message: OutboxMessage) -> str:
-        return brief(getattr(message, "refusal_start", message.refusal))
+        return brief(message.refusal_start if hasattr(message, "refusal_start") else message.refusal)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "retry")

@@ -78,6 +78,18 @@ class DeadLetter(models.Model):
                 name="kafka_integration_kinds",
             ),
             models.Index(fields=("event_id",), name="kafka_integration_dead_events"),
+            # What the lists are filtered by, in their order: also where few of a million are meant, or none.
+            models.Index(fields=("consumer", "id"), name="kafka_integration_dead_of"),
+            models.Index(fields=("group", "id"), name="kafka_integration_dead_in"),
+            models.Index(fields=("topic", "id"), name="kafka_integration_dead_topics"),
+            models.Index(fields=("exception", "id"), name="kafka_integration_dead_errors"),
+            # By what is null, as no query but the lists' says it so, and none of the others is led here.
+            models.Index(
+                fields=("state", "id"), condition=models.Q(settled_at__isnull=True), name="kafka_integration_open"
+            ),
+            models.Index(
+                fields=("state", "id"), condition=models.Q(settled_at__isnull=False), name="kafka_integration_ended"
+            ),
             models.Index(
                 fields=("settled_at",), condition=models.Q(settled_at__isnull=False), name="kafka_integration_settled"
             ),

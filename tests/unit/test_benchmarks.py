@@ -21,6 +21,7 @@ from benchmarks.page.charts import Bar, bar_chart, line_chart, short
 from benchmarks.page.comparison import COMPARISON, comparison_of
 from benchmarks.page.page import PAGE, about_run, replaced
 from benchmarks.page.table import markdown_table, overview, terminal_table, verdict
+from benchmarks.pages.table import Taken, table
 from benchmarks.results import Description, Results
 from benchmarks.rows import ROWS
 from benchmarks.running import Outcome
@@ -310,6 +311,16 @@ def test_a_row_of_its_own_value_size_asks_for_that_many_bytes() -> None:
 
     with pytest.raises(UnequalWorkError, match="100,000"):
         refuse_unequal_work(row, row.contenders[0], told(1.0), 100)
+
+
+def test_the_table_of_pages_has_what_nineteen_of_twenty_visits_took_at_most() -> None:
+    quick = Taken(seconds=[0.01] * 20, cpu_seconds=[0.005] * 20, queries=4)
+    slow = Taken(seconds=[*[0.1] * 18, 0.2, 0.9], cpu_seconds=[0.05] * 20, queries=9)
+
+    assert table({"postgresql": {"groups": quick}, "sqlite": {"groups": slow}}).splitlines()[2:] == [
+        "| groups | 10 | 10 | 5 | 4 | 100 | 200 | 50 | 9 |"
+    ]
+    assert "groups" not in table({"sqlite": {"groups": slow}}, only_above_ms=300)
 
 
 def texts_of(chart: str) -> list[ElementTree.Element]:

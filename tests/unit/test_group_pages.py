@@ -9,7 +9,9 @@ from unittest.mock import Mock
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,7 +20,7 @@ from kafka_integration.admin.pages.standings import standing_text
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import LagSample
-from tests.unit.consumers import TOPIC, committed, write
+from tests.unit.consumers import TOPIC, committed, consumer_settings, write
 from tests.unit.test_operator_pages import sign_in
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -66,6 +68,19 @@ def test_a_group_shows_its_partitions_and_what_it_was_like(operator):
     assert '<figure class="kafka-chart">' in page
     assert text_of(operator.get(GROUP, {"span": "month"}))
     assert operator.get(GROUP, {"span": "year"}).status_code == 400
+
+
+def test_the_list_asks_the_database_as_often_for_many_groups_as_for_one(operator, settings):
+    def queries_of(*groups):
+        kafka = consumer_settings()
+        consumer = kafka["consumers"]["c"]
+        settings.KAFKA = kafka | {"consumers": {name: consumer | {"consumer_group": name} for name in groups}}
+        with CaptureQueriesContext(connection) as queries:
+            page = text_of(operator.get(GROUPS))
+        assert all(name in page for name in groups)
+        return len(queries)
+
+    assert queries_of(*(f"group-{number}" for number in range(12))) == queries_of("group-0") <= 15
 
 
 def test_what_is_unknown_is_said_and_is_no_zero(operator, monkeypatch):

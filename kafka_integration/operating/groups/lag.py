@@ -19,7 +19,7 @@ from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import ConfigurationError
 from ...topic_names import names_among
 from .members import UNKNOWN, Members, members_of
-from .owners import Owners, owners_of
+from .owners import Owners, Processes, live_processes, owners_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,11 @@ def compute_lag(settings: Settings, group: str) -> GroupLag:
 
     Raises ``ConfigurationError`` for a group of no consumer, ``BrokerError`` where Kafka can't be asked.
     """
+    return lag_beside(settings, group, live_processes(settings.operations))
+
+
+def lag_beside(settings: Settings, group: str, processes: Processes) -> GroupLag:
+    """The same, for who knows what processes there are."""
     consumers = consumers_of(settings, group)
     found: dict[Place, PartitionLag] = {}
     missing: list[str] = []
@@ -104,7 +109,8 @@ def compute_lag(settings: Settings, group: str) -> GroupLag:
                     for topic in _missing(consumer, lags):
                         (hidden if positions.is_hidden(topic) else missing).append(topic)
         found |= _looked_at(connection, [lag for lag in found.values() if lag.lag and lag.oldest_ms is None])
-    owners = owners_of(dict.fromkeys(consumer.connection for consumer in consumers), group, settings.operations)
+    connections = dict.fromkeys(consumer.connection for consumer in consumers)
+    owners = owners_of(connections, group, processes, settings.operations)
     return GroupLag(
         group=group,
         partitions=tuple(_owned(found[place], owners) for place in sorted(found)),

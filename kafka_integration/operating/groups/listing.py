@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
+from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...summaries import escaped, shortened, text_of
 from ..columns import aligned
 from ..durations import spoken
-from .lag import GroupLag, compute_lag
+from .lag import GroupLag, consumers_of, lag_beside
+from .owners import Processes, live_processes
 
+MOST_AT_ONCE = 8
+"""Groups that are asked about at a time."""
 WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
 
 
@@ -49,7 +54,19 @@ class ListedGroup:
 def list_groups(settings: Settings) -> list[ListedGroup]:
     """Every group that a consumer of the settings has, by name; one that can't be asked about hides no other."""
     names = sorted({consumer.consumer_group for consumer in settings.consumers.values()})
-    return [_listed(settings, name) for name in names]
+    groups = {name: consumers_of(settings, name) for name in names}
+    processes = live_processes(settings.operations)
+    # One waits for brokers most of the time. What asks a database stays here, as each thread would connect to it.
+    with ThreadPoolExecutor(MOST_AT_ONCE) as beside:
+        listed = {
+            name: beside.submit(_listed, settings, name, consumers, processes)
+            for name, consumers in groups.items()
+            if all(consumer.offset_storage == "kafka" for consumer in consumers)
+        }
+        return [
+            listed[name].result() if name in listed else _listed(settings, name, consumers, processes)
+            for name, consumers in groups.items()
+        ]
 
 
 def groups_as_json(groups: Iterable[ListedGroup]) -> str:
@@ -79,11 +96,10 @@ def groups_as_table(groups: Iterable[ListedGroup]) -> list[str]:
     return [*aligned(rows, right=(2, 3)), *problems]
 
 
-def _listed(settings: Settings, name: str) -> ListedGroup:
-    consumers = [consumer for consumer in settings.consumers.values() if consumer.consumer_group == name]
+def _listed(settings: Settings, name: str, consumers: Sequence[ConsumerSettings], processes: Processes) -> ListedGroup:
     lag, problem = None, None
     try:
-        lag = compute_lag(settings, name)
+        lag = lag_beside(settings, name, processes)
     except BrokerError as error:
         problem = shortened(escaped(text_of(error)))
     except DatabaseError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,12 +84,28 @@ class Owners:
         return self.ours is None
 
 
-def owners_of(connections: Iterable[Connection], group: str, settings: OperationsSettings) -> Owners:
+Processes = Sequence[ProcessView] | None
+"""The live ones; None where the database can't tell, or there is none."""
+
+
+def live_processes(settings: OperationsSettings) -> Processes:
+    """What ``owners_of`` needs to know of our own processes: read once, however many groups are asked about."""
+    try:
+        if not has_table(database_of_processes(), Process):
+            return None
+        return [process for process in list_processes(settings) if not process.is_lost]
+    except Exception:  # noqa: BLE001 - also the project's routers; how far a group is shows without its processes
+        return None
+
+
+def owners_of(
+    connections: Iterable[Connection], group: str, processes: Processes, settings: OperationsSettings
+) -> Owners:
     """Who works on the group's partitions, which are in these clusters.
 
     Processes that write no rows can't be told from there being none, where the brokers don't tell of members.
     """
-    workers = _read_rows(group, settings)
+    workers = _workers_of(group, processes, settings)
     members: list[GroupMember] = []
     for connection in connections:
         found = _members(connection, group)
@@ -107,15 +123,10 @@ def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | No
         return None
 
 
-def _read_rows(group: str, settings: OperationsSettings) -> tuple[Worker, ...] | None:
-    """What live processes said; None where the database can't tell, or there is none."""
-    try:
-        if not has_table(database_of_processes(), Process):
-            return None
-        rows = [process for process in list_processes(settings) if not process.is_lost]
-    except Exception:  # noqa: BLE001 - also the project's routers; how far a group is shows without its processes
+def _workers_of(group: str, processes: Processes, settings: OperationsSettings) -> tuple[Worker, ...] | None:
+    if processes is None:
         return None
-    workers = tuple(worker for row in rows for worker in _workers(row, group))
+    workers = tuple(worker for row in processes for worker in _workers(row, group))
     return workers if settings.rows or workers else None
 
 

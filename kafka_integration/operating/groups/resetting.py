@@ -19,7 +19,7 @@ from ...errors import ResetRefusedError
 from ..presence.asking import Order, ask
 from ..presence.listing import list_processes
 from ..presence.resetting import RESET, arguments_of_reset
-from .owners import Owner, Owners, owners_of
+from .owners import Owner, Owners, live_processes, owners_of
 from .planning import Move, Plan
 
 LOCK_SECONDS = 15.0
@@ -38,7 +38,7 @@ def carry_out(settings: Settings, plan: Plan, *, requested_by: str = "") -> tupl
             "nothing was moved"
         )
     connections = dict.fromkeys(move.consumer.connection for move in plan.moves)
-    owners = owners_of(connections, plan.group, settings.operations)
+    owners = owners_of(connections, plan.group, live_processes(settings.operations), settings.operations)
     if owners.are_there:
         return _have_moved(settings, plan, _owners_of_all(plan, owners), requested_by)
     for consumer in {move.consumer.name: move.consumer for move in plan.moves}.values():
