@@ -21,6 +21,12 @@ def each(message: Message) -> None:
     meter.add(len(message.value))
 
 
+def each_at_a_time(message: Message) -> None:
+    """Where several run at a time."""
+    with lock:
+        meter.add(len(message.value))
+
+
 def each_json(message: Message) -> None:
     meter.add(message.value["size"])
 

@@ -20,5 +20,7 @@ CONSUMER = {
 }
 KAFKA = {
     "endpoints": os.environ["BENCH_SERVERS"],
+    "operations": {"rows": env.bool("BENCH_ROWS", default=True)},
+    "tracing": env.bool("BENCH_TRACING", default=False),
     "consumers": {"bench": {**CONSUMER, **GIVEN}} if GIVEN else {},
 }

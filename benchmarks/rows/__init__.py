@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .consuming import ASYNC, BATCH, JSON, MESSAGE
+from .operating import OPERATING, OPERATING_BY_KEY
 from .processes import LATENCY, MEMORY, STARTING
 from .producing import PRODUCE, RELAY
 from .saving import ORDERS, SINK, WAITING_ORDERS
@@ -13,6 +14,8 @@ ROWS = (
     BATCH,
     JSON,
     ASYNC,
+    OPERATING,
+    OPERATING_BY_KEY,
     SLEEPING,
     SLEEPING_ASYNC,
     PRODUCE,

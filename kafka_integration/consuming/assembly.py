@@ -127,7 +127,8 @@ def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Pa
         raise ConfigurationError(
             [f'consumer {settings.name}: its database is "{settings.database}", {sentence(reason)}']
         )
-    counts, time_spent = Counts(), TimeSpent() if measures is None else measures
+    counts = Counts() if measures is None else measures.counts
+    time_spent = TimeSpent() if measures is None else measures
     tracing = tracing_of(wanted=settings.tracing)
     spans = None if tracing is None else spans_of(settings, tracing)
     listening = [each for each in (measures, spans) if each is not None]

@@ -28,16 +28,26 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._handled: Counter[str] = Counter()
+        """By topic."""
         self._numbers: Counter[str] = Counter()
 
     def read(self) -> Tally:
         with self._lock:
-            return Tally(**self._numbers)
+            return Tally(handled=sum(self._handled.values()), **self._numbers)
+
+    def read_handled(self) -> dict[str, int]:
+        """How many messages of each topic were handled."""
+        with self._lock:
+            return dict(self._handled)
 
     def __call__(self, fact: Fact) -> None:
+        if isinstance(fact, Handled):
+            # Where messages are handled by key it is told of nearly each of them, and a pattern takes longer.
+            with self._lock:
+                self._handled[fact.topic] += fact.count
+            return
         match fact:
-            case Handled(count):
-                self._add("handled", count)
             case Skipped() | Replayed(error=Skip()):
                 self._add("skipped")
             case AttemptFailed():
@@ -53,5 +63,4 @@ class Counts:
 
     def _add(self, name: str, count: int = 1) -> None:
         with self._lock:
-            # Where messages are handled by key this is done for nearly each of them.
             self._numbers[name] += count

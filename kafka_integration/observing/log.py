@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 class Log:
     """The lines of one consumer."""
 
+    ignores = frozenset({facts.Handled})
+
     def __init__(self, consumer: str, group: str) -> None:
         self._consumer = consumer
         self._fields = LogFields(consumer, group)

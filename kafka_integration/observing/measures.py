@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..outcomes import Skip
+from .counts import Counts
 from .facts import Assigned, Fact, Failed, Handled, LeftOut, Parked, Replayed, Revoked, Skipped
 from .families import ATTEMPTS_FAILED, MESSAGES, REBALANCES, TIME_SECONDS, Sample
 from .handler_times import HandlerTimes
@@ -17,13 +18,19 @@ OTHERS = "others"
 
 
 class Measures(TimeSpent):
-    """Adds up, for as long as the process runs; any thread may add and read."""
+    """Adds up, for as long as the process runs; any thread may add and read.
+
+    What was handled is not counted twice: it is read from the consumer's own ``counts``, which hear of it.
+    """
+
+    ignores = frozenset({Handled})
 
     handler_times: HandlerTimes
 
     def __init__(self, consumer: str) -> None:
         super().__init__(HandlerTimes())
         self.consumer = consumer
+        self.counts = Counts()
         self.was_assigned = False
         """The group has said what is the consumer's, be it nothing."""
         self._messages: Counter[tuple[str, str]] = Counter()
@@ -32,11 +39,6 @@ class Measures(TimeSpent):
         self._is_rebalancing = False
 
     def __call__(self, fact: Fact) -> None:
-        if isinstance(fact, Handled):
-            # Where messages are handled by key it is told of nearly each of them, and a pattern takes longer.
-            with self._lock:
-                self._messages[fact.topic, "handled"] += fact.count
-            return
         match fact:
             case LeftOut(message):
                 self._count(message.topic, "repeat")
@@ -56,6 +58,8 @@ class Measures(TimeSpent):
         consumer = self.consumer
         with self._lock:
             messages, failed, rebalances = [*self._messages.items()], [*self._failed.items()], self._rebalances
+        for topic, count in self.counts.read_handled().items():
+            yield MESSAGES.of(consumer, topic, "handled", value=count)
         for (topic, outcome), count in messages:
             yield MESSAGES.of(consumer, topic, outcome, value=count)
         for name, count in failed:

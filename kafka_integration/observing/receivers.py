@@ -6,11 +6,13 @@ from django.dispatch import Signal
 
 from .. import signals
 from ..message import Message
-from .facts import Assigned, AttemptFailed, Committed, Fact, Parked, Revoked, Skipped
+from .facts import Assigned, AttemptFailed, Committed, Fact, Handled, Parked, Revoked, Skipped
 
 
 class Receivers:
     """Whoever is connected to the signals of one consumer."""
+
+    ignores = frozenset({Handled})
 
     def __init__(self, consumer: str) -> None:
         self._consumer = consumer

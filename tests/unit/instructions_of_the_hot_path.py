@@ -1,7 +1,8 @@
 """A program for `valgrind --tool=callgrind`: what a message costs between a fetch and the end of its handler.
 
-It imports everything once and then forks: a child that does nothing, one that calls the handler in a bare loop and one
-that takes the way of a consumer. Each is counted by itself, so that what they have in common cancels out.
+It imports everything once and then forks: a child that does nothing, one that calls the handler in a bare loop, one
+that takes the way of a consumer, and those of `instructions_of_observing`. Each is counted by itself, so that what they
+have in common cancels out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
+from functools import partial
 
+import django
 from confluent_kafka import Message as RawMessage
 from django.conf import settings
 
@@ -20,25 +23,33 @@ from kafka_integration.consuming.offsets.ledger import Ledger
 from kafka_integration.consuming.ordering.line import Line
 from kafka_integration.message import Decoding, Message
 from kafka_integration.messages import objects_of
+from tests.unit import instructions_of_observing as observing
 
 MESSAGES = 5_000
 FETCH = 500
 
 
 def main() -> None:
-    settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    settings.configure(
+        INSTALLED_APPS=["kafka_integration"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        KAFKA={"endpoints": "memory", "consumers": {each: observing.consumer(each) for each in ("partition", "key")}},
+    )
+    django.setup()
     raws = [
-        RawMessage(topic="bench", partition=0, offset=offset, key=b"key", value=b"x" * 200)
+        RawMessage(topic="bench", partition=0, offset=offset, key=b"key-%d" % offset, value=b"x" * 200)
         for offset in range(MESSAGES)
     ]
     fetches = [raws[start : start + FETCH] for start in range(0, MESSAGES, FETCH)]
+    observed = [partial(observing.consume, *way) for way in observing.WAYS]
     # The collector would come at moments that the number of objects decides, which is another with each version.
     gc.disable()
     # What is done once, as importing a database's backend, is no part of what a message costs.
-    bare(fetches[:1])
-    consumed(fetches[:1])
-    for work in (lambda: None, lambda: bare(fetches), lambda: consumed(fetches)):
-        _in_a_child(work)
+    for work in (bare, consumed, *observed):
+        work(fetches[:1])
+    _in_a_child(lambda: None)
+    for work in (bare, consumed, *observed):
+        _in_a_child(partial(work, fetches))
 
 
 def bare(fetches: list[list[RawMessage]]) -> None:

@@ -81,12 +81,13 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     "handle",
     [
         lambda handlers, raws: [handlers.each(message) for message in objects_of(raws, AS_BYTES)],
+        lambda handlers, raws: [handlers.each_at_a_time(message) for message in objects_of(raws, AS_BYTES)],
         lambda handlers, raws: [handlers.each_json(message) for message in objects_of(raws, AS_JSON)],
         lambda handlers, raws: handlers.Batch().handle_messages(for_handler(RawMessages(raws, AS_BYTES))),
         lambda handlers, raws: handlers.Columns().handle_messages(for_handler(RawMessages(raws, AS_BYTES))),
         lambda handlers, raws: [handlers.sleeping(message) for message in objects_of(raws, AS_BYTES)],
     ],
-    ids=["message", "json", "batch", "columns", "sleeping"],
+    ids=["message", "key", "json", "batch", "columns", "sleeping"],
 )
 def test_each_of_our_handlers_reads_each_value_once(
     handle: Callable[[ModuleType, Sequence[RawMessage]], object], handlers: ModuleType, raws: list[RawMessage]

@@ -14,24 +14,43 @@ import pytest
 
 from tests.processes import PROJECT
 from tests.services.presence import missing_command, require
+from tests.unit import instructions_of_observing as observing
 from tests.unit.instructions_of_the_hot_path import MESSAGES
 
 AT_MOST = 1.75
 """How many times the instructions of a bare loop a message may take: 1.59 when this was written."""
+MONITORED_AT_MOST = 1.03
+"""How many times the instructions of one that nobody monitors: 1.007 when this was written, and 1.016 by key."""
+
+
+@pytest.fixture(scope="module")
+def instructions(tmp_path_factory: pytest.TempPathFactory) -> dict[object, float]:
+    """Of each way to handle a message, without what does nothing."""
+    require(missing_command("valgrind", "valgrind"))
+    nothing, *found = instructions_of_each_child(tmp_path_factory.mktemp("callgrind"))
+    ways = ("bare", "consumed", *observing.WAYS)
+    return {way: (count - nothing) / MESSAGES for way, count in zip(ways, found, strict=True)}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # seconds of its own work, which other tests may keep from it
-def test_a_message_costs_few_more_instructions_than_its_handler(tmp_path: Path):
-    require(missing_command("valgrind", "valgrind"))
+def test_a_message_costs_few_more_instructions_than_its_handler(instructions: dict[object, float]) -> None:
+    at_least, needed = instructions["bare"], instructions["consumed"]
 
-    nothing, bare, consumed = instructions_of_each_child(tmp_path)
-
-    at_least, needed = (bare - nothing) / MESSAGES, (consumed - nothing) / MESSAGES
     print(
         f"instructions a message: {needed:,.0f}, in a bare loop {at_least:,.0f}: {needed / at_least:.2f} times as many"
     )
     assert needed < AT_MOST * at_least
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("ordering", ["partition", "key"])
+def test_to_be_monitored_costs_a_message_next_to_nothing(ordering: str, instructions: dict[object, float]) -> None:
+    monitored, unseen = instructions[ordering, True], instructions[ordering, False]
+
+    print(f"instructions a message by {ordering}: {unseen:,.0f}, monitored {monitored:,.0f}")
+    assert monitored < MONITORED_AT_MOST * unseen
 
 
 def instructions_of_each_child(directory: Path) -> list[int]:

@@ -216,6 +216,36 @@ def test_calls_between_two_looks_share_the_time_between_them(monkeypatch):
     assert times.seconds == pytest.approx(3)
 
 
+def test_calls_that_were_all_looked_at_ask_for_no_time_of_their_own(monkeypatch):
+    monkeypatch.setattr(handler_times, "monotonic", lambda: pytest.fail("asked"))
+    times = HandlerTimes()
+
+    times.note(10.0, 1, [], 1, 10.0004)
+    times.note(20.0, 1, [(1, 0.002)], 1, 20.002)
+
+    assert buckets(times) == {"0.001": 1, "0.0025": 1}
+    assert times.seconds == pytest.approx(0.0024)
+
+
+def test_many_threads_lose_no_call_and_each_knows_its_own_time():
+    times, own = HandlerTimes(), []
+
+    def call():
+        for number in range(2000):
+            times.note(1.0, 1, [(1, 0.5)] if number % 100 == 0 else [], 1, 1.5 if number % 100 == 0 else 1.0)
+        own.append(times.seconds_of_this_thread)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert buckets(times) == {"0.001": 4 * 1980, "0.5": 4 * 20}
+    assert own == [10.0] * 4
+    assert times.seconds == 40.0
+
+
 def test_what_takes_longer_than_the_last_bound_is_counted_too(monkeypatch):
     monkeypatch.setattr(handler_times, "monotonic", lambda: 10.0 + 2 * BOUNDS[-1])
     times = HandlerTimes()
@@ -249,7 +279,9 @@ def test_what_is_taken_away_and_given_back_is_one_rebalance():
 
 def test_many_threads_lose_no_count():
     found = Measures("c")
-    threads = [threading.Thread(target=lambda: [found(Handled(1, "events")) for _ in range(2000)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [found.counts(Handled(1, "events")) for _ in range(2000)]) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from kafka_integration.observing.facts import Handled
+from kafka_integration.observing.facts import Handled, Revoked
 from kafka_integration.observing.observers import Observers
 
 
@@ -21,6 +21,22 @@ def test_an_observer_that_raises_disturbs_neither_the_consumer_nor_the_others(ca
     assert record.levelno == logging.ERROR
     assert "ValueError" in record.getMessage()
     assert "of a message" not in record.getMessage()
+
+
+def test_an_observer_is_not_told_of_what_it_ignores():
+    heard = []
+
+    class Deaf:
+        ignores = frozenset({Handled})
+
+        def __call__(self, fact):
+            heard.append(fact)
+
+    observers = Observers(Deaf())
+    observers.tell(Handled(1, "events"))
+    observers.tell(Revoked([("events", 0)], is_lost=True))
+
+    assert heard == [Revoked([("events", 0)], is_lost=True)]
 
 
 def test_what_ends_the_process_is_let_through():
