@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import database_answers, heartbeat, standing, watching
 from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost
 from tests.unit import scripted
-from tests.unit.consumers import write
+from tests.unit.consumers import running, write
 from tests.unit.live import listed, make_row, partitions, process, shown
 from tests.waiting import wait_for
 
@@ -146,28 +147,29 @@ def test_what_a_handler_has_held_back_for_long_is_not_stuck(monkeypatch):
 
 
 def test_who_finishes_messages_waits_for_no_outage_though_its_lag_is_unknown(monkeypatch):
-    monkeypatch.setattr(watching, "UNKNOWN_SECONDS", 0.5)
+    ahead_seconds = 0.0
+    monkeypatch.setattr(watching, "monotonic", lambda: monotonic() + ahead_seconds)
     monkeypatch.setattr(PartitionEnds, "ask", lambda ends, places: {})
     memory_broker().create_topic("events", 1)
-    reasons = set()
+    reasons = []
 
-    def is_enough() -> bool:
-        write("a")
-        reasons.update(each["reason"] for each in partitions().values())
-        return len(scripted.seen) >= 20
+    with running() as loop:
+        (partition,) = wait_for(lambda: loop.partitions)
+        watch = watching.ConsumersWatch([loop])
+        for finished in (1, 2, 3, 3):
+            watch.look()
+            write(*"a" * (finished - len(scripted.seen)))
+            wait_for(lambda finished=finished: partition.ledger.finished == finished)
+            ahead_seconds += 11
+            reasons.append(watch.look()[0].partitions[0].reason)
 
-    with process():
-        wait_for(partitions)
-        wait_for(is_enough, 30)
-        while_busy = set(reasons)
-        wait_for(lambda: partitions()[0]["reason"] == "outage")
-
-    assert while_busy == {None}
+    assert reasons == [None, None, None, "outage"]
 
 
 @pytest.mark.parametrize("answer", ["none", "a refusal"])
 def test_a_handler_whose_database_does_not_answer_waits_for_it_and_is_not_stuck(monkeypatch, answer):
     monkeypatch.setattr(standing, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(standing, "HANDLER_SECONDS", 0.1)
     monkeypatch.setattr(watching, "HANDLER_SECONDS", 0.1)
     monkeypatch.setattr(database_answers, "AWAY_SECONDS", 0.3)
     is_back, released = threading.Event(), threading.Event()

@@ -30,8 +30,8 @@ class DatabaseAnswers:
 
     @property
     def is_away(self) -> bool:
-        """Whether it refused the last question, or leaves it open."""
-        return monotonic() - self._asked_at >= AWAY_SECONDS if self.is_asking else self._has_failed
+        """Whether it refused the last question that it answered, or leaves one open."""
+        return self._has_failed or (self.is_asking and monotonic() - self._asked_at >= AWAY_SECONDS)
 
     def ask(self) -> None:
         """Ask it, unless a question is open."""
