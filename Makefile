@@ -14,7 +14,7 @@ WORKERS ?= 3
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo translations docs test test-sqlite test-postgres matrix check kafka bench faults soak clean
+.PHONY: help demo translations docs pictures test test-sqlite test-postgres matrix check kafka bench faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -22,6 +22,9 @@ help: ## what can be made
 demo: $(READY) ## the site, relay, consumers and an embedded broker: http://127.0.0.1:8000 (TRAFFIC=2 simulates visitors)
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py demo $(if $(filter-out 0,$(TRAFFIC)),--traffic $(TRAFFIC))
+
+pictures: $(READY) ## the pictures of the operator's pages in README and guides, anew; needs Chromium
+	PICTURES=docs/images $(BIN)/pytest tests/browser/test_operator_looks.py -k pictures -n0 $(PYTEST_OPTIONS)
 
 # First what needs no server, on SQLite; then what uses the database again on PostgreSQL, and the real broker with it.
 test: check test-sqlite test-postgres ## the checks and every test this machine can run, on SQLite and PostgreSQL; REQUIRE_ALL=1: nothing may be missing

@@ -47,7 +47,7 @@ return Array.from(document.body.querySelectorAll("*"))
 
 NAMELESS = """
 const label = (e) => e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent || e.title;
-return Array.from(document.querySelectorAll("a, button, input:not([type=hidden]), progress"))
+return Array.from(document.querySelectorAll("a, button, input:not([type=hidden]), select, summary, progress"))
   .filter((e) => !label(e).trim()).map((e) => e.outerHTML);
 """
 

@@ -1,4 +1,4 @@
-"""The operator's pages in a real browser: on a telephone and a desk, in light and dark, by keyboard, and refreshed."""
+"""The operator's pages in a real browser, of processes that run: refreshed by themselves, and acted on."""
 
 from __future__ import annotations
 
@@ -8,28 +8,13 @@ from collections.abc import Callable
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
-from tests.browser.test_looks import CONTRASTS, NAMELESS
 from tests.running_demo import RunningDemo
-from tests.services.chromium import Browsers
 from tests.waiting import wait_for
 
 APP = "/admin/kafka_integration/"
-PATHS = (
-    *(f"{APP}{name}/" for name in ("overview", "processes", "deadletter", "outboxmessage", "topics", "topic/login")),
-    f"{APP}messages/login/?start=earliest",
-    f"{APP}groups/",
-    f"{APP}group/marketing/",
-)
-
-# What has to be scrolled sideways, or runs out of what it stands in. A telephone shows no heads of tables.
-CUT_OFF = """
-return Array.from(document.querySelectorAll("#content, #content .results, #content table, #content td, #content th"))
-  .filter((e) => innerWidth > 767 || !e.closest("thead"))
-  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1)
-  .map((e) => [e.outerHTML.slice(0, 90), e.scrollWidth, e.clientWidth]);
-"""
-
 SignIn = Callable[[Chrome], None]
 
 
@@ -52,58 +37,22 @@ def sign_in(demo: RunningDemo) -> SignIn:
 
 
 def _make_something_to_see(demo: RunningDemo) -> None:
-    """Dead letters with long names, which are what breaks a narrow page."""
+    """Dead letters of one kind, and a message that Kafka refused."""
+    letter = {
+        "consumer": "marketing", "group": "marketing", "topic": "banner_click", "topic_id": "", "partition": 0,
+        "headers": "[]", "exception": "activitylog.handlers.SomethingWentWrongError", "kind": "aaaa", "reason": "",
+        "traceback": "", "failed_at": "2026-01-02 03:04:05", "attempts": 5, "state": "parked", "lease_holder": "",
+    }  # fmt: skip
+    refused = {"topic": "our_topic", "key": b"key", "value": b"v", "headers": "[]", "refused_at": "2026-01-02 03:04:05"}
     with sqlite3.connect(demo.database, timeout=20) as database:
         for number in range(3):
-            values = {
-                "consumer": "marketing-of-the-whole-magazine",
-                "group": "marketing",
-                "topic": "banner_click",
-                "offset": 1_000_000 + number,
-                "exception": "activitylog.handlers.SomethingWentWrongError",
-                "reason": "SQLSTATE 22003, and what else there is to say of it",
-                "failed_at": "2026-01-02 03:04:05",
-                "topic_id": "",
-                "partition": 0,
-                "headers": "[]",
-                "attempts": 5,
-                "traceback": "",
-                "state": "parked",
-                "lease_holder": "",
-            }
-            names = ", ".join(f'"{name}"' for name in values)
-            marks = ", ".join("?" for _ in values)
-            database.execute(
-                f"INSERT INTO kafka_integration_deadletter ({names}) VALUES ({marks})", tuple(values.values())
-            )
+            _insert(database, "deadletter", {**letter, "offset": 1_000_000 + number})
+        _insert(database, "outboxmessage", {**refused, "refusal": "too large"})
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_pages_fit_are_readable_and_break_no_policy(
-    demo: RunningDemo, chromium: Browsers, sign_in: SignIn, width: int, dark: bool
-) -> None:
-    driver = chromium.open(width=width, dark=dark)
-    sign_in(driver)
-    wrong: list[object] = []
-
-    for path in PATHS:
-        driver.get(demo.url + path)
-        found = driver.execute_script("return document.documentElement.scrollWidth")
-        wrong += [(path, "is wide", found)] if found > width else []
-        wrong += [(path, "cuts off", found) for found in driver.execute_script(CUT_OFF)]
-        # The search field is Django's own.
-        nameless = driver.execute_script(
-            NAMELESS.replace("input:not([type=hidden])", "input:not([type=hidden], #toolbar *)")
-        )
-        wrong += [(path, "is nameless", html) for html in nameless]
-        contrasts = driver.execute_script(CONTRASTS.replace("document.body", "document.getElementById('content')"))
-        assert contrasts
-        wrong += [(path, "is faint", contrast, html) for contrast, html in contrasts if contrast < 4.5]
-        messages = [entry["message"] for entry in driver.get_log("browser")]
-        wrong += [(path, text) for text in messages if "favicon.ico" not in text]
-
-    assert wrong == []
+def _insert(database: sqlite3.Connection, table: str, values: dict[str, object]) -> None:
+    names, marks = ", ".join(f'"{name}"' for name in values), ", ".join("?" for _ in values)
+    database.execute(f"INSERT INTO kafka_integration_{table} ({names}) VALUES ({marks})", tuple(values.values()))
 
 
 def test_the_overview_refreshes_itself_and_leaves_alone_what_has_not_changed(
@@ -161,3 +110,117 @@ def test_the_keyboard_reaches_the_other_pages_first(demo: RunningDemo, browser: 
     browser.switch_to.active_element.send_keys("\ue004")
 
     assert browser.switch_to.active_element.get_attribute("aria-current") == "page"
+
+
+class Operator:
+    """Acts on the pages and reads them, by keyboard where a button is pressed."""
+
+    def __init__(self, driver: Chrome, url: str) -> None:
+        self._driver = driver
+        self._site = url
+
+    @property
+    def url(self) -> str:
+        return str(self._driver.current_url)
+
+    def open(self, path: str) -> None:
+        self._driver.get(f"{self._site}{APP}{path}")
+
+    def press(self, selector: str) -> None:
+        self._driver.find_element(By.CSS_SELECTOR, selector).send_keys(Keys.ENTER)
+
+    def tick(self, selector: str) -> None:
+        self._driver.find_element(By.CSS_SELECTOR, selector).send_keys(Keys.SPACE)
+
+    def choose(self, selector: str, value: str) -> None:
+        Select(self._driver.find_element(By.CSS_SELECTOR, selector)).select_by_value(value)
+
+    def write(self, **texts: str) -> None:
+        """Into fields, by their names."""
+        for name, text in texts.items():
+            field = self._driver.find_element(By.CSS_SELECTOR, f"#content [name={name}]")
+            field.clear()
+            field.send_keys(text)
+
+    def text(self, selector: str) -> str:
+        """What all that it selects says; nothing where that is being replaced."""
+        script = "return Array.from(document.querySelectorAll(arguments[0]), (e) => e.innerText).join('\\n')"
+        return str(self._driver.execute_script(script, selector))
+
+    def told(self, words: str) -> None:
+        """Waits until the page that comes tells it."""
+        wait_for(lambda: words in self.text(".messagelist"), 40, lambda: self.text("#content"))
+
+
+@pytest.fixture
+def operator(demo: RunningDemo, browser: Chrome, sign_in: SignIn) -> Operator:
+    sign_in(browser)
+    return Operator(browser, demo.url)
+
+
+def test_a_consumer_is_paused_and_resumed_by_its_buttons(operator: Operator) -> None:
+    operator.open("processes/")
+
+    operator.press("button[id^=pause-][id$=-marketing]")
+    operator.told("1 process was asked to pause.")
+    wait_for(lambda: "paused by an operator" in operator.text("[id^=partition-][id*=-marketing-]"), 30, "it is paused")
+    operator.press("button[id^=resume-][id$=-marketing]")
+    operator.told("1 process was asked to resume.")
+
+    wait_for(lambda: "paused" not in operator.text("[id^=partition-][id*=-marketing-]"), 30, "it goes on")
+    assert "failed" not in operator.text("[id^=command-]")
+
+
+def test_a_group_is_moved_after_a_look_at_the_plan(operator: Operator) -> None:
+    operator.open("group/active-users/")
+    operator.write(to="earliest", topic="login")
+
+    operator.press("form.kafka-form button")
+    plan = wait_for(lambda: operator.text("#kafka-live ~ table"), 20, "the plan")
+    operator.press("#reset-offsets")
+
+    operator.told(f"{plan.count('login[')} partitions were moved.")
+    assert "login[0]" in plan
+
+
+def test_a_message_is_found_by_its_key_and_leads_to_the_way_of_its_event(operator: Operator) -> None:
+    operator.open("messages/login/")
+    operator.write(start="earliest")
+    operator.press(".kafka-form button")
+    key = wait_for(lambda: operator.text("td[data-label=Key]").split("\n")[0], 20, "a login")
+    operator.write(key=key)
+    operator.press(".kafka-form button")
+    wait_for(lambda: "key=" in operator.url, 20, "the search")
+    operator.press("summary")
+    line = wait_for(lambda: operator.text("details[open] pre.kafka-block").split("\n")[0], 5, "how it is sent again")
+
+    operator.open("events/")
+    operator.write(id=line.partition("ce_id=")[2].partition(" ")[0])
+    operator.press("form[role=search] button")
+
+    assert line.startswith("python manage.py kafkaproduce ")
+    assert f"--key={key}" in line
+    wait_for(lambda: "active-users" in operator.text("#kafka-live"), 20, lambda: operator.text("#content"))
+
+
+def test_dead_letters_are_replayed_one_by_one_and_by_their_kind(operator: Operator) -> None:
+    operator.open("deadletter/")
+    operator.press("#result_list tbody tr:first-child th a")
+    operator.press("button.kafka-replay")
+    operator.told("1 dead letter will be replayed")
+    operator.open("deadletter/?kind=aaaa")
+
+    operator.tick("#result_list tbody tr:last-child .action-select")
+    operator.choose("select[name=action]", "replay_kind_selected")
+    operator.press("button[name=index]")
+
+    operator.told("2 dead letters will be replayed")
+
+
+def test_a_refused_message_is_retried_by_its_button(operator: Operator) -> None:
+    operator.open("outboxmessage/?refused_at__isempty=0")
+    operator.press("#result_list tbody tr:first-child th a")
+
+    operator.press("button.kafka-retry")
+
+    operator.told("1 message will be sent again.")

@@ -53,7 +53,7 @@ class Browsers:
         driver = webdriver.Chrome(options=_options(profile), service=service)
         orphans.adopt("session", service.process.pid)
         self._open.append((driver, profile, service.process.pid))
-        _emulate(driver, width, height, dark)
+        show_as(driver, width, height, dark)
         return driver
 
     def close(self) -> None:
@@ -67,6 +67,15 @@ class Browsers:
             orphans.release("directory", str(profile))
 
 
+def show_as(driver: webdriver.Chrome, width: int, height: int = 900, dark: bool = False) -> None:
+    """Have what it loads from now on shown in a window of this size, in light or in dark."""
+    # A window can't be narrower than 500 pixels; the emulated device can.
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
 def _options(profile: Path) -> webdriver.ChromeOptions:
     options = webdriver.ChromeOptions()
     options.binary_location = _browser() or ""
@@ -74,14 +83,6 @@ def _options(profile: Path) -> webdriver.ChromeOptions:
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     return options
-
-
-def _emulate(driver: webdriver.Chrome, width: int, height: int, dark: bool) -> None:
-    # A window can't be narrower than 500 pixels; the emulated device can.
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
 
 def _browser() -> str | None:

@@ -1,0 +1,187 @@
+"""How the operator's pages look and are used: on a telephone and a desk, in light and dark, by keyboard.
+
+The pictures in README and guides are made of them: `make pictures` makes them anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from selenium.webdriver import Chrome
+
+from kafka_integration.admin.pages import PAGES
+from kafka_integration.models import DeadLetter, OutboxMessage
+from tests.browser.scene import EVENT_ID, KAFKA, keep_alive, set_the_scene
+from tests.browser.test_looks import CONTRASTS, NAMELESS
+from tests.services.chromium import show_as
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("project_alone")]
+
+APP = "/admin/kafka_integration/"
+TAB = "\ue004"
+# What is looked at, with what one does there first.
+MAIN_ACTIONS = {
+    "overview/": ".kafka-needs a",
+    "processes/": "button[id^=pause-]",
+    "groups/": "tbody a",
+    "group/search/": "#kafka-to",
+    "group/search/?to=earliest": "#reset-offsets",
+    "topics/": "form[action*=apply] button",
+    "topic/orders/": "a[href*=messages]",
+    "messages/orders/?start=earliest": "tbody summary",
+    "events/": "#event-id",
+    f"event/{EVENT_ID}/": "tbody a[href*=deadletter]",
+    "deadletter/": "select[name=action]",
+    "deadletter/LETTER/change/": "button.kafka-replay",
+    "outboxmessage/": "select[name=action]",
+    "outboxmessage/REFUSED/change/": "button.kafka-retry",
+}
+PICTURES = {
+    "overview": "overview/",
+    "group": "group/search/",
+    "dead-letters": "deadletter/?kind=kind-0",
+    "event": f"event/{EVENT_ID}/",
+}
+NARROW = ("overview",)
+MOST_BYTES = 150_000
+
+# What has to be scrolled sideways, or runs out of what it stands in. A telephone shows no heads of tables.
+CUT_OFF = """
+return Array.from(document.querySelectorAll("#content, #content .results, #content table, #content td, #content th"))
+  .filter((e) => innerWidth > 767 || !e.closest("thead"))
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1)
+  .map((e) => [e.outerHTML.slice(0, 90), e.scrollWidth, e.clientWidth]);
+"""
+SPEECHLESS = """
+return Array.from(document.querySelectorAll("#content svg"))
+  .filter((e) => !(e.getAttribute("role") === "img" && e.getAttribute("aria-label")))
+  .filter((e) => !e.closest("figure")?.querySelector("table caption + tbody td")?.textContent.trim())
+  .map((e) => e.outerHTML.slice(0, 90));
+"""
+BEGIN_BEHIND_THE_LINKS = """
+(document.querySelector(".kafka-links li:last-child a") ?? document.getElementById("content-start")).focus();
+"""
+IS_FOCUSED = """
+const focused = document.activeElement;
+const style = getComputedStyle(focused);
+return focused.matches(arguments[0]) ? [style.outlineStyle, style.boxShadow, style.textDecorationLine] : null;
+"""
+
+Open = Callable[[str], None]
+
+
+@pytest.fixture
+def open_page(live_server: Any, settings: Any, browser: Chrome) -> Open:
+    """Opens a page of the shop that has a bad morning, as somebody who may do everything."""
+    settings.KAFKA = KAFKA
+    set_the_scene()
+    _sign_in(browser, live_server.url)
+    ids = {
+        "LETTER": DeadLetter.objects.latest("pk").pk,
+        "REFUSED": OutboxMessage.objects.filter(refused_at__isnull=False).latest("pk").pk,
+    }
+
+    def open_it(path: str) -> None:
+        keep_alive()
+        for name, id in ids.items():
+            path = path.replace(name, str(id))
+        browser.get(f"{live_server.url}{APP}{path}")
+
+    return open_it
+
+
+def _sign_in(driver: Chrome, url: str) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("operator"))
+    driver.get(f"{url}/accounts/login/")
+    driver.add_cookie({"name": "sessionid", "value": client.cookies["sessionid"].value})
+    driver.get_log("browser")  # the reference project's own page has no icon
+
+
+def test_every_page_is_looked_at() -> None:
+    looked_at = {path.partition("/")[0] for path in MAIN_ACTIONS}
+
+    assert looked_at == {page.name for page in PAGES} | {"deadletter", "outboxmessage"}
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_pages_fit_are_readable_and_break_no_policy(open_page: Open, browser: Chrome, width: int) -> None:
+    wrong: list[object] = []
+
+    for dark, path in product((False, True), MAIN_ACTIONS):
+        show_as(browser, width, dark=dark)
+        open_page(path)
+        wrong += [(path, dark, problem) for problem in _problems_of(browser, width)]
+
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def _problems_of(browser: Chrome, width: int) -> Iterator[object]:
+    if (found := browser.execute_script("return document.documentElement.scrollWidth")) > width:
+        yield "is wide", found
+    yield from (("cuts off", found) for found in browser.execute_script(CUT_OFF))
+    # The search field is Django's own.
+    nameless = NAMELESS.replace("input:not([type=hidden])", "input:not([type=hidden], #toolbar *)")
+    yield from (("is nameless", html) for html in browser.execute_script(nameless))
+    yield from (("has no words", html) for html in browser.execute_script(SPEECHLESS))
+    contrasts = browser.execute_script(CONTRASTS.replace("document.body", "document.getElementById('content')"))
+    yield from [] if contrasts else ["is empty"]
+    yield from (("is faint", contrast, html) for contrast, html in contrasts if contrast < 4.5)
+    messages = [entry["message"] for entry in browser.get_log("browser")]
+    yield from (text for text in messages if "favicon.ico" not in text)
+
+
+def test_the_keyboard_reaches_what_one_does_on_each_page_and_it_shows(open_page: Open, browser: Chrome) -> None:
+    unreached: dict[str, object] = {}
+
+    for path, selector in MAIN_ACTIONS.items():
+        open_page(path)
+        # That the links come first is looked at elsewhere.
+        browser.execute_script(BEGIN_BEHIND_THE_LINKS)
+        focused = next(filter(None, (_tab(browser, selector) for _ in range(30))), None)
+        if focused is None or {*focused} <= {"none"}:
+            unreached[path] = focused
+
+    assert unreached == {}
+
+
+def _tab(browser: Chrome, selector: str) -> Any:
+    browser.switch_to.active_element.send_keys(TAB)
+    return browser.execute_script(IS_FOCUSED, selector)
+
+
+def test_pictures_of_them_are_whole_and_small(open_page: Open, browser: Chrome, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
+    # The rest of the project's admin is not what a picture is of.
+    browser.execute_script("localStorage.setItem('django.admin.navSidebarIsOpen', 'false')")
+    browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+    sizes: dict[str, int] = {}
+
+    for (width, names), dark in product(((1120, PICTURES), (360, NARROW)), (False, True)):
+        show_as(browser, width, 400, dark)
+        for name in names:
+            open_page(PICTURES[name])
+            file = folder / f"{name}{'-narrow' if width < 600 else ''}{'-dark' if dark else ''}.png"
+            file.write_bytes(_picture_of(browser))
+            sizes[file.name] = file.stat().st_size
+
+    assert len(sizes) == 10
+    assert {name: size for name, size in sizes.items() if not 5_000 < size <= MOST_BYTES} == {}
+
+
+def _picture_of(browser: Chrome) -> bytes:
+    """The page from its top to the end of what it says."""
+    width, height = browser.execute_script(
+        "return [innerWidth, document.getElementById('content').getBoundingClientRect().bottom]"
+    )
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    taken = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    return base64.b64decode(taken["data"])
