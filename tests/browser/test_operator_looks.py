@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.test import Client
 from selenium.webdriver import Chrome
 
@@ -21,6 +22,7 @@ from kafka_integration.admin.pages import PAGES
 from kafka_integration.models import DeadLetter, OutboxMessage
 from tests.browser.scene import EVENT_ID, KAFKA, keep_alive, set_the_scene
 from tests.browser.test_looks import CONTRASTS, NAMELESS
+from tests.dead_letters import make_letter
 from tests.services.chromium import show_as
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("project_alone")]
@@ -114,6 +116,7 @@ def test_every_page_is_looked_at() -> None:
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_fit_are_readable_and_break_no_policy(open_page: Open, browser: Chrome, width: int) -> None:
+    _add_long_names()
     wrong: list[object] = []
 
     for dark, path in product((False, True), MAIN_ACTIONS):
@@ -122,6 +125,21 @@ def test_pages_fit_are_readable_and_break_no_policy(open_page: Open, browser: Ch
         wrong += [(path, dark, problem) for problem in _problems_of(browser, width)]
 
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def _add_long_names() -> None:
+    """Which are what breaks a narrow page, and a list beside its filters."""
+    make_letter(
+        consumer="marketing-of-the-whole-magazine",
+        group="marketing",
+        topic="banner_click",
+        offset=1_000_000,
+        exception="activitylog.handlers.SomethingWentWrongError",
+        reason="SQLSTATE 22003, and what else there is to say of it",
+    )
+    OutboxMessage.objects.create(
+        topic="Donaudampfschifffahrtsgesellschaftskapitaensmuetzenabzeichen" * 2, refused_at=Now()
+    )
 
 
 def _problems_of(browser: Chrome, width: int) -> Iterator[object]:
