@@ -1,9 +1,12 @@
 """A group has more members than the topic has partitions.
 
-The member without one is idle and well, takes over when it is needed, and leaves cleanly.
+The member without one is idle and well, takes over when it is needed, and leaves cleanly. It is told with the process
+that it is, also in a group whose protocol tells such a member nothing.
 """
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -26,6 +29,12 @@ def test_the_idle_member_is_well_and_leaves_cleanly(new_scenario, protocol):
     # The last one: the partition may have changed hands while both joined.
     busy = scenario.effects.read()[-1].worker
     (idle,) = (worker for worker in workers if worker.pid != busy)
+    wait_for(
+        lambda: told(scenario) == {busy: f"{scenario.topic}[0]", idle.pid: "no partition"},
+        60,
+        lambda: f"{busy} owns {scenario.topic}[0], {idle.pid} nothing: {told(scenario)}",
+        interval=0.5,
+    )
     assert idle.terminate() == 0
     scenario.load.sent(50)
     scenario.wait_handled()
@@ -45,3 +54,11 @@ def test_with_nothing_assigned_until_caught_up_ends_too(new_scenario, protocol):
 
 def members_of(admin: AdminClient, group: str) -> int:
     return len(admin.describe_consumer_groups([group])[group].result(10).members)
+
+
+def told(scenario) -> dict[int, str]:
+    """What `kafkagroups lag` says that each process owns."""
+    command = scenario.command("kafkagroups", "lag", scenario.group, consumers={"workload": scenario.consumer})
+    assert command.wait(40) == 0, command.tail()
+    found = re.findall(r"^member \S+ on \S+, process \d+ \((\d+)\): (.*)$", command.output(), re.MULTILINE)
+    return {int(pid): owned for pid, owned in found}
