@@ -62,6 +62,12 @@ return Array.from(document.querySelectorAll("#content, #content .results, #conte
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1)
   .map((e) => [e.outerHTML.slice(0, 90), e.scrollWidth, e.clientWidth]);
 """
+# A label that can't break lies over its number in a language with longer words.
+UNBREAKABLE = """
+return Array.from(document.querySelectorAll("#content td[data-label]"))
+  .filter((e) => getComputedStyle(e).display === "grid" && getComputedStyle(e, "::before").whiteSpace !== "normal")
+  .map((e) => e.outerHTML.slice(0, 90));
+"""
 SPEECHLESS = """
 return Array.from(document.querySelectorAll("#content svg"))
   .filter((e) => !(e.getAttribute("role") === "img" && e.getAttribute("aria-label")))
@@ -146,6 +152,7 @@ def _problems_of(browser: Chrome, width: int) -> Iterator[object]:
     if (found := browser.execute_script("return document.documentElement.scrollWidth")) > width:
         yield "is wide", found
     yield from (("cuts off", found) for found in browser.execute_script(CUT_OFF))
+    yield from (("has a label that can't break", html) for html in browser.execute_script(UNBREAKABLE))
     # The search field is Django's own.
     nameless = NAMELESS.replace("input:not([type=hidden])", "input:not([type=hidden], #toolbar *)")
     yield from (("is nameless", html) for html in browser.execute_script(nameless))
