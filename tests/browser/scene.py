@@ -149,6 +149,8 @@ def _write_processes() -> None:
 
 
 def _write_process(host: str, pid: int, *consumers: dict[str, Any], kind: str = "consumer") -> None:
+    for consumer in consumers:
+        _join(consumer["group"], host, [partition["topic"] for partition in consumer["partitions"]])
     Process.objects.create(
         kind=kind,
         host=host,
@@ -156,9 +158,14 @@ def _write_process(host: str, pid: int, *consumers: dict[str, Any], kind: str = 
         state="running",
         version="1.0",
         started_at=Now() - timedelta(hours=9, minutes=pid),
-        consumers=list(consumers),
+        consumers=[{**consumer, "member_id": host} for consumer in consumers],
         memory_bytes=84_000_000 + pid * 100_000,
     )
+
+
+def _join(group: str, member_id: str, topics: Sequence[str]) -> None:
+    memory_broker().join(group, member_id, sorted(set(topics)))
+    memory_broker().group(group).sync(member_id)
 
 
 def _consumer(
