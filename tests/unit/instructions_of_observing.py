@@ -12,6 +12,7 @@ from kafka_integration.consuming.fetching.weighing import Weighing
 from kafka_integration.consuming.lanes.turns import Turns
 from kafka_integration.observing.measures import Measures
 
+MESSAGES = 1_000
 WAYS = tuple((ordering, is_monitored) for ordering in ("partition", "key") for is_monitored in (False, True))
 
 
