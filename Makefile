@@ -14,7 +14,7 @@ WORKERS ?= 3
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo translations docs pictures test test-sqlite test-postgres matrix check kafka bench faults soak clean
+.PHONY: help demo translations docs pictures test test-sqlite test-postgres matrix newest check kafka bench faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,6 +39,9 @@ test-postgres: $(READY) ## what uses the database, and the real broker, on Postg
 
 matrix: $(READY) ## units and embedded broker over Django and the Pythons that are found; ONLY="--python 3.13 --django 6.1"
 	$(BIN)/python -m tests.matrix $(ONLY)
+
+newest: $(READY) ## what touches Django's API, on the newest Django and the newest Python that is found
+	$(BIN)/python -m tests.matrix --newest --of-django --workers 4
 
 check: $(READY) ## format, lint, types, missing migrations
 	$(BIN)/ruff format --check .

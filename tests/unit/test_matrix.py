@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 
 import pytest
 
@@ -18,8 +20,11 @@ from tests.matrix import (
     summary,
     table,
 )
+from tests.processes import PROJECT
 from tests.services import kafka_jars
 from tests.services.postgres import missing_for_postgres
+
+REFERENCE = PROJECT / "docs" / "reference" / "versions.md"
 
 
 @pytest.mark.parametrize(
@@ -65,12 +70,15 @@ def test_this_python_is_found_and_one_that_is_not_there_is_not():
     assert interpreter("3.99") is None
 
 
-def test_one_is_found_in_a_later_debian(tmp_path, monkeypatch):
+def test_one_is_found_in_a_later_debian_if_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(matrix, "FOLDER", tmp_path)
     program = tmp_path / "debian-later" / "usr" / "bin" / "python3.99"
     program.parent.mkdir(parents=True)
-    program.touch()
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
 
+    assert interpreter("3.99") is None
+    program.write_text("#!/bin/sh\nexit 0\n")
     assert interpreter("3.99") == str(program)
 
 
@@ -86,10 +94,40 @@ def test_the_newest_pair_is_of_the_newest_python_that_is_found(monkeypatch, caps
     ]
 
 
+def test_what_touches_django_is_there_and_named_once():
+    files = matrix.of_django()
+
+    assert all((PROJECT / name).is_file() for name in files)
+    assert len(files) == len(set(files))
+    for pattern in matrix.OF_DJANGO:
+        assert list(PROJECT.glob(f"tests/unit/test_{pattern}.py")), f"no file is left of {pattern}"
+
+
+def test_environments_can_be_made_without_running_anything(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(matrix, "_set_up", lambda *_: True)
+
+    assert matrix.main(["--set-up", "--python", "3.11", "--django", "5.2", "6.1"]) == 0
+
+    said = capsys.readouterr().out
+    assert "Python 3.11  set up      -" in said
+    assert "Python 3.11, Django 6.1: NOT RUN, it needs Python 3.12" in said
+
+
 def test_what_failed_is_named_and_so_is_what_passed_later():
     output = "..F\nERROR in between\nRERUN tests/a.py::b\nFAILED tests/a.py::c - AssertionError\n1 failed, 2 passed"
 
     assert failures(output) == ["RERUN tests/a.py::b", "FAILED tests/a.py::c - AssertionError"]
+
+
+def test_the_package_names_the_versions_that_the_reference_says_were_run():
+    classifiers = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["classifiers"]
+
+    rows = re.findall(r"^\| (Python|Django) \| (\d.*)\|$", REFERENCE.read_text(), re.MULTILINE)
+    for name, cells in rows:
+        family = f"Programming Language :: {name} :: 3." if name == "Python" else f"Framework :: {name} :: "
+        named = {text.rpartition(" ")[2] for text in classifiers if text.startswith(family)}
+        assert named == set(re.findall(r"\b\d+\.\d+", cells))
+    assert len(rows) == 2
 
 
 def test_another_kafka_has_a_folder_of_its_own(tmp_path, monkeypatch):

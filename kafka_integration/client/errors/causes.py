@@ -178,10 +178,11 @@ CAUSES: dict[str, Cause] = {
     ),
     "UNSUPPORTED_VERSION": lasting(
         "the broker is too old for this",
-        'group_protocol "consumer" needs Kafka 4.0, everything else 2.1 or newer.',
+        'group_protocol "consumer" needs Kafka 4.0; all else is tested with 3.9 and newer.',
     ),
     "_UNSUPPORTED_FEATURE": lasting(
-        "the broker does not offer this", 'group_protocol "consumer" needs Kafka 4.0, everything else 2.1 or newer.'
+        "the broker does not offer this",
+        'group_protocol "consumer" needs Kafka 4.0; all else is tested with 3.9 and newer.',
     ),
     "OFFSET_OUT_OF_RANGE": lasting(
         "the offset is no longer (or not yet) there", "offset_reset_policy decides where to go on."
