@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from ..local_times import show_locally
+from ..management.arguments import is_number
 from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
@@ -204,7 +205,7 @@ class OperatedAdmin(Admin):
         if name and name not in self.get_actions(request):
             raise PermissionDenied
         ids = set(request.POST.getlist(ACTION_CHECKBOX_NAME))
-        if len(ids) > MAX_SELECTED or not all(map(_is_id, ids)):
+        if len(ids) > MAX_SELECTED or not all(map(is_number, ids)):
             raise BadRequest("too many ids, or some that are no numbers")
         if not self.rows_may_vanish and self._named(request, ids).count() < len(ids):
             raise BadRequest("there are no rows of some of these ids")
@@ -267,8 +268,3 @@ def _parameter_of(list_filter: Any) -> str:
         field, kind = list_filter
         return str(kind.parameter_of(field))
     return str(list_filter.parameter_name)
-
-
-def _is_id(text: str) -> bool:
-    """A whole number that a bigint may hold, or nearly."""
-    return text.isascii() and text.isdigit() and len(text) < 19

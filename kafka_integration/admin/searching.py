@@ -9,6 +9,8 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
+from ..management.arguments import is_number
+
 MOST_NAMES = 500
 """Of one field. With more of them its rows are read, each one."""
 
@@ -28,7 +30,7 @@ def search(rows: QuerySet[Any], text: str, fields: Sequence[str]) -> QuerySet[An
     words = dict.fromkeys(_words(text))
     names = {field: _names(rows, field) for field in fields} if words else {}
     for word in words:
-        found = Q(pk=int(word)) if _is_id(word) else Q(pk__in=())
+        found = Q(pk=int(word)) if is_number(word) else Q(pk__in=())
         for field, known in names.items():
             found |= _holding(field, known, word)
         rows = rows.filter(found)
@@ -57,7 +59,3 @@ def _holding(field: str, known: Sequence[str] | None, word: str) -> Q:
     if known is None:
         return Q(**{f"{field}__icontains": word})
     return Q(**{f"{field}__in": [name for name in known if word.casefold() in name.casefold()]})
-
-
-def _is_id(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 19

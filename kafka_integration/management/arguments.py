@@ -27,14 +27,19 @@ def read_topic(text: str) -> str:
     return text
 
 
+def is_number(text: str, *, most_digits: int = MOST_DIGITS) -> bool:
+    """Whether it is a whole number, 0 or more, that a database takes."""
+    return text.isascii() and text.isdigit() and len(text) <= most_digits
+
+
 def read_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or int(text) < 1:
+    if not is_number(text) or int(text) < 1:
         raise ArgumentTypeError(f"{text} is no number of messages: give 1 or more")
     return int(text)
 
 
 def read_id(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+    if not is_number(text):
         raise ArgumentTypeError(f"{text!r} is no id: ids are whole numbers, as list shows them")
     return int(text)
 
@@ -42,7 +47,7 @@ def read_id(text: str) -> int:
 def read_places(text: str) -> tuple[str, int | None]:
     """``T`` for all partitions of a topic, ``T:P`` for one."""
     topic, colon, number = text.partition(":")
-    if colon and not (number.isascii() and number.isdigit() and len(number) < 10):
+    if colon and not is_number(number, most_digits=9):
         raise ArgumentTypeError(f"{number!r} is no number of a partition: give TOPIC or TOPIC:PARTITION")
     return read_topic(topic), int(number) if colon else None
 

@@ -6,13 +6,13 @@ from argparse import ArgumentTypeError
 from datetime import datetime
 
 from ..operating.groups.targets import Edge, Moment, Offset, Shift, Target
-from .arguments import MOST_DIGITS, read_start
+from .arguments import is_number, read_start
 
 
 def read_target(text: str) -> Target:
     """An argument's type: where to move offsets."""
     sign, digits = text[:1], text[1:] if text[:1] in ("+", "-") else text
-    if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS:
+    if is_number(digits):
         return Shift(by=int(text)) if sign in ("+", "-") else Offset(number=int(text))
     try:
         start = read_start(text)

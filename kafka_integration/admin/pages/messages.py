@@ -15,7 +15,7 @@ from ...conf import get_settings
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...headers import dump_headers
-from ...management.arguments import MOST_DIGITS, read_start
+from ...management.arguments import is_number, read_start
 from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look
 from ...operating.topics.wanted import WantedCluster, cluster_of, wanted_clusters
 from ...producing.command_line import command_line
@@ -92,7 +92,7 @@ def _start(text: str) -> Start:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+    if not is_number(text):
         raise KafkaIntegrationError(_("A partition or an offset is a number, 0 or more."))
     return int(text)
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ...conf import get_settings
+from ...management.arguments import is_number
 from ...models import Process, ProcessCommand
 from ...operating.presence.asking import Answer, Order, ask, process_of, processes_with
 from ...operating.presence.listing import ProcessView, list_processes
@@ -22,7 +23,6 @@ from .standings import COMMANDS
 
 CONTROL = "control_processes"
 MOST_COMMANDS = 10
-MOST_DIGITS = 18
 ASKED = {
     "pause": ngettext_lazy(
         "%(count)d process was asked to pause.", "%(count)d processes were asked to pause.", "count"
@@ -119,6 +119,6 @@ class ProcessesPage(Page):
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+    if not is_number(text):
         raise BadRequest("no number")
     return int(text)

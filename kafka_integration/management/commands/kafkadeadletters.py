@@ -23,7 +23,7 @@ from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
 from ...operating.columns import aligned
 from ...operating.stopping import StopRequest
-from ..arguments import WRONG_USAGE, read_count
+from ..arguments import WRONG_USAGE, read_count, read_id
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
 from ..progress import ProgressBar
@@ -50,13 +50,6 @@ USAGE = Usage(
         INTERRUPTED: "Ctrl-C",
     },
 )
-
-
-def read_id(text: str) -> int:
-    """An argument's type: a dead letter's id."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ArgumentTypeError(f"{text!r} is no id of a dead letter: ids are whole numbers, as list shows them")
-    return int(text)
 
 
 def days(text: str) -> float:

@@ -36,7 +36,7 @@ USAGE = Usage(
         0: "all were sent and confirmed; or Ctrl-D or Ctrl-C ended what somebody typed",
         1: "a message or line was not sent: which, and why; or the settings are wrong",
         2: "wrong usage",
-        130: "Ctrl-C ended a file: up to which line all were sent",
+        INTERRUPTED: "Ctrl-C ended a file: up to which line all were sent",
     },
 )
 
