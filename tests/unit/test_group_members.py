@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from kafka_integration.admin.pages import groups as pages
 from kafka_integration.client.metadata.group_members import GroupMember, GroupMembers
 from kafka_integration.conf import get_settings
 from kafka_integration.operating.groups.lag import compute_lag
@@ -141,8 +140,7 @@ def test_where_nobody_tells_it_is_unknown_and_never_none(brokers, page):
 
 
 def test_of_many_the_first_are_shown_and_the_others_counted(brokers, page, monkeypatch, capsys):
-    monkeypatch.setattr(pages, "MOST_MEMBERS", 2)
-    monkeypatch.setattr("kafka_integration.operating.groups.texts.MOST_MEMBERS", 2)
+    monkeypatch.setattr("kafka_integration.operating.groups.members.MOST_SHOWN", 2)
     brokers(*(member(number, number) for number in range(5)))
 
     html = page()

@@ -32,7 +32,6 @@ from .operation import Done, Operation
 from .page import Page
 
 REFRESH_SECONDS = 15
-MOST_MEMBERS = 50
 SPANS: dict[Span, Any] = {
     # Translators: the last hour, day or month, of a chart.
     "hour": gettext_lazy("hour"),
@@ -87,8 +86,8 @@ class GroupPage(Page):
         return {
             "lag": lag,
             "outlook": look_ahead(settings, lag),
-            "members": [_member(each) for each in lag.members.listed[:MOST_MEMBERS]],
-            "other_members": max(0, len(lag.members.listed) - MOST_MEMBERS),
+            "members": [_member(each) for each in lag.members.shown],
+            "other_members": lag.members.others,
             "processes_url": self.url_of("processes"),
             "chart": _chart(history, _("Lag"), width=480, height=80),
             "spans": [(name, label, name == span) for name, label in SPANS.items()],

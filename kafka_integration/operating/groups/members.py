@@ -8,6 +8,8 @@ from ...client.metadata.group_members import GroupMember
 from ...client.metadata.partition_ends import Place
 from .owners import Owners, Worker
 
+MOST_SHOWN = 50
+
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
@@ -29,6 +31,16 @@ class Members:
     are_all: bool
     are_ours_known: bool
     """Whether one without a worker is none of ours."""
+
+    @property
+    def shown(self) -> tuple[Member, ...]:
+        """As many as people look through."""
+        return self.listed[:MOST_SHOWN]
+
+    @property
+    def others(self) -> int:
+        """How many there are besides."""
+        return len(self.listed) - len(self.shown)
 
 
 UNKNOWN = Members(listed=(), are_all=False, are_ours_known=False)

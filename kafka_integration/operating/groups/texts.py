@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from ...summaries import escaped, names_of_partitions, shortened
@@ -11,11 +10,10 @@ from ..columns import aligned
 from ..durations import spoken
 from .forecast import Outlook
 from .lag import GroupLag, PartitionLag
-from .members import Member
+from .members import Member, Members
 
 SOON_SECONDS = 86_400.0
 """A loss that is further away is nobody's business yet."""
-MOST_MEMBERS = 50
 HEAD = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "TIME LAG", "STATE")
 
 
@@ -39,7 +37,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     """Lines for people."""
     rows = [HEAD, *map(_row, lag.partitions)]
     lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
-    lines += _members(lag.members.listed)
+    lines += _members(lag.members)
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
     unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
@@ -82,9 +80,8 @@ def _row(partition: PartitionLag) -> tuple[str, ...]:
     )
 
 
-def _members(members: Sequence[Member]) -> list[str]:
-    others = len(members) - MOST_MEMBERS
-    return [*map(_member, members[:MOST_MEMBERS]), *([f"and {others} other members"] if others > 0 else [])]
+def _members(members: Members) -> list[str]:
+    return [*map(_member, members.shown), *([f"and {members.others} other members"] if members.others else [])]
 
 
 def _member(member: Member) -> str:
