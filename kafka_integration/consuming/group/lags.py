@@ -42,7 +42,7 @@ class Lag:
 
 
 class Lags:
-    """Asks in a thread of its own, one question at a time; all else is the loop thread's own."""
+    """Asks in a thread of its own, one question at a time; all else is done by one thread at a time."""
 
     def __init__(self, consumer: str, connection: Connection) -> None:
         self._consumer = consumer

@@ -14,7 +14,7 @@ AWAY_SECONDS = 3.0
 
 
 class DatabaseAnswers:
-    """One question at a time, over a connection of its own. All but the asking is one thread's."""
+    """One question at a time, over a connection of its own. All but the asking is done by one thread at a time."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
