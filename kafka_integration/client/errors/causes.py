@@ -34,6 +34,7 @@ def denied(text: str, remedy: str) -> Cause:
 
 
 _REACH = 'Check that Kafka runs and that KAFKA["endpoints"] names it; it is tried again by itself.'
+_NEWER_BROKER = 'group_protocol "consumer" needs Kafka 4.0; all else is tested with 3.9 and newer.'
 _SLOW = passing("the broker did not answer in time", "It is overloaded, or was just lost; try again.")
 _ELECTION = passing("the partition has no leader at the moment", "Kafka is electing one; try again.")
 _COORDINATOR = passing("the group has no coordinator at the moment", "Kafka is electing one; try again.")
@@ -176,14 +177,8 @@ CAUSES: dict[str, Cause] = {
         "session.timeout.ms is outside what the broker allows",
         "Stay within group.min.session.timeout.ms and group.max.session.timeout.ms.",
     ),
-    "UNSUPPORTED_VERSION": lasting(
-        "the broker is too old for this",
-        'group_protocol "consumer" needs Kafka 4.0; all else is tested with 3.9 and newer.',
-    ),
-    "_UNSUPPORTED_FEATURE": lasting(
-        "the broker does not offer this",
-        'group_protocol "consumer" needs Kafka 4.0; all else is tested with 3.9 and newer.',
-    ),
+    "UNSUPPORTED_VERSION": lasting("the broker is too old for this", _NEWER_BROKER),
+    "_UNSUPPORTED_FEATURE": lasting("the broker does not offer this", _NEWER_BROKER),
     "OFFSET_OUT_OF_RANGE": lasting(
         "the offset is no longer (or not yet) there", "offset_reset_policy decides where to go on."
     ),
