@@ -76,7 +76,6 @@ class Watch:
         self.sayings: list[Saying] = []
         self.lags: list[LagSaid] = []
         self.looks: dict[str, int] = {}
-        self.problems: list[str] = []
         self._settings = settings
         self._processes = processes
         self._consumer_of = {each.consumer_group: each.name for each in settings.consumers.values()}
@@ -107,9 +106,8 @@ class Watch:
             try:
                 look()
                 self.looks[name] = self.looks.get(name, 0) + 1
-            except (CommandError, DatabaseError) as error:
+            except (CommandError, DatabaseError):
                 # The driver's doing: what was away is told apart by its deeds.
-                self.problems.append(f"{name}: {error}")
                 connections.close_all()
             except Exception as error:
                 self._say(name, "crash", monotonic(), text=repr(error))

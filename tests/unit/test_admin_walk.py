@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ class Walk:
             arguments={"consumer": NAME, "topic": NAME, "partition": 0},
         )  # fmt: skip
         for lag in (1, 2):
-            LagSample.objects.create(group=GROUP, at=timezone.now() - timezone.timedelta(minutes=lag), lag=lag)
+            LagSample.objects.create(group=GROUP, at=timezone.now() - timedelta(minutes=lag), lag=lag)
 
     def _write_messages(self) -> None:
         headers = [("ce_id", LINE.encode()), (LINE, BYTES)]

@@ -54,7 +54,7 @@ def parser_of(command: str) -> CommandParser:
 
 def actions_of(parser: argparse.ArgumentParser) -> dict[str, Any]:
     """The parsers of a command's actions; none for one that has no actions."""
-    (*found,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
+    found = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
     return dict(found[0].choices) if found else {}
 
 
