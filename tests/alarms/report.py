@@ -29,6 +29,8 @@ TIME_LAG_SECONDS = 2.0
 COMMAND_SECONDS = 2.0
 UNCERTAIN_SECONDS = 20.0
 """After servers and processes came back it isn't known to whom a record was, or what was handled, when."""
+LOST_SECONDS = 35.0
+"""So long one that was killed is asked, as nobody knows yet."""
 MOST_SHOWN = 10
 
 
@@ -139,7 +141,7 @@ def _judge_commands(truth: Truth, database_url: str) -> Iterator[str]:
     )
     epoch = time.time() - time.monotonic()
     away = "database away", "handover"
-    certain = [row for row in rows if not truth.was(*away, at=row[1] - epoch, after_seconds=UNCERTAIN_SECONDS)]
+    certain = [row for row in rows if not truth.was(*away, at=row[1] - epoch, after_seconds=LOST_SECONDS)]
     worst = max((row[2] for row in certain if row[2] is not None), default=0.0)
     print(f"commands: {len(certain)} of {len(rows)} compared, the latest taken up after {worst:.1f} s")
     for name, _, seconds in certain:

@@ -116,11 +116,14 @@ class Watch:
 
     def _read_rows(self) -> None:
         asked_at = monotonic()
-        for row in json.loads(_output_of("kafkaprocesses", "list", "--json")):
+        rows = json.loads(_output_of("kafkaprocesses", "list", "--json"))
+        # Now, not when it was asked: a database that was frozen meanwhile has kept the answer back.
+        epoch = time() - monotonic()
+        for row in rows:
             if row["state"] == "lost":
                 self._say("rows", "lost", asked_at, pid=row["pid"])
                 continue
-            seen_at = asked_at + datetime.fromisoformat(row["seen_at"]).timestamp() - time()
+            seen_at = datetime.fromisoformat(row["seen_at"]).timestamp() - epoch
             for consumer in row["consumers"]:
                 for partition in consumer["partitions"]:
                     self._note_standing("rows", consumer["name"], partition, asked_at)
