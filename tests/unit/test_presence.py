@@ -19,6 +19,7 @@ from kafka_integration.conf.producers import OperationsSettings
 from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import database_answers, heartbeat, standing, watching
 from kafka_integration.operating.presence.row import Row, forget_old_rows, seconds_until_lost
+from kafka_integration.operating.presence.views import PartitionView
 from tests.unit import scripted
 from tests.unit.consumers import running, write
 from tests.unit.live import listed, make_row, partitions, process, shown
@@ -32,6 +33,11 @@ def has_caught_up(row: dict[str, Any]) -> bool:
         consumer["handled"] == 3 and consumer["partitions"] and consumer["partitions"][0]["lag"] == 0
         for consumer in row["consumers"]
     )
+
+
+def views_with_a_stuck_one(watch: watching.ConsumersWatch) -> tuple[PartitionView, ...]:
+    views = watch.look()[0].partitions
+    return views if any(view.state == "stuck" for view in views) else ()
 
 
 def test_a_process_is_listed_with_what_it_owns_and_how_far_it_is():
@@ -144,6 +150,32 @@ def test_what_a_handler_has_held_back_for_long_is_not_stuck(monkeypatch):
 
     assert (found[0]["lag"], found[0]["position"]) == (2, 0)
     assert states == {"waiting"}
+
+
+def test_of_partitions_that_share_a_thread_the_one_whose_handler_hangs_is_stuck_and_the_other_waits(monkeypatch):
+    ahead_seconds = 0.0
+    monkeypatch.setattr(watching, "monotonic", lambda: monotonic() + ahead_seconds)
+    memory_broker().create_topic("events", 2)
+    released = threading.Event()
+    scripted.script.append(lambda message: released.wait(30))
+    write("a")
+
+    with running() as loop:
+        try:
+            wait_for(scripted.seen.copy)
+            write("b", partition=1)
+            wait_for(lambda: [partition for partition in loop.partitions if partition.line.held == 1][1:])
+            watch = watching.ConsumersWatch([loop])
+            watch.look()
+            ahead_seconds = 60.0
+            views = wait_for(lambda: views_with_a_stuck_one(watch))
+        finally:
+            released.set()
+
+    assert [(view.state, view.reason, view.stuck_offset) for view in views] == [
+        ("stuck", None, 0),
+        ("waiting", "handler", None),
+    ]
 
 
 def test_who_finishes_messages_waits_for_no_outage_though_its_lag_is_unknown(monkeypatch):

@@ -29,6 +29,7 @@ FACTS = st.builds(
     ),
     still_seconds=SECONDS,
     busy_seconds=st.one_of(st.none(), SECONDS),
+    is_in_line=SELDOM,
     handler_p99_seconds=SECONDS,
     is_database_asked=SELDOM,
     is_draining=SELDOM,
@@ -66,7 +67,7 @@ def test_stuck_are_those_with_lag_that_got_no_further_for_longer_than_30_s_where
     has_stood_still = bool(facts.lag) and facts.still_seconds > 30
     is_kept = facts.is_draining or facts.is_paused or facts.is_outage or facts.is_backing_off or facts.is_held_back
     patience_seconds = max(30, 10 * facts.handler_p99_seconds)
-    is_patient = facts.is_database_asked or (facts.busy_seconds or 0) <= patience_seconds
+    is_patient = facts.is_in_line or facts.is_database_asked or (facts.busy_seconds or 0) <= patience_seconds
     is_at_work = facts.busy_seconds is not None and is_patient
 
     assert (stand(facts).state == "stuck") == (has_stood_still and not is_kept and not is_at_work)
@@ -116,6 +117,10 @@ def test_a_handler_may_take_ten_times_what_it_takes_at_most_and_30_s_in_any_case
 @pytest.mark.parametrize(("busy_seconds", "p99"), [(31.0, 0.01), (201.0, 20.0)])
 def test_a_handler_that_takes_longer_than_that_is_stuck(busy_seconds, p99):
     assert still(busy_seconds=busy_seconds, handler_p99_seconds=p99) == Standing(state="stuck")
+
+
+def test_what_waits_behind_another_partitions_handler_is_not_stuck_however_long_that_is_at_work():
+    assert still(busy_seconds=10_000, is_in_line=True) == Standing(state="waiting", reason="handler")
 
 
 def test_a_handler_is_not_stuck_before_its_database_has_answered():

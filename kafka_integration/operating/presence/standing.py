@@ -28,6 +28,8 @@ class Facts:
     """How long nothing of it was finished, though there was something to do and nothing that kept it."""
     busy_seconds: float | None = None
     """How long a handler has been at work that it waits for; None where there is none."""
+    is_in_line: bool = False
+    """That handler is another partition's: if anything is stuck, it is that one."""
     handler_p99_seconds: float = 0.0
     is_database_asked: bool = False
     """Whether its handler's database answers isn't known yet: what the handler waits for may be that."""
@@ -81,6 +83,6 @@ def _reason(facts: Facts) -> Reason | None:
         return "handler"
     if facts.busy_seconds is not None and facts.still_seconds >= HANDLER_SECONDS:
         patience_seconds = max(STUCK_SECONDS, PATIENCE * facts.handler_p99_seconds)
-        is_patient = facts.busy_seconds <= patience_seconds or facts.is_database_asked
+        is_patient = facts.busy_seconds <= patience_seconds or facts.is_database_asked or facts.is_in_line
         return "handler" if is_patient else None
     return None

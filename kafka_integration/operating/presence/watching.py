@@ -189,7 +189,8 @@ class _Track:
     def _facts(self, lag: int | None, around: _Surroundings, now: float) -> Facts:
         partition, line = self._partition, self._partition.line
         busy_seconds = now - line.busy_since if line.is_busy else None
-        if busy_seconds is None and line.held:
+        is_in_line = busy_seconds is None and line.held > 0
+        if is_in_line:
             # It waits for a thread that another partition's handler has.
             busy_seconds = around.busy_seconds
         is_outage = around.is_outage or partition.is_in_outage
@@ -200,6 +201,7 @@ class _Track:
             trend=self._trend(lag, now),
             still_seconds=now - self._moved_at,
             busy_seconds=busy_seconds,
+            is_in_line=is_in_line,
             handler_p99_seconds=around.handler_p99_seconds,
             is_database_asked=around.is_database_asked,
             is_draining=around.is_draining or line.is_stopping,
