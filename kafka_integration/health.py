@@ -24,7 +24,8 @@ class Brokers(HealthCheck):
 
     def run(self) -> None:
         try:
-            TopicSizes(get_settings().producer.connection).read()
+            with TopicSizes(get_settings().producer.connection) as sizes:
+                sizes.read()
         except BrokerError as error:
             raise ServiceUnavailable(str(error)) from error
 

@@ -57,8 +57,10 @@ def _problems_of(wanted: WantedCluster, settings: Settings) -> Iterator[Problem]
         yield from _retention(topic, state, settings)
         yield from _without_key(topic, state)
         yield from _small_messages(topic, state, settings)
-    yield from _few_partitions(state)
-    yield from _not_allowed(state)
+    with GroupMembers(state.connection) as members:
+        yield from _few_partitions(state, members)
+    with AllowedOperations(state.connection) as allowed:
+        yield from _not_allowed(state, allowed)
 
 
 def _missing(state: ClusterState) -> Iterator[Problem]:
@@ -148,8 +150,7 @@ def _small_messages(topic: TopicLayout, state: ClusterState, settings: Settings)
         )
 
 
-def _few_partitions(state: ClusterState) -> Iterator[Problem]:
-    members = GroupMembers(state.connection)
+def _few_partitions(state: ClusterState, members: GroupMembers) -> Iterator[Problem]:
     for consumer in state.wanted.consumers:
         topics = [topic for topic in state.ours if reads(consumer, topic.name)]
         partitions = sum(len(topic.partitions) for topic in topics)
@@ -175,8 +176,7 @@ def _idle(consumer: ConsumerSettings, partitions: int, members: int) -> Iterator
         )
 
 
-def _not_allowed(state: ClusterState) -> Iterator[Problem]:
-    allowed = AllowedOperations(state.connection)
+def _not_allowed(state: ClusterState, allowed: AllowedOperations) -> Iterator[Problem]:
     on_topics = allowed.on_topics([topic.name for topic in state.ours])
     for topic, operations in on_topics.items():
         if state.wanted.readers_of(topic):

@@ -84,7 +84,7 @@ class TopicPage(Page):
         return {
             "topic": topic,
             "partitions": _partitions(state, topic),
-            "config": _shown(state.configs.get(name) or TopicConfigs(state.connection).ask([name]).get(name)),
+            "config": _shown(state.configs.get(name) or _config_of(state, name)),
             "readers": [
                 (reader, self.url_of("group", group=reader.consumer_group)) for reader in state.wanted.readers_of(name)
             ],
@@ -95,12 +95,18 @@ class TopicPage(Page):
 
 
 def _partitions(state: ClusterState, topic: TopicLayout) -> list[dict[str, Any]]:
-    ends = PartitionEnds(state.connection).ask([(topic.name, each.number) for each in topic.partitions])
+    with PartitionEnds(state.connection) as asker:
+        ends = asker.ask([(topic.name, each.number) for each in topic.partitions])
     rows = []
     for each in topic.partitions:
         first, end = ends.get((topic.name, each.number), (None, None))
         rows.append({"layout": each, "first": first, "end": end, "behind": set(each.replicas) - set(each.in_sync)})
     return rows
+
+
+def _config_of(state: ClusterState, topic: str) -> Config | None:
+    with TopicConfigs(state.connection) as asker:
+        return asker.ask([topic]).get(topic)
 
 
 def _shown(config: Config | None) -> list[tuple[str, Any]] | None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from confluent_kafka import KafkaException
 
@@ -40,6 +40,13 @@ class Admin:
             self._client = open_client(make, properties, place=self._place, options={"log_level": 2})
         return self._client
 
+    def close(self) -> None:
+        """End the client; the next question makes another one. Nobody may be asking meanwhile."""
+        client, self._client = self._client, None
+        if client is not None:
+            # It has no method for that.
+            client.__exit__(None, None, None)
+
     @contextmanager
     def question(self) -> Iterator[tuple[Any, float]]:
         """The client and the seconds for one question, asked inside; its errors become ours."""
@@ -67,6 +74,26 @@ class Admin:
             self._client = self._unanswered_since = None
 
 
+class Asker:
+    """Asks by an admin client of its own. Who asks only for a moment closes it, as a context for one.
+
+    Until then it has threads and connections. An error that was raised by the way leads back to it, and what is in such
+    a circle waits for the garbage collector, which in a consumer's process comes seldom.
+    """
+
+    _admin: Admin
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the client. Nobody may be asking meanwhile."""
+        self._admin.close()
+
+
 def answer_of(answer: Future[Any], *, place: str, timeout: float) -> Any:
     """What was answered about ``place``; ``BrokerError`` where that is an error, or nothing in time."""
     try:
@@ -78,3 +105,6 @@ def answer_of(answer: Future[Any], *, place: str, timeout: float) -> Any:
         ) from error
     except KafkaException as error:
         raise translate(error, place=place) from error
+    finally:
+        # The error that it holds leads back to it by this frame.
+        del answer

@@ -10,13 +10,13 @@ from confluent_kafka import TopicCollection
 from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError
 from ..transports.choosing import transport_of
-from .admin import Admin, answer_of
+from .admin import Admin, Asker, answer_of
 
 Operations = frozenset[str]
 """Kafka's names: "READ", "WRITE", "DESCRIBE"…"""
 
 
-class AllowedOperations:
+class AllowedOperations(Asker):
     """Asks one cluster; what can't be told is left out."""
 
     def __init__(self, connection: Connection) -> None:

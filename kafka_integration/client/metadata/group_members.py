@@ -8,7 +8,7 @@ from typing import Any
 
 from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError
-from .admin import Admin, answer_of
+from .admin import Admin, Asker, answer_of
 from .partition_ends import Place
 
 _UNTOLD = frozenset({"_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION"})
@@ -27,7 +27,7 @@ class GroupMember:
         return f"{self.client_id} at {self.host.lstrip('/')}"
 
 
-class GroupMembers:
+class GroupMembers(Asker):
     """Asks one cluster."""
 
     def __init__(self, connection: Connection) -> None:

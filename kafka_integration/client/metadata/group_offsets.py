@@ -42,6 +42,7 @@ class GroupOffsets:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ends.close()
         self._consumer.close()
 
     def places(self, topics: Collection[str], *, whole_names: bool) -> list[Place]:

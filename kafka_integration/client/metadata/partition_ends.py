@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 
 from ...conf.connection import Connection
-from .admin import Admin
+from .admin import Admin, Asker
 
 Place = tuple[str, int]
 Ends = tuple[int, int]
@@ -18,7 +18,7 @@ Ends = tuple[int, int]
 ANSWER_SECONDS = 10.0
 
 
-class PartitionEnds:
+class PartitionEnds(Asker):
     """One connection's. What the client itself knows of ends stands still while a partition is paused."""
 
     def __init__(self, connection: Connection) -> None:

@@ -18,14 +18,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public ther
 from ...conf.connection import Connection
 from ..errors.translate import translated
 from ..transports.choosing import transport_of
-from .admin import Admin, answer_of
+from .admin import Admin, Asker, answer_of
 
 CLUSTERS_DEFAULT = -1
 CHANGE_SECONDS = 30.0
 _SECONDS = {"operation_timeout": CHANGE_SECONDS, "request_timeout": CHANGE_SECONDS}
 
 
-class TopicChanges:
+class TopicChanges(Asker):
     """Changes topics of one cluster. Each method raises ``BrokerError`` where it was refused, or nobody answered."""
 
     def __init__(self, connection: Connection) -> None:

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public ther
 from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError
 from ..transports.choosing import transport_of
-from .admin import Admin, answer_of
+from .admin import Admin, Asker, answer_of
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
 
@@ -31,7 +31,7 @@ class ConfigValue:
     is_own: bool
 
 
-class TopicConfigs:
+class TopicConfigs(Asker):
     """Asks one cluster for the settings of topics."""
 
     def __init__(self, connection: Connection) -> None:

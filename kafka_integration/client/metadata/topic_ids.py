@@ -15,7 +15,7 @@ from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerUnavailableError
 from ..errors.translate import translate
 from ..transports.choosing import transport_of
-from .admin import Admin
+from .admin import Admin, Asker
 from .patience import NO_ANSWER
 
 LOOK_SECONDS = 0.2
@@ -23,7 +23,7 @@ _NONE = str(Uuid(0, 0))
 _UNSUPPORTED = frozenset({KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION})
 
 
-class TopicIds:
+class TopicIds(Asker):
     """Asks the broker for topic ids; any thread may call it.
 
     While brokers from before ids are upgraded, one after the other, it depends on who is asked whether there is an

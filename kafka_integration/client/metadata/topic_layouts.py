@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError
 
 from ...conf.connection import Connection
 from ..errors.translate import translate
-from .admin import Admin
+from .admin import Admin, Asker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class ClusterLayout:
     topics: Mapping[str, TopicLayout]
 
 
-class TopicLayouts:
+class TopicLayouts(Asker):
     """Asks one cluster for all of its topics: a question for one would make it, where topics appear on first use."""
 
     def __init__(self, connection: Connection) -> None:

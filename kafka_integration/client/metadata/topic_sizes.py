@@ -9,12 +9,12 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 from ...conf.connection import Connection
-from .admin import Admin
+from .admin import Admin, Asker
 
 FRESH_SECONDS = 60.0
 
 
-class TopicSizes:
+class TopicSizes(Asker):
     """The topics of a cluster and their numbers of partitions, as they were at most a minute ago."""
 
     def __init__(self, connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Self
 
 from django.db.models import F
 
@@ -18,11 +19,20 @@ UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
 
 
 class GroupPositions:
-    """One consumer's group; who asks brings the client that asks Kafka."""
+    """One consumer's group; who asks brings the client that asks Kafka, and closes what asks for ids of topics."""
 
     def __init__(self, consumer: ConsumerSettings) -> None:
         self._consumer = consumer
         self._topic_ids = TopicIds(consumer.connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._topic_ids.close()
 
     def places(self, offsets: GroupOffsets) -> list[Place]:
         """The partitions that the consumer's topics have now."""

@@ -84,8 +84,8 @@ class _Progress:
     """Up to where a group has finished these partitions, and what beyond."""
 
     def __init__(self, consumer: ConsumerSettings, places: Sequence[Place]) -> None:
-        positions = GroupPositions(consumer)
-        with GroupOffsets(consumer.connection, consumer.consumer_group) as offsets:
+        group = consumer.consumer_group
+        with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
             self._next = positions.read(offsets, places)
             self._beyond = positions.finished_beyond(offsets, places)
 

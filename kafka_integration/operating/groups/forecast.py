@@ -114,7 +114,8 @@ def _configs(settings: Settings, group: str, topics: set[str]) -> dict[str, Conf
     configs: dict[str, Config] = {}
     for connection in dict.fromkeys(consumer.connection for consumer in consumers_of(settings, group)):
         try:
-            configs |= TopicConfigs(connection).ask(topics)
+            with TopicConfigs(connection) as asker:
+                configs |= asker.ask(topics)
         except BrokerError:
             # How far the group is has just been told; when it is lost, is unknown.
             continue

@@ -103,11 +103,11 @@ def lag_beside(settings: Settings, group: str, processes: Processes) -> GroupLag
         with GroupOffsets(connection, group) as offsets:
             for consumer in consumers:
                 if consumer.connection == connection:
-                    positions = GroupPositions(consumer)
-                    lags = _lags_of(positions, offsets)
+                    with GroupPositions(consumer) as positions:
+                        lags = _lags_of(positions, offsets)
+                        for topic in _missing(consumer, lags):
+                            (hidden if positions.is_hidden(topic) else missing).append(topic)
                     found |= {lag.place: lag for lag in lags}
-                    for topic in _missing(consumer, lags):
-                        (hidden if positions.is_hidden(topic) else missing).append(topic)
         found |= _looked_at(connection, [lag for lag in found.values() if lag.lag and lag.oldest_ms is None])
     connections = dict.fromkeys(consumer.connection for consumer in consumers)
     owners = owners_of(connections, group, processes, settings.operations)

@@ -117,7 +117,8 @@ def owners_of(
 
 def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | None:
     try:
-        return GroupMembers(connection).ask(group)
+        with GroupMembers(connection) as members:
+            return members.ask(group)
     except BrokerError:
         # The same brokers are about to be asked for what matters more, and then it is said.
         return None

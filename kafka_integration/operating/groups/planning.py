@@ -79,8 +79,8 @@ def plan_reset(
     """
     moves: dict[Place, Move] = {}
     for consumer in consumers_of(settings, group):
-        with GroupOffsets(consumer.connection, group) as offsets:
-            for move in _moves(consumer, offsets, target, topic, partition):
+        with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
+            for move in _moves(consumer, positions, offsets, target, topic, partition):
                 moves[move.place] = move
     if not moves:
         wanted = "partition" if topic is None else topic if partition is None else f"{topic}[{partition}]"
@@ -89,9 +89,13 @@ def plan_reset(
 
 
 def _moves(
-    consumer: ConsumerSettings, offsets: GroupOffsets, target: Target, topic: str | None, partition: int | None
+    consumer: ConsumerSettings,
+    group: GroupPositions,
+    offsets: GroupOffsets,
+    target: Target,
+    topic: str | None,
+    partition: int | None,
 ) -> Iterable[Move]:
-    group = GroupPositions(consumer)
     places = [place for place in group.places(offsets) if topic in (None, place[0]) and partition in (None, place[1])]
     committed, ends = group.read(offsets, places), offsets.ends(places)
     since = _since(consumer.connection, offsets, target, ends)

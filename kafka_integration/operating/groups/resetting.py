@@ -108,8 +108,8 @@ def _move(consumer: ConsumerSettings, moves: Sequence[Move]) -> None:
 
 def _move_stored(consumer: ConsumerSettings, moves: Iterable[Move]) -> None:
     offsets = {move.place: move.to for move in moves if move.to is not None}
-    ask_id = TopicIds(consumer.connection).ask
-    topic_ids = {topic: ask_id(topic) for topic in {topic for topic, _ in offsets}}
+    with TopicIds(consumer.connection) as ids:
+        topic_ids = {topic: ids.ask(topic) for topic in {topic for topic, _ in offsets}}
     store = OffsetStore(database=consumer.database, group=consumer.consumer_group)
     give_up_at = monotonic() + LOCK_SECONDS
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,14 +35,15 @@ def apply_changes(changes: Iterable[Change]) -> Iterator[Applied]:
     """
     clusters: dict[Connection, TopicChanges] = {}
     made: dict[Connection, dict[str, int]] = {}
-    for change in changes:
-        connection = change.connection
-        if connection not in clusters:
-            clusters[connection] = TopicChanges(connection)
-        applied = _applied(change, clusters[connection])
-        if applied.result == DONE and change.action != "set_config":
-            made.setdefault(connection, {})[change.topic] = _partitions(change)
-        yield applied
+    with ExitStack() as closing:
+        for change in changes:
+            connection = change.connection
+            if connection not in clusters:
+                clusters[connection] = closing.enter_context(TopicChanges(connection))
+            applied = _applied(change, clusters[connection])
+            if applied.result == DONE and change.action != "set_config":
+                made.setdefault(connection, {})[change.topic] = _partitions(change)
+            yield applied
     for connection, topics in made.items():
         _wait_until_seen(connection, topics)
 
@@ -96,5 +98,6 @@ def _wait_until_seen(connection: Connection, topics: Mapping[str, int]) -> None:
 
 
 def _are_seen(connection: Connection, topics: Mapping[str, int]) -> bool:
-    layout = TopicLayouts(connection).ask()
+    with TopicLayouts(connection) as layouts:
+        layout = layouts.ask()
     return all(name in layout.topics and len(layout.topics[name].partitions) >= count for name, count in topics.items())

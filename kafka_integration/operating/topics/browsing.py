@@ -102,9 +102,9 @@ def look(connection: Connection, query: Query) -> Look:
     """Look for messages; ``BrokerError`` where there is no such topic or partition, or it can't be read."""
     numbers = _partitions(connection, query)
     places = [(query.topic, number) for number in numbers]
-    asker = PartitionEnds(connection)
-    ends = {number: found for (_, number), found in asker.ask(places).items()}
-    starts = _starts(connection, asker, query, ends)
+    with PartitionEnds(connection) as asker:
+        ends = {number: found for (_, number), found in asker.ask(places).items()}
+        starts = _starts(connection, asker, query, ends)
     since_ms = _since_ms(connection, query)
     share = max(query.limit, MOST_OFFSETS // max(1, len(ends))) if query.is_search or since_ms else query.limit
     spans = {number: _span(query, ends[number], start, share) for number, start in starts.items()}
@@ -120,7 +120,8 @@ def look(connection: Connection, query: Query) -> Look:
 
 
 def _partitions(connection: Connection, query: Query) -> list[int]:
-    topic = TopicLayouts(connection).ask().topics.get(query.topic)
+    with TopicLayouts(connection) as layouts:
+        topic = layouts.ask().topics.get(query.topic)
     if topic is None:
         raise BrokerError(f"topic {query.topic}: there is no such topic, or an ACL hides it")
     if topic.trouble:

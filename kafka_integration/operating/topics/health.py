@@ -46,7 +46,8 @@ def problems_of(state: ClusterState) -> Iterator[TopicProblem]:
         yield from _of_partitions(state.layout.topics[OFFSETS], state)
     yield from _of_settings(state)
     yield from _of_dead_letters(state)
-    yield from _of_members(state)
+    with GroupMembers(state.connection) as members:
+        yield from _of_members(state, members)
 
 
 def _of_partitions(topic: TopicLayout, state: ClusterState) -> Iterator[TopicProblem]:
@@ -151,11 +152,10 @@ def _of_dead_letters(state: ClusterState) -> Iterator[TopicProblem]:
             )
 
 
-def _of_members(state: ClusterState) -> Iterator[TopicProblem]:
+def _of_members(state: ClusterState, asker: GroupMembers) -> Iterator[TopicProblem]:
     groups: dict[str, list[ConsumerSettings]] = {}
     for consumer in state.wanted.consumers:
         groups.setdefault(consumer.consumer_group, []).append(consumer)
-    asker = GroupMembers(state.connection)
     for group, consumers in groups.items():
         topics = [topic for topic in state.ours if any(reads(each, topic.name) for each in consumers)]
         partitions = sum(len(topic.partitions) for topic in topics)

@@ -33,7 +33,8 @@ def list_topics(settings: Settings) -> Listing:
     found: list[ListedTopic] = []
     missing: list[str] = []
     for wanted in wanted_clusters(settings):
-        layout = TopicLayouts(wanted.connection).ask()
+        with TopicLayouts(wanted.connection) as layouts:
+            layout = layouts.ask()
         missing += [each.name for each in wanted.topics if each.name not in layout.topics]
         found += listed_topics(wanted, layout)
     return Listing(topics=tuple(found), missing=tuple(missing))

@@ -35,8 +35,8 @@ def unhandled_before(consumers: Iterable[ConsumerSettings], topic: str, age_ms: 
 
 
 def _count(consumer: ConsumerSettings, topic: str, moment_ms: int) -> int:
-    positions = GroupPositions(consumer)
-    with GroupOffsets(consumer.connection, consumer.consumer_group) as offsets:
+    group = consumer.consumer_group
+    with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
         places = [place for place in positions.places(offsets) if place[0] == topic]
         committed, ends = positions.read(offsets, places), offsets.ends(places)
         cuts = offsets.at(ends, moment_ms)

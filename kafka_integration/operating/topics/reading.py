@@ -36,6 +36,7 @@ class ClusterState:
 
 def read_cluster(wanted: WantedCluster) -> ClusterState:
     """Ask a cluster for its topics, and for the settings of ours; ``BrokerError`` if it can't be asked."""
-    layout = TopicLayouts(wanted.connection).ask()
-    ours = [name for name in layout.topics if wanted.names(name)]
-    return ClusterState(wanted=wanted, layout=layout, configs=TopicConfigs(wanted.connection).ask(ours))
+    with TopicLayouts(wanted.connection) as layouts, TopicConfigs(wanted.connection) as configs:
+        layout = layouts.ask()
+        ours = [name for name in layout.topics if wanted.names(name)]
+        return ClusterState(wanted=wanted, layout=layout, configs=configs.ask(ours))

@@ -49,6 +49,9 @@ class MemoryAdmin:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
+    def __exit__(self, *_: object) -> None:
+        """It has nothing to end."""
+
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
         return cluster_metadata(self._broker, topic)
 
