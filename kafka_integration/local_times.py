@@ -14,8 +14,10 @@ Row = TypeVar("Row", bound=Model)
 
 def local(value: datetime, row: Model) -> datetime:
     """A time of this row to be shown: without ``USE_TZ`` nothing says that SQLite's clock is in UTC."""
+    if timezone.is_aware(value):
+        return timezone.localtime(value)
     in_utc = connections[row._state.db or DEFAULT_DB_ALIAS].vendor == "sqlite"
-    if timezone.is_aware(value) or not in_utc:
+    if not in_utc:
         return value
     return timezone.make_naive(timezone.make_aware(value, UTC))
 

@@ -22,7 +22,7 @@ from .retention import PAGE
 MOST_KINDS = 1000
 NAMING_SECONDS = 5.0
 
-COLUMNS = ("KIND", "COUNT", "LAST AT", "CONSUMER", "EXCEPTION", "LOCATION")
+COLUMNS = ("KIND", "COUNT", "FIRST AT", "LAST AT", "CONSUMER", "EXCEPTION", "LOCATION")
 
 _NAMED_BY = ("consumer", "exception", "location")
 
@@ -74,9 +74,9 @@ def as_json(kind: Kind) -> dict[str, Any]:
 
 def as_row(kind: Kind) -> tuple[str, ...]:
     """What a table shows of each."""
-    last_at = f"{timezone.localtime(kind.last_at):%Y-%m-%d %H:%M:%S}"
+    times = [f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" for at in (kind.first_at, kind.last_at)]
     location = "not told apart yet: ask again" if kind.kind is None else kind.location or "unknown"
-    cells = (kind.kind or "-", str(kind.count), last_at, kind.consumer or "-", kind.exception or "-", location)
+    cells = (kind.kind or "-", str(kind.count), *times, kind.consumer or "-", kind.exception or "-", location)
     return tuple(map(escaped, cells))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from zoneinfo import ZoneInfo
 
@@ -93,6 +93,18 @@ def test_times_are_shown_by_the_projects_clock_also_where_they_have_no_zone():
     assert f"failed at: {shown}, attempts: 1" in page
     assert f"replayed at: {shown}" in page
     assert [localize(there) in each for each in pages] == [True, True]
+
+
+def test_all_times_are_shown_by_the_projects_clock_which_need_not_be_in_utc():
+    letter = make_letter()
+    DeadLetter.objects.filter(pk=letter.pk).update(failed_at=datetime(2026, 3, 1, 9, 12, 44, tzinfo=UTC))
+
+    with override_settings(USE_TZ=True, TIME_ZONE="Asia/Kolkata"):
+        listed, page, kinds = run("list"), run("show", letter.pk), run("kinds")
+
+    assert "  2026-03-01 14:42:44  " in listed
+    assert "failed at: 2026-03-01 14:42:44 IST, attempts: 1" in page
+    assert "  2026-03-01 14:42:44  2026-03-01 14:42:44  " in kinds
 
 
 def test_bytes_that_are_no_text_come_as_base64_and_say_so():
