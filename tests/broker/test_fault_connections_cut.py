@@ -33,8 +33,8 @@ def test_open_files_and_threads_stay_as_they_were(start_kafka, scenario_on, offs
         # Not before it has claimed its partitions, for which it has a client of its own.
         scenario.load.flush(60)
         scenario.wait_handled()
-        # Nor before its row is written, for which it asks the brokers too.
-        elapse(10)
+        # Nor before it has said how far it is, for which it asks the brokers by another client again.
+        worker.wait_for_output("handled in", 60)
         before = (fewest(open_files, worker.pid), fewest(threads, worker.pid))
 
         while proxy.accepted < RECONNECTS:
