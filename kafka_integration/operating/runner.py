@@ -53,6 +53,7 @@ def run_consumers(consumers: Sequence[ConsumerSettings], options: RunOptions, st
     ]
     watch = ConsumersWatch(loops)
     with ExitStack() as monitored:
+        monitored.callback(watch.close)
         monitored.enter_context(LagSampler(get_settings()))
         if options.monitor is not None:
             from .monitoring.consumers import Consumers

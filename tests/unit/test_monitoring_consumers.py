@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import monotonic
 
 import pytest
@@ -42,8 +42,7 @@ def monitored(**options):
         measures = Measures("c")
         loop = ConsumerLoop(assemble(get_settings().consumers["c"], measures))
         thread = threading.Thread(target=loop.run)
-        watched = Consumers([(loop, measures)], ConsumersWatch([loop]))
-        with watched.asking():
+        with closing(ConsumersWatch([loop])) as watch, (watched := Consumers([(loop, measures)], watch)).asking():
             thread.start()
             try:
                 yield watched, loop

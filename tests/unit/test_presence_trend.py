@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from time import monotonic
 
 import pytest
@@ -121,9 +122,9 @@ class TestByWhatALoopSays:
 
         return look
 
-    def test_one_that_gets_more_than_it_handles_falls_behind(self, look, steps) -> None:
+    def test_one_that_gets_more_than_it_handles_falls_behind(self, look, begun, steps) -> None:
         with running() as loop:
-            watch, found = self._begun(loop), []
+            watch, found = begun(loop), []
             for number in range(1, 8):
                 write(*"0123456789")
                 steps.release()
@@ -134,9 +135,9 @@ class TestByWhatALoopSays:
         assert found[0] == "catching_up"
         assert found[-1] == "falling_behind"
 
-    def test_what_came_during_a_pause_is_no_falling_behind_after_it(self, look, steps) -> None:
+    def test_what_came_during_a_pause_is_no_falling_behind_after_it(self, look, begun, steps) -> None:
         with running() as loop:
-            watch = self._begun(loop)
+            watch = begun(loop)
             loop.pauses.pause(Scope())
             wait_for(lambda: loop.pauses.is_carried_out)
             paused = [write(*"0123456789") or look(watch) for _ in range(8)]
@@ -148,8 +149,16 @@ class TestByWhatALoopSays:
         assert {(view.state, view.reason) for view in paused} == {("waiting", "paused")}
         assert after == ["catching_up", "catching_up"]
 
-    @staticmethod
-    def _begun(loop: ConsumerLoop) -> ConsumerWatch:
-        write("first")
-        wait_for(lambda: scripted.seen)
-        return ConsumerWatch(loop)
+    @pytest.fixture
+    def begun(self) -> Iterator[Callable[[ConsumerLoop], ConsumerWatch]]:
+        """Watches a loop that handles its first message."""
+        with ExitStack() as closing:
+
+            def begun(loop: ConsumerLoop) -> ConsumerWatch:
+                write("first")
+                wait_for(lambda: scripted.seen)
+                watch = ConsumerWatch(loop)
+                closing.callback(watch.close)
+                return watch
+
+            yield begun

@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 AWAY_SECONDS = 3.0
 """One that hasn't answered for so long is away."""
+LAST_ANSWER_SECONDS = 0.5
 
 
 class DatabaseAnswers:
@@ -40,6 +41,12 @@ class DatabaseAnswers:
             # A daemon: a database may take minutes to refuse, and the process ends before.
             self._thread = threading.Thread(target=self._ask, name=f"database-{self._alias}", daemon=True)
             self._thread.start()
+
+    def close(self) -> None:
+        """Nobody will ask any more. A question that stays open keeps its connection."""
+        if self._thread is not None:
+            self._thread.join(LAST_ANSWER_SECONDS)
+        self.forget()
 
     def forget(self) -> None:
         """Nobody needs to know any more."""

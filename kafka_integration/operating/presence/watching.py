@@ -60,6 +60,11 @@ class ConsumersWatch:
                 self._views, self._looked_at = self._look(), monotonic()
             return self._views
 
+    def close(self) -> None:
+        """Nobody will look any more."""
+        for watch in self._watches:
+            watch.close()
+
     def _look(self) -> list[ConsumerView]:
         deadline = monotonic() + ANSWER_SECONDS
         for watch in self._watches:
@@ -95,6 +100,10 @@ class ConsumerWatch:
             self._database.ask()
         else:
             self._database.forget()
+
+    def close(self) -> None:
+        """Nobody will look any more."""
+        self._database.close()
 
     def look(self) -> ConsumerView:
         """How it stands now."""
