@@ -31,6 +31,8 @@ def list_lines(listing: Listing) -> list[str]:
 def plan_lines(plan: Plan) -> list[str]:
     """What would be done, each with what else it does."""
     if not plan.changes:
+        if plan.obstacles:
+            return ["Nothing is done: what the settings say otherwise can't be done here."]
         return ["Nothing to do: the topics are as the settings say."]
     return [line for change in plan.changes for line in _change_lines(change)]
 
