@@ -99,7 +99,8 @@ def lag_beside(settings: Settings, group: str, processes: Processes) -> GroupLag
     found: dict[Place, PartitionLag] = {}
     missing: list[str] = []
     hidden: list[str] = []
-    for connection in dict.fromkeys(consumer.connection for consumer in consumers):
+    connections = dict.fromkeys(consumer.connection for consumer in consumers)
+    for connection in connections:
         with GroupOffsets(connection, group) as offsets:
             for consumer in consumers:
                 if consumer.connection == connection:
@@ -109,7 +110,6 @@ def lag_beside(settings: Settings, group: str, processes: Processes) -> GroupLag
                             (hidden if positions.is_hidden(topic) else missing).append(topic)
                     found |= {lag.place: lag for lag in lags}
         found |= _looked_at(connection, [lag for lag in found.values() if lag.lag and lag.oldest_ms is None])
-    connections = dict.fromkeys(consumer.connection for consumer in consumers)
     owners = owners_of(connections, group, processes, settings.operations)
     return GroupLag(
         group=group,
