@@ -127,6 +127,14 @@ class Operator:
         self._driver.get(f"{self._site}{APP}{path}")
 
     def press(self, selector: str) -> None:
+        """What leads to another page, or to this one anew: returns when that has come."""
+        self._driver.execute_script("window.left = false")
+        self.unfold(selector)
+        loaded = "return window.left === undefined && document.readyState === 'complete'"
+        wait_for(lambda: self._driver.execute_script(loaded), 40, f"the page behind {selector}")
+
+    def unfold(self, selector: str) -> None:
+        """What changes on the page that is there."""
         self._driver.find_element(By.CSS_SELECTOR, selector).send_keys(Keys.ENTER)
 
     def tick(self, selector: str) -> None:
@@ -190,8 +198,8 @@ def test_a_message_is_found_by_its_key_and_leads_to_the_way_of_its_event(operato
     key = wait_for(lambda: operator.text("td[data-label=Key]").split("\n")[0], 20, "a login")
     operator.write(key=key)
     operator.press(".kafka-form button")
-    wait_for(lambda: "key=" in operator.url, 20, "the search")
-    operator.press("summary")
+    assert "key=" in operator.url
+    operator.unfold("summary")
     line = wait_for(lambda: operator.text("details[open] pre.kafka-block").split("\n")[0], 5, "how it is sent again")
 
     operator.open("events/")
