@@ -66,7 +66,7 @@ FLOORS = {
         {"locations"},
         {"redaction"},
         {"copies", "kinds", "operations", "replay_requests"},
-        {"paced_replay", "parking"},
+        {"names", "paced_replay", "parking"},
     ],
     "consuming": [
         {"offsets"},

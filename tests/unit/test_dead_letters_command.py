@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from django.utils.formats import localize
 from kafka_integration.dead_letters import operations as dead_letters
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter, make_letters
+from tests.unit.consumers import consumer_settings
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +38,11 @@ def run(*arguments):
 
 def read(*arguments):
     return json.loads(run(*arguments, "--json"))
+
+
+def billing():
+    (consumer,) = consumer_settings(topics=["^invoices"], consumer_group="billers")["consumers"].values()
+    return {"endpoints": "memory", "consumers": {"billing": consumer}}
 
 
 def state_of(letter):
@@ -157,6 +164,42 @@ def test_the_list_is_narrowed_by_consumer_group_and_topic():
     for narrowed in (("--consumer", "a"), ("--group", "g"), ("--topic", "t"), ("--topic", "t", "--group", "g")):
         assert [letter["id"] for letter in read("list", *narrowed)] == [mine.pk]
     assert read("list", "--topic", "t", "--group", "h") == []
+
+
+@pytest.mark.parametrize("action", [("list",), ("replay",), ("replay", "--rate", "5"), ("discard",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("kind", "kafkadeadletters kinds shows those that wait"),
+        ("consumer", "settings.KAFKA has: billing"),
+        ("group", "settings.KAFKA has: billers"),
+        ("topic", "settings.KAFKA has: ^invoices"),
+    ],
+)
+def test_a_name_that_nothing_has_is_refused_with_what_there_is(settings, action, name, remedy):
+    settings.KAFKA = billing()
+    make_letter()
+
+    with pytest.raises(CommandError, match=re.escape(f'no dead letter of {name} "zzz"; {remedy}')) as raised:
+        run(*action, f"--{name}", "zzz")
+
+    assert raised.value.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "filters", [("--consumer", "billing"), ("--group", "billers"), ("--topic", "invoices-2026")], ids=" ".join
+)
+def test_a_name_of_the_settings_may_have_no_dead_letter(settings, filters):
+    settings.KAFKA = billing()
+
+    assert read("list", *filters) == []
+    assert read("replay", *filters) == {"changed": 0, "left_alone": 0, "ids": []}
+
+
+def test_a_kind_of_which_all_are_handled_is_none_that_waits():
+    make_letter(kind="aaaa", state=State.HANDLED)
+
+    assert read("replay", "--kind", "aaaa") == {"changed": 0, "left_alone": 0, "ids": []}
 
 
 def test_a_line_names_the_message_and_no_payload():

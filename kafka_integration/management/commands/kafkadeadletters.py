@@ -16,6 +16,7 @@ from ...dead_letters import operations as dead_letters
 from ...dead_letters.kinds import COLUMNS as KIND_COLUMNS
 from ...dead_letters.kinds import as_json as as_kind_json
 from ...dead_letters.kinds import as_row, kinds, name_unnamed
+from ...dead_letters.names import FILTERS, find_unknown
 from ...dead_letters.operations import Change, Selection
 from ...dead_letters.paced_replay import Ended, Pace, PacedReplay, problem_of, said_of
 from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
@@ -23,6 +24,7 @@ from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
 from ...operating.columns import aligned
 from ...operating.stopping import StopRequest
+from ...summaries import escaped
 from ..arguments import WRONG_USAGE, read_count, read_id
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
@@ -30,7 +32,6 @@ from ..progress import ProgressBar
 from ..usage import ExplainedCommand, Usage
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
-FILTERS = ("consumer", "group", "topic", "kind")
 FILTER_OPTIONS = ", ".join(f"--{name}" for name in FILTERS)
 USAGE = Usage(
     command="kafkadeadletters",
@@ -45,7 +46,7 @@ USAGE = Usage(
     },
     statuses={
         0: "done, or shown",
-        1: "there is no such dead letter; some failed again with --rate; or a database can't be asked",
+        1: "there is no such dead letter, or name; some failed again with --rate; or a database can't be asked",
         2: "wrong usage",
         INTERRUPTED: "Ctrl-C",
     },
@@ -142,6 +143,7 @@ class Command(ExplainedCommand):
         state = options["state"]
         states = () if state == "all" else (state,) if state else dead_letters.UNSETTLED
         selection = _selection(options, states=states)
+        _require_known(selection, databases)
         if options["json"]:
             self._write_list(as_json(letter) for letter in dead_letters.newest(selection, databases, options["limit"]))
             return
@@ -225,6 +227,7 @@ class Command(ExplainedCommand):
             # Those that an earlier version wrote have none before somebody asks.
             for database in databases:
                 name_unnamed(database)
+        _require_known(selection, databases)
         return selection, databases
 
     def _report(self, options: dict[str, Any], changes: list[Change], what: str) -> None:
@@ -263,6 +266,11 @@ def _selection(options: dict[str, Any], states: Iterable[str] = ()) -> Selection
         topic=options.get("topic"),
         kind=options.get("kind"),
     )
+
+
+def _require_known(selection: Selection, databases: list[str]) -> None:
+    if unknown := find_unknown(selection, databases):
+        raise CommandError(escaped(unknown))
 
 
 def _only(databases: list[str]) -> str:
