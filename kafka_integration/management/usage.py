@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
+from .given import as_typed
+
 
 class UsageFormatter(DjangoHelpFormatter):
     """Leaves a text of several lines as it is."""
@@ -45,9 +47,13 @@ class Usage:
 
 
 class ExplainedCommand(BaseCommand):
-    """A command whose help ends with its usage."""
+    """A command whose help ends with its usage, and whose options are checked however they are given."""
 
     usage: Usage
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, **{**self.usage.of_parser(), **kwargs})
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        parser = self.create_parser("manage.py", self.usage.command)
+        return super().execute(*args, **as_typed(parser, options))

@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from kafka_integration.management.commands import runconsumer, runrelay
 from kafka_integration.operating.garbage import DEFAULT_THRESHOLD
@@ -72,3 +72,33 @@ def test_the_first_line_of_its_log_names_an_ordering_that_is_not_the_usual_one(s
         call_command("runconsumer", "--until-caught-up")
 
     assert line in [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "error"),
+    [
+        (["runconsumer"], {"metrics_port": 99999}, "--metrics-port: '99999' is not a whole number from 0 to 65535"),
+        (["runconsumer"], {"metrics_port": "http"}, "--metrics-port: 'http' is not a whole number"),
+        (["runconsumer"], {"processes": 0}, "--processes: '0' is not a whole number from 1 to 128"),
+        (["runconsumer"], {"max_messages": 1.5}, "--max-messages: '1.5' is not a whole number"),
+        (["runrelay"], {"metrics_port": -1}, "--metrics-port: '-1' is not a whole number"),
+        (["kafkatail", "events"], {"max_messages": 0}, "--max-messages: 0 is no number of messages"),
+        (["kafkagroups", "reset", "group"], {"target": "soon"}, "--to: soon is neither"),
+        (["kafkadeadletters", "list"], {"state": "lost"}, "--state: invalid choice: 'lost'"),
+    ],
+)
+def test_what_a_program_passes_by_name_is_refused_as_if_it_were_typed(command, options, error):
+    with pytest.raises(CommandError) as raised:
+        call_command(*command, **options)
+
+    assert error in str(raised.value)
+
+
+def test_what_a_program_passes_by_name_may_be_a_text_or_what_the_text_means(tmp_path):
+    write("a", "b", "c")
+    pulse = tmp_path / "alive"
+
+    call_command("runconsumer", max_messages="1", heartbeat_file=str(pulse))
+    call_command("runconsumer", max_messages=1, heartbeat_file=pulse)
+
+    assert values() == ["a", "b"]
