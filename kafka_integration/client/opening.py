@@ -47,7 +47,7 @@ class TokenSource:
         except Exception as error:
             self.problem = summarize(error)
             if self._repeats.is_due():
-                logger.warning('the function of "oauth_cb" gave no token, it is asked again: %s', self.problem)
+                logger.warning('the function of "oauth_cb" gave no token: %s', self.problem)
             raise
         return token
 
@@ -67,8 +67,7 @@ def open_client(
         # A client waits for its first token when it is made. A SystemError is what a callback raised meanwhile.
         if isinstance(source, TokenSource) and _is_about_the_token(error):
             raise BrokerUnavailableError(
-                f'{place}: the function of "oauth_cb" in KAFKA["config"] gave no token: {source.problem}. '
-                "It is asked again.",
+                f'{place}: the function of "oauth_cb" in KAFKA["config"] gave no token: {source.problem}',
                 code="_AUTHENTICATION",
                 retriable=True,
             ) from error

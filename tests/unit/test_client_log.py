@@ -55,7 +55,13 @@ def test_an_outage_costs_one_line_with_address_and_reason(log: ClientLog, caplog
     assert "producer" in line
     assert "127.0.0.1:9092" in line
     assert "Connection refused" in line
-    assert 'KAFKA["endpoints"]' in line
+    assert line.endswith('Check that Kafka runs and that KAFKA["endpoints"] names it. It is tried again by itself.')
+
+
+def test_an_error_promises_no_other_try_as_it_may_be_a_commands_last(log: ClientLog) -> None:
+    broker_away(log)
+
+    assert str(log.unreachable).endswith('Check that Kafka runs and that KAFKA["endpoints"] names it.')
 
 
 def test_a_long_outage_is_said_again_each_minute(

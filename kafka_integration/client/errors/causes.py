@@ -33,7 +33,7 @@ def denied(text: str, remedy: str) -> Cause:
     return Cause(text=text, remedy=remedy, error=AccessDeniedError)
 
 
-_REACH = 'Check that Kafka runs and that KAFKA["endpoints"] names it; it is tried again by itself.'
+_REACH = 'Check that Kafka runs and that KAFKA["endpoints"] names it.'
 _NEWER_BROKER = 'group_protocol "consumer" needs Kafka 4.0; all else is tested with 3.9 and newer.'
 _SLOW = passing("the broker did not answer in time", "It is overloaded, or was just lost; try again.")
 _ELECTION = passing("the partition has no leader at the moment", "Kafka is electing one; try again.")

@@ -28,7 +28,7 @@ _USERINFO = re.compile(r"//[^/@\s]+@")
 _WITHOUT_TOKEN = re.compile(r"(?i)OAUTHBEARER token")
 _NO_TOKEN = passing(
     "there is no token to authenticate with",
-    'It is asked for again; its source is in KAFKA["config"]: "oauth_cb", or "sasl.oauthbearer.token.endpoint.url".',
+    'Its source is in KAFKA["config"]: "oauth_cb", or "sasl.oauthbearer.token.endpoint.url".',
     BrokerUnavailableError,
 )
 # An error of the code _FATAL says in its text alone what was fatal.

@@ -166,7 +166,7 @@ class ClientLog:
         elif error.code == "_AUTHENTICATION" and isinstance(error, BrokerUnavailableError):
             self.unreachable = error
             if self._repeats.is_due(error.code):
-                logger.warning("%s", error)
+                logger.warning("%s It is asked for again.", error)
         elif error.code == "_ALL_BROKERS_DOWN":
             self._note_outage(error)
         elif isinstance(error, BrokerUnavailableError):
@@ -183,7 +183,7 @@ class ClientLog:
             self._down_since = self._clock()
         # A refusal closes the connection too, and has had its line.
         if self.denied is None and self._repeats.is_due("outage"):
-            logger.error("%s", reason)
+            logger.error("%s It is tried again by itself.", reason)
 
     def _note_failing(self, error: BrokerUnavailableError) -> None:
         """One broker: no news if all are gone, or if it is back at once."""
