@@ -13,7 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
+from kafka_integration.client.metadata.topic_layouts import TopicLayouts
 from kafka_integration.client.transports.memory import MemoryBroker
+from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import asking
 from kafka_integration.operating.presence.answering import Answering
@@ -97,6 +99,30 @@ def test_a_topic_that_the_consumer_does_not_read_is_refused():
             ask("pause", "c", "--topic", "other")
 
     assert raised.value.returncode == 1
+
+
+@pytest.mark.parametrize("action", ["pause", "resume"])
+def test_a_partition_that_the_topic_does_not_have_is_refused(action):
+    with process():
+        seen()
+
+        with pytest.raises(CommandError, match=r"topic events has no partition 7, only 0 to 1") as raised:
+            ask(action, "c", "--topic", "events:7")
+
+    assert raised.value.returncode == 1
+
+
+def test_a_partition_that_nobody_can_ask_about_is_paused_as_it_comes(monkeypatch):
+    def away(self):
+        raise BrokerUnavailableError("no broker can be reached")
+
+    monkeypatch.setattr(TopicLayouts, "ask", away)
+    with process():
+        seen()
+
+        said = ask("pause", "c", "--topic", "events:7")
+
+    assert "events[7] of consumer c paused" in said
 
 
 def test_a_consumer_that_nobody_runs_is_refused_with_those_that_run():

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from ...client.metadata.topic_layouts import TopicLayouts
 from ...consuming.group.pauses import Scope
-from ...errors import CommandRefusedError
+from ...errors import BrokerError, CommandRefusedError
 from ...topic_names import cover
 from .answering import Doer
 
@@ -51,7 +52,26 @@ def _addressed(loops: Iterable[ConsumerLoop], arguments: Mapping[str, Any]) -> t
     if topic is not None and not cover(loop.settings.topics, topic):
         read = ", ".join(loop.settings.topics)
         raise CommandRefusedError(f"consumer {name} doesn't read topic {topic}; it reads: {read}")
-    return loop, Scope(topic=topic, partition=arguments.get("partition"))
+    partition = arguments.get("partition")
+    if topic is not None and partition is not None:
+        _require_partition(loop, topic, partition)
+    return loop, Scope(topic=topic, partition=partition)
+
+
+def _require_partition(loop: ConsumerLoop, topic: str, number: int) -> None:
+    """``CommandRefusedError`` for one that isn't there. While nobody can tell, it may be."""
+    if any(partition.key == (topic, number) for partition in loop.partitions):
+        return
+    try:
+        with TopicLayouts(loop.settings.connection) as layouts:
+            found = layouts.ask().topics.get(topic)
+    except BrokerError:
+        return
+    if found is None:
+        raise CommandRefusedError(f"there is no topic {topic} (yet)")
+    numbers = [partition.number for partition in found.partitions]
+    if numbers and number not in numbers:
+        raise CommandRefusedError(f"topic {topic} has no partition {number}, only 0 to {numbers[-1]}")
 
 
 def _when_done(loops: Sequence[ConsumerLoop], text: str) -> str:
