@@ -13,6 +13,7 @@ from health_check.exceptions import ServiceUnavailable, ServiceWarning
 
 from .client.metadata.topic_sizes import TopicSizes
 from .conf import get_settings
+from .durations import spoken
 from .errors import BrokerError
 from .models import DeadLetter
 from .outbox.backlog import find_backlog
@@ -43,7 +44,7 @@ class Outbox(HealthCheck):
         waits_for = backlog.oldest_seconds or 0.0
         if backlog.is_unattended or waits_for > self.oldest_seconds:
             relay = f"relay {backlog.holder} has the lease" if backlog.holder else "no relay is running"
-            raise ServiceUnavailable(f"Messages published wait for {waits_for:.0f} s, and {relay}")
+            raise ServiceUnavailable(f"Messages published wait for {spoken(waits_for)}, and {relay}")
         if backlog.refused:
             raise ServiceWarning(f"{backlog.refused} messages were refused and hold their keys: see the admin's outbox")
 

@@ -28,6 +28,7 @@ FLOORS = {
             "cloudevents",
             "codecs",
             "conf",
+            "durations",
             "message",
             "messages",
             "outcomes",

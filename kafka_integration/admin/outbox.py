@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -13,13 +12,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..conf import get_settings
 from ..dead_letters.texts import BRIEF, brief
+from ..durations import spoken_here
 from ..models import OutboxMessage
 from ..outbox import operations as refusals
 from ..outbox.backlog import find_backlog
@@ -118,7 +116,7 @@ class OutboxAdmin(OperatedAdmin):
         has_backlog = databases.has_table(request, self.model)
         if has_backlog and isinstance(response, TemplateResponse) and response.context_data is not None:
             backlog = find_backlog(databases.of(request))
-            response.context_data |= {"backlog": backlog, "oldest": _age(backlog.oldest_seconds or 0)}
+            response.context_data |= {"backlog": backlog, "oldest": spoken_here(backlog.oldest_seconds or 0)}
         return response
 
     @admin.action(description=_("Retry selected outbox messages"), permissions=["retry"])
@@ -152,8 +150,3 @@ class OutboxAdmin(OperatedAdmin):
 
     def left_text(self, name: str, count: int) -> str:
         return ngettext("%d was not refused.", "%d were not refused.", count) % count
-
-
-def _age(seconds: float) -> Any:
-    # timesince() would say "0 minutes".
-    return timesince(timezone.now() - timedelta(seconds=seconds)) if seconds >= 60 else _("less than a minute")

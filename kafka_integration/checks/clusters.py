@@ -13,8 +13,8 @@ from ..conf import Kind, Problem
 from ..conf.consumers import ConsumerSettings
 from ..conf.schema import DAY_MS
 from ..conf.settings import Settings
+from ..durations import spoken
 from ..errors import BrokerError
-from ..operating.durations import spoken
 from ..operating.topics.consequences import (
     CLEANUP,
     FOR_EVER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from ..durations import spoken
 from .statements import statements_of, walking
 
 logger = logging.getLogger("kafka_integration.relay")
@@ -38,7 +39,7 @@ class Backlog:
             return "The outbox is empty."
         parts = []
         if self.oldest_seconds is not None:
-            parts.append(f"The oldest message waits for {self.oldest_seconds:.1f} s.")
+            parts.append(f"The oldest message waits for {spoken(self.oldest_seconds)}.")
         if self.refused:
             parts.append(f"{self.refused} were refused and hold their keys: see the outbox in the admin.")
         return " ".join(parts)

@@ -12,22 +12,14 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext_lazy
 
 from ..admin.bounded import AtLeast
 from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text
 from ..admin.pages.times import time_chart
+from ..durations import spoken_here
 from ..models import Process
 
 register = template.Library()
-
-UNITS = (
-    (86_400, 1_000_000, pgettext_lazy("days", "d")),
-    (3600, 24, pgettext_lazy("hours", "h")),
-    (60, 60, pgettext_lazy("minutes", "min")),
-    (1, 60, pgettext_lazy("seconds", "s")),
-)
-"""How long each is in seconds, and how many make one of the next."""
 
 
 @register.filter
@@ -42,13 +34,8 @@ def known(value: float | None) -> Any:
 
 @register.filter
 def span(seconds: float | None) -> Any:
-    """A span of time by its two largest units: "3 min 20 s"."""
-    if seconds is None:
-        return _unknown()
-    whole = max(0, int(seconds))
-    counts = [(whole // size % above, unit) for size, above, unit in UNITS]
-    first = next((place for place, (count, _unit) in enumerate(counts) if count), len(counts) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in counts[first : first + 2] if count or first == len(counts) - 1)
+    """A span of time: "3 min 20 s"."""
+    return _unknown() if seconds is None else spoken_here(max(0.0, seconds))
 
 
 @register.filter

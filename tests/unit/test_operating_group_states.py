@@ -16,9 +16,9 @@ from kafka_integration.client.metadata.group_members import GroupMember, GroupMe
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import MemoryAdmin, MemoryConsumer, memory_broker
 from kafka_integration.conf import get_settings
+from kafka_integration.durations import spoken
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process
-from kafka_integration.operating.durations import spoken
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
 from tests.waiting import wait_for
 
@@ -269,7 +269,11 @@ def test_a_group_that_cannot_be_asked_about_hides_no_other(read, settings, capsy
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (0.44, "0.4 s"), (59, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (90_061, "1 d 1 h")],
+    [
+        *((0, "0 s"), (0.04, "0.0 s"), (0.44, "0.4 s"), (59, "59 s"), (59.7, "1 min"), (60, "1 min")),
+        *((200, "3 min 20 s"), (599.7, "10 min"), (723, "12 min"), (3599, "1 h"), (3661, "1 h 1 min")),
+        *((50_000, "14 h"), (86_399, "1 d"), (90_061, "1 d 1 h"), (1_000_000, "12 d")),
+    ],
 )
-def test_seconds_are_said_in_the_two_largest_units(seconds, text):
+def test_seconds_are_said_as_people_do_and_a_second_unit_only_where_the_first_is_few(seconds, text):
     assert spoken(seconds) == text

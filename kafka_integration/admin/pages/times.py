@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ...durations import spoken_here
 from ...observing.time_spent import PHASES, Phase
 from .charts import Point, shares
 
@@ -30,4 +31,4 @@ def time_chart(seconds: Mapping[str, Any] | None, *, consumer: str) -> SafeStrin
 
 
 def _point(phase: Phase, seconds: float | None) -> Point:
-    return Point(label=TEXTS[phase], value=seconds, text=None if seconds is None else f"{seconds:.1f} s")
+    return Point(label=TEXTS[phase], value=seconds, text=None if seconds is None else spoken_here(seconds))

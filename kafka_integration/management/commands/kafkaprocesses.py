@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.db import DatabaseError
 
 from ...conf import get_settings
@@ -66,6 +66,7 @@ class Command(ExplainedCommand):
             action = USAGE.add_action(actions, name, text)
             action.add_argument("process", type=read_id, metavar="PROCESS", help="its id, as list shows it")
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with interruptible():

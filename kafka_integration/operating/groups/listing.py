@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 
 from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
+from ...durations import spoken
 from ...errors import BrokerError
 from ...summaries import escaped, shortened, text_of
 from ..columns import aligned
-from ..durations import spoken
 from .lag import GroupLag, consumers_of, lag_beside
 from .owners import Processes, live_processes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...durations import spoken
 from ...summaries import escaped, names_of_partitions, shortened
 from ..columns import aligned
-from ..durations import spoken
 from .forecast import Outlook
 from .lag import GroupLag, PartitionLag
 from .members import Member, Members

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from ...conf.producers import OperationsSettings
+from ...durations import spoken
 from ...errors import CommandRefusedError
 from ...models import ProcessCommand
 from .answering import TAKEN_WITHIN_SECONDS
@@ -74,7 +75,7 @@ def process_of(id: int, settings: OperationsSettings) -> ProcessView:
         known = ", ".join(str(process.id) for process in running) or "none"
         raise CommandRefusedError(f"there is no process {id}; kafkaprocesses list shows: {known}")
     if found.is_lost:
-        raise CommandRefusedError(f"process {id} is lost: it has been silent for {found.silent_seconds:.0f} s")
+        raise CommandRefusedError(f"process {id} is lost: it has been silent for {spoken(found.silent_seconds)}")
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from ...conf.producers import OperationsSettings
+from ...durations import spoken
 from ...local_times import local
 from ...models import Process
 from ...summaries import escaped
@@ -99,7 +100,7 @@ def _row(process: ProcessView) -> tuple[str, ...]:
         str(process.pid),
         escaped(process.state),
         f"{process.started_at:%Y-%m-%d %H:%M:%S}",
-        f"{process.silent_seconds:,.0f} s ago",
+        f"{spoken(process.silent_seconds)} ago",
         memory,
         escaped(process.version),
     )

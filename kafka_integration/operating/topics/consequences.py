@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from django.utils.translation import gettext as _
 
 from ...client.metadata.topic_configs import Config
-from ..durations import spoken
+from ...durations import spoken_here
 from .needed import unhandled_before
 from .reading import ClusterState
 from .wanted import WantedTopic
@@ -110,7 +110,7 @@ def _of_retention(topic: str, after: Mapping[str, str | None], state: ClusterSta
     if _is_lower(after, config, RETENTION_MS):
         milliseconds = _number(after[RETENTION_MS])
         assert milliseconds is not None
-        yield _("messages older than %(age)s will be deleted") % {"age": spoken(milliseconds / 1000)}
+        yield _("messages older than %(age)s will be deleted") % {"age": spoken_here(milliseconds / 1000)}
         yield from unhandled_before(state.wanted.readers_of(topic), topic, milliseconds)
     if any(name in after and after[name] is None for name in (RETENTION_MS, RETENTION_BYTES)):
         yield _("the cluster's default may keep less: then the oldest messages will be deleted, handled or not")

@@ -9,6 +9,7 @@ from enum import IntEnum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ....durations import spoken_here
 from ....operating.presence.listing import ProcessView
 from ..standings import standing_text
 from .consumers import ConsumerLine, OwnedPartition
@@ -121,10 +122,10 @@ def _of_relay(line: RelayLine) -> Iterator[Need]:
     backlog = line.backlog
     if backlog is None:
         return
-    values = {"alias": line.alias, "seconds": round(backlog.oldest_seconds or 0), "holder": backlog.holder}
+    values = {"alias": line.alias, "span": spoken_here(backlog.oldest_seconds or 0), "holder": backlog.holder}
     if backlog.is_unattended:
         text = _(
-            "Messages published in database %(alias)s wait for %(seconds)d s, and no relay runs: "
+            "Messages published in database %(alias)s wait for %(span)s, and no relay runs: "
             "start one with manage.py runrelay."
         )
         yield Need(urgency=Urgency.UNATTENDED, text=text % values, database=line.alias)
@@ -138,8 +139,7 @@ def _of_relay(line: RelayLine) -> Iterator[Need]:
         yield Need(urgency=Urgency.REFUSED, text=text % {**values, "count": backlog.refused}, database=line.alias)
     if line.is_late:
         text = _(
-            "The oldest message of database %(alias)s waits for %(seconds)d s, though %(holder)s relays: "
-            "its log says why."
+            "The oldest message of database %(alias)s waits for %(span)s, though %(holder)s relays: its log says why."
         )
         yield Need(urgency=Urgency.LATE, text=text % values, database=line.alias)
 
@@ -167,8 +167,8 @@ def _of_lost(lost: Sequence[ProcessView]) -> Iterator[Need]:
     if not lost:
         return
     text = ngettext(
-        "Process %(named)s has not been heard of for %(seconds)d s: it was killed, hangs, or has no database.",
-        "%(count)d processes have not been heard of, one for %(seconds)d s: they were killed, hang, or have no "
+        "Process %(named)s has not been heard of for %(span)s: it was killed, hangs, or has no database.",
+        "%(count)d processes have not been heard of, one for %(span)s: they were killed, hang, or have no "
         "database. %(named)s",
         len(lost),
     )
@@ -176,6 +176,6 @@ def _of_lost(lost: Sequence[ProcessView]) -> Iterator[Need]:
     place = _("%(pid)d on %(host)s")
     named = [place % {"pid": process.pid, "host": process.host} for process in lost[:MOST_NAMED]]
     others = [f"+{len(lost) - MOST_NAMED}"] if len(lost) > MOST_NAMED else []
-    seconds = round(max(process.silent_seconds for process in lost))
-    values = {"named": ", ".join([*named, *others]), "seconds": seconds, "count": len(lost)}
+    span = spoken_here(max(process.silent_seconds for process in lost))
+    values = {"named": ", ".join([*named, *others]), "span": span, "count": len(lost)}
     yield Need(urgency=Urgency.LOST, text=text % values)
