@@ -39,7 +39,5 @@ def _has_letters(name: str, value: str, databases: Iterable[str]) -> bool:
     named: dict[str, Any] = {name: value}
     # Those that wait have an index of kinds, and are what is mostly meant.
     return any(
-        Selection(states=states, **named).of(database).exists()
-        for states in (UNSETTLED, ())
-        for database in databases
+        Selection(states=states, **named).of(database).exists() for states in (UNSETTLED, ()) for database in databases
     )

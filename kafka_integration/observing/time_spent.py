@@ -12,7 +12,10 @@ from .handler_times import HandlerSeconds
 
 Phase = Literal["handle", "database", "commit", "fetch", "wait", "idle"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
-"""Handle and database are its lanes' or coroutines', the others its loop's, which waits for them or for messages."""
+OF_HANDLERS: tuple[Phase, ...] = ("handle", "database")
+"""What its lanes or coroutines do, several at a time."""
+OF_THE_LOOP: tuple[Phase, ...] = ("commit", "fetch", "wait", "idle")
+"""What its loop does meanwhile, which waits for them or for messages."""
 
 
 class TimeSpent:

@@ -9,13 +9,13 @@ from typing import Any
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..admin.bounded import AtLeast
 from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text
-from ..admin.pages.times import time_chart
+from ..admin.pages.times import time_charts
 from ..durations import spoken_here
 from ..models import Process
 
@@ -59,8 +59,10 @@ def standing(state: str | None, reason: str | None = None, stuck_offset: int | N
 
 @register.simple_tag
 def time_spent(seconds: Mapping[str, float] | None, consumer: str) -> Any:
-    """Where the time of a consumer went, as a bar."""
-    return time_chart(seconds, consumer=consumer) or _unknown()
+    """Where the time of a consumer went, as bars."""
+    charts = time_charts(seconds, consumer=consumer) if seconds else [(_("Time in the last minute"), _unknown())]
+    shown = ((title, chart or "\N{EN DASH}") for title, chart in charts)
+    return format_html_join("", '<p class="kafka-time">{}</p>{}', shown)
 
 
 @register.filter

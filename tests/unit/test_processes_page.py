@@ -54,15 +54,16 @@ def row() -> Process:
     return make_row(consumers=[CONSUMER], host="<web>")
 
 
-def test_it_shows_where_the_time_of_a_consumer_went(client: Client) -> None:
+def test_it_shows_where_the_time_of_a_consumers_handlers_went_and_of_its_loop_meanwhile(client: Client) -> None:
     seconds = {"handle": 15.0, "database": 0.0, "commit": 0.0, "fetch": 3.0, "wait": 12.0, "idle": 30.0}
     make_row(consumers=[{**CONSUMER, "time_seconds": seconds}])
     sign_in(client, "view_operations")
 
     shown = client.get(PAGE).content.decode()
 
-    assert "handler 25 %" in shown
-    assert "waiting for messages 50 %" in shown
+    assert "handler 100 %" in shown
+    assert "waiting for messages 67 %" in shown
+    assert "waiting for the handler 27 %" in shown
     assert '<th scope="row">database</th><td>0 s (0 %)</td>' in shown
     assert "style=" not in shown.partition('id="kafka-live"')[2]
 
@@ -73,7 +74,7 @@ def test_where_a_process_does_not_say_where_its_time_went_that_is_unknown(client
     shown = client.get(PAGE).content.decode()
 
     assert "kafka-share" not in shown
-    assert 'Time in the last minute</p>\n<span class="kafka-unknown">unknown</span>' in shown
+    assert 'Time in the last minute</p><span class="kafka-unknown">unknown</span>' in shown
 
 
 @contextmanager

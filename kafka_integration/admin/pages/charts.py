@@ -58,17 +58,19 @@ def bar(value: float | None, most: float, *, title: str, width: int = WIDTH, hei
     )
 
 
-def shares(points: Sequence[Point], *, title: str, width: int = 2 * WIDTH, height: int = 12) -> SafeString:
+def shares(
+    points: Sequence[Point], *, title: str, width: int = 2 * WIDTH, height: int = 12, first_colour: int = 0
+) -> SafeString:
     """What each of the points is of all of them: a bar of parts with their names, and its table; nothing of nothing."""
     whole = sum(point.value or 0.0 for point in points)
     if whole <= 0:
         return SafeString()
-    parts = [(number, point, (point.value or 0.0) / whole) for number, point in enumerate(points)]
-    ends = list(accumulate((part * width for _number, _point, part in parts), initial=0.0))
+    parts = [(number, point, (point.value or 0.0) / whole) for number, point in enumerate(points, first_colour)]
+    ends = accumulate((part * width for _number, _point, part in parts), initial=0.0)
     drawn = format_html_join(
         "",
         '<rect class="kafka-share-{}" x="{}" width="{}" height="{}"/>',
-        ((n, f"{ends[n]:.1f}", f"{part * width:.1f}", height) for n, _point, part in parts if part),
+        ((n, f"{x:.1f}", f"{part * width:.1f}", height) for (n, _, part), x in zip(parts, ends, strict=False) if part),
     )
     named = format_html_join(
         "",

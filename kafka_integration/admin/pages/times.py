@@ -1,4 +1,4 @@
-"""Where the time of a consumer went, as a bar."""
+"""Where the time of a consumer went: a bar of its handlers, and one of its loop, which go on side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ...durations import spoken_here
-from ...observing.time_spent import PHASES, Phase
+from ...observing.time_spent import OF_HANDLERS, OF_THE_LOOP, Phase
 from .charts import Point, shares
 
 TEXTS: dict[Phase, Promise] = {
@@ -24,10 +24,17 @@ TEXTS: dict[Phase, Promise] = {
 }
 
 
-def time_chart(seconds: Mapping[str, Any] | None, *, consumer: str) -> SafeString:
-    """The last minute; nothing where the process doesn't say."""
-    points = [_point(phase, (seconds or {}).get(phase)) for phase in PHASES]
-    return shares(points, title=gettext("Where the time of %(name)s went in the last minute") % {"name": consumer})
+def time_charts(seconds: Mapping[str, Any], *, consumer: str) -> list[tuple[str, SafeString]]:
+    """The last minute, each with its title; a chart of no time is none."""
+    # Translators: of a consumer's handlers; the loop is what fetches messages for them, and commits.
+    handlers = gettext("Time of the handlers of %(name)s in the last minute")
+    loop = gettext("Time of the loop of %(name)s in the last minute")
+    parts = ((handlers, OF_HANDLERS, 0), (loop, OF_THE_LOOP, len(OF_HANDLERS)))
+    charts = []
+    for text, phases, first_colour in parts:
+        title, points = text % {"name": consumer}, [_point(phase, seconds.get(phase)) for phase in phases]
+        charts.append((title, shares(points, title=title, first_colour=first_colour)))
+    return charts
 
 
 def _point(phase: Phase, seconds: float | None) -> Point:
