@@ -136,6 +136,15 @@ def test_a_plan_that_leads_elsewhere_by_now_is_not_carried_out(operator):
     assert not LogEntry.objects.exists()
 
 
+def test_beside_the_moment_to_move_to_stands_of_which_zone_it_is(operator, settings):
+    settings.TIME_ZONE = "Asia/Kolkata"
+
+    page = text_of(operator.get(GROUP))
+
+    assert 'aria-describedby="kafka-zone"' in page
+    assert "A time that you type is of the zone Asia/Kolkata, unless it says of which" in page
+
+
 def test_who_may_only_look_can_move_nothing(client):
     sign_in(client, "view_operations")
     write(*"abcd")
