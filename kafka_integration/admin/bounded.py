@@ -80,9 +80,13 @@ class RecentValuesFilter(AllValuesFieldListFilter):
         self, field: Field[Any, Any], request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
-        newest = newest_rows(model_admin, request).values_list(field.name, flat=True)
+        newest = self.values_in(newest_rows(model_admin, request))
         chosen: Iterable[str] = self.lookup_val or ()
         self.lookup_choices = sorted({*newest, *chosen} - {None})  # type: ignore[assignment]  # any iterable
+
+    def values_in(self, rows: QuerySet[Any]) -> Iterable[Any]:
+        """What it offers of these rows."""
+        return rows.values_list(self.field.name, flat=True)
 
     @staticmethod
     def parameter_of(field: str) -> str:

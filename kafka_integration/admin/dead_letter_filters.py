@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
@@ -13,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ..dead_letters import operations as dead_letters
 from ..dead_letters.texts import brief
 from ..models import DeadLetter
-from .bounded import RecentValuesFilter, newest_rows
+from .bounded import RecentValuesFilter
 from .databases import DatabaseChoice, DatabaseFilter
 
 databases = DatabaseChoice(dead_letters.databases)
@@ -29,18 +30,10 @@ class DeadLetterDatabaseFilter(DatabaseFilter):
 class KindFilter(RecentValuesFilter):
     """Kinds by what they are, and not by their names alone."""
 
-    def __init__(
-        self,
-        field: Any,
-        request: HttpRequest,
-        params: Any,
-        model: Any,
-        model_admin: Any,
-        field_path: str,
-    ) -> None:
-        super().__init__(field, request, params, model, model_admin, field_path)
-        told = newest_rows(model_admin, request).values_list("kind", "exception", "location", "consumer")
-        self._labels = {kind: _label(*names) for kind, *names in told}
+    def values_in(self, rows: QuerySet[Any]) -> Iterable[Any]:
+        told = rows.values_list("kind", "exception", "location", "consumer")
+        self._labels = {kind: label_of(*names) for kind, *names in told}
+        return self._labels
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> Any:
         state = request.GET.get(StateFilter.parameter_name) or dead_letters.State.PARKED
@@ -81,5 +74,6 @@ class StateFilter(SimpleListFilter):
         yield from others
 
 
-def _label(exception: str, location: str | None, consumer: str) -> str:
+def label_of(exception: str, location: str | None, consumer: str) -> str:
+    """A kind as people know it."""
     return f"{exception.rpartition('.')[2]} · {brief(location or '') or '-'} · {consumer}"

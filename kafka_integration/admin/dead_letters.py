@@ -7,8 +7,10 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, DELETION
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.timezone import localtime
@@ -24,6 +26,7 @@ from ..summaries import escaped
 from .bounded import RecentValuesFilter
 from .databases import ClampedList
 from .dead_letter_filters import NARROWING, DeadLetterDatabaseFilter, KindFilter, StateFilter, databases
+from .dead_letter_kinds import kinds_of
 from .operated import MAX_SELECTED, OperatedAdmin, is_across
 from .payloads import LINES
 
@@ -68,6 +71,7 @@ class DeadLetterAdmin(OperatedAdmin):
     search_fields = ("topic", "exception")  # and the id
     ordering = ("-id",)
     sortable_by = ("id", "failed_at")
+    change_list_template = "admin/kafka_integration/deadletter/change_list.html"
     actions = ("replay_selected", "replay_kind_selected", "discard_selected", "purge_selected")
 
     def get_fieldsets(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
@@ -144,6 +148,14 @@ class DeadLetterAdmin(OperatedAdmin):
     def trace(self, letter: DeadLetter) -> str:
         text = escaped(letter.traceback, keep=LINES)
         return format_html('<pre class="kafka-block">{}</pre>', text) if text else "-"
+
+    @transaction.non_atomic_requests
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        is_of_waiting = not request.GET.get(StateFilter.parameter_name) and databases.has_table(request, self.model)
+        if is_of_waiting and isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data |= kinds_of(databases.of(request), response.context_data["cl"])
+        return response
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "replay")

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet, Subquery
 from django.utils import timezone
 
 from ..local_times import aware
@@ -55,6 +55,40 @@ def kinds(databases: Iterable[str]) -> list[Kind]:
         for kind in _kinds_in(database):
             found[kind.kind] = _together(found[kind.kind], kind) if kind.kind in found else kind
     return sorted(found.values(), key=lambda kind: (-kind.count, kind.kind or ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecentKinds:
+    """The kinds of the newest that wait, the last to fail first. ``are_all`` that wait are counted, or only those."""
+
+    kinds: tuple[Kind, ...]
+    are_all: bool
+
+
+def recent_kinds(database: str, *, most_letters: int) -> RecentKinds:
+    """The kinds of so many of the newest that wait, for who has no time to count all; those without one left out."""
+    columns = ("kind", "failed_at", *_NAMED_BY)
+    letters = list(waiting_in(database).order_by("-pk").values(*columns)[: most_letters + 1])
+    found: dict[str, Kind] = {}
+    for letter in letters[:most_letters]:
+        if (name := letter["kind"]) is not None:
+            at, names = aware(letter["failed_at"], database), {each: letter[each] for each in _NAMED_BY}
+            kind = Kind(**names, kind=name, count=1, first_at=at, last_at=at)
+            found[name] = _together(found[name], kind) if name in found else kind
+    return RecentKinds(
+        kinds=tuple(sorted(found.values(), key=lambda kind: kind.last_at, reverse=True)),
+        are_all=len(letters) <= most_letters,
+    )
+
+
+def since(kinds: Iterable[Kind], database: str) -> Iterator[Kind]:
+    """These, with the time of the first that waits of each: one look at an index, however many there are."""
+    waiting, kinds = waiting_in(database), list(kinds)
+    firsts: list[Any] = [Subquery(waiting.filter(kind=kind.kind).order_by("pk").values("pk")[:1]) for kind in kinds]
+    times = dict(waiting.filter(pk__in=firsts).values_list("kind", "failed_at"))
+    for kind in kinds:
+        at = times.get(kind.kind)
+        yield kind if at is None else replace(kind, first_at=min(kind.first_at, aware(at, database)))
 
 
 def name_unnamed(database: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission
@@ -443,6 +446,64 @@ def test_the_list_says_where_in_the_code_and_is_filtered_by_kind():
     assert "shop.place: &lt;b&gt;stock&lt;/b&gt;\\x1b" in everything
     assert "ValueError · shop.pay: card · shop" in everything
     assert [f"@{number}" in filtered for number in (1, 2, 3)] == [True, False, False]
+
+
+def kinds_in(page):
+    """The kinds above the list, each with the text of its cells."""
+    rows = re.findall(r'<tr id="kind-(\w+)">(.*?)</tr>', page, re.DOTALL)
+    return {
+        kind: [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)]
+        for kind, row in rows
+    }
+
+
+def test_above_the_list_stand_the_kinds_with_number_and_times_the_last_to_fail_first():
+    moments = [datetime(2026, 3, day, 9, 30, tzinfo=UTC) for day in (1, 2, 3, 4)]
+    for at, kind in zip(moments, ("aaaa", "bbbb", "bbbb", "aaaa"), strict=True):
+        make_letter(kind=kind, location="shop.pay: card", failed_at=at)
+    make_letter(kind="cccc", state=State.HANDLED)
+    make_letter()
+
+    page = text_of(client_of("view").get(LIST, {"consumer": "shop"}))
+
+    label = "ValueError · shop.pay: card · shop"
+    assert list(kinds_in(page).items()) == [
+        ("aaaa", [label, "2", "2026-03-01 09:30:00 UTC", "2026-03-04 09:30:00 UTC"]),
+        ("bbbb", [label, "2", "2026-03-02 09:30:00 UTC", "2026-03-03 09:30:00 UTC"]),
+    ]
+    assert '<a href="?consumer=shop&amp;kind=aaaa">' in page
+
+
+def test_of_more_than_can_be_counted_in_a_moment_the_newest_are_and_the_first_time_is_right(monkeypatch):
+    monkeypatch.setattr(bounded, "MOST_LOOKED_AT", 2)
+    for day, kind in enumerate(("bbbb", "aaaa", "bbbb", "aaaa"), 1):
+        make_letter(kind=kind, failed_at=datetime(2026, 3, day, 9, 30, tzinfo=UTC))
+
+    page = text_of(client_of("view").get(LIST))
+
+    assert [(kind, row[1:3]) for kind, row in kinds_in(page).items()] == [
+        ("aaaa", ["1+", "2026-03-02 09:30:00 UTC"]),
+        ("bbbb", ["1+", "2026-03-01 09:30:00 UTC"]),
+    ]
+    assert "Of the newest 2 that wait" in page
+
+
+def test_of_many_kinds_the_latest_are_shown_and_the_others_counted():
+    for number in range(12):
+        make_letter(kind=f"k{number}", failed_at=datetime(2026, 3, 1 + number, tzinfo=UTC))
+
+    page = text_of(client_of("view").get(LIST))
+
+    assert list(kinds_in(page)) == [f"k{number}" for number in range(11, 1, -1)]
+    assert "And 2 other kinds" in page
+
+
+def test_the_chosen_kind_is_marked_and_settled_ones_have_no_kinds_above_them():
+    make_letter(kind="aaaa")
+    client = client_of("view")
+
+    assert '<strong aria-current="true">' in text_of(client.get(LIST, {"kind": "aaaa"}))
+    assert not kinds_in(text_of(client.get(LIST, {"state": "handled"})))
 
 
 @pytest.mark.parametrize(("state", "shown"), [("", [1]), ("parked", [1]), ("handled", [2]), ("all", [1, 2])])
