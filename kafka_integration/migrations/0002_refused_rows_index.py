@@ -2,18 +2,22 @@
 
 from django.db import migrations, models
 
+from ._indexes import AddIndex, RemoveIndex
+
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("kafka_integration", "0001_initial"),
     ]
 
     operations = [
-        migrations.RemoveIndex(
+        RemoveIndex(
             model_name="outboxmessage",
             name="kafka_integration_refused",
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="outboxmessage",
             index=models.Index(
                 condition=models.Q(("refused_at__isnull", False)),

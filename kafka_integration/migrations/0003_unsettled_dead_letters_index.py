@@ -2,8 +2,12 @@
 
 from django.db import migrations, models
 
+from ._indexes import AddIndex
+
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("kafka_integration", "0002_refused_rows_index"),
     ]
@@ -24,7 +28,7 @@ class Migration(migrations.Migration):
                 verbose_name="state",
             ),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="deadletter",
             index=models.Index(
                 condition=models.Q(("state__in", ("parked", "replay"))),

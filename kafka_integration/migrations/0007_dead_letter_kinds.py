@@ -24,16 +24,4 @@ class Migration(migrations.Migration):
             name="location",
             field=models.TextField(editable=False, null=True, verbose_name="place in the code"),
         ),
-        migrations.AddIndex(
-            model_name="deadletter",
-            index=models.Index(
-                condition=models.Q(("settled_at__isnull", True)),
-                fields=["kind", "id", "failed_at", "settled_at"],
-                name="kafka_integration_kinds",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="deadletter",
-            index=models.Index(fields=["event_id"], name="kafka_integration_dead_events"),
-        ),
     ]

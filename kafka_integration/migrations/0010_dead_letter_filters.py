@@ -2,36 +2,52 @@
 
 from django.db import migrations, models
 
+from ._indexes import AddIndex
+
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("kafka_integration", "0009_finished_leader_epochs"),
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndex(
+            model_name="deadletter",
+            index=models.Index(
+                condition=models.Q(("settled_at__isnull", True)),
+                fields=["kind", "id", "failed_at", "settled_at"],
+                name="kafka_integration_kinds",
+            ),
+        ),
+        AddIndex(
+            model_name="deadletter",
+            index=models.Index(fields=["event_id"], name="kafka_integration_dead_events"),
+        ),
+        AddIndex(
             model_name="deadletter",
             index=models.Index(fields=["consumer", "id"], name="kafka_integration_dead_of"),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="deadletter",
             index=models.Index(fields=["group", "id"], name="kafka_integration_dead_in"),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="deadletter",
             index=models.Index(fields=["topic", "id"], name="kafka_integration_dead_topics"),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="deadletter",
             index=models.Index(fields=["exception", "id"], name="kafka_integration_dead_errors"),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="deadletter",
             index=models.Index(
                 condition=models.Q(("settled_at__isnull", True)), fields=["state", "id"], name="kafka_integration_open"
             ),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="deadletter",
             index=models.Index(
                 condition=models.Q(("settled_at__isnull", False)),
