@@ -12,6 +12,7 @@ from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.metadata.topic_ids import TopicIds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.catching_up.group_positions import GroupPositions
+from kafka_integration.consuming.offsets.beyond import Beyond, encode
 from kafka_integration.errors import AccessDeniedError
 from kafka_integration.models import StoredOffset
 from tests.unit.consumers import TOPIC, consume, consumer_settings, write
@@ -83,6 +84,14 @@ def test_an_offset_beyond_the_end_is_no_negative_lag(read):
     memory_broker().commit("group", TOPIC, 0, 7)
 
     assert by_partition(read())[(TOPIC, 0)] == (7, 1, 0)
+
+
+def test_what_is_finished_beyond_the_lowest_unfinished_message_counts_until_that_is_finished(read):
+    write(*"abcd")
+    note, _ = encode(Beyond(offsets=(2, 3), epoch=0), 1, 100)
+    memory_broker().commit("group", TOPIC, 0, 1, note)
+
+    assert by_partition(read())[(TOPIC, 0)] == (1, 4, 3)
 
 
 def test_all_topics_of_all_consumers_of_the_group_count(read, settings):
