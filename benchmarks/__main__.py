@@ -13,7 +13,7 @@ from tests.services.postgres import missing_for_postgres
 from .catalogue import Row
 from .environments import HOME
 from .figures import UnequalWorkError
-from .growth import series_up_to
+from .growth import SERIES, growth_rows
 from .page.page import write_page
 from .page.table import terminal_table
 from .progress import Progress
@@ -23,6 +23,7 @@ from .running import Runner
 from .servers import running_servers
 
 MOST_MESSAGES = 1_000_000
+GROWTH = [series.name for series in SERIES]
 RESULTS = HOME / "results.json"
 
 
@@ -56,8 +57,8 @@ def main() -> int:
 
 
 def _rows(arguments: argparse.Namespace) -> list[Row]:
-    if arguments.growth:
-        return [row for series in series_up_to(arguments.messages) for row in series.points.values()]
+    if arguments.growth is not None:
+        return growth_rows(arguments.growth or GROWTH, arguments.messages)
     return [row for row in ROWS if not arguments.only or row.name in arguments.only]
 
 
@@ -68,8 +69,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=MOST_MESSAGES, metavar="N",
                         help="at most so many a contender; slow ones have fewer (default: %(default)s)")  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, metavar="R", help="of each contender (default: %(default)s)")
-    parser.add_argument("--growth", action="store_true",
-                        help="how it grows, instead of the rows; --messages 10000000: up to that backlog")  # fmt: skip
+    parser.add_argument("--growth", nargs="*", metavar="SERIES", choices=GROWTH,
+                        help=f"how it grows, instead of the rows: {', '.join(GROWTH)} (default: all); "
+                        "--messages 10000000: up to that backlog")  # fmt: skip
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from what was measured")
     arguments = parser.parse_args()
     if arguments.page and arguments.only:

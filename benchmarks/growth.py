@@ -5,10 +5,10 @@ A series is a row for each point, measured like any other; the contenders of its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from .catalogue import PEAK, RATE, Figure, Row, ours, program
+from .catalogue import PEAK, RATE, Figure, Row, ours, program, renamed
 
 K = 1000
 
@@ -27,11 +27,14 @@ class Series:
 
     @classmethod
     def of(cls, numbers: tuple[int, ...], row_of: Callable[[int], Row], **told: str) -> Series:
-        points = {
-            number: replace(row_of(number), name=f"{told['name']}-{number}", title=f"{told['title']}: {number:,}")
-            for number in numbers
-        }
+        points = {number: _point(row_of(number), number, told["name"], told["title"]) for number in numbers}
         return cls(points=points, figure=next(iter(points.values())).figure, **told)
+
+
+def _point(row: Row, number: int, name: str, title: str) -> Row:
+    # One that fails here is left out here, and not wherever else there is one of its name.
+    contenders = tuple(renamed(each, f"{name}-{number}-{each.name}") for each in row.contenders)
+    return replace(row, name=f"{name}-{number}", title=f"{title}: {number:,}", contenders=contenders)
 
 
 def _row(*contenders: object, figure: Figure = RATE, **more: int) -> Row:
@@ -72,6 +75,14 @@ def _processes(number: int) -> Row:
 def _backlog(number: int) -> Row:
     return _row(
         ours("slow", "message handler that waits 10 ms", "handlers.sleeping", messages=200),
+        ours(
+            "slow-key",
+            "the same, 64 at a time by key",
+            "handlers.sleeping",
+            messages=min(15 * K, number),
+            ordering="key",
+            concurrency=64,
+        ),
         program("raw-slow", "`poll()` loop that waits 10 ms", "sleeping", messages=200),
         figure=PEAK,
         backlog=number,
@@ -138,9 +149,7 @@ SERIES = (
 )
 
 
-def series_up_to(most_messages: int) -> tuple[Series, ...]:
-    """The series without the points whose backlog is longer."""
-    return tuple(
-        replace(each, points={number: row for number, row in each.points.items() if row.backlog <= most_messages})
-        for each in SERIES
-    )
+def growth_rows(names: Collection[str], most_messages: int) -> list[Row]:
+    """The rows of the series of these names, without those whose backlog is longer."""
+    rows = [row for series in SERIES if series.name in names for row in series.points.values()]
+    return [row for row in rows if row.backlog <= most_messages]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from ..catalogue import Row
 from ..environments import PROJECT
@@ -12,7 +11,7 @@ from ..results import Results
 from ..rows import ROWS
 from .charts import Bar, bar_chart, line_chart
 from .comparison import COMPARISON, comparison_of
-from .growth_table import growth_table, lines_of
+from .growth_table import Lines, growth_table, lines_of
 from .table import Runs, markdown_table, measured, overview, verdict
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
@@ -25,9 +24,11 @@ def write_page(results: Results) -> None:
     """The page says what these results are; its hand-written parts, and what was not measured now, stay."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     page = PAGE.read_text()
-    for name, sections in (("rows", _rows(results)), ("growth", _growth(results))):
-        if sections:
-            page = replaced(page, name, "\n\n".join([about_run(results), *sections]))
+    if sections := _rows(results):
+        page = replaced(page, "rows", "\n\n".join([about_run(results), *sections]))
+    for series in SERIES:
+        if lines := lines_of(series, results.outcome.runs):
+            page = replaced(page, f"growth-{series.name}", _series(series, lines, results))
     PAGE.write_text(page)
     COMPARISON.write_text(replaced(COMPARISON.read_text(), "peers", comparison_of(page)))
 
@@ -69,13 +70,7 @@ def _rows(results: Results) -> list[str]:
     return [overview(ROWS, runs), *sections] if sections else []
 
 
-def _growth(results: Results) -> list[str]:
-    runs = results.outcome.runs
-    return [_series(series, runs) for series in SERIES if any(row.name in runs for row in series.points.values())]
-
-
-def _series(series: Series, runs: Mapping[str, Runs]) -> str:
-    lines = lines_of(series, runs)
+def _series(series: Series, lines: Lines, results: Results) -> str:
     chart = line_chart(series.title, series.figure.heading, series.across, lines)
     (IMAGES / f"growth-{series.name}.svg").write_text(chart)
     return "\n\n".join(
@@ -84,6 +79,7 @@ def _series(series: Series, runs: Mapping[str, Runs]) -> str:
             series.about,
             f"![{series.title}: a chart of the table below](images/benchmarks/growth-{series.name}.svg)",
             growth_table(series, lines),
+            about_run(results),
         ]
     )
 

@@ -8,6 +8,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from shutil import copy
 from types import ModuleType
 
 import pytest
@@ -17,9 +19,10 @@ from benchmarks.catalogue import RATE, START, Row, ours, peer, program
 from benchmarks.contenders.meter import PREFIX, Meter
 from benchmarks.environments import PEERS, requirements_of, version_of
 from benchmarks.figures import Spread, Told, UnequalWorkError, read, refuse_unequal_work
+from benchmarks.growth import SERIES, growth_rows
 from benchmarks.page.charts import Bar, bar_chart, line_chart, short
 from benchmarks.page.comparison import COMPARISON, comparison_of
-from benchmarks.page.page import PAGE, about_run, replaced
+from benchmarks.page.page import PAGE, about_run, replaced, write_page
 from benchmarks.page.table import markdown_table, overview, terminal_table, verdict
 from benchmarks.pages.table import Taken, table
 from benchmarks.results import Description, Results
@@ -42,6 +45,10 @@ ROW = Row(
         program("raw", "raw", "poll", messages=100),
         peer("aiokafka", "each", "theirs", messages=100),
     ),
+)
+
+DESCRIPTION = Description(
+    date="1 May", command="python -m benchmarks", runs=1, machine="m", versions="v", commit="abc", load=0.0
 )
 
 
@@ -268,9 +275,38 @@ def test_a_page_without_markers_is_refused() -> None:
 
 @pytest.mark.parametrize(("load", "is_said"), [(0.2, False), (8.4, True)])
 def test_a_machine_that_was_busy_is_said_to_have_been(load: float, is_said: bool) -> None:
-    description = Description(date="1 May", command="c", runs=1, machine="m", versions="v", commit="abc", load=load)
+    description = replace(DESCRIPTION, load=load)
 
     assert ("busy" in about_run(Results(description=description, outcome=Outcome()))) is is_said
+
+
+def test_a_series_that_was_measured_alone_leaves_what_the_page_says_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.page.page.IMAGES", tmp_path)
+    for name, path in (("PAGE", PAGE), ("COMPARISON", COMPARISON)):
+        monkeypatch.setattr(f"benchmarks.page.page.{name}", Path(copy(path, tmp_path)))
+    lanes = next(series for series in SERIES if series.name == "lanes")
+    runs = {row.name: {each.name: [told(1234)] for each in row.contenders} for row in lanes.points.values()}
+
+    write_page(Results(description=DESCRIPTION, outcome=Outcome(runs=runs)))
+
+    before, written = PAGE.read_text(), (tmp_path / PAGE.name).read_text()
+    assert "| 1,000 | 1,234 | 1,234 |" in part(written, "growth-lanes")
+    assert "with `python -m benchmarks`" in part(written, "growth-lanes")
+    assert (tmp_path / "growth-lanes.svg").read_text().startswith("<svg")
+    for name in ("rows", *(f"growth-{series.name}" for series in SERIES if series is not lanes)):
+        assert part(written, name) == part(before, name)
+
+
+def test_a_contender_of_a_series_that_fails_at_one_point_is_left_out_only_there() -> None:
+    names = [each.name for series in SERIES for row in series.points.values() for each in row.contenders]
+
+    assert len({*names}) == len(names)
+
+
+def test_a_series_goes_as_far_as_its_longest_backlog_may_be() -> None:
+    assert [row.backlog for row in growth_rows(["backlog"], 100_000)] == [10_000, 100_000]
 
 
 def test_rows_and_their_contenders_have_names_of_their_own() -> None:
@@ -322,6 +358,10 @@ def test_the_table_of_pages_has_what_nineteen_of_twenty_visits_took_at_most() ->
         "| groups | 10 | 10 | 5 | 4 | 100 | 200 | 50 | 9 |"
     ]
     assert "groups" not in table({"sqlite": {"groups": slow}}, only_above_ms=300)
+
+
+def part(page: str, name: str) -> str:
+    return page.partition(f"<!-- begin: {name} -->")[2].partition(f"<!-- end: {name} -->")[0]
 
 
 def texts_of(chart: str) -> list[ElementTree.Element]:
