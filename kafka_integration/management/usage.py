@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+    SystemCheckError,
+)
 
+from ..errors import KafkaIntegrationError
+from ..summaries import escaped
 from .given import as_typed
 
 
@@ -47,7 +55,10 @@ class Usage:
 
 
 class ExplainedCommand(BaseCommand):
-    """A command whose help ends with its usage, and whose options are checked however they are given."""
+    """A command whose help ends with its usage, and whose options are checked however they are given.
+
+    An error of ours ends it with a line that steers no terminal.
+    """
 
     usage: Usage
 
@@ -56,4 +67,16 @@ class ExplainedCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         parser = self.create_parser("manage.py", self.usage.command)
-        return super().execute(*args, **as_typed(parser, options))
+        try:
+            return super().execute(*args, **as_typed(parser, options))
+        except SystemCheckError:
+            raise  # Django's own, and in colours.
+        except CommandError as error:
+            raise CommandError(_harmless(error), returncode=error.returncode) from error
+        except KafkaIntegrationError as error:
+            raise CommandError(_harmless(error)) from error
+
+
+def _harmless(error: Exception) -> str:
+    # Brokers, databases and settings repeat what somebody wrote.
+    return escaped(str(error), keep="\n")

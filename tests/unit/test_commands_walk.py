@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands
+from django.core.management.base import SystemCheckError
 
 from kafka_integration.observing.families import DEAD_LETTERS, MESSAGES
 from kafka_integration.operating.monitoring.exposition import page_of
@@ -73,6 +74,23 @@ def test_what_others_wrote_steers_no_terminal_and_no_secret_is_told(
         wrong += [(name, arguments, "tells", each) for each in (PASSWORD, KEY_PASSWORD) if each in printed]
 
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_an_error_that_repeats_what_others_wrote_steers_no_terminal(walk: Walk, settings: Any) -> None:
+    settings.KAFKA = {**KAFKA, LINE: 1, "consumers": {LINE: {LINE: LINE}}}
+    first_of_each = {name: arguments for name, *arguments in reversed([*calls(walk), ("runbroker",)])}
+
+    printed = {name: _printed_by(name, arguments) for name, arguments in first_of_each.items()}
+
+    assert [name for name, text in printed.items() if "evil" not in text] == []
+    assert {name: found for name, text in printed.items() if (found := steering_in(text, lines="\n\t"))} == {}
+
+
+def test_what_checks_find_keeps_its_colours(settings: Any) -> None:
+    settings.KAFKA = {"nonsense": 1}
+
+    with pytest.raises(SystemCheckError, match=r"\x1b\[.*nonsense"):
+        call_command("kafkaevents", "1", skip_checks=False, force_color=True)
 
 
 def _printed_by(name: str, arguments: list[str]) -> str:

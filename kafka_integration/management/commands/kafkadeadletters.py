@@ -20,7 +20,6 @@ from ...dead_letters.names import FILTERS, find_unknown
 from ...dead_letters.operations import Change, Selection
 from ...dead_letters.paced_replay import Ended, Pace, PacedReplay, problem_of, said_of
 from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
-from ...errors import KafkaIntegrationError
 from ...models import DeadLetter
 from ...operating.columns import aligned
 from ...operating.stopping import StopRequest
@@ -132,8 +131,6 @@ class Command(ExplainedCommand):
                 getattr(self, f"_{options['action']}")(databases, options)
         except BrokenPipeError:
             leave_pipe()
-        except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(
                 f"the table of dead letters can't be read (manage.py migrate makes it): {error}".strip()

@@ -11,7 +11,6 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from ...conf import get_settings
-from ...errors import KafkaIntegrationError
 from ...operating.columns import aligned
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
 from ...summaries import escaped
@@ -56,8 +55,6 @@ class Command(ExplainedCommand):
         try:
             with interruptible():
                 found = self._find(event_id, topic, key, options)
-        except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"outbox and dead letters can't be read: {error}".strip()) from error
         self._show(found, is_list=key is not None, as_document=options["json"])
@@ -65,7 +62,7 @@ class Command(ExplainedCommand):
             self.stderr.write(escaped(f"Not looked at: {words}."))
         if not found.events:
             name = f"event {event_id}" if key is None else f"event with the key {key} in topic {topic}"
-            raise CommandError(escaped(f"There is no {name}, in no outbox, topic or dead letter that was looked at."))
+            raise CommandError(f"There is no {name}, in no outbox, topic or dead letter that was looked at.")
 
     def _find(self, event_id: str | None, topic: str | None, key: str | None, options: dict[str, Any]) -> Found:
         settings, since = get_settings(), options["since"]

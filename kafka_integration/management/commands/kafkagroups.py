@@ -9,7 +9,6 @@ from django.core.management.base import CommandError, CommandParser, no_translat
 from django.db import DatabaseError
 
 from ...conf import get_settings
-from ...errors import KafkaIntegrationError
 from ...operating.groups.forecast import look_ahead
 from ...operating.groups.lag import compute_lag
 from ...operating.groups.listing import groups_as_json, groups_as_table, list_groups
@@ -83,8 +82,6 @@ class Command(ExplainedCommand):
         try:
             with interruptible():
                 text = actions[options["action"]](options)
-        except KafkaIntegrationError as error:
-            raise CommandError(escaped(str(error), keep=NEWLINE)) from error
         except DatabaseError as error:
             done = "moved" if options.get("apply") else "read"
             raise CommandError(f"the stored offsets can't be {done}: {error}") from error

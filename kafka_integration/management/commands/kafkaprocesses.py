@@ -8,7 +8,6 @@ from django.core.management.base import CommandError, CommandParser, no_translat
 from django.db import DatabaseError
 
 from ...conf import get_settings
-from ...errors import KafkaIntegrationError
 from ...operating.presence.asking import Order, ask, process_of, processes_with
 from ...operating.presence.listing import as_json, as_lines, list_processes
 from ...summaries import escaped
@@ -73,8 +72,6 @@ class Command(ExplainedCommand):
                 self._list(options) if options["action"] == "list" else self._ask(options)
         except BrokenPipeError:
             leave_pipe()
-        except KafkaIntegrationError as error:
-            raise CommandError(escaped(str(error), keep=NEWLINE)) from error
         except DatabaseError as error:
             raise CommandError(f"the table of processes can't be read (manage.py migrate makes it): {error}") from error
 

@@ -12,7 +12,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...conf import get_settings
-from ...errors import KafkaIntegrationError
 from ...producing.arguments import max_message_bytes
 from ...producing.console import LineSender
 from ...producing.produce import produce
@@ -69,18 +68,15 @@ class Command(ExplainedCommand):
         topic, value = options["topic"], options["value"]
         if value is not None and (options["file"] is not None or options["key_field"] is not None):
             raise CommandError("give a value, or lines by --file or --key-field: not both", returncode=WRONG_USAGE)
-        try:
-            # Here a missing key is no sign of a mistaken call; so it isn't produce_sync below, either.
-            default_sender().check_topic(topic, key="")
-            if value is None:
-                self._send_lines(topic, options)
-            else:
-                with interruptible():
-                    delivery = produce(topic, value, key=options["key"], headers=options["headers"])
-                    sent = delivery.result(TIMEOUT_SECONDS)
-                self.stdout.write(f"{sent.topic}[{sent.partition}]@{sent.offset}")
-        except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
+        # Here a missing key is no sign of a mistaken call; so it isn't produce_sync below, either.
+        default_sender().check_topic(topic, key="")
+        if value is None:
+            self._send_lines(topic, options)
+        else:
+            with interruptible():
+                delivery = produce(topic, value, key=options["key"], headers=options["headers"])
+                sent = delivery.result(TIMEOUT_SECONDS)
+            self.stdout.write(f"{sent.topic}[{sent.partition}]@{sent.offset}")
 
     def _send_lines(self, topic: str, options: dict[str, Any]) -> None:
         longest = max_message_bytes(get_settings().producer)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...conf import get_settings
-from ...errors import KafkaIntegrationError
 from ...operating.stopping import StopRequest
 from ...operating.tailing import tail
 from ..arguments import read_count, read_start, read_topic
@@ -72,8 +71,6 @@ class Command(ExplainedCommand):
             return
         except BrokenPipeError:
             leave_pipe()
-        except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
 
 
 def _writable(line: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser, no_translations
 
 from ...conf import get_settings
-from ...errors import KafkaIntegrationError
 from ...operating.topics.applying import applied_as_dict, apply_changes
 from ...operating.topics.health import find_topic_problems
 from ...operating.topics.listing import list_topics
@@ -61,8 +60,6 @@ class Command(ExplainedCommand):
                 getattr(self, f"_{options['action']}")(options["json"])
         except BrokenPipeError:
             leave_pipe()
-        except KafkaIntegrationError as error:
-            raise CommandError(str(error)) from error
 
     def _list(self, as_json: bool) -> None:
         listing = list_topics(get_settings())

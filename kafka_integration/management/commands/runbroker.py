@@ -5,11 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from ...client.transports.embedded import announced_broker, configured_topics
 from ...conf import get_settings
-from ...errors import EmbeddedBrokerRunningError
 from ..usage import ExplainedCommand, Usage
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -35,8 +32,6 @@ class Command(ExplainedCommand):
             with announced_broker(configured_topics(get_settings())) as broker:
                 self._greet(broker.servers)
                 signal.sigwait(STOP_SIGNALS)
-        except EmbeddedBrokerRunningError as error:
-            raise CommandError(str(error)) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         self.stdout.write("The embedded broker has stopped; its messages are gone.")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...checks.certificates import find_certificate_problems
 from ...conf import get_settings
-from ...errors import ConfigurationError, HandlerError
+from ...errors import ConfigurationError
 from ...operating.console_log import show_log
 from ...operating.garbage import spare_the_collector
-from ...summaries import escaped
 from ..arguments import number_between
 from ..monitoring import add_monitoring_arguments, read_monitoring
 from ..own_process import LastingCommand
@@ -71,26 +70,23 @@ class Command(LastingCommand, ExplainedCommand):
         from ...operating.leaving import leave
         from ...operating.running import RunRequest, choose, describe, run
 
-        try:
-            settings = get_settings()
-            if options["list"]:
-                self.stdout.write("\n".join(describe(settings.consumers.values())))
-                return
-            consumers = choose(settings, options["names"])
-            if problems := [text for each in consumers for text in find_certificate_problems(each.connection)]:
-                raise ConfigurationError(list(dict.fromkeys(problems)))
-            status = run(
-                RunRequest(
-                    consumers=consumers,
-                    processes=options["processes"],
-                    until_caught_up=options["until_caught_up"],
-                    max_messages=options["max_messages"],
-                    reload=options["reload"],
-                    monitoring=read_monitoring(options),
-                    has_own_process=self.has_own_process,
-                )
+        settings = get_settings()
+        if options["list"]:
+            self.stdout.write("\n".join(describe(settings.consumers.values())))
+            return
+        consumers = choose(settings, options["names"])
+        if problems := [text for each in consumers for text in find_certificate_problems(each.connection)]:
+            raise ConfigurationError(list(dict.fromkeys(problems)))
+        status = run(
+            RunRequest(
+                consumers=consumers,
+                processes=options["processes"],
+                until_caught_up=options["until_caught_up"],
+                max_messages=options["max_messages"],
+                reload=options["reload"],
+                monitoring=read_monitoring(options),
+                has_own_process=self.has_own_process,
             )
-        except (ConfigurationError, HandlerError) as error:
-            raise CommandError(escaped(str(error), keep="\n")) from error
+        )
         if status:
             leave(status)

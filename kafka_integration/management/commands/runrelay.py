@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...conf import get_settings
-from ...errors import ConfigurationError
 from ...operating.console_log import show_log
 from ...operating.garbage import spare_the_collector
 from ...operating.leaving import leave
@@ -47,10 +46,7 @@ class Command(LastingCommand, ExplainedCommand):
         if self.has_own_process:
             spare_the_collector()
         stop = StopRequest()
-        try:
-            with monitored(read_monitoring(options)) as monitor, stop.installed():
-                status = run_relays(get_settings(), stop, once=options["once"], monitor=monitor)
-        except ConfigurationError as error:
-            raise CommandError(str(error)) from error
+        with monitored(read_monitoring(options)) as monitor, stop.installed():
+            status = run_relays(get_settings(), stop, once=options["once"], monitor=monitor)
         if status:
             leave(status)
