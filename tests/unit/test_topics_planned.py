@@ -7,6 +7,7 @@ import time
 import pytest
 from django.core.management import CommandError, call_command
 
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.metadata.topic_changes import TopicChanges
 from kafka_integration.client.transports.memory import MemoryAdmin, memory_broker
 from kafka_integration.errors import BrokerError
@@ -160,6 +161,26 @@ def test_a_shorter_retention_names_the_groups_that_would_lose_messages(settings)
     assert "messages older than 1 min will be deleted" in change["warning"]
     assert "group group has not handled 3 of them" in change["warning"]
     assert "group done" not in change["warning"]
+
+
+def test_what_a_group_handles_while_the_plan_asks_is_handled(settings, monkeypatch):
+    ask = PartitionEnds.at
+
+    def answer_late(ends, *question):
+        answer = ask(ends, *question)
+        memory_broker().commit("group", "orders", 0, 1)
+        return answer
+
+    memory_broker().produce("orders", "old", partition=0, timestamp_ms=int(time.time() * 1000) - 3_600_000)
+    settings.KAFKA = kafka_with(
+        {"orders": {"config": {"retention.ms": 60_000}}}, consumers={"c": consumer_of("orders")}
+    )
+    monkeypatch.setattr(PartitionEnds, "at", answer_late)
+
+    (change,) = document("plan")
+
+    assert "will be deleted" in change["warning"]
+    assert "has not handled" not in change["warning"]
 
 
 def test_a_longer_retention_loses_nothing(settings):

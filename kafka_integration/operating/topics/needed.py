@@ -38,10 +38,14 @@ def _count(consumer: ConsumerSettings, topic: str, moment_ms: int) -> int:
     group = consumer.consumer_group
     with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
         places = [place for place in positions.places(offsets) if place[0] == topic]
-        committed, ends = positions.read(offsets, places), offsets.ends(places)
+        ends = offsets.ends(places)
         cuts = offsets.at(ends, moment_ms)
-    if missing := set(places) - set(cuts):
-        raise BrokerError(f"{topic}[{min(missing)[1]}]: where its old messages end can't be told now", retriable=True)
+        if missing := set(places) - set(cuts):
+            raise BrokerError(
+                f"{topic}[{min(missing)[1]}]: where its old messages end can't be told now", retriable=True
+            )
+        # Last: what is handled meanwhile is handled.
+        committed = positions.read(offsets, places)
     return sum(_unhandled(positions, committed[place], ends[place], cuts[place]) for place in places)
 
 
