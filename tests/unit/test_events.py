@@ -15,6 +15,7 @@ from kafka_integration import publish
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
+from kafka_integration.consuming.catching_up.group_positions import GroupPositions
 from kafka_integration.consuming.offsets.beyond import Beyond, encode
 from kafka_integration.dead_letters.parking import MAX_EVENT_ID
 from kafka_integration.errors import BrokerUnavailableError
@@ -113,6 +114,23 @@ def test_what_is_finished_beyond_the_offset_is_handled():
     commit(1, note)
 
     assert [steps(only(find(id)))["group"] for id in ("a", "b", "c")] == ["handled", "not_reached", "handled"]
+
+
+@pytest.mark.parametrize("asked_first", ["read", "finished_beyond"])
+def test_what_was_finished_beyond_is_handled_while_the_offset_passes_it(asked_first, monkeypatch):
+    ask = getattr(GroupPositions, asked_first)
+
+    def answer_late(*question):
+        answer = ask(*question)
+        commit(2)
+        return answer
+
+    send("first", id="")
+    send()
+    commit(0, encode(Beyond(offsets=(1,), epoch=0), 0, 4096)[0])
+    monkeypatch.setattr(GroupPositions, asked_first, answer_late)
+
+    assert steps(only(find())) == {"group": "handled"}
 
 
 def test_what_a_later_leader_wrote_is_not_what_was_finished_beyond(monkeypatch):

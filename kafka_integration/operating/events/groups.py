@@ -86,8 +86,9 @@ class _Progress:
     def __init__(self, consumer: ConsumerSettings, places: Sequence[Place]) -> None:
         group = consumer.consumer_group
         with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
-            self._next = positions.read(offsets, places)
+            # In this order: an offset that moves meanwhile passes what was finished beyond it.
             self._beyond = positions.finished_beyond(offsets, places)
+            self._next = positions.read(offsets, places)
 
     def has_finished(self, sighting: Sighting) -> bool:
         next_offset = self._next.get(sighting.place)
