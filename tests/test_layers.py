@@ -46,7 +46,8 @@ FLOORS = {
         {"dead_letters"},
         {"consuming"},
         {"operating"},
-        {"admin", "apps", "checks", "health", "management", "templatetags"},
+        {"admin", "apps", "checks", "health", "templatetags"},
+        {"management"},
     ],
     "client": [
         {"errors", "green_threads", "naming_brokers", "transports"},

@@ -18,7 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from ..local_times import show_locally
-from ..management.arguments import is_number
+from ..operating.typed import is_number
 from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block

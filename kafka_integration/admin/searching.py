@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 from django.utils.text import smart_split, unescape_string_literal
 
-from ..management.arguments import is_number
+from ..operating.typed import is_number
 
 MOST_NAMES = 500
 """Of one field. With more of them its rows are read, each one."""

@@ -14,8 +14,6 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ...conf import get_settings
 from ...errors import ResetRefusedError
-from ...management.arguments import read_places
-from ...management.reset_targets import read_target
 from ...models import LagSample
 from ...operating.groups.forecast import look_ahead
 from ...operating.groups.history import HistoryPoint, Span, history_of
@@ -24,7 +22,9 @@ from ...operating.groups.listing import list_groups
 from ...operating.groups.members import Member
 from ...operating.groups.planning import Plan, plan_reset
 from ...operating.groups.resetting import carry_out
+from ...operating.groups.targets import read_target
 from ...operating.presence.row import database_of_processes
+from ...operating.typed import read_places
 from ...summaries import escaped, names_of_partitions, shortened
 from ...tables import has_table
 from .charts import Point, sparkline

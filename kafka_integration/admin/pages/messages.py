@@ -15,9 +15,9 @@ from ...conf import get_settings
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...headers import dump_headers
-from ...management.arguments import is_number, read_start
 from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look
 from ...operating.topics.wanted import WantedCluster, cluster_of, wanted_clusters
+from ...operating.typed import is_number, read_start
 from ...producing.command_line import command_line
 from ...serialization import decode
 from ...summaries import summarize

@@ -11,11 +11,11 @@ from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ...conf import get_settings
-from ...management.arguments import is_number
 from ...models import Process, ProcessCommand
 from ...operating.presence.asking import Answer, Order, ask, process_of, processes_with
 from ...operating.presence.listing import ProcessView, list_processes
 from ...operating.presence.row import database_of_processes
+from ...operating.typed import is_number
 from ...tables import has_table
 from .operation import Done, Operation
 from .page import Page, has_permission

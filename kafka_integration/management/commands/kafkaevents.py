@@ -13,8 +13,9 @@ from django.utils import timezone
 from ...conf import get_settings
 from ...operating.columns import aligned
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
+from ...operating.typed import read_moment, read_topic
 from ...summaries import escaped
-from ..arguments import WRONG_USAGE, read_moment, read_topic
+from ..arguments import WRONG_USAGE
 from ..interrupts import INTERRUPTED, interruptible
 from ..usage import ExplainedCommand, Usage
 

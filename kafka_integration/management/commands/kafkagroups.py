@@ -15,11 +15,11 @@ from ...operating.groups.listing import groups_as_json, groups_as_table, list_gr
 from ...operating.groups.plan_texts import plan_as_json, plan_as_lines
 from ...operating.groups.planning import plan_reset
 from ...operating.groups.resetting import carry_out
+from ...operating.groups.targets import read_target
 from ...operating.groups.texts import as_json, as_table
+from ...operating.typed import read_places
 from ...summaries import escaped
-from ..arguments import read_places
 from ..interrupts import INTERRUPTED, interruptible
-from ..reset_targets import read_target
 from ..usage import ExplainedCommand, Usage
 
 USAGE = Usage(

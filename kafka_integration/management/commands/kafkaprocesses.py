@@ -10,8 +10,9 @@ from django.db import DatabaseError
 from ...conf import get_settings
 from ...operating.presence.asking import Order, ask, process_of, processes_with
 from ...operating.presence.listing import as_json, as_lines, list_processes
+from ...operating.typed import read_places
 from ...summaries import escaped
-from ..arguments import read_id, read_places
+from ..arguments import read_id
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import leave_pipe
 from ..usage import ExplainedCommand, Usage

@@ -12,11 +12,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...conf import get_settings
+from ...operating.typed import read_topic
 from ...producing.arguments import max_message_bytes
 from ...producing.console import LineSender
 from ...producing.produce import produce
 from ...producing.sender import default_sender
-from ..arguments import WRONG_USAGE, read_topic
+from ..arguments import WRONG_USAGE
 from ..interrupts import INTERRUPTED, interruptible
 from ..lines import Lines
 from ..progress import ProgressBar, size_of

@@ -10,7 +10,8 @@ from django.core.management.base import CommandParser
 from ...conf import get_settings
 from ...operating.stopping import StopRequest
 from ...operating.tailing import tail
-from ..arguments import read_count, read_start, read_topic
+from ...operating.typed import read_start, read_topic
+from ..arguments import read_count
 from ..pipes import leave_pipe
 from ..usage import ExplainedCommand, Usage
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from datetime import datetime
+
+from ..typed import is_number, read_start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +53,15 @@ class Moment:
 
 
 Target = Edge | Offset | Shift | Moment
+
+
+def read_target(text: str) -> Target:
+    """Where to move a group's offsets, as a command's argument or a form's field says it."""
+    sign, digits = text[:1], text[1:] if text[:1] in ("+", "-") else text
+    if is_number(digits):
+        return Shift(by=int(text)) if sign in ("+", "-") else Offset(number=int(text))
+    try:
+        start = read_start(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, nor an offset like 12, nor so many messages like +12 or -12") from error
+    return Moment(at=start) if isinstance(start, datetime) else Edge(is_end=start == "latest")
