@@ -14,7 +14,7 @@ from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.loop import ConsumerLoop, Phase
 from kafka_integration.consuming.offsets.beyond import Beyond, decode, encode
 from kafka_integration.errors import BrokerUnavailableError, HandlerError
-from tests.owned import owned
+from tests.owned import is_full, owned
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, running, write
 from tests.unit.gates import Gate
@@ -121,6 +121,20 @@ def test_no_more_than_concurrency_messages_are_handled_at_a_time():
     consume(ordering="key", concurrency=4)
 
     assert most == 4
+
+
+def test_of_a_partition_no_more_than_max_ahead_messages_are_taken_beyond_one_that_waits():
+    gate = Gate("slow")
+    scripted.script.append(gate)
+    write("slow", key="a")
+    write(*map(str, range(2000)), key="b")
+
+    with running(ordering="key", concurrency=2, max_ahead=100) as loop:
+        wait_for(lambda: is_full(loop, 100))
+        gate.open()
+        wait_for(lambda: committed() == 2001)
+
+    assert len(scripted.seen) == 2001
 
 
 def test_a_message_that_waits_for_its_retry_holds_its_key_alone():

@@ -33,21 +33,29 @@ class Gate:
             self._opened[value].set()
 
 
-def park(value, key):
+# SQLite's one writer would wait for a handler that waits.
+STORAGES = pytest.mark.parametrize(
+    "offset_storage", ["kafka", pytest.param("database", marks=pytest.mark.server_database)]
+)
+
+
+def park(value, key, **options):
     """A dead letter of this message."""
     write(value, key=key)
     scripted.script[:] = [lambda message: 1 / 0]
-    consume(ordering="key", on_failure="dead_letter")
+    consume(ordering="key", on_failure="dead_letter", **options)
     scripted.reset()
 
 
 @pytest.mark.parametrize("ordering", ["key", "none"])
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_a_running_consumer_replays_what_is_asked_for_though_no_message_comes(ordering, concurrency):
-    park("a", key="k")
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+def test_a_running_consumer_replays_what_is_asked_for_though_no_message_comes(ordering, concurrency, offset_storage):
+    park("a", key="k", offset_storage=offset_storage)
     request_replay(Selection(), "default")
 
-    with running(ordering=ordering, concurrency=concurrency, on_failure="dead_letter"):
+    options = {"ordering": ordering, "concurrency": concurrency, "offset_storage": offset_storage}
+    with running(**options, on_failure="dead_letter"):
         wait_for(lambda: scripted.seen)
 
     assert [(message.value, message.attempt) for message in scripted.seen] == [("a", 2)]
@@ -55,13 +63,14 @@ def test_a_running_consumer_replays_what_is_asked_for_though_no_message_comes(or
     assert committed() == 1
 
 
-def test_messages_of_its_key_wait_for_a_replay_and_others_do_not():
-    park("parked", key="k")
+@STORAGES
+def test_messages_of_its_key_wait_for_a_replay_and_others_do_not(offset_storage):
+    park("parked", key="k", offset_storage=offset_storage)
     gate = Gate("parked")
     scripted.script[:] = [gate]
     request_replay(Selection(), "default")
 
-    with running(ordering="key", concurrency=3, on_failure="dead_letter"):
+    with running(ordering="key", concurrency=3, on_failure="dead_letter", offset_storage=offset_storage):
         wait_for(lambda: gate.begun)
         write("same", key="k")
         write("other", "more", key="l")
@@ -74,13 +83,14 @@ def test_messages_of_its_key_wait_for_a_replay_and_others_do_not():
     assert gate.begun[3:] == [("same", 1)]
 
 
-def test_a_replay_waits_for_what_of_its_key_is_in_a_handlers_hands_and_comes_before_what_waits():
-    park("parked", key="k")
+@STORAGES
+def test_a_replay_waits_for_what_of_its_key_is_in_a_handlers_hands_and_comes_before_what_waits(offset_storage):
+    park("parked", key="k", offset_storage=offset_storage)
     gate = Gate("first")
     scripted.script[:] = [gate]
     write("first", key="k")
 
-    with running(ordering="key", concurrency=3, on_failure="dead_letter"):
+    with running(ordering="key", concurrency=3, on_failure="dead_letter", offset_storage=offset_storage):
         wait_for(lambda: gate.begun)
         write("second", key="k")
         wait_for(request_replays)
@@ -95,13 +105,14 @@ def test_a_replay_waits_for_what_of_its_key_is_in_a_handlers_hands_and_comes_bef
     assert sorted(gate.begun[2:]) == [("parked", 2), ("second", 1)]
 
 
-def test_who_takes_the_partition_away_waits_for_its_replay():
-    park("parked", key="k")
+@STORAGES
+def test_who_takes_the_partition_away_waits_for_its_replay(offset_storage):
+    park("parked", key="k", offset_storage=offset_storage)
     gate = Gate("parked")
     scripted.script[:] = [gate]
     request_replay(Selection(), "default")
 
-    with running(ordering="key", concurrency=2, on_failure="dead_letter") as loop:
+    with running(ordering="key", concurrency=2, on_failure="dead_letter", offset_storage=offset_storage) as loop:
         wait_for(lambda: gate.begun)
         loop.stop()
         assert not loop._lanes.is_idle

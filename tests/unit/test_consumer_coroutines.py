@@ -17,6 +17,7 @@ from django.db import connection, connections, transaction
 
 from kafka_integration.consuming.coroutines import side_thread
 from kafka_integration.models import DeadLetter
+from tests.owned import is_full
 from tests.unit import coroutines
 from tests.unit.consumers import committed, consume, running, write
 from tests.unit.coroutines import HANDLER, by_partition, write_to
@@ -365,6 +366,23 @@ def test_a_thousand_messages_of_a_partition_are_handled_side_by_side_without_a_t
         wait_for(lambda: committed() == 1200)
 
     assert len(coroutines.ended) == 1200
+
+
+def test_of_a_partition_no_more_than_max_ahead_messages_are_taken_beyond_one_that_waits():
+    gate = coroutines.Gate()
+
+    async def wait(message):
+        if message.value == "slow":
+            await gate.wait()
+
+    coroutines.script.append(wait)
+    write("slow", key="a")
+    write(*map(str, range(2000)), key="b")
+
+    with running(message_handler=HANDLER, ordering="key", concurrency=50, max_ahead=100) as loop:
+        wait_for(lambda: is_full(loop, 100))
+        gate.is_open = True
+        wait_for(lambda: committed() == 2001)
 
 
 def test_the_messages_of_a_key_come_one_after_the_other_and_in_order():

@@ -16,6 +16,7 @@ from kafka_integration.consuming.committing.store import OffsetStore
 from kafka_integration.consuming.handling.own_transaction import OwnTransaction
 from kafka_integration.consuming.offsets.beyond import Beyond, encode
 from kafka_integration.models import DeadLetter, FinishedOffset, OutboxMessage, StoredOffset
+from tests.owned import is_full
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, running, write
 from tests.waiting import wait_for
@@ -70,6 +71,20 @@ def test_every_message_has_one_effect_and_the_offset_ends_behind_all(ordering):
 
     assert effects() == once(*range(200))
     assert (floor(), beyond(), committed()) == (200, [], 200)
+
+
+@pytest.mark.server_database
+def test_no_more_than_max_ahead_messages_are_saved_beyond_one_that_waits():
+    held = Held("slow")
+    write("slow", key="a")
+    write(*map(str, range(1200)), key="b")
+
+    with running(**BY_KEY, max_ahead=100) as loop:
+        wait_for(lambda: is_full(loop, 100))
+        held.released.set()
+        wait_for(lambda: committed() == 1201)
+
+    assert (floor(), beyond()) == (1201, [])
 
 
 @pytest.mark.server_database
