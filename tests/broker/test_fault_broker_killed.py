@@ -22,10 +22,26 @@ from tests.waiting import wait_for
 SIGNS_OF_A_FREEZE = re.compile("session timed out|Timed out|has answered nothing for")
 
 
-@pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
-def test_workers_resume_unaided_after_a_kill_under_load(breakable_kafka, scenario_on, offset_storage):
+BY_KEY = {"ordering": "key", "concurrency": 8}
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        {"offset_storage": "database"},
+        pytest.param({"offset_storage": "kafka"}, marks=pytest.mark.faults),
+        pytest.param({**BY_KEY, "offset_storage": "database"}, marks=pytest.mark.faults),
+        pytest.param({**BY_KEY, "offset_storage": "kafka"}, marks=pytest.mark.faults),
+        pytest.param(
+            {**BY_KEY, "offset_storage": "kafka", "message_handler": "tests.workload.handlers.each_async"},
+            marks=pytest.mark.faults,
+        ),
+    ],
+    ids=["database", "kafka", "key-database", "key-kafka", "key-async"],
+)
+def test_workers_resume_unaided_after_a_kill_under_load(breakable_kafka, scenario_on, consumer):
     scenario = scenario_on(breakable_kafka)
-    scenario.consumer |= {"offset_storage": offset_storage}
+    scenario.consumer |= consumer
     workers = [scenario.ready_worker(), scenario.ready_worker()]
     with scenario.watch_commits() as commits:
         with scenario.load.flowing(100):
@@ -42,7 +58,7 @@ def test_workers_resume_unaided_after_a_kill_under_load(breakable_kafka, scenari
     scenario.assert_nothing_lost()
     scenario.assert_in_order()
     assert not commits.too_high
-    if offset_storage == "database":
+    if consumer["offset_storage"] == "database":
         scenario.assert_nothing_twice()
         scenario.assert_no_key_in_two_places()
 
