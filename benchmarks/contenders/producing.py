@@ -15,10 +15,8 @@ PAGE = 5000
 """Messages that are given to `produce_batch` at a time."""
 
 
-def raw() -> None:
-    """A callback for each delivery, served now and then, as the client's documentation has it."""
-    values, meter, topic = keyed(work().messages), Meter(work().messages), work().topic
-    producer = Producer(
+def raw_producer() -> Producer:
+    return Producer(
         {
             "bootstrap.servers": work().servers,
             "linger.ms": 5,
@@ -26,6 +24,12 @@ def raw() -> None:
             "queue.buffering.max.messages": 1_000_000,
         }
     )
+
+
+def raw() -> None:
+    """A callback for each delivery, served now and then, as the client's documentation has it."""
+    values, meter, topic = keyed(work().messages), Meter(work().messages), work().topic
+    producer = raw_producer()
     confirmed = 0
 
     def on_delivery(error: object, message: object) -> None:
@@ -39,6 +43,24 @@ def raw() -> None:
             producer.poll(0)
     producer.flush(60)
     meter.add_many(confirmed, size_of(values[:confirmed]))
+
+
+def raw_in_batches() -> None:
+    """The same by the client's `produce_batch`, each page waited for, as those of `produce_batch()` are."""
+    values, meter, topic = keyed(work().messages), Meter(work().messages), work().topic
+    producer = raw_producer()
+
+    def on_delivery(error: object, message: object) -> None:
+        if error is not None:
+            raise SystemExit(f"a message was not written: {error}")
+
+    meter.begin()
+    for start in range(0, len(values), PAGE):
+        page = values[start : start + PAGE]
+        producer.produce_batch(topic, [{"value": value, "key": key} for key, value in page], on_delivery=on_delivery)
+        if producer.flush(60):
+            raise SystemExit("not all messages were written")
+        meter.add_many(len(page), size_of(page))
 
 
 def with_deliveries() -> None:
@@ -72,7 +94,7 @@ def size_of(values: Sequence[tuple[bytes, bytes]]) -> int:
     return sum([len(value) for _, value in values])
 
 
-FORMS = {"raw": raw, "deliveries": with_deliveries, "batches": in_batches}
+FORMS = {"raw": raw, "raw-batches": raw_in_batches, "deliveries": with_deliveries, "batches": in_batches}
 
 if __name__ == "__main__":
     FORMS[sys.argv[1]]()

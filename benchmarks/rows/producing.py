@@ -31,6 +31,14 @@ PRODUCE = Row(
             module="producing",
             topic="empty",
         ),
+        program(
+            "raw-produce-batch",
+            "the client's `produce_batch()`, a callback each",
+            "raw-batches",
+            messages=200 * K,
+            module="producing",
+            topic="empty",
+        ),
         peer(
             "quixstreams", "produce", "Quix Streams (no answers: flushed at the end)", messages=300 * K, topic="empty"
         ),
@@ -46,8 +54,8 @@ PRODUCE = Row(
 RELAY = Row(
     name="relay",
     title="Relaying an outbox",
-    about="Rows of an outbox in PostgreSQL go to Kafka. The loop that people write reads 500 rows, produces them, "
-    "flushes, deletes them and commits; it knows no lease, no held keys and no failure.",
+    about="Rows of an outbox in PostgreSQL go to Kafka. The loop that people write locks 500 rows, produces them, "
+    "flushes, deletes them and commits; it knows no held keys, and ends at the first failure.",
     contenders=(
         program(
             "relay",
