@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -65,6 +65,20 @@ def test_a_row_that_has_the_id_of_an_earlier_one_is_not_taken_for_it() -> None:
     assert outbox.delete({pk: earlier.stamp}, lease.epoch) == 0
     (later,) = read()
     assert outbox.delete({pk: later.stamp}, lease.epoch) == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite reckons in milliseconds")
+@pytest.mark.parametrize("year", [2026, 2105])
+def test_rows_of_one_id_that_were_written_a_microsecond_apart_are_told_apart(year: int) -> None:
+    add()
+    stamps = []
+
+    for microsecond in (123_456, 123_457, 123_458):
+        OutboxMessage.objects.update(created_at=datetime(year, 12, 31, 23, 59, 59, microsecond, tzinfo=UTC))
+        stamps += [row.stamp for row in read()]
+
+    assert stamps == [stamps[0], stamps[0] + 1, stamps[0] + 2]
+    assert stamps[0] % 1_000_000 == 123_456
 
 
 def test_rows_under_way_and_topics_that_wait_are_left_out() -> None:

@@ -26,6 +26,7 @@ from ..properties import names as property_names
 from ..properties.build import REQUESTS_IN_FLIGHT, producer_properties
 from ..transports.choosing import transport_of
 from .client_headers import ClientHeaders
+from .raw import is_bare
 
 # What is wrong with the message itself, and stays so.
 REFUSALS = frozenset(
@@ -80,6 +81,8 @@ class OrderedProducer:
         self._producer: Any = open_client(
             self._transport.producer, self._properties, place=name, options=self.log.options()
         )
+        # Without names it takes two thirds of the time; whatever is around the client needs them.
+        self._is_bare = is_bare(self._producer)
         self._closing = False
         self._in_flight: dict[int, int] = {}
         self.in_flight_bytes = 0
@@ -120,16 +123,20 @@ class OrderedProducer:
     ) -> None:
         """Hand a message to the client. ``BrokerError`` if it doesn't take it, ``BufferError`` if its queue is full."""
         size = held_bytes(key, value, headers)
+        on_delivery = partial(self.note_delivery, row_id, topic, size)
         try:
-            self._producer.produce(
-                topic,
-                value=value,
-                key=key,
-                partition=partition,
-                on_delivery=partial(self.note_delivery, row_id, topic, size),
-                timestamp=timestamp_ms,
-                headers=ClientHeaders(headers),
-            )
+            if self._is_bare:
+                self._producer.produce(topic, value, key, partition, on_delivery, None, timestamp_ms, headers)
+            else:
+                self._producer.produce(
+                    topic,
+                    value=value,
+                    key=key,
+                    partition=partition,
+                    on_delivery=on_delivery,
+                    timestamp=timestamp_ms,
+                    headers=ClientHeaders(headers),
+                )
         except BufferError:
             raise
         except Exception as error:

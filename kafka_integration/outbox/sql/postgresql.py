@@ -1,6 +1,8 @@
 """The outbox's statements for PostgreSQL, each whole: to try one in psql, fill in what stands as ``%(name)s``.
 
-``clock_timestamp()`` is read anew in each statement; ``now()`` would stand still in a transaction.
+``clock_timestamp()`` is read anew in each statement; ``now()`` would stand still in a transaction. ``date_part()`` has
+double precision, which is exact to the microsecond until 2106: ``extract()`` reckons in decimals, and took a quarter of
+the time of removing a row.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ WITH held AS MATERIALIZED (
         AND key IS NOT NULL GROUP BY topic, key
     ) refused
 )
-SELECT id, topic, key, value, text, partition, timestamp_ms, (extract(epoch FROM created_at) * 1000000)::bigint FROM (
+SELECT id, topic, key, value, text, partition, timestamp_ms, (date_part('epoch', created_at) * 1000000)::bigint FROM (
     SELECT m.*, sum(octets + octet_length(text)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING)
         - octets - octet_length(text) AS octets_before
     FROM (
@@ -65,13 +67,13 @@ SELECT id, topic, key, value, text, partition, timestamp_ms, (extract(epoch FROM
 DELETE = """\
 DELETE FROM kafka_integration_outboxmessage
 WHERE id = ANY(%(ids)s::bigint[])
-AND (extract(epoch FROM created_at) * 1000000)::bigint = ANY(%(stamps)s::bigint[])
+AND (date_part('epoch', created_at) * 1000000)::bigint = ANY(%(stamps)s::bigint[])
 AND EXISTS (SELECT 1 FROM kafka_integration_relaylease WHERE name = 'outbox' AND epoch = %(epoch)s)
 """
 
 REFUSE = """\
 UPDATE kafka_integration_outboxmessage SET refused_at = clock_timestamp(), refusal = %(reason)s
-WHERE id = %(id)s AND (extract(epoch FROM created_at) * 1000000)::bigint = %(stamp)s
+WHERE id = %(id)s AND (date_part('epoch', created_at) * 1000000)::bigint = %(stamp)s
 AND EXISTS (SELECT 1 FROM kafka_integration_relaylease WHERE name = 'outbox' AND epoch = %(epoch)s)
 """
 
