@@ -102,11 +102,15 @@ def decode_json(data: bytes) -> Any:
         except Exception:  # noqa: BLE001 - the standard library reads it, or says what is wrong
             pass
     text = data.decode()
-    # raw_decode is half the time of decode for a small document, but knows no white space around it.
-    document, end = _decoder.raw_decode(text) if text[:1] not in _SPACE else (None, -1)
+    try:
+        # Half the time of decode for a small document, but it knows no white space around one.
+        document, end = _scan(text, 0)
+    except StopIteration:
+        document, end = None, -1
     if end != len(text):
         document = _decoder.decode(text)
-    if "\\ud" in text or "\\uD" in text:
+    # For one character first: to look for two takes ten times as long.
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         _refuse_lone_surrogates(document)
     return document
 
@@ -284,5 +288,5 @@ _FAST_TYPES = _LEAVES | {float, dict, list, tuple}
 _STR = frozenset({str})
 _encode = DjangoJSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
-_SPACE = (" ", "\n", "\r", "\t")
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 _DESERIALIZERS: dict[str, Deserializer] = {"text": bytes.decode, "json": decode_json, "bytes": bytes}
