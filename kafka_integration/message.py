@@ -171,9 +171,10 @@ class Message:
         if value is Unread:
             # Written out here: a call more for each message is what a batch of them is read for.
             value = self.raw.value()
-            if value is not None:
+            # Nor a call of bytes(), which takes as long as all else here.
+            if value is not None and (decode := self.decoding.value) is not bytes:
                 try:
-                    value = self.decoding.value(value)  # type: ignore[call-arg]  # no PlacedCodec: see message_of
+                    value = decode(value)  # type: ignore[call-arg]  # no PlacedCodec: see message_of
                 except Exception as error:  # noqa: BLE001 - raised as what it is, see _failure
                     raise self._failure("value", error)  # noqa: B904 - the error itself, or with it as its cause
             self._value = value

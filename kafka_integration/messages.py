@@ -82,7 +82,7 @@ class RawMessages(Sequence[Message]):
     def values(self) -> list[Any]:
         if self._made is not None or self._decoding.is_placed:
             return [message.value for message in self.made()]
-        values = [raw.value() for raw in self._raws]
+        values = _column(self._raws, "value")
         try:
             return _decoded(values, self._decoding.value)  # type: ignore[arg-type]  # no PlacedCodec
         except Exception:  # noqa: BLE001 - a deserializer may raise whatever it likes, and a message can tell of it
@@ -91,14 +91,14 @@ class RawMessages(Sequence[Message]):
     def keys(self) -> list[Any]:
         if self._made is not None or self._decoding.is_placed:
             return [message.key for message in self.made()]
-        keys = [raw.key() for raw in self._raws]
+        keys = _column(self._raws, "key")
         try:
             return _decoded(keys, self._decoding.key)  # type: ignore[arg-type]  # no PlacedCodec
         except Exception:  # noqa: BLE001 - as above
             return [message.key for message in self.made()]
 
     def offsets(self) -> list[int]:
-        return [raw.offset() for raw in self._raws]  # type: ignore[misc]  # only errors lack one
+        return _column(self._raws, "offset")
 
 
 class _Unread(Messages):
@@ -153,6 +153,15 @@ def for_handler(messages: Sequence[Message]) -> Messages:
     unread = _Unread()
     unread._raws = messages
     return unread
+
+
+def _column(raws: list[RawMessage], method: str) -> list[Any]:
+    """What a method of each gives."""
+    try:
+        # Called by C, on messages of one class, which takes half as long.
+        return list(map(getattr(type(raws[0]), method), raws))
+    except (AttributeError, TypeError):
+        return [getattr(raw, method)() for raw in raws]
 
 
 def _decoded(items: list[Any], decode: Callable[[bytes], Any]) -> list[Any]:

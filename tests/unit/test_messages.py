@@ -58,6 +58,16 @@ def test_columns_are_read_without_an_object_a_message(objects: list[Message]) ->
     assert objects == []
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_columns_are_read_of_records_that_no_client_holds_any_more_too(order: int) -> None:
+    kept = KeptRecord(place=("t", 0, 11), key=b"kept", value=b"2", headers=[])
+    messages = for_handler(RawMessages([*raws(b"1"), kept][::order], DECODING))
+
+    assert messages.values() == [1, 2][::order]
+    assert messages.keys() == ["k0", "kept"][::order]
+    assert messages.offsets() == [10, 11][::order]
+
+
 def test_the_columns_are_those_of_the_messages_after_a_look() -> None:
     _, messages = unread(b"1", b"2", b"3")
 
