@@ -113,18 +113,17 @@ class ConsumerClient:
             return None
 
     def fetch(self, limit: int, timeout: float) -> list[RawMessage]:
-        """Up to ``limit`` messages: waits ``timeout`` seconds for the first, then takes only what is there.
+        """Up to ``limit`` messages: those that are there; where none is it waits ``timeout`` seconds for the first.
 
-        A batch call alone would hold a lone message back until its time is over.
+        A batch call that waits would hold a lone message back until its time is over.
         """
         with self._translated:
-            first = self._consumer.poll(timeout)
+            # One call where there is a backlog: at each of them handlers' threads take the interpreter.
+            raws: list[RawMessage] = self._consumer.consume(limit, 0)
+            if not raws and (first := self._consumer.poll(timeout)) is not None:
+                raws = [first, *(self._consumer.consume(limit - 1, 0) if limit > 1 else ())]
             # Before anybody looks whether it is stranded, which it may have learnt just now.
             self.log.help(self._consumer)
-            if first is None:
-                return []
-            raws = self._consumer.consume(limit - 1, 0) if limit > 1 else []
-        raws.insert(0, first)
         return raws
 
     def require_access(self, timeout: float) -> None:

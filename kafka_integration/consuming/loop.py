@@ -140,7 +140,8 @@ class ConsumerLoop:
             assignment.go_on(partition)
         had_read_all = session.has_read_all
         try:
-            raws = session.client.fetch(self._weighing.fetch_size, self._patience(assignment))
+            most = min(self._weighing.fetch_size, self._backpressure.room(assignment))
+            raws = session.client.fetch(most, self._patience(assignment))
         except BrokerError as error:
             # What the client had in its hands is lost to it, not to us.
             session.notices.say(error)

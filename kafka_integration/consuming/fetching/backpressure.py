@@ -19,6 +19,7 @@ from ..partition import Partition
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
 MAX_HIDDEN_BYTES = 4 * 1024 * 1024
+LEAST_FETCHED_MESSAGES = 500
 PATIENCE_SECONDS = 0.1
 HIDDEN_PATIENCE_SECONDS = 0.01
 
@@ -47,6 +48,11 @@ class Backpressure:
         # Asked first: to set it takes a lock, and shards make room with each message.
         if not self._room.is_set():
             self._room.set()
+
+    def room(self, partitions: Iterable[Partition]) -> int:
+        """How many messages to take at once: as many as the fullest partition may still hold, or a few hundred."""
+        fullest = max((p.ahead for p in partitions if not p.is_paused), default=0)
+        return max(LEAST_FETCHED_MESSAGES, self._most_ahead - fullest)
 
     def regulate(self, client: ConsumerClient, partitions: Iterable[Partition], *, is_hidden: bool = False) -> None:
         """Hold back what is full, let go on what has room again.

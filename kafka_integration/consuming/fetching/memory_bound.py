@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...client.properties.build import DEFAULT_QUEUED_KBYTES, DEFAULT_QUEUED_MESSAGES
 from ...conf.consumers import ConsumerSettings
-from .backpressure import MAX_HELD_BYTES
-from .weighing import MOST_FETCHED_BYTES, MOST_FETCHED_MESSAGES
+from .backpressure import LEAST_FETCHED_MESSAGES, MAX_HELD_BYTES
+from .weighing import MOST_FETCHED_BYTES
 
 DEFAULT_MAX_BYTES = 1024 * 1024
 """librdkafka's ``fetch.message.max.bytes``."""
@@ -36,4 +36,4 @@ def memory_bound_bytes(
     fetched = records * (record_bytes + CLIENT_MESSAGE_BYTES) + MAX_HELD_BYTES + 2 * MOST_FETCHED_BYTES
     if consumer.ordering == "partition":
         return fetched
-    return fetched + partitions * (consumer.max_ahead + MOST_FETCHED_MESSAGES) * TAKEN_OFFSET_BYTES
+    return fetched + partitions * (consumer.max_ahead + LEAST_FETCHED_MESSAGES) * TAKEN_OFFSET_BYTES
