@@ -49,7 +49,6 @@ from .lanes.crew import Crew
 from .lanes.event_loop import EventLoop
 from .lanes.housekeeping import Housekeeping
 from .lanes.lane import Lane
-from .lanes.member import UNIT_SECONDS
 from .lanes.pool import Lanes, Pool
 from .lanes.tasks import Tasks
 from .lanes.turns import Turns
@@ -114,8 +113,7 @@ class Parts:
     def _make_work(self, name: str) -> LaneWork:
         """What a lane does, with what is around that."""
         event_loop = EventLoop(name) if self.handler.is_async else None
-        unit_seconds = 0.0 if self.settings.ordering == "partition" else UNIT_SECONDS
-        return Housekeeping(self.work, self.retention, event_loop, unit_seconds=unit_seconds)
+        return Housekeeping(self.work, self.retention, event_loop)
 
 
 def assemble(settings: ConsumerSettings, measures: Measures | None = None) -> Parts:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth.models import Group
+from django.db import connection, connections
 
 from kafka_integration.consuming.lanes import housekeeping
 from kafka_integration.consuming.lanes.housekeeping import Housekeeping
 from kafka_integration.consuming.lanes.work import Remainder
 from kafka_integration.consuming.ordering.chunk import Chunk
+from tests.unit import scripted
+from tests.unit.consumers import consume, write
 
 
 @pytest.fixture
@@ -21,11 +25,11 @@ def closings(monkeypatch):
     return calls
 
 
-def kept(*remainders, unit_seconds=60.0):
+def kept(*remainders):
     """Housekeeping around work that leaves these, one after the other, and then nothing."""
     left = list(remainders)
     work = SimpleNamespace(handle=lambda stream, chunk: left.pop(0) if left else Remainder())
-    return Housekeeping(work, unit_seconds=unit_seconds)
+    return Housekeeping(work)
 
 
 def handle(keeping, times):
@@ -56,7 +60,22 @@ def test_who_has_nothing_to_do_keeps_no_connection_longer_than_it_may_be_kept(cl
     assert len(closings) == 3
 
 
-def test_where_chunks_are_of_many_messages_each_is_a_unit_of_work(closings):
-    handle(kept(unit_seconds=0.0), times=3)
+@pytest.mark.server_database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("memory_transport")
+@pytest.mark.parametrize("ordering", ["partition", "key"])
+def test_chunks_that_follow_each_other_share_a_connection_where_none_may_be_kept(ordering, monkeypatch):
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
+    backends = []
 
-    assert len(closings) == 3
+    def use(message):
+        Group.objects.create(name=message.value)
+        backends.append(connection.connection.info.backend_pid)
+
+    scripted.script.append(use)
+    write(*"abcd", partition=0)
+
+    consume(ordering=ordering, offset_storage="database", batch_size=1)
+
+    assert len(backends) == 4
+    assert len(set(backends)) == 1

@@ -11,28 +11,16 @@ from ..ordering.chunk import Chunk
 from ..ordering.stream import Stream
 from .event_loop import EventLoop
 from .fresh_connections import FreshConnections
-from .work import Remainder, Work
+from .work import UNIT_SECONDS, Remainder, Work
 
 
 class Housekeeping:
-    """Wraps a lane's work as Django wraps a request.
+    """Wraps a lane's work as Django wraps a request: chunks that follow each other and go well are one such unit."""
 
-    Chunks that follow each other and go well are one such unit, for ``unit_seconds``: where a chunk is a message or
-    two, each of them would make a connection without CONN_MAX_AGE.
-    """
-
-    def __init__(
-        self,
-        work: Work,
-        retention: Retention | None = None,
-        event_loop: EventLoop | None = None,
-        *,
-        unit_seconds: float = 0.0,
-    ) -> None:
+    def __init__(self, work: Work, retention: Retention | None = None, event_loop: EventLoop | None = None) -> None:
         self._work = work
         self._retention = retention
         self._event_loop = event_loop
-        self._unit_seconds = unit_seconds
         self._unit_ends_at = 0.0
         self._connections = FreshConnections()
 
@@ -41,7 +29,7 @@ class Housekeeping:
             close_old_connections()
             # With DEBUG Django keeps every query of a connection, for a request that never ends here.
             reset_queries()
-            self._unit_ends_at = now + self._unit_seconds
+            self._unit_ends_at = now + UNIT_SECONDS
         self._connections.probe_if_due()
         if self._event_loop is not None:
             self._event_loop.adopt_thread()

@@ -15,7 +15,7 @@ from ..partition import Partition
 from .calls import answered
 from .garbage import Garbage
 from .tasks import Task, Tasks
-from .work import LaneWork, Remainder
+from .work import UNIT_SECONDS, LaneWork, Remainder
 
 T = TypeVar("T")
 
@@ -55,6 +55,7 @@ class Lane:
         self._partitions: list[Partition] = []
         self._calls: list[Callable[[], None]] = []
         self._is_stopping = False
+        self._idle_at = 0.0
         self._garbage = Garbage()
         # A daemon: a handler that never returns must not keep the process from leaving at its deadline.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -183,7 +184,9 @@ class Lane:
         elif self._is_stopping or self.is_abandoned:
             return False
         self._garbage.collect_if_due()
-        self._work.idle()
+        if step is None or monotonic() >= self._idle_at:
+            self._work.idle()
+            self._idle_at = monotonic() + UNIT_SECONDS
         self._run_tasks()
         return True
 

@@ -12,10 +12,7 @@ from ..ordering.line import Line
 from .garbage import Garbage
 from .tasks import Task
 from .turns import Hand
-from .work import LaneWork, Remainder
-
-UNIT_SECONDS = 1.0
-"""For how long messages that follow each other are one unit of work to Django: as long as a lane stays at a chunk."""
+from .work import UNIT_SECONDS, LaneWork, Remainder
 
 
 class Duties(Protocol):

@@ -8,6 +8,10 @@ from typing import Protocol
 from ..ordering.chunk import Chunk
 from ..ordering.stream import Stream
 
+UNIT_SECONDS = 10.0
+"""For how long messages that follow each other are one unit of work to Django, as a request is. Each unit makes a
+connection of its own where there is no ``CONN_MAX_AGE``."""
+
 
 @dataclass(slots=True)
 class Remainder:
@@ -31,7 +35,7 @@ class LaneWork(Work, Protocol):
     """The same, with what a lane has to do around it."""
 
     def idle(self) -> None:
-        """Called after each chunk, or some quick ones, and each time that nothing was to do for a moment: quick."""
+        """Called at the end of a unit, and each time that nothing was to do for a moment: quick."""
 
     def close(self) -> None:
         """The lane's last call: give back what belongs to its thread."""
