@@ -18,6 +18,7 @@ from ...errors import FencedError
 from ..offsets.ledger import Ledger
 from ..ordering.stream import Claim, Stream
 from ..partition import Partition
+from .prepared import Prepared
 from .store import FINISHED, PAGE, OffsetStore
 
 FROZEN_SECONDS = 10
@@ -125,9 +126,11 @@ class FinishedOffsets:
 
     def _insert(self, partition: Stream, offset: int, leader_epoch: int | None) -> bool:
         claim = partition.claim
-        with connections[self._store.database].cursor() as cursor:
-            cursor.execute(
-                self._save,
+        connection = connections[self._store.database]
+        with connection.cursor() as cursor:
+            self._save.execute(
+                cursor,
+                connection,
                 {
                     "offset": offset,
                     "leader_epoch": leader_epoch,
@@ -151,11 +154,26 @@ class _Slots(local):
         self.number = next(threads) % most if most else 0
 
 
+_TYPES = {
+    "offset": "bigint",
+    "leader_epoch": "integer",
+    "group": "text",
+    "topic": "text",
+    "topic_id": "text",
+    "partition": "integer",
+    "epoch": "bigint",
+    "stored": "bigint",
+    "slot": "integer",
+    "frozen": "text",
+}
+
 # A claim raises the partition's row first and then its fences, and so waits for whoever has locked one here. Who comes
 # after it finds another epoch in the fence, which is read when it is locked: the rest may be from before.
 # From here to COMMIT a session that has no limit of its own gets one: a frozen one would hold up every claim.
 _SAVE = {
-    "postgresql": """
+    "postgresql": Prepared(
+        "kafka_integration_finish",
+        """
         INSERT INTO kafka_integration_finishedoffset AS o (stored_id, "offset", leader_epoch)
         SELECT s.id, %(offset)s, CAST(%(leader_epoch)s AS integer)
         FROM kafka_integration_storedoffset s JOIN kafka_integration_offsetfence f ON f.stored_id = s.id
@@ -168,8 +186,12 @@ _SAVE = {
         FOR UPDATE OF f
         ON CONFLICT (stored_id, "offset") DO UPDATE SET leader_epoch = EXCLUDED.leader_epoch
             WHERE o.leader_epoch < EXCLUDED.leader_epoch
-    """,
-    "sqlite": """
+        """,
+        _TYPES,
+    ),
+    "sqlite": Prepared(
+        "kafka_integration_finish",
+        """
         INSERT INTO kafka_integration_finishedoffset AS o (stored_id, "offset", leader_epoch)
         SELECT s.id, %(offset)s, %(leader_epoch)s FROM kafka_integration_storedoffset s
         WHERE s."group" = %(group)s AND s.topic = %(topic)s AND s.topic_id = %(topic_id)s
@@ -177,5 +199,7 @@ _SAVE = {
             AND s.next_offset BETWEEN %(stored)s AND %(offset)s
         ON CONFLICT (stored_id, "offset") DO UPDATE SET leader_epoch = EXCLUDED.leader_epoch
             WHERE o.leader_epoch < EXCLUDED.leader_epoch
-    """,
+        """,
+        _TYPES,
+    ),
 }

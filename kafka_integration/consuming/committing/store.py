@@ -19,6 +19,7 @@ from ...models import FinishedOffset, StoredOffset
 from ..offsets.beyond import NOTHING, Beyond, beyond_of
 from ..ordering.stream import Claim, Stream
 from .fences import Fences
+from .prepared import Prepared
 
 LOCK_TIMEOUT_MS = 100
 """A claim is tried again: meanwhile its lane has other partitions to serve."""
@@ -187,15 +188,22 @@ class OffsetStore:
 
     def move(self, cursor: Any, partition: Stream, next_offset: int, *, claim: Claim, between: tuple[int, int]) -> bool:
         """Whether the row is ours still, by this claim, and its offset was between what we know and what may be."""
-        cursor.execute(
-            f"UPDATE {self._table} SET next_offset = %s, updated_at = %s "
-            'WHERE "group" = %s AND topic = %s AND topic_id = %s AND partition = %s '
-            "AND epoch = %s AND next_offset BETWEEN %s AND %s",
-            [
-                next_offset, timezone.now(), self.group, partition.topic, claim.topic_id, partition.number, claim.epoch,
-                *between,
-            ],
-        )  # fmt: skip
+        least, most = between
+        _MOVE.execute(
+            cursor,
+            connections[self.database],
+            {
+                "next_offset": next_offset,
+                "now": timezone.now(),
+                "group": self.group,
+                "topic": partition.topic,
+                "topic_id": claim.topic_id,
+                "partition": partition.number,
+                "epoch": claim.epoch,
+                "least": least,
+                "most": most,
+            },
+        )
         return bool(cursor.rowcount == 1)
 
     def limit_waiting(self, cursor: Any) -> None:
@@ -250,3 +258,24 @@ class OffsetStore:
             )
             cursor.execute(f"DELETE FROM {FINISHED} WHERE stored_id = %s", [heir_of])
         cursor.execute(f'DELETE FROM {FINISHED} WHERE stored_id = %s AND "offset" < %s', [stored_id, next_offset])
+
+
+_MOVE = Prepared(
+    "kafka_integration_move",
+    """
+        UPDATE kafka_integration_storedoffset SET next_offset = %(next_offset)s, updated_at = %(now)s
+        WHERE "group" = %(group)s AND topic = %(topic)s AND topic_id = %(topic_id)s AND partition = %(partition)s
+            AND epoch = %(epoch)s AND next_offset BETWEEN %(least)s AND %(most)s
+    """,
+    {
+        "next_offset": "bigint",
+        "now": "timestamptz",
+        "group": "text",
+        "topic": "text",
+        "topic_id": "text",
+        "partition": "integer",
+        "epoch": "bigint",
+        "least": "bigint",
+        "most": "bigint",
+    },
+)
