@@ -61,7 +61,7 @@ def test_few_heavy_messages_are_fetched_at_once_and_many_light_ones() -> None:
 
     weigh(weighing, [[("large", b"x" * 1024 * 1024)]])
 
-    assert (at_first, light, weighing.fetch_size) == (16, 2000, 3)
+    assert (at_first, light, weighing.fetch_size) == (16, 1000, 3)
 
 
 def test_what_the_client_does_not_count_is_known_for_it() -> None:
@@ -84,7 +84,7 @@ def test_the_weight_of_ordinary_messages_pauses_nothing() -> None:
         weigh(weighing, [None] * weighing.fetch_size)
 
     assert waiting < MAX_HELD_BYTES // 2
-    assert (weighing.fetch_size, weighing.is_hidden_from_client) == (2000, False)
+    assert (weighing.fetch_size, weighing.is_hidden_from_client) == (1000, False)
 
 
 def test_small_headers_are_read_of_few_messages_only() -> None:
