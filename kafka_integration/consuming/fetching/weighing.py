@@ -12,8 +12,8 @@ LARGE_BYTES = 2048
 """Of a key with its headers."""
 CAREFUL_RUNS = 100
 MOST_FETCHED_MESSAGES = 1000
-"""With half as many loop and lanes take the interpreter from each other more often, with twice as many a message has left
-the processor's cache when its lane comes to it: both cost a tenth."""
+"""Half as many and twice as many take more of the processor's time: the fewer, the more often loop and lanes wait for
+the interpreter; the more, the longer ago it is that their lane's processor had them in its cache."""
 MOST_FETCHED_BYTES = 16 * 1024 * 1024
 MOST_HIDDEN_BYTES = 4 * 1024 * 1024
 HEAVY_BYTES = 4096
