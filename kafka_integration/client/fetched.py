@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from confluent_kafka import KafkaError
 from confluent_kafka import Message as RawMessage
 
 from ..errors import BrokerError
@@ -29,9 +30,23 @@ class Event:
     code: str
     coordinates: tuple[str, int] | None
     offset: int | None
-    error: BrokerError
-    cut_at: int | None = None
-    """Where the log was cut before the position (an unclean leader election): what follows there was not read."""
+    cause: KafkaError
+    place: str
+    """Whose it is, as errors name it."""
+
+    @property
+    def error(self) -> BrokerError:
+        """Made when it is asked for: an end comes after each message that nothing follows, and is none."""
+        return translate(self.cause, place=self.place)
+
+    @property
+    def cut_at(self) -> int | None:
+        """Where the log was cut before the position (an unclean leader election): what follows there was not read."""
+        text = self.cause.str()  # librdkafka says it there alone
+        if _NOTHING_LEFT in text:
+            return 0
+        found = _CUT.search(text)
+        return None if found is None else int(found[1])
 
 
 def events_apart(raws: list[RawMessage], *, place: str) -> tuple[list[RawMessage], list[Event]]:
@@ -60,12 +75,4 @@ def _event(raw: RawMessage, place: str) -> Event:
     coordinates = None if topic is None or partition is None or partition < 0 else (topic, partition)
     if topic:
         place = f"{place}, topic {topic}"
-    return Event(error.name(), coordinates, raw.offset(), translate(error, place=place), _cut_at(error.str()))
-
-
-def _cut_at(text: str) -> int | None:
-    """librdkafka says it in the text alone."""
-    if _NOTHING_LEFT in text:
-        return 0
-    found = _CUT.search(text)
-    return None if found is None else int(found[1])
+    return Event(error.name(), coordinates, raw.offset(), error, place)

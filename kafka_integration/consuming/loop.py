@@ -7,7 +7,7 @@ import threading
 from enum import Enum
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
@@ -88,6 +88,9 @@ class ConsumerLoop:
         )
         self._report = Report(settings, counts=self.counts)
         self._refresh_ms = METADATA_REFRESH_MS
+        self._look_after_at = 0.0
+        self._puts_off = False
+        """What there is to look after besides messages waits for its time."""
 
     def run(self) -> None:
         """Consume until stopped, caught up or failed; then drain, commit and leave the group."""
@@ -133,7 +136,7 @@ class ConsumerLoop:
         return False
 
     def turn(self) -> None:
-        """Fetch once and hand on what came; then look after starts, flow, commits and the log."""
+        """Fetch once and hand on what came; then look after starts, flow, commits and the log, where that is due."""
         session, assignment = self.session, self.session.assignment
         self.pulse.beat()
         for partition in self._message_limit.settle(assignment):
@@ -150,13 +153,25 @@ class ConsumerLoop:
             raws = []
         self.pulse.fetched(raws, self._lanes, had_read_all=had_read_all)
         if raws:
-            raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
-            for run in runs_of(raws):
-                self._take(session, run)
-            for event in events:
-                # After the last message that was asked for, what follows was not taken: its end isn't ours.
-                if event.code != END_REACHED or not self._leaves_out(assignment, event):
-                    session.notices.handle(event)
+            self._hand_on(session, raws)
+        # A handler that begins needs the interpreter, and would wait for all of that, with each message.
+        self._puts_off = bool(raws) and monotonic() < self._look_after_at and not assignment.is_starting
+        if self._puts_off:
+            self._regulate(session)
+        else:
+            self._look_after(session)
+
+    def _hand_on(self, session: Session, raws: list[Any]) -> None:
+        raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
+        for run in runs_of(raws):
+            self._take(session, run)
+        for event in events:
+            # After the last message that was asked for, what follows was not taken: its end isn't ours.
+            if event.code != END_REACHED or not self._leaves_out(session.assignment, event):
+                session.notices.handle(event)
+
+    def _look_after(self, session: Session) -> None:
+        assignment = session.assignment
         session.notices.look_after()
         if session.is_left_out:
             session.assigned([])
@@ -165,13 +180,17 @@ class ConsumerLoop:
         self.pauses.carry_out(assignment, self._lanes)
         self.resets.keep_up(assignment)
         assignment.start()
-        self._backpressure.regulate(session.client, assignment, is_hidden=self._weighing.is_hidden_from_client)
+        self._regulate(session)
         session.keep_up()
         is_awaited = self._catching_up is not None and self._catching_up.note(assignment)
         if is_awaited or session.commits.is_due:
             with self.pulse.committing():
                 session.commit()
         self._report.note(session.client, assignment)
+        self._look_after_at = monotonic() + BUSY_POLL_SECONDS
+
+    def _regulate(self, session: Session) -> None:
+        self._backpressure.regulate(session.client, session.assignment, is_hidden=self._weighing.is_hidden_from_client)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -250,7 +269,7 @@ class ConsumerLoop:
     def _patience(self, assignment: Assignment) -> float:
         is_waiting = any(p.is_paused and not p.line.is_suspended for p in assignment) or self._catching_up is not None
         # An assignment doesn't end the poll in which it comes: without messages nothing would begin before its time.
-        is_waiting = is_waiting or assignment.is_starting or not assignment.was_told
+        is_waiting = is_waiting or assignment.is_starting or not assignment.was_told or self._puts_off
         return BUSY_POLL_SECONDS if is_waiting or self._message_limit.is_limited else POLL_SECONDS
 
     def _take(self, session: Session, run: Run) -> None:
@@ -272,11 +291,12 @@ class ConsumerLoop:
         if not raws:
             return
         partition.ledger.take(raws[-1].offset() + 1, allowed)
-        partition.ages.note(raws, partition.ledger.committed)
-        session.client.leader_epochs.note(coordinates, raws)
         if allowed:
             size = self._weighing.weigh(allowed)
             self._lanes.of(partition).put(partition, self._messages_of(allowed), size)
+        # While the handler's thread wakes up.
+        partition.ages.note(raws, partition.ledger.committed)
+        session.client.leader_epochs.note(coordinates, raws)
 
     def _leaves_out(self, assignment: Assignment, event: Event) -> bool:
         return event.coordinates is not None and self._message_limit.leaves_out(assignment.get(event.coordinates))

@@ -27,8 +27,8 @@ _GROUP_REFUSALS = frozenset(
 
 def is_refusal(event: Event) -> bool:
     """True for what no waiting heals: a fatal error, a missing ACL, a group that can't agree."""
-    is_of_the_group = event.coordinates is None and event.code in _GROUP_REFUSALS
-    return event.error.fatal or isinstance(event.error, AccessDeniedError) or is_of_the_group
+    error, is_of_the_group = event.error, event.coordinates is None and event.code in _GROUP_REFUSALS
+    return error.fatal or isinstance(error, AccessDeniedError) or is_of_the_group
 
 
 class Subscription:
