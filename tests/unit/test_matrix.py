@@ -45,8 +45,6 @@ def test_a_run_is_summed_up_by_its_closing_line(output, said):
     ("result", "good"),
     [
         ("12 passed", True),
-        (NOT_FOUND, True),
-        (NOT_FOR_IT, True),
         ("1 failed, 12 passed", False),
         ("failed (3)", False),
         ("failed to install", False),
@@ -204,3 +202,11 @@ def test_a_failure_is_the_exit_status(monkeypatch, capsys):
     assert matrix.main(["--python", "3.12", "--django", "5.2"]) == 0
     assert matrix.main(["--python", "3.12"]) == 1
     assert "Python 3.12  1 passed    1 passed    1 failed" in capsys.readouterr().out
+
+
+def test_what_was_not_run_is_no_failure_but_a_matrix_that_ran_nothing_is_one(monkeypatch):
+    results = {"3.11": NOT_FOR_IT, "3.12": "1 passed", "3.14": NOT_FOUND}
+    monkeypatch.setattr(matrix, "_result", lambda pair, *_: results[pair.python])
+
+    assert matrix.main(["--python", "3.11", "3.12", "3.14"]) == 0
+    assert matrix.main(["--python", "3.11", "3.14"]) == 1
