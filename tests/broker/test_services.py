@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from confluent_kafka import KafkaException
@@ -32,6 +34,13 @@ def test_a_killed_broker_comes_back_on_its_port_with_its_records(start_kafka):
 
     kcat.produce("events", "after")
     assert [record.payload for record in kcat.consume("events")] == ["before", "after"]
+
+
+def test_data_may_lie_below_the_folder_where_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with KafkaCluster(directory=Path("data")) as cluster:
+        assert cluster.log() == tmp_path / "data" / "broker-1" / "broker.log"
 
 
 @pytest.mark.slow

@@ -56,7 +56,8 @@ class KafkaCluster:
         version: str | None = None,
     ) -> None:
         self._temporary = directory is None
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="kafka-"))
+        # Brokers don't run where we do.
+        self.directory = (directory or Path(tempfile.mkdtemp(prefix="kafka-"))).resolve()
         if self._temporary:
             orphans.adopt("directory", str(self.directory))
         self.security = security
