@@ -162,7 +162,7 @@ class Walk:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         missing = [line for line in typed.answer if masked(line) not in masked(done.stdout)]

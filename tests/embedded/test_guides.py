@@ -51,7 +51,7 @@ def test_the_first_message_is_handled_after_fifteen_typed_lines():
     assert len(lines_to_type(to_the_first_message)) <= 15
 
 
-# The second part needs a real Kafka, the third one Docker.
+# The second part needs a real Kafka (tests/broker/test_tutorial.py), the third one Docker.
 @pytest.mark.parametrize("part", ["1-first-messages.md", "4-apps-and-environments.md"])
 def test_the_tutorial_says_what_happens(start_walk, tmp_path, part):
     walk = start_walk(PROJECT, DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}", KAFKA_ENDPOINTS="embedded")
