@@ -20,6 +20,7 @@ from kafka_integration.durations import spoken
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
+from tests.unit.scripted_transport import connect
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -247,6 +248,46 @@ def test_groups_are_listed_with_their_consumers_and_the_worst_of_their_states(re
     assert lines[1].split() == ["a-group", "z", "0", "-", "caught", "up"]
 
 
+def test_groups_that_are_at_different_places_of_a_topic_are_asked_about_by_one_client(read, settings, monkeypatch):
+    one = {"topics": [TOPIC], "message_handler": "tests.unit.scripted.handle"}
+    names = [f"g{number}" for number in range(4)]
+    settings.KAFKA = {"endpoints": "memory", "consumers": {name: {**one, "consumer_group": name} for name in names}}
+    write(*"abc")
+    for number, name in enumerate(names):
+        memory_broker().commit(name, TOPIC, 0, number)
+    made = []
+    connect(monkeypatch, admin=lambda properties: made.append(properties) or MemoryAdmin(memory_broker()))
+
+    listed = read("list")
+
+    assert [(group["group"], group["total"]) for group in listed] == [("g0", 3), ("g1", 2), ("g2", 1), ("g3", 0)]
+    assert len(made) == 1
+
+
+def test_a_group_whose_offsets_are_kept_from_us_hides_no_other(read, settings, monkeypatch):
+    one = {"topics": [TOPIC], "message_handler": "tests.unit.scripted.handle"}
+    settings.KAFKA = {
+        "endpoints": "memory",
+        "consumers": {name: {**one, "consumer_group": name} for name in ("hidden", "open")},
+    }
+    write("a")
+    ask = MemoryAdmin.list_consumer_group_offsets
+
+    def refuse(admin, groups, **options):
+        answers = ask(admin, groups, **options)
+        if "hidden" in answers:
+            answers["hidden"] = Future()
+            answers["hidden"].set_exception(KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)))
+        return answers
+
+    monkeypatch.setattr(MemoryAdmin, "list_consumer_group_offsets", refuse)
+
+    hidden, other = read("list")
+
+    assert "an ACL on the consumer group is missing" in hidden["problem"]
+    assert (hidden["total"], other["total"], other["problem"]) == (None, 1, None)
+
+
 def test_a_group_that_cannot_be_asked_about_hides_no_other(read, settings, capsys):
     one = {"topics": [TOPIC], "message_handler": "tests.unit.scripted.handle"}
     settings.KAFKA = {
@@ -264,7 +305,7 @@ def test_a_group_that_cannot_be_asked_about_hides_no_other(read, settings, capsy
     assert "127.0.0.1:1" in away["problem"]
     assert (group["total"], group["problem"]) == (1, None)
     call_command("kafkagroups", "list")
-    assert "away: consumer group away" in capsys.readouterr().out
+    assert "away: topics of the cluster: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

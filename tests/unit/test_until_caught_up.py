@@ -243,7 +243,7 @@ def test_who_never_found_a_broker_has_not_caught_up(monkeypatch, caplog):
     def refuse(properties):
         raise broken()
 
-    connect(monkeypatch, consumer=refuse)
+    connect(monkeypatch, consumer=refuse, admin=refuse)
 
     with running(until_caught_up=True):
         wait_for(lambda: "consumer c waits" in caplog.text)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Self
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from ...conf.connection import Connection
 from ...errors import BrokerError, BrokerUnavailableError
@@ -24,10 +24,16 @@ NEW_CLIENT_SECONDS = 60.0
 
 
 class Admin:
-    """One connection's admin client, made for the first question; ``asks_for`` names the questions in errors."""
+    """One connection's admin client, made for the first question; ``asks_for`` names the questions in errors.
 
-    def __init__(self, connection: Connection, *, asks_for: str) -> None:
+    ``on_error`` is told what the client has to report, while somebody polls it.
+    """
+
+    def __init__(
+        self, connection: Connection, *, asks_for: str, on_error: Callable[[KafkaError], None] | None = None
+    ) -> None:
         self._connection = connection
+        self._options = {"log_level": 2} if on_error is None else {"log_level": 0, "error_cb": on_error}
         self._place = asks_for
         self._client: Any = None
         self._patience = Patience()
@@ -37,7 +43,7 @@ class Admin:
         """The client; ``BrokerError`` says why there is none."""
         if self._client is None:
             make, properties = transport_of(self._connection).admin, admin_properties(self._connection)
-            self._client = open_client(make, properties, place=self._place, options={"log_level": 2})
+            self._client = open_client(make, properties, place=self._place, options=self._options)
         return self._client
 
     def close(self) -> None:
@@ -75,13 +81,18 @@ class Admin:
 
 
 class Asker:
-    """Asks by an admin client of its own. Who asks only for a moment closes it, as a context for one.
+    """Asks by an admin client of its own, unless it is given one. Who asks only for a moment closes it.
 
     Until then it has threads and connections. An error that was raised by the way leads back to it, and what is in such
     a circle waits for the garbage collector, which in a consumer's process comes seldom.
     """
 
     _admin: Admin
+    _is_borrowed = False
+
+    def _ask_by(self, by: Connection | Admin, *, asks_for: str) -> None:
+        self._is_borrowed = isinstance(by, Admin)
+        self._admin = by if isinstance(by, Admin) else Admin(by, asks_for=asks_for)
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +101,9 @@ class Asker:
         self.close()
 
     def close(self) -> None:
-        """End the client. Nobody may be asking meanwhile."""
-        self._admin.close()
+        """End the client, if it is its own. Nobody may be asking meanwhile."""
+        if not self._is_borrowed:
+            self._admin.close()
 
 
 def answer_of(answer: Future[Any], *, place: str, timeout: float) -> Any:

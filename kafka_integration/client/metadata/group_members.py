@@ -30,8 +30,8 @@ class GroupMember:
 class GroupMembers(Asker):
     """Asks one cluster."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._admin = Admin(connection, asks_for="members of groups")
+    def __init__(self, by: Connection | Admin) -> None:
+        self._ask_by(by, asks_for="members of groups")
 
     def ask(self, group: str) -> tuple[GroupMember, ...] | None:
         """The members of the group; None where brokers don't tell, or an ACL keeps it from us.

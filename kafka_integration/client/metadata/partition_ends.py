@@ -21,8 +21,8 @@ ANSWER_SECONDS = 10.0
 class PartitionEnds(Asker):
     """One connection's. What the client itself knows of ends stands still while a partition is paused."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._admin = Admin(connection, asks_for="ends of partitions")
+    def __init__(self, by: Connection | Admin) -> None:
+        self._ask_by(by, asks_for="ends of partitions")
 
     def at(self, ends: Mapping[Place, Ends], moment_ms: int) -> dict[Place, int]:
         """The first offset of each partition whose message is no older; the end given where all are. As ``ask`` else.

@@ -7,6 +7,7 @@ from typing import Self
 
 from django.db.models import F
 
+from ...client.metadata.cluster import Topics, places_among
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.partition_ends import Place
 from ...client.metadata.topic_ids import TopicIds
@@ -16,6 +17,11 @@ from ...models import FinishedOffset, StoredOffset
 from ..offsets.beyond import Beyond, beyond_of, decode
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
+
+
+def places_of(consumer: ConsumerSettings, topics: Topics) -> list[Place]:
+    """The partitions that the consumer's topics have, of these that there are."""
+    return places_among(topics, consumer.topics, whole_names=_matches_whole_names(consumer))
 
 
 class GroupPositions:
@@ -36,10 +42,7 @@ class GroupPositions:
 
     def places(self, offsets: GroupOffsets) -> list[Place]:
         """The partitions that the consumer's topics have now."""
-        consumer = self._consumer
-        # Under the `consumer` protocol the broker matches patterns, against whole names.
-        whole_names = consumer.group_protocol == "consumer" or consumer.connection.transport == "embedded"
-        return offsets.places(consumer.topics, whole_names=whole_names)
+        return offsets.places(self._consumer.topics, whole_names=_matches_whole_names(self._consumer))
 
     def is_hidden(self, topic: str) -> bool:
         """Whether an ACL keeps the topic from us, be it there or not; ``BrokerError`` if that can't be told."""
@@ -92,6 +95,11 @@ class GroupPositions:
             if (row.topic, row.partition) in wanted:
                 found.setdefault((row.topic, row.partition), {})[row.topic_id] = row.next_offset
         return {place: _of_topic(ids[place[0]], by_id) for place, by_id in found.items()}
+
+
+def _matches_whole_names(consumer: ConsumerSettings) -> bool:
+    # Under the `consumer` protocol the broker matches patterns, against whole names.
+    return consumer.group_protocol == "consumer" or consumer.connection.transport == "embedded"
 
 
 def _of_topic(topic_id: str, by_id: Mapping[str, int]) -> int:

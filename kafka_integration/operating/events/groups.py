@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
 from django.db import DatabaseError
 
+from ...client.metadata.cluster import Cluster
 from ...client.metadata.group_offsets import GroupOffsets
 from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
@@ -51,10 +53,13 @@ class Groups:
             if cover(consumer.topics, topic):
                 self._readers.setdefault(consumer.consumer_group, consumer)
         asked, deadline = sorted(set(places)), monotonic() + seconds
-        self._progress = {
-            name: _progress_of(consumer, asked) if monotonic() < deadline else None
-            for name, consumer in self._readers.items()
-        }
+        with ExitStack() as clusters:
+            connections = dict.fromkeys(consumer.connection for consumer in self._readers.values())
+            by = {connection: clusters.enter_context(Cluster(connection)) for connection in connections}
+            self._progress = {
+                name: _progress_of(consumer, by[consumer.connection], asked) if monotonic() < deadline else None
+                for name, consumer in self._readers.items()
+            }
 
     @property
     def names(self) -> list[str]:
@@ -83,9 +88,9 @@ class Groups:
 class _Progress:
     """Up to where a group has finished these partitions, and what beyond."""
 
-    def __init__(self, consumer: ConsumerSettings, places: Sequence[Place]) -> None:
-        group = consumer.consumer_group
-        with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
+    def __init__(self, consumer: ConsumerSettings, cluster: Cluster, places: Sequence[Place]) -> None:
+        offsets = GroupOffsets(cluster, consumer.consumer_group)
+        with GroupPositions(consumer) as positions:
             # In this order: an offset that moves meanwhile passes what was finished beyond it.
             self._beyond = positions.finished_beyond(offsets, places)
             self._next = positions.read(offsets, places)
@@ -102,9 +107,9 @@ class _Progress:
         return beyond is not None and not is_later and sighting.offset in beyond.offsets
 
 
-def _progress_of(consumer: ConsumerSettings, places: Sequence[Place]) -> _Progress | None:
+def _progress_of(consumer: ConsumerSettings, cluster: Cluster, places: Sequence[Place]) -> _Progress | None:
     try:
-        return _Progress(consumer, places) if places else None
+        return _Progress(consumer, cluster, places) if places else None
     except (BrokerError, DatabaseError):
         return None
 

@@ -16,7 +16,8 @@ from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...models import LagSample
 from ...tables import has_table
-from .lag import GroupLag, PartitionLag, consumers_of
+from .lag import GroupLag, consumers_of
+from .looking import PartitionLag
 
 MINUTE = timedelta(seconds=60), timedelta(seconds=180)
 """How old the sample may be by which it is told what was done in the last minute: the youngest of these."""

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
-from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
 from ...durations import spoken
 from ...errors import BrokerError
 from ...summaries import escaped, shortened, text_of
 from ..columns import aligned
-from .lag import GroupLag, consumers_of, lag_beside
-from .owners import Processes, live_processes
+from .lag import GroupLag, compute_lags, consumers_of
 
-MOST_AT_ONCE = 8
-"""Groups that are asked about at a time."""
 WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
 
 
@@ -54,19 +49,7 @@ class ListedGroup:
 def list_groups(settings: Settings) -> list[ListedGroup]:
     """Every group that a consumer of the settings has, by name; one that can't be asked about hides no other."""
     names = sorted({consumer.consumer_group for consumer in settings.consumers.values()})
-    groups = {name: consumers_of(settings, name) for name in names}
-    processes = live_processes(settings.operations)
-    # One waits for brokers most of the time. What asks a database stays here, as each thread would connect to it.
-    with ThreadPoolExecutor(MOST_AT_ONCE) as beside:
-        listed = {
-            name: beside.submit(_listed, settings, name, consumers, processes)
-            for name, consumers in groups.items()
-            if all(consumer.offset_storage == "kafka" for consumer in consumers)
-        }
-        return [
-            listed[name].result() if name in listed else _listed(settings, name, consumers, processes)
-            for name, consumers in groups.items()
-        ]
+    return [_listed(settings, name, lag) for name, lag in compute_lags(settings, names).items()]
 
 
 def groups_as_json(groups: Iterable[ListedGroup]) -> str:
@@ -96,22 +79,22 @@ def groups_as_table(groups: Iterable[ListedGroup]) -> list[str]:
     return [*aligned(rows, right=(2, 3)), *problems]
 
 
-def _listed(settings: Settings, name: str, consumers: Sequence[ConsumerSettings], processes: Processes) -> ListedGroup:
-    lag, problem = None, None
-    try:
-        lag = lag_beside(settings, name, processes)
-    except BrokerError as error:
-        problem = shortened(escaped(text_of(error)))
-    except DatabaseError as error:
-        reason = shortened(escaped(text_of(error)))
-        problem = _("the stored offsets can't be read: %(reason)s") % {"reason": reason}
+def _listed(settings: Settings, name: str, lag: GroupLag | BrokerError | DatabaseError) -> ListedGroup:
+    consumers = consumers_of(settings, name)
     return ListedGroup(
         name=name,
         consumers=tuple(consumer.name for consumer in consumers),
         topics=tuple(sorted({topic for consumer in consumers for topic in consumer.topics})),
-        lag=lag,
-        problem=problem,
+        lag=lag if isinstance(lag, GroupLag) else None,
+        problem=_problem(lag) if isinstance(lag, Exception) else None,
     )
+
+
+def _problem(error: Exception) -> str:
+    reason = shortened(escaped(text_of(error)))
+    if isinstance(error, BrokerError):
+        return reason
+    return _("the stored offsets can't be read: %(reason)s") % {"reason": reason}
 
 
 def _row(group: ListedGroup) -> tuple[str, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
+from ...client.metadata.admin import Admin
 from ...client.metadata.group_members import GroupMember, GroupMembers
 from ...client.metadata.partition_ends import Place
 from ...conf.connection import Connection
@@ -105,22 +107,27 @@ def owners_of(
 
     Processes that write no rows can't be told from there being none, where the brokers don't tell of members.
     """
-    workers = _workers_of(group, processes, settings)
-    members: list[GroupMember] = []
-    for connection in connections:
-        found = _members(connection, group)
-        if found is None:
-            return Owners(workers=workers, members=None)
-        members += found
-    return Owners(workers=workers, members=tuple(members))
+    return owners_among([ask_members(connection, group) for connection in connections], group, processes, settings)
 
 
-def _members(connection: Connection, group: str) -> tuple[GroupMember, ...] | None:
+def owners_among(
+    members: Sequence[tuple[GroupMember, ...] | None], group: str, processes: Processes, settings: OperationsSettings
+) -> Owners:
+    """The same, for who knows the members in each cluster; None where brokers don't tell."""
+    told = [each for each in members if each is not None]
+    return Owners(
+        workers=_workers_of(group, processes, settings),
+        members=tuple(chain(*told)) if len(told) == len(members) else None,
+    )
+
+
+def ask_members(by: Connection | Admin, group: str) -> tuple[GroupMember, ...] | None:
+    """Who is in the group; None where that can't be told."""
     try:
-        with GroupMembers(connection) as members:
+        with GroupMembers(by) as members:
             return members.ask(group)
     except BrokerError:
-        # The same brokers are about to be asked for what matters more, and then it is said.
+        # The same brokers are asked for what matters more, and then it is said.
         return None
 
 

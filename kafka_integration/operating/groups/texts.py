@@ -9,7 +9,8 @@ from ...durations import spoken
 from ...summaries import escaped, names_of_partitions, shortened
 from ..columns import aligned
 from .forecast import Outlook
-from .lag import GroupLag, PartitionLag
+from .lag import GroupLag
+from .looking import PartitionLag
 from .members import Member, Members
 
 SOON_SECONDS = 86_400.0

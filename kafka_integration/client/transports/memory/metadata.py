@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, Node, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Node,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public there, but not re-exported by its types
     AlterConfigOpType,
     BrokerMetadata,
@@ -52,6 +60,10 @@ class MemoryAdmin:
     def __exit__(self, *_: object) -> None:
         """It has nothing to end."""
 
+    def poll(self, timeout: float = -1) -> int:
+        """It has nothing to report."""
+        return 0
+
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
         return cluster_metadata(self._broker, topic)
 
@@ -66,6 +78,12 @@ class MemoryAdmin:
     ) -> dict[str, Future[ConsumerGroupDescription]]:
         """Who is in these groups, and what each member has."""
         return {group: _answered(self._group, group) for group in groups}
+
+    def list_consumer_group_offsets(
+        self, groups: Iterable[ConsumerGroupTopicPartitions], **options: object
+    ) -> dict[str, Future[ConsumerGroupTopicPartitions]]:
+        """What these groups have committed, with what was noted with it."""
+        return {asked.group_id: _answered(self._committed, asked) for asked in groups}
 
     def create_topics(self, topics: list[NewTopic], **options: object) -> dict[str, Future[None]]:
         """Makes topics that aren't there."""
@@ -86,6 +104,12 @@ class MemoryAdmin:
     ) -> dict[ConfigResource, Future[None]]:
         """Keeps settings of topics, which nothing follows here."""
         return {resource: _answered(self._alter, resource) for resource in resources}
+
+    def _committed(self, asked: ConsumerGroupTopicPartitions) -> ConsumerGroupTopicPartitions:
+        group = asked.group_id
+        with self._broker.changed:
+            found = [_noted(self._broker, group, each.topic, each.partition) for each in asked.topic_partitions or ()]
+        return ConsumerGroupTopicPartitions(group, found)
 
     def _group(self, name: str) -> ConsumerGroupDescription:
         with self._broker.changed:
@@ -155,6 +179,12 @@ def _answered(answer: Callable[..., T], *asked: Any) -> Future[T]:
     except KafkaException as error:
         future.set_exception(error)
     return future
+
+
+def _noted(broker: MemoryBroker, group: str, topic: str, partition: int) -> TopicPartition:
+    offset = broker.committed(group, topic, partition)
+    metadata = broker.committed_metadata(group, topic, partition)
+    return TopicPartition(topic, partition, OFFSET_INVALID if offset is None else offset, metadata)
 
 
 def cluster_metadata(broker: MemoryBroker, topic: str | None = None) -> ClusterMetadata:
