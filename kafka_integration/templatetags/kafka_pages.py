@@ -22,11 +22,18 @@ from ..models import Process
 register = template.Library()
 
 
+FIRST_GROUPED = 1000
+"""From here on there are digits to be set apart."""
+
+
 @register.filter
 def known(value: float | None) -> Any:
     """A number with its thousands apart, and what is unknown as such: never as zero."""
     if value is None:
         return _unknown()
+    if type(value) is int and 0 <= value < FIRST_GROUPED:
+        # Any language writes it so, and a page may have thousands of them.
+        return SafeString(value)
     number, decimals = (value, 1) if isinstance(value, float) else (int(value), 0)
     shown = number_format(number, decimals, force_grouping=True)
     return f"{shown}+" if isinstance(value, AtLeast) else shown

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,15 @@ from django.core.exceptions import BadRequest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import include, path, reverse
+from django.utils import translation
+from django.utils.formats import number_format
 
+import kafka_integration
 from kafka_integration.admin.pages.operation import Done, Operation
 from kafka_integration.admin.pages.page import FRAGMENT_HEADER, Page
 from kafka_integration.admin.pages.registration import register_pages
 from kafka_integration.errors import KafkaIntegrationError
+from kafka_integration.templatetags.kafka_pages import known
 
 pytestmark = pytest.mark.django_db
 
@@ -261,6 +267,21 @@ class TestOperations:
         sign_in(client, "view_operations", "control_processes")
 
         assert client.post(shelf("novels")).status_code == 405
+
+
+def test_what_stands_in_each_row_of_a_table_is_translated_once() -> None:
+    """A table may have a row for each of 500 partitions."""
+    pages = (Path(kafka_integration.__file__).parent / "templates").rglob("*.html")
+    found = {page.name: re.findall(r'data-label="{% translate[^%]*%}"', page.read_text()) for page in pages}
+
+    assert {name: labels for name, labels in found.items() if labels} == {}
+
+
+@pytest.mark.parametrize("number", [0, 7, 999, 1000, 1234567, -1, True])
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_numbers_are_shown_as_django_shows_them(number: int, language: str) -> None:
+    with translation.override(language):
+        assert known(number) == number_format(int(number), 0, force_grouping=True)
 
 
 def test_pages_make_no_migration_permission_or_content_type() -> None:
