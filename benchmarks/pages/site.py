@@ -8,9 +8,12 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
+
+if TYPE_CHECKING:
+    from .visits import Visit
 
 
 def main(rows: int, rounds: int, output: Path) -> None:
@@ -29,7 +32,7 @@ def main(rows: int, rounds: int, output: Path) -> None:
     visits, taken = all_visits(), {}
     for number in range(rounds + 1):
         for visit in visits:
-            seconds, cpu_seconds, queries = visitor.visit(visit.url, visit.asked)
+            seconds, cpu_seconds, queries = visitor.visit(visit)
             # The first time templates are read, and caches filled.
             if number:
                 found = taken.setdefault(visit.name, {"seconds": [], "cpu_seconds": [], "queries": 0})
@@ -52,13 +55,17 @@ class Visitor:
         self._client = Client()
         self._client.force_login(user)
 
-    def visit(self, url: str, asked: Any) -> tuple[float, float, int]:
+    def visit(self, visit: Visit) -> tuple[float, float, int]:
         """How many seconds, those of the processor, and how many queries."""
+        ask, asked, expected = self._client.get, visit.asked, 200
+        if visit.pressed is not None:
+            ask, asked, expected = self._client.post, visit.pressed(), 302
+        url = visit.url
         with _counting() as count:
             began, cpu_began = perf_counter(), process_time()
-            response = self._client.get(url, asked)
+            response = ask(url, asked)
             seconds, cpu_seconds = perf_counter() - began, process_time() - cpu_began
-        assert response.status_code == 200, f"{url} {asked}: {response.status_code}"
+        assert response.status_code == expected, f"{url} {asked}: {response.status_code}"
         assert "obstacle" not in (response.context or {}), f"{url} {asked}: {response.context['obstacle']}"
         return seconds, cpu_seconds, count()
 

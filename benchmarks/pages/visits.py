@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
 
 from kafka_integration.models import DeadLetter, OutboxMessage
@@ -15,6 +16,7 @@ from kafka_integration.models import DeadLetter, OutboxMessage
 from .filling import EXCEPTIONS, RARE
 
 LETTERS, OUTBOX = "deadletter_changelist", "outboxmessage_changelist"
+PAGE = 50
 LAST_PAGE = "200"
 """A list has pages for its newest 10,000 rows."""
 
@@ -27,6 +29,8 @@ class Visit:
     page: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    pressed: Callable[[], Mapping[str, Any]] | None = None
+    """What a form on it sends; None for a page that is looked at."""
 
     @property
     def url(self) -> str:
@@ -80,6 +84,8 @@ def _letters() -> Iterator[Visit]:
     for words, parameters in asked.items():
         yield Visit(name=f"dead letters{words}", page=LETTERS, asked=parameters)
     yield Visit(name="a dead letter", page="deadletter_change", arguments={"object_id": letter.pk})
+    for name in ("replay", "discard", "purge"):
+        yield Visit(name=f"dead letters, {name} a page", page=LETTERS, pressed=_with_a_page(name, DeadLetter))
 
 
 def _outbox() -> Iterator[Visit]:
@@ -97,6 +103,24 @@ def _outbox() -> Iterator[Visit]:
     for words, parameters in asked.items():
         yield Visit(name=f"outbox{words}", page=OUTBOX, asked=parameters)
     yield Visit(name="an outbox row", page="outboxmessage_change", arguments={"object_id": row.pk})
+    for name in ("retry", "discard"):
+        yield Visit(name=f"outbox, {name} a page", page=OUTBOX, pressed=_with_a_page(name, OutboxMessage))
+
+
+def _with_a_page(action: str, model: type[Any]) -> Callable[[], Mapping[str, Any]]:
+    """An action with the rows of a page, of other ones each time: the newest that it has something to do with."""
+    rows = {
+        "purge": {"settled_at__isnull": False},
+        "retry": {"refused_at__isnull": False},
+        "discard": {"settled_at__isnull": True} if model is DeadLetter else {},
+        "replay": {"state": DeadLetter.State.PARKED},
+    }[action]
+
+    def send() -> Mapping[str, Any]:
+        page = model.objects.filter(**rows).order_by("-pk").values_list("pk", flat=True)[:PAGE]
+        return {"action": f"{action}_selected", ACTION_CHECKBOX_NAME: [*page]}
+
+    return send
 
 
 def _sorted_by(model: type[Any]) -> dict[str, dict[str, str]]:
