@@ -10,7 +10,7 @@ from .connection import Connection, Sasl, Tls
 from .endpoints import Endpoints, parse_endpoints
 from .frozen import EMPTY, FrozenMapping, RawProperties
 from .problems import Kind, kind_of
-from .readers import boolean
+from .readers import boolean, cut_problem
 from .reserved_properties import reserved_reason
 from .section import Section
 from .security import SECURITY_PREFIXES, parse_sasl, parse_tls, read_heroku_environment
@@ -64,14 +64,19 @@ def read_level(section: Section, above: Level) -> Level:
 def _with_config(config: Section | None, level: Level) -> Level:
     if config is None:
         return level
+    given: dict[str, Any] = {}
     entries: Mapping[Any, Any] = config.values
     for name, value in entries.items():
         if not isinstance(name, str):
             problem = f"{config.path_of(name)} is no property: its name is {kind_of(name)}, not a str."
             config.problems.add(Kind.PROPERTY, problem)
-        elif reason := reserved_reason(name, value):
-            config.add(name, Kind.RESERVED_PROPERTY, f"can't be set: {reason}")
-    given = {name: value for name, value in entries.items() if isinstance(name, str)}
+        elif cut := cut_problem(name) or (isinstance(value, str) and cut_problem(value)):
+            # The client doesn't survive the one as a name, and takes the other for something else.
+            config.add(name, Kind.PROPERTY, f"can't be given to librdkafka: {cut}")
+        else:
+            given[name] = value
+            if reason := reserved_reason(name, value):
+                config.add(name, Kind.RESERVED_PROPERTY, f"can't be set: {reason}")
     paths = {name: config.path_of(name) for name in given}
     return replace(
         level,

@@ -37,7 +37,18 @@ def boolean(value: Any) -> bool:
 def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Invalid("use a str that isn't empty")
+    if problem := cut_problem(value):
+        raise Invalid(problem)
     return value
+
+
+def cut_problem(value: str) -> str | None:
+    """Return why librdkafka or a file system would not have all of a text; None where it would."""
+    if "\x00" in value:
+        return "it holds a NUL character: take it out"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "it holds a lone surrogate, as an environment variable does that isn't UTF-8: give it in UTF-8"
+    return None
 
 
 def text_up_to(characters: int) -> Reader[str]:
@@ -147,6 +158,8 @@ def path_or_pem(value: Any) -> str:
         value = os.fspath(value)
     if not isinstance(value, str) or not value.strip():
         raise Invalid("use the path of a file, or the PEM text itself", kind=Kind.SECURITY)
+    if problem := cut_problem(value):
+        raise Invalid(problem, kind=Kind.SECURITY)
     return value
 
 

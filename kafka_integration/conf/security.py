@@ -11,7 +11,7 @@ from .connection import Connection, Sasl, Tls
 from .endpoints import Endpoints, parse_endpoints
 from .frozen import FrozenMapping
 from .problems import Kind, Problem, Problems, kind_of, sentence, shown
-from .readers import Invalid, Reader, boolean, path_or_pem
+from .readers import Invalid, Reader, boolean, cut_problem, path_or_pem
 from .section import Section
 
 TLS_KEYS: dict[str, Reader[Any]] = {
@@ -141,6 +141,8 @@ def _instead_of(value: Any) -> str | None:
 def _credential(section: Section, key: str) -> str | None:
     value = section.values.get(key)
     if isinstance(value, str) and value.strip():
+        if problem := cut_problem(value):
+            section.add(key, Kind.SECURITY, f"can't be sent: {problem}")
         return value
     state = "is missing" if key not in section.values else "is empty" if value in (None, "") else f"is {kind_of(value)}"
     section.add(key, Kind.SECURITY, f'{state}: give it (an environment variable that is not set?), or drop "sasl"')

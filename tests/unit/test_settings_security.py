@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from kafka_integration.checks import check_settings
 from kafka_integration.checks.certificates import find_certificate_problems
 from kafka_integration.client.properties.build import admin_properties, consumer_properties, producer_properties
 from kafka_integration.conf import examined, find_problems, get_settings
@@ -126,6 +127,30 @@ def test_sasl_is_read_under_kaffes_names_and_kafkas(name: str, mechanism: str, s
 )
 def test_incomplete_credentials_are_a_problem_and_never_silently_none(sasl: Any, expected: str, settings: Any) -> None:
     problems = problems_with(settings, sasl=sasl)
+
+    assert len(problems) == 1, problems
+    assert expected in problems[0]
+    assert SECRET not in problems[0]
+
+
+@pytest.mark.parametrize(("character", "expected"), [("\udcff", "isn't UTF-8"), ("\x00", "NUL")])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        lambda bad: {"sasl": {"mechanism": "plain", "login": "ann", "password": bad}},
+        lambda bad: {"sasl": {"mechanism": "plain", "login": bad, "password": SECRET}},
+        lambda bad: {"ssl": {"ca": bad}},
+        lambda bad: {"config": {"ssl.key.password": bad}, "ssl": True},
+        lambda bad: {"config": {bad.removeprefix(SECRET): "x"}},
+        lambda bad: {"producer": {"client_name": bad.removeprefix(SECRET)}},
+    ],
+)
+def test_text_that_the_client_would_cut_or_not_survive_is_a_problem(
+    keys: Any, character: str, expected: str, settings: Any
+) -> None:
+    settings.KAFKA = {"endpoints": ["h1:9092"], **keys(f"{SECRET}{character}x")}
+
+    problems = [str(message.msg) for message in check_settings(None)]
 
     assert len(problems) == 1, problems
     assert expected in problems[0]
