@@ -15,7 +15,9 @@ import yaml
 from django.core.management import load_command_class
 
 from kafka_integration.conf import get_settings
+from kafka_integration.errors import ConfigurationError
 from kafka_integration.observing.families import FAMILIES
+from kafka_integration.operating.monitoring.heartbeat_file import HeartbeatFile
 from tests.processes import PROJECT
 from tests.services.presence import missing_command, require
 
@@ -212,6 +214,11 @@ def test_the_probe_of_a_heartbeat_file_fails_once_nobody_touches_it(tmp_path):
     assert status() == 0
     subprocess.run(["touch", "-d", "2 minutes ago", str(heartbeat)], check=True)
     assert status() != 0
+
+
+def test_a_folder_is_no_heartbeat_file(tmp_path):
+    with pytest.raises(ConfigurationError, match="it is a folder"):
+        HeartbeatFile(tmp_path)
 
 
 def heartbeat_probes() -> Iterator[str]:

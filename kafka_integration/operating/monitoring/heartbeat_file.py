@@ -17,6 +17,9 @@ class HeartbeatFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._repeats = Repeats()
+        if path.is_dir():
+            # Whoever makes a file in it would keep the probe content.
+            raise ConfigurationError([f"--heartbeat-file {path}: it is a folder; give a file in it"])
         try:
             path.touch()
         except OSError as error:
