@@ -204,13 +204,16 @@ def test_people_read_what_is_not_known(capsys, without_a_leader):
     assert lines[-1] == "group group: lag 1 in all, and unknown for 1 partition(s)"
 
 
-def test_a_topic_that_does_not_exist_yet_is_named(capsys, settings):
-    settings.KAFKA = consumer_settings(topics=["events", "later"])
+def test_topics_that_do_not_exist_yet_are_named_and_patterns_that_match_none(capsys, settings):
+    settings.KAFKA = consumer_settings(topics=["events", "later", "^ev.*", "^pay.*"])
     write("a")
 
     call_command("kafkagroups", "lag", "group")
 
-    assert "later: no such topic (yet)" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "later: no such topic (yet)" in output
+    assert "^pay.*: no such topic (yet)" in output
+    assert output.count("no such topic") == 2
 
 
 def test_asking_makes_no_topic(read):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Self
 
 from django.db.models import F
@@ -14,6 +14,7 @@ from ...client.metadata.topic_ids import TopicIds
 from ...conf.consumers import ConsumerSettings
 from ...errors import AccessDeniedError, BrokerError
 from ...models import FinishedOffset, StoredOffset
+from ...topic_names import is_pattern, stands_for
 from ..offsets.beyond import Beyond, beyond_of, decode
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
@@ -22,6 +23,14 @@ UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
 def places_of(consumer: ConsumerSettings, topics: Topics) -> list[Place]:
     """The partitions that the consumer's topics have, of these that there are."""
     return places_among(topics, consumer.topics, whole_names=_matches_whole_names(consumer))
+
+
+def absent_of(consumer: ConsumerSettings, places: Iterable[Place]) -> list[str]:
+    """The names and patterns among the consumer's topics that none of these partitions belongs to."""
+    topics, whole_names = {topic for topic, _ in places}, _matches_whole_names(consumer)
+    return [
+        entry for entry in consumer.topics if not any(stands_for(entry, t, whole_names=whole_names) for t in topics)
+    ]
 
 
 class GroupPositions:
@@ -45,7 +54,12 @@ class GroupPositions:
         return offsets.places(self._consumer.topics, whole_names=_matches_whole_names(self._consumer))
 
     def is_hidden(self, topic: str) -> bool:
-        """Whether an ACL keeps the topic from us, be it there or not; ``BrokerError`` if that can't be told."""
+        """Whether an ACL keeps the topic from us, be it there or not; ``BrokerError`` if that can't be told.
+
+        Which topics of a pattern it keeps from us is never told.
+        """
+        if is_pattern(topic):
+            return False
         try:
             self._topic_ids.ask(topic)
         except AccessDeniedError:

@@ -24,7 +24,10 @@ from .owners import Owners, Processes, live_processes, owners_among
 
 @dataclass(frozen=True, kw_only=True)
 class GroupLag:
-    """What a group has still to do, and the topics of its settings that don't exist (yet), or are kept from us."""
+    """What a group has still to do, and the topics of its settings that don't exist (yet), or are kept from us.
+
+    A pattern that no topic matches is among the missing ones.
+    """
 
     group: str
     partitions: tuple[PartitionLag, ...]

@@ -17,9 +17,8 @@ from ...client.metadata.partition_ends import Ends, PartitionEnds, Place
 from ...client.metadata.records import Record, Records
 from ...conf.connection import Connection
 from ...conf.consumers import ConsumerSettings
-from ...consuming.catching_up.group_positions import GroupPositions, places_of
+from ...consuming.catching_up.group_positions import GroupPositions, absent_of, places_of
 from ...errors import BrokerError
-from ...topic_names import names_among
 from .owners import ask_members
 
 MOST_AT_ONCE = 8
@@ -109,7 +108,7 @@ class _GroupLook:
             with GroupPositions(consumer) as group:
                 committed = group.read(offsets, places)
                 self.found.lags |= {place: _lag_of(group, place, committed[place], ends.get(place)) for place in places}
-                for topic in set(names_among(consumer.topics)) - {topic for topic, _ in places}:
+                for topic in absent_of(consumer, places):
                     found = self.found.hidden_topics if group.is_hidden(topic) else self.found.missing_topics
                     found.append(topic)
         self.found.members = ask_members(cluster.admin, self.name)
