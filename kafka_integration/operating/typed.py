@@ -23,6 +23,15 @@ def is_number(text: str, *, most_digits: int = MOST_DIGITS) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= most_digits
 
 
+def read_text(text: str) -> str:
+    """What databases and Kafka take as text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentTypeError("it holds bytes that aren't UTF-8") from error
+    return text
+
+
 def read_topic(text: str) -> str:
     if problem := topic_name_problem(text):
         raise ArgumentTypeError(problem)

@@ -373,7 +373,15 @@ def test_an_unknown_id_is_named_and_nothing_is_changed(action):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("list", "--limit", "-1"), ("list", "--limit", "0"), ("list", "--limit", "9" * 30), ("list", "--state", "lost")],
+    [
+        ("list", "--limit", "-1"),
+        ("list", "--limit", "0"),
+        ("list", "--limit", "9" * 30),
+        ("list", "--state", "lost"),
+        # What a shell hands on of bytes that aren't UTF-8.
+        ("list", "--topic", "caf\udce9"),
+        ("discard", "--kind", "caf\udce9"),
+    ],
 )
 def test_what_the_parser_can_tell_is_wrong_usage(arguments):
     with pytest.raises(CommandError, match="Error: argument"):

@@ -443,3 +443,8 @@ def test_what_is_nowhere_is_one_line_and_a_status():
 @pytest.mark.parametrize("arguments", [(), (ID, "--key", "k", "--topic", "t"), ("--key", "k"), ("--topic", "t")])
 def test_what_is_meant_has_to_be_said(arguments):
     assert run(*arguments)[2].returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [("caf\udce9",), ("--topic", "t", "--key", "caf\udce9")])
+def test_bytes_that_are_no_text_are_wrong_usage(arguments):
+    assert "aren't UTF-8" in str(run(*arguments)[2])

@@ -23,6 +23,7 @@ from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
 from ...models import DeadLetter
 from ...operating.columns import aligned
 from ...operating.stopping import StopRequest
+from ...operating.typed import read_text
 from ...summaries import escaped
 from ..arguments import WRONG_USAGE, read_count, read_id
 from ..interrupts import INTERRUPTED, interruptible
@@ -115,7 +116,7 @@ class Command(ExplainedCommand):
 
     def _add_filters(self, parser: CommandParser) -> None:
         for name in FILTERS:
-            parser.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name}")
+            parser.add_argument(f"--{name}", type=read_text, metavar="NAME", help=f"those of this {name}")
 
     def _add_pace(self, parser: CommandParser) -> None:
         parser.add_argument("--rate", type=rate, metavar="N", help="N a second at most, watching what becomes of them")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from ...conf import get_settings
 from ...operating.columns import aligned
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
-from ...operating.typed import read_moment, read_topic
+from ...operating.typed import read_moment, read_text, read_topic
 from ...summaries import escaped
 from ..arguments import WRONG_USAGE
 from ..interrupts import INTERRUPTED, interruptible
@@ -40,9 +40,13 @@ class Command(ExplainedCommand):
     help = "Shows where an event has got to: the outbox, its topic, and each group that reads it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("event_id", nargs="?", metavar="EVENT_ID", help="its ce_id, which publish() returns")
+        parser.add_argument(
+            "event_id", nargs="?", type=read_text, metavar="EVENT_ID", help="its ce_id, which publish() returns"
+        )
         parser.add_argument("--topic", type=read_topic, metavar="T", help="in this topic alone")
-        parser.add_argument("--key", metavar="K", help="the events of this key, the newest first; needs --topic")
+        parser.add_argument(
+            "--key", type=read_text, metavar="K", help="the events of this key, the newest first; needs --topic"
+        )
         parser.add_argument(
             "--since", type=read_moment, metavar="TIME", help="written then or later, like 2026-01-31T12:30"
         )
