@@ -11,6 +11,7 @@ import re
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from tests.faults.groups import members_of
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 
@@ -50,10 +51,6 @@ def test_with_nothing_assigned_until_caught_up_ends_too(new_scenario, protocol):
     idle = scenario.worker("--until-caught-up")
 
     assert idle.wait(timeout=40) == 0
-
-
-def members_of(admin: AdminClient, group: str) -> int:
-    return len(admin.describe_consumer_groups([group])[group].result(10).members)
 
 
 def told(scenario) -> dict[int, str]:

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
+from tests.faults.groups import members_of
 from tests.services.ports import free_port
 from tests.waiting import wait_for
 
@@ -34,7 +35,7 @@ def test_while_the_group_waits_for_another_member(scenario):
     wait_for(lambda: holding_up.poll(0.2) or holding_up.assignment(), 20, "the first member is assigned")
     worker = scenario.worker()
     admin = AdminClient({"bootstrap.servers": scenario.bootstrap})
-    wait_for(lambda: members(admin, scenario.group) == 2, 20, "the worker asks to join", interval=0.2)
+    wait_for(lambda: members_of(admin, scenario.group) == 2, 20, "the worker asks to join", interval=0.2)
 
     asked_at = monotonic()
     worker.signal(signal.SIGTERM)
@@ -44,7 +45,3 @@ def test_while_the_group_waits_for_another_member(scenario):
     assert monotonic() - asked_at < 5
     assert "assigned" not in worker.output()
     holding_up.close()
-
-
-def members(admin: AdminClient, group: str) -> int:
-    return len(admin.describe_consumer_groups([group])[group].result(10).members)

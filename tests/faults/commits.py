@@ -7,18 +7,13 @@ from collections.abc import Callable
 from time import monotonic
 
 import psycopg
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
 from kafka_integration.consuming.offsets.beyond import decode
 from tests.faults.effects import Effects
+from tests.faults.groups import COORDINATOR_STARTS
 from tests.faults.watching import elapse
-
-_STARTING = (
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-)
 
 
 class CommittedOffsets:
@@ -47,8 +42,7 @@ class CommittedOffsets:
             try:
                 answers = self._client.committed(partitions, timeout=timeout)
             except KafkaException as error:
-                # A broker that has just started is still finding out for which groups it is the coordinator.
-                if error.args[0].code() not in _STARTING or monotonic() > deadline:
+                if error.args[0].code() not in COORDINATOR_STARTS or monotonic() > deadline:
                     raise
                 elapse(0.1)
                 continue
