@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from .catalogue import PEAK, RATE, Figure, Row, ours, program, renamed
+from .catalogue import CPU, PEAK, RATE, Figure, Row, ours, program, renamed
 
 K = 1000
 
@@ -23,12 +23,15 @@ class Series:
     across: str
     """What that number counts."""
     points: dict[int, Row]
-    figure: Figure = RATE
+    figures: tuple[Figure, ...]
+    """What is shown of it: the first as a chart too."""
 
     @classmethod
-    def of(cls, numbers: tuple[int, ...], row_of: Callable[[int], Row], **told: str) -> Series:
+    def of(
+        cls, numbers: tuple[int, ...], row_of: Callable[[int], Row], *, figures: tuple[Figure, ...], **told: str
+    ) -> Series:
         points = {number: _point(row_of(number), number, told["name"], told["title"]) for number in numbers}
-        return cls(points=points, figure=next(iter(points.values())).figure, **told)
+        return cls(points=points, figures=figures, **told)
 
 
 def _point(row: Row, number: int, name: str, title: str) -> Row:
@@ -107,6 +110,7 @@ SERIES = (
     Series.of(
         (1, 4, 16, 64),
         _partitions,
+        figures=(RATE, CPU),
         name="partitions",
         title="Partitions",
         about="One process reads all of them.",
@@ -115,6 +119,7 @@ SERIES = (
     Series.of(
         (100, 1 * K, 10 * K, 100 * K),
         _bytes,
+        figures=(RATE, CPU),
         name="bytes",
         title="Size of a message",
         about="Each value is read as bytes.",
@@ -123,6 +128,7 @@ SERIES = (
     Series.of(
         (1, 2, 4),
         _processes,
+        figures=(RATE,),
         name="processes",
         title="Processes",
         about="`runconsumer --processes N`. They share two cores with the broker here: beyond what the machine has, "
@@ -132,6 +138,7 @@ SERIES = (
     Series.of(
         (10 * K, 100 * K, 1000 * K, 10_000 * K),
         _backlog,
+        figures=(PEAK,),
         name="backlog",
         title="Memory and backlog",
         about="The peak memory of a process whose handler waits 10 ms for each message.",
@@ -140,6 +147,7 @@ SERIES = (
     Series.of(
         (1, 10, 100, 1000),
         _lanes,
+        figures=(RATE, CPU),
         name="lanes",
         title="Messages at a time",
         about="A handler that waits 10 ms, in N threads: N times 100 messages a second would be all there is to get, "

@@ -11,7 +11,7 @@ from ..results import Results
 from ..rows import ROWS
 from .charts import Bar, bar_chart, line_chart
 from .comparison import COMPARISON, comparison_of
-from .growth_table import Lines, growth_table, lines_of
+from .growth_table import growth_table, lines_of
 from .table import Runs, markdown_table, measured, overview, verdict
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
@@ -27,8 +27,8 @@ def write_page(results: Results) -> None:
     if sections := _rows(results):
         page = replaced(page, "rows", "\n\n".join([about_run(results), *sections]))
     for series in SERIES:
-        if lines := lines_of(series, results.outcome.runs):
-            page = replaced(page, f"growth-{series.name}", _series(series, lines, results))
+        if any(row.name in results.outcome.runs for row in series.points.values()):
+            page = replaced(page, f"growth-{series.name}", _series(series, results))
     PAGE.write_text(page)
     COMPARISON.write_text(replaced(COMPARISON.read_text(), "peers", comparison_of(page)))
 
@@ -70,15 +70,16 @@ def _rows(results: Results) -> list[str]:
     return [overview(ROWS, runs), *sections] if sections else []
 
 
-def _series(series: Series, lines: Lines, results: Results) -> str:
-    chart = line_chart(series.title, series.figure.heading, series.across, lines)
+def _series(series: Series, results: Results) -> str:
+    lines = [(figure, lines_of(series, figure, results.outcome.runs)) for figure in series.figures]
+    chart = line_chart(series.title, lines[0][0].heading, series.across, lines[0][1])
     (IMAGES / f"growth-{series.name}.svg").write_text(chart)
     return "\n\n".join(
         [
             f"### {series.title}",
             series.about,
             f"![{series.title}: a chart of the table below](images/benchmarks/growth-{series.name}.svg)",
-            growth_table(series, lines),
+            *(growth_table(series, figure, points) for figure, points in lines),
             about_run(results),
         ]
     )
