@@ -22,6 +22,7 @@ KafkaIntegrationError
 │   └── LeaseLostError            another worker replays the dead letter now
 ├── ResetRefusedError             a group's offsets can't be moved: who or what is in the way
 ├── CommandRefusedError           a process can't do what it is asked, or none can be asked
+│   └── CommandUnfinishedError    it does what it is asked, and isn't done in time
 ├── UnknownDeadLetterError        no dead letter has that id: ``ids``
 ├── OffsetOutOfRangeError         what comes next is not in the partition, and ``offset_reset_policy`` is "none"
 ├── TooManyStuckHandlersError     more handlers overran the drain deadline than there can be threads for
@@ -159,11 +160,15 @@ class LeaseLostError(FencedError):
 
 
 class ResetRefusedError(KafkaIntegrationError):
-    """The offsets of a group can't be moved as was asked; nothing was."""
+    """The offsets of a group can't be moved as was asked, or not all of them yet; it says which were."""
 
 
 class CommandRefusedError(KafkaIntegrationError):
     """A process can't do what it is asked, or there is none that could be asked."""
+
+
+class CommandUnfinishedError(CommandRefusedError):
+    """A process has begun what it was asked, and does it as soon as it can: nobody knows when."""
 
 
 class UnknownDeadLetterError(KafkaIntegrationError):

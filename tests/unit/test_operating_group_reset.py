@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from unittest.mock import Mock
 
@@ -19,6 +20,7 @@ from kafka_integration.consuming.loop import Phase
 from kafka_integration.models import FinishedOffset, OffsetFence, Process, ProcessCommand, StoredOffset
 from kafka_integration.operating.groups import resetting
 from kafka_integration.operating.presence import asking
+from kafka_integration.operating.presence import resetting as presence_resetting
 from kafka_integration.operating.presence.heartbeat import Presence
 from kafka_integration.operating.presence.resetting import doers_of_resets
 from kafka_integration.operating.presence.watching import ConsumersWatch
@@ -285,6 +287,34 @@ def test_a_running_group_of_ours_goes_on_elsewhere_without_a_restart(reset, sett
     assert document["moved_by"][0].startswith("consumer c of process")
     command = ProcessCommand.objects.get()
     assert (command.name, command.state) == ("reset", "done")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_asked_and_not_done_in_time_is_said_to_be_asked_and_not_to_be_left(reset, monkeypatch):
+    monkeypatch.setattr(presence_resetting, "CARRIED_OUT_WITHIN_SECONDS", 0.5)
+    began, gate = threading.Event(), threading.Event()
+    write(*"abc")
+    write("x", partition=1)
+    with running() as loop:
+        wait_for(lambda: (committed(), committed(1)) == (3, 1), 20)
+        scripted.script.append(lambda message: (began.set(), gate.wait(20)))
+        write("d")
+        presence = Presence(ConsumersWatch([loop]), OperationsSettings(interval_seconds=0.1), doers_of_resets([loop]))
+        presence.begin()
+        wait_for(lambda: began.is_set() and len(partitions_of_processes()) == 4, 20)
+        scripted.reset()
+
+        with pytest.raises(CommandError) as raised:
+            reset("earliest", "--apply")
+
+        command = ProcessCommand.objects.get()
+        gate.set()
+        wait_for(lambda: sorted(message.value for message in scripted.seen) == [*"abcd", "x"], 20)
+        presence.end()
+    said = str(raised.value)
+    assert "moved 3 of 4 partition(s); asked, and not confirmed within 0 s: events[0]: " in said
+    assert "not moved" not in said
+    assert (command.state, command.ended_at is None) == ("taken", False)
 
 
 def partitions_of_processes():

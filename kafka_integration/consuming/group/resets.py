@@ -58,6 +58,13 @@ class Resets:
             self.end()
         return reset.answer
 
+    def under_way(self, answer: Answer) -> tuple[list[Coordinates], dict[Coordinates, str]]:
+        """What of that isn't there yet, and what won't be, so far; may be called from any thread."""
+        for reset in (*self._asked.copy(), *self._under_way):
+            if reset.answer is answer:
+                return [move.place for move in reset.moves], dict(reset.failed)
+        return [], {}
+
     def keep_up(self, assignment: Assignment) -> None:
         """Bring what was asked for a step further; call it every turn."""
         while self._asked:

@@ -70,7 +70,7 @@ def _have_moved(settings: Settings, plan: Plan, owners: Mapping[Place, Owner], r
         if move.to is not None:
             owner = owners[move.place]
             offsets.setdefault((owner.process_id, move.consumer.name), {})[move.place] = move.to
-    moved, failed = [], []
+    moved, others = [], []
     for (process_id, consumer), wanted in sorted(offsets.items()):
         order = Order(name=RESET, arguments=arguments_of_reset(consumer, wanted), requested_by=requested_by)
         known = [processes[process_id]] if process_id in processes else []
@@ -78,11 +78,14 @@ def _have_moved(settings: Settings, plan: Plan, owners: Mapping[Place, Owner], r
         who = str(owners[next(iter(wanted))])
         if answers and answers[0].is_done:
             moved.append(who)
+        elif answers and answers[0].was_taken:
+            # It says itself what of that it has done.
+            others.append(f"{who}: {answers[0].text}")
         else:
-            failed.append(f"{_names(wanted)} ({who}): {answers[0].text if answers else 'it has ended'}")
-    if failed:
-        done = f"moved by {', '.join(moved)}; " if moved else ""
-        raise ResetRefusedError(f"group {plan.group}: {done}not moved: {'; '.join(failed)}")
+            others.append(f"not moved: {_names(wanted)} ({who}): {answers[0].text if answers else 'it has ended'}")
+    if others:
+        done = [f"moved by {', '.join(moved)}"] if moved else []
+        raise ResetRefusedError(f"group {plan.group}: {'; '.join([*done, *others])}")
     return tuple(moved)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from ...errors import CommandRefusedError
+from ...errors import CommandRefusedError, CommandUnfinishedError
 from ...models import ProcessCommand
 from ...summaries import summarize
 
@@ -43,6 +43,8 @@ class Answering:
         logger.info("asked to %s (command %d)", command.name, command.pk)
         try:
             state, answer = _State.DONE, self._doer_of(command)(command.arguments)
+        except CommandUnfinishedError as error:
+            state, answer = _State.TAKEN, str(error)
         except CommandRefusedError as error:
             state, answer = _State.FAILED, str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told, and all else goes on

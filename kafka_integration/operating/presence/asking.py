@@ -23,7 +23,6 @@ LOOK_SECONDS = 0.1
 NOT_TAKEN = f"was not taken up within {TAKEN_WITHIN_SECONDS:.0f} s, and is not carried out later"
 WITHDRAWN = "was withdrawn"
 _State = ProcessCommand.State
-_OVER = (_State.DONE, _State.FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,7 @@ class Answer:
     process: ProcessView
     command_id: int
     is_done: bool
+    was_taken: bool
     text: str
 
 
@@ -97,8 +97,8 @@ def _wait(alias: str, ids: Collection[int]) -> None:
     asked_at = monotonic()
     open_ids = set(ids)
     while open_ids:
-        states = dict(ProcessCommand.objects.using(alias).filter(pk__in=open_ids).values_list("pk", "state"))
-        open_ids = {id for id, state in states.items() if state not in _OVER}
+        unanswered = ProcessCommand.objects.using(alias).filter(pk__in=open_ids, ended_at=None)
+        open_ids = set(unanswered.values_list("pk", flat=True))
         waited = monotonic() - asked_at
         if waited > TAKEN_WITHIN_SECONDS:
             _give_up(alias, open_ids, NOT_TAKEN)
@@ -113,5 +113,6 @@ def _give_up(alias: str, ids: Collection[int], why: str) -> None:
 
 
 def _answer(process: ProcessView, row: ProcessCommand) -> Answer:
-    text = row.answer if row.state in _OVER else "was taken up, but not answered: its process may have ended"
-    return Answer(process=process, command_id=row.pk, is_done=row.state == _State.DONE, text=text)
+    was_taken, is_done = row.taken_at is not None, row.state == _State.DONE
+    text = row.answer if row.ended_at is not None else "was taken up, but not answered: its process may have ended"
+    return Answer(process=process, command_id=row.pk, is_done=is_done, was_taken=was_taken, text=text)

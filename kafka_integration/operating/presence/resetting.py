@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CommandRefusedError
+from ...client.metadata.partition_ends import Place
+from ...errors import CommandRefusedError, CommandUnfinishedError
 from .answering import Doer
 
 if TYPE_CHECKING:
@@ -25,22 +26,36 @@ def doers_of_resets(loops: Sequence[ConsumerLoop]) -> dict[str, Doer]:
         if loop is None:
             raise CommandRefusedError(f'this process runs no consumer "{arguments["consumer"]}"')
         offsets = {(topic, number): offset for topic, number, offset in arguments["offsets"]}
+        asked = loop.resets.ask(offsets)
+        left: list[Place] = []
         try:
-            failed = loop.resets.ask(offsets).result(CARRIED_OUT_WITHIN_SECONDS)
+            failed = asked.result(CARRIED_OUT_WITHIN_SECONDS)
         except FutureTimeoutError:
-            raise CommandRefusedError(
-                f"not moved within {CARRIED_OUT_WITHIN_SECONDS:.0f} s: a message is in a handler's hands still, or the "
-                "database or Kafka is away; as soon as that is over it goes on where it was moved"
-            ) from None
+            left, failed = loop.resets.under_way(asked)
+        moved = f"moved {len(offsets) - len(left) - len(failed)} of {len(offsets)} partition(s)"
+        parts = [moved, *(f"not {_name(place)}: {why}" for place, why in sorted(failed.items()))]
+        if left:
+            raise CommandUnfinishedError("; ".join([*parts, _unconfirmed(left)]))
         if failed:
-            raise CommandRefusedError(
-                ", ".join(f"{topic}[{number}]: {why}" for (topic, number), why in sorted(failed.items()))
-            )
-        return f"moved {len(offsets)} partition(s) of consumer {loop.settings.name}"
+            raise CommandRefusedError("; ".join(parts))
+        return f"{moved} of consumer {loop.settings.name}"
 
     return {RESET: reset}
 
 
-def arguments_of_reset(consumer: str, offsets: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+def _unconfirmed(left: Iterable[Place]) -> str:
+    return (
+        f"asked, and not confirmed within {CARRIED_OUT_WITHIN_SECONDS:.0f} s: {', '.join(map(_name, sorted(left)))}: a "
+        "message is in a handler's hands still, or the database or Kafka is away; as soon as that is over it goes on "
+        "where it was asked to"
+    )
+
+
+def _name(place: Place) -> str:
+    topic, number = place
+    return f"{topic}[{number}]"
+
+
+def arguments_of_reset(consumer: str, offsets: Mapping[Place, int]) -> dict[str, Any]:
     """As the row of a command keeps them."""
     return {"consumer": consumer, "offsets": [[*place, offset] for place, offset in sorted(offsets.items())]}
