@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..admin.bounded import AtLeast
-from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text
+from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text, stuck_text
 from ..admin.pages.times import time_charts
 from ..durations import spoken_here
 from ..models import Process
@@ -62,6 +62,12 @@ def standing(state: str | None, reason: str | None = None, stuck_offset: int | N
     if state is None:
         return _unknown()
     return format_html('<span class="{}">{}</span>', LOOKS.get(state, ""), standing_text(state, reason, stuck_offset))
+
+
+@register.simple_tag
+def stuck_reason(busy_seconds: float | None) -> Any:
+    """What is known of why a partition is stuck."""
+    return stuck_text(busy_seconds)
 
 
 @register.simple_tag

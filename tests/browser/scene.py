@@ -130,7 +130,8 @@ def _write_letters() -> None:
 
 def _write_processes() -> None:
     billing = [_partition("orders", number, 0) for number in range(3)]
-    stuck = _partition("orders", 3, 214, state="stuck", stuck_offset=1632, time_lag_seconds=1508.0)
+    stuck = _partition("orders", 3, 214, state="stuck", stuck_offset=1632, busy_seconds=1502.0)
+    stuck["time_lag_seconds"] = 1508.0
     mails = [
         _partition("orders", 0, 0),
         _partition("orders", 1, 2, state="waiting", reason="backoff", time_lag_seconds=9.0),

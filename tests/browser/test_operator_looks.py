@@ -17,13 +17,15 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
 
 from kafka_integration.admin.pages import PAGES
-from kafka_integration.models import DeadLetter, OutboxMessage
+from kafka_integration.models import DeadLetter, OutboxMessage, Process
 from tests.browser.scene import EVENT_ID, KAFKA, keep_alive, set_the_scene
 from tests.browser.test_looks import CONTRASTS, NAMELESS
 from tests.dead_letters import make_letter
 from tests.services.chromium import show_as
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("project_alone")]
 
@@ -181,6 +183,20 @@ def test_the_keyboard_reaches_what_one_does_on_each_page_and_it_shows(open_page:
 def _tab(browser: Chrome, selector: str) -> Any:
     browser.switch_to.active_element.send_keys(TAB)
     return browser.execute_script(IS_FOCUSED, selector)
+
+
+def test_what_is_stuck_leads_to_its_message_and_to_its_process(open_page: Open, browser: Chrome) -> None:
+    shown = []
+
+    for selector in (".kafka-needs a[href*=messages]", ".kafka-needs a[href*=process-]"):
+        open_page("overview/")
+        browser.find_element(By.CSS_SELECTOR, selector).click()
+        wait_for(lambda: "overview" not in browser.current_url, 20, selector)
+        shown.append(browser.current_url.partition(APP)[2])
+
+    process = Process.objects.get(host="shop-worker-1")
+    assert shown == ["messages/orders/?partition=3&start=1632", f"processes/#process-{process.pk}"]
+    assert browser.find_elements(By.ID, f"trace-{process.pk}")
 
 
 def test_pictures_of_them_are_whole_and_small(open_page: Open, browser: Chrome, tmp_path: Path) -> None:

@@ -216,7 +216,8 @@ def test_dead_letters_are_replayed_one_by_one_and_by_their_kind(operator: Operat
     operator.press("#result_list tbody tr:first-child th a")
     operator.press("button.kafka-replay")
     operator.told("1 dead letter will be replayed")
-    operator.open("deadletter/?kind=aaaa")
+    operator.open("deadletter/")
+    operator.press("#kind-aaaa a")
 
     operator.tick("#result_list tbody tr:last-child .action-select")
     operator.choose("select[name=action]", "replay_kind_selected")

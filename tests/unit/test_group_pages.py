@@ -21,6 +21,7 @@ from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import LagSample
 from tests.unit.consumers import TOPIC, committed, consumer_settings, write
+from tests.unit.live import make_row
 from tests.unit.test_operator_pages import sign_in
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -68,6 +69,19 @@ def test_a_group_shows_its_partitions_and_what_it_was_like(operator):
     assert '<figure class="kafka-chart">' in page
     assert text_of(operator.get(GROUP, {"span": "month"}))
     assert operator.get(GROUP, {"span": "year"}).status_code == 400
+
+
+def test_a_stuck_partition_leads_to_its_message_and_to_what_its_process_does(operator):
+    write("a", "b")
+    stuck = {"topic": TOPIC, "partition": 0, "state": "stuck", "stuck_offset": 1, "busy_seconds": 723.4}
+    row = make_row(consumers=[{"name": "c", "group": "group", "partitions": [stuck]}])
+
+    page = text_of(operator.get(GROUP))
+
+    assert "its handler has been at work for 12 min" in page
+    messages = reverse("admin:kafka_integration_messages", kwargs={"topic": TOPIC})
+    assert f'<a href="{messages}?partition=0&amp;start=1">Message {TOPIC}[0]@1</a>' in page
+    assert f'<a href="{reverse("admin:kafka_integration_processes")}#process-{row.pk}">' in page
 
 
 def test_the_list_asks_the_database_as_often_for_many_groups_as_for_one(operator, settings):

@@ -143,6 +143,21 @@ def test_what_the_owner_says_is_shown_and_a_stuck_partition_is_named_with_its_me
     }
 
 
+def test_people_are_told_why_a_partition_is_stuck_as_far_as_that_is_known_and_how_to_see_more(capsys):
+    write("a", partition=1)
+    write("a", partition=2)
+    say(
+        {"partition": 1, "state": "stuck", "stuck_offset": 0, "busy_seconds": 723.4},
+        {"partition": 2, "state": "stuck", "stuck_offset": 0},
+    )
+
+    call_command("kafkagroups", "lag", "group")
+
+    said, trace = capsys.readouterr().out, f"see where: kafkaprocesses trace {Process.objects.get().pk}"
+    assert f"events[1] stuck at 0: its handler has been at work for 12 min; {trace}" in said
+    assert f"events[2] stuck at 0: no handler is at work at it; {trace}" in said
+
+
 def test_what_the_owner_said_before_the_last_messages_came_is_brought_up_to_date(read):
     write("a")
     write("b", partition=1)

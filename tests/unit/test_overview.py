@@ -130,11 +130,27 @@ class TestAConsumer:
         assert page.needs() == []
         assert page.row("consumer-mails")["Runs"] == "switched off"
 
-    def test_a_stuck_partition_is_named_with_its_message(self, page: Page) -> None:
-        run(partition(3, lag=9, state="stuck", stuck_offset=17), partition(4, lag=1, state="catching_up"))
+    def test_a_stuck_partition_is_named_with_its_message_and_what_is_known_of_why(self, page: Page) -> None:
+        row = run(
+            partition(3, lag=9, state="stuck", stuck_offset=17, busy_seconds=723.4),
+            partition(4, lag=1, state="catching_up"),
+        )
 
-        assert page.needs() == ["Consumer invoices is stuck at orders[3]@17: it gets no further, and says no reason."]
+        assert page.needs() == ["Consumer invoices is stuck at orders[3]@17: its handler has been at work for 12 min."]
         assert page.row("consumer-invoices")["State"] == "stuck orders[3]@17"
+        assert page.links()[1:] == [
+            "/admin/kafka_integration/messages/orders/?partition=3&start=17",
+            f"/admin/kafka_integration/processes/#process-{row.pk}",
+        ]
+
+    def test_one_without_a_handler_at_work_is_not_said_to_have_one(self, page: Page) -> None:
+        run(partition(3, lag=9, state="stuck", stuck_offset=17))
+        run(partition(4, lag=9, state="stuck", stuck_offset=18, busy_seconds=60))
+
+        assert page.needs() == [
+            "Consumer invoices is stuck at orders[4]@18: its handler has been at work for 1 min.",
+            "Consumer invoices is stuck at orders[3]@17: nothing is finished any more, and no handler is at work.",
+        ]
 
     def test_a_wait_shows_its_reason_and_needs_somebody_only_where_time_does_not_help(self, page: Page) -> None:
         run(

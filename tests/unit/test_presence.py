@@ -178,6 +178,8 @@ def test_of_partitions_that_share_a_thread_the_one_whose_handler_hangs_is_stuck_
         ("stuck", None, 0),
         ("waiting", "handler", None),
     ]
+    assert views[0].busy_seconds >= 60
+    assert views[1].busy_seconds is None
 
 
 def test_who_finishes_messages_waits_for_no_outage_though_its_lag_is_unknown(monkeypatch):
@@ -369,6 +371,15 @@ def test_people_are_shown_the_same_as_a_table():
     assert "web\\x1b[31m" in lines[1]
     assert " ".join(lines[2].split()) == "c (group g): running, 1,234 handled, 2 failed attempts"
     assert " ".join(lines[3].split()) == "t[3] at unknown lag unknown waiting (outage)"
+
+
+def test_of_a_stuck_partition_people_are_told_how_long_its_handler_has_been_at_work():
+    stuck = {"topic": "t", "partition": 3, "position": 5, "lag": 9, "state": "stuck", "reason": None}
+    stuck |= {"stuck_offset": 5, "busy_seconds": 723.4}
+    consumer = {"name": "c", "group": "g", "state": "running", "handled": 1, "failed": 0, "rate": None}
+    make_row(consumers=[{**consumer, "partitions": [stuck]}])
+
+    assert "stuck at offset 5, its handler at work for 12 min" in shown()
 
 
 def test_where_nothing_runs_people_are_told_what_would_show():

@@ -98,6 +98,7 @@ def test_it_shows_what_runs_and_escapes_what_others_chose(client: Client, row: P
     assert "marketing" in shown
     assert "clicks[3]" in shown
     assert "at offset 7" in shown
+    assert "/clicks/?partition=3&amp;start=7" in shown
     assert "unknown" in shown
     assert "<button" not in shown.partition('id="kafka-live"')[2]
 

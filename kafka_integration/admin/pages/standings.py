@@ -9,6 +9,8 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from ...durations import spoken_here
+
 WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
 
 STATES: dict[str, Promise] = {
@@ -63,6 +65,13 @@ def standing_text(state: str | None, reason: str | None = None, stuck_offset: in
     if state == "stuck" and stuck_offset is not None:
         return format_lazy(_("stuck at offset {offset}"), offset=stuck_offset)
     return STATES.get(state, state)
+
+
+def stuck_text(busy_seconds: float | None) -> Any:
+    """What is known of why a partition is stuck."""
+    if not busy_seconds:
+        return _("nothing is finished any more, and no handler is at work")
+    return format_lazy(_("its handler has been at work for {span}"), span=spoken_here(busy_seconds))
 
 
 def worst_of(states: Iterable[str | None]) -> str | None:

@@ -19,7 +19,7 @@ from ...conf.connection import Connection
 from ...conf.consumers import ConsumerSettings
 from ...consuming.catching_up.group_positions import GroupPositions, absent_of, places_of
 from ...errors import BrokerError
-from .owners import ask_members
+from .owners import Owner, ask_members
 
 MOST_AT_ONCE = 8
 """Groups that are asked about, and readers of records, at a time."""
@@ -52,6 +52,8 @@ class PartitionLag:
     state: str | None = None
     reason: str | None = None
     stuck_offset: int | None = None
+    owner: Owner | None = None
+    """The process of ours that works on it."""
 
     @property
     def place(self) -> Place:

@@ -31,6 +31,8 @@ class Owner:
     state: str | None = None
     reason: str | None = None
     stuck_offset: int | None = None
+    busy_seconds: float | None = None
+    """How long its handler has been at work, where the partition is stuck and one is."""
 
     def __str__(self) -> str:
         return f"consumer {self.consumer} of process {self.pid} on {self.host}"
@@ -60,6 +62,10 @@ class Owners:
             return None
         return {place: owner for worker in self.workers for place, owner in worker.owned.items()}
 
+    def of(self, place: Place) -> Owner | None:
+        """The process of ours that says that it owns the partition."""
+        return (self.ours or {}).get(place)
+
     @property
     def are_there(self) -> bool:
         """Whether the group has members, by the broker's word if it tells."""
@@ -67,7 +73,7 @@ class Owners:
 
     def state_of(self, place: Place, lag: int | None) -> tuple[str | None, str | None, int | None]:
         """The partition's state, why it waits, and at what it is stuck."""
-        if (owner := (self.ours or {}).get(place)) is not None and owner.state is not None:
+        if (owner := self.of(place)) is not None and owner.state is not None:
             return _told(owner, lag)
         if lag is None:
             return None, None, None
@@ -160,6 +166,7 @@ def _owner(row: ProcessView, consumer: str, partition: Mapping[str, Any]) -> Own
         state=partition.get("state"),
         reason=partition.get("reason"),
         stuck_offset=partition.get("stuck_offset"),
+        busy_seconds=partition.get("busy_seconds"),
     )
 
 

@@ -38,6 +38,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     """Lines for people."""
     rows = [HEAD, *map(_row, lag.partitions)]
     lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
+    lines += [_stuck(partition) for partition in lag.partitions if partition.state == "stuck"]
     lines += _members(lag.members)
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
@@ -79,6 +80,15 @@ def _row(partition: PartitionLag) -> tuple[str, ...]:
         _time_lag(partition),
         state_text(partition),
     )
+
+
+def _stuck(partition: PartitionLag) -> str:
+    owner = partition.owner
+    assert owner is not None  # who else would have said so
+    seconds = owner.busy_seconds
+    why = "no handler is at work at it" if seconds is None else f"its handler has been at work for {spoken(seconds)}"
+    place = f"{partition.topic}[{partition.partition}]"
+    return escaped(f"{place} {state_text(partition)}: {why}; see where: kafkaprocesses trace {owner.process_id}")
 
 
 def _members(members: Members) -> list[str]:

@@ -124,4 +124,5 @@ def _partition_row(partition: dict[str, Any]) -> tuple[str, ...]:
     why = f" ({partition['reason']})" if partition["reason"] else ""
     place = f"{partition['topic']}[{partition['partition']}]"
     at = "" if partition["stuck_offset"] is None else f" at offset {partition['stuck_offset']}"
-    return escaped(place), f"at {position}", f"lag {lag}", escaped(f"{partition['state']}{why}{at}")
+    busy = f", its handler at work for {spoken(seconds)}" if (seconds := partition.get("busy_seconds")) else ""
+    return escaped(place), f"at {position}", f"lag {lag}", escaped(f"{partition['state']}{why}{at}{busy}")

@@ -8,7 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionView:
-    """One partition that a consumer owns; ``stuck_offset`` is its lowest unfinished message's, where it is stuck."""
+    """One partition that a consumer owns.
+
+    Where it is stuck, ``stuck_offset`` is its lowest unfinished message's, and ``busy_seconds`` how long its handler
+    has been at work; None where it isn't.
+    """
 
     topic: str
     partition: int
@@ -18,6 +22,7 @@ class PartitionView:
     reason: str | None
     stuck_offset: int | None
     time_lag_seconds: float | None
+    busy_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,4 +44,8 @@ class ConsumerView:
 
     def as_dict(self) -> dict[str, Any]:
         """As ``Process.consumers`` keeps it."""
-        return asdict(self)
+        shown = asdict(self)
+        for partition in shown["partitions"]:
+            if partition["busy_seconds"] is None:
+                del partition["busy_seconds"]
+        return shown

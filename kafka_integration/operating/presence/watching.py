@@ -230,7 +230,8 @@ class _Track:
 
     def _view(self, lag: int | None, standing: Standing) -> PartitionView:
         partition, ledger = self._partition, self._partition.ledger
-        is_placed = partition.state is not PartitionState.STARTING
+        is_placed, is_stuck = partition.state is not PartitionState.STARTING, standing.state == "stuck"
+        busy_seconds = monotonic() - partition.line.busy_since if is_stuck and partition.line.is_busy else None
         return PartitionView(
             topic=partition.topic,
             partition=partition.number,
@@ -238,8 +239,9 @@ class _Track:
             lag=lag if is_placed else None,
             state=standing.state,
             reason=standing.reason,
-            stuck_offset=ledger.finished if standing.state == "stuck" else None,
+            stuck_offset=ledger.finished if is_stuck else None,
             time_lag_seconds=_age(partition) if lag else None,
+            busy_seconds=None if busy_seconds is None else round(busy_seconds, 1),
         )
 
 

@@ -27,10 +27,17 @@ class OwnedPartition:
     state: str | None
     reason: str | None
     stuck_offset: int | None
+    busy_seconds: float | None
+    process_id: int
 
     @property
     def place(self) -> str:
         return f"{self.topic}[{self.partition}]"
+
+    @property
+    def coordinates(self) -> str:
+        """With the message, where it is stuck at one."""
+        return self.place if self.stuck_offset is None else f"{self.place}@{self.stuck_offset}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +100,15 @@ class ConsumerLine:
     @property
     def standstills(self) -> list[Standstill]:
         """Where it doesn't go on, the stuck ones first."""
-        found: dict[tuple[str, str | None], list[OwnedPartition]] = {}
+        found: dict[tuple[str, str | None, bool], list[OwnedPartition]] = {}
         for partition in self.partitions:
             if partition.state in ("stuck", "waiting"):
-                found.setdefault((partition.state, partition.reason), []).append(partition)
+                key = partition.state, partition.reason, partition.busy_seconds is None
+                found.setdefault(key, []).append(partition)
         return [
             Standstill(state=state, reason=reason, partitions=tuple(there))
-            for (state, reason), there in sorted(
-                found.items(), key=lambda item: (item[0][0] != "stuck", str(item[0][1]))
+            for (state, reason, _), there in sorted(
+                found.items(), key=lambda item: (item[0][0] != "stuck", str(item[0][1]), item[0][2])
             )
         ]
 
@@ -116,9 +124,18 @@ class Standstill:
     @property
     def places(self) -> str:
         """The first of them; a stuck one with the message that it is stuck at."""
-        named = [_coordinates(partition) for partition in self.partitions[:MOST_PLACES]]
+        named = [partition.coordinates for partition in self.named]
         others = len(self.partitions) - len(named)
         return ", ".join(named) + (f", +{others}" if others else "")
+
+    @property
+    def named(self) -> tuple[OwnedPartition, ...]:
+        return self.partitions[:MOST_PLACES]
+
+    @property
+    def busy_seconds(self) -> float | None:
+        """How long the handler has been at work that has been for longest; None where none is."""
+        return max((each.busy_seconds for each in self.partitions if each.busy_seconds is not None), default=None)
 
 
 Sighting = tuple[ProcessView, Mapping[str, Any]]
@@ -159,17 +176,17 @@ def _seen(processes: Iterable[ProcessView]) -> dict[str, list[Sighting]]:
 
 
 def _running(sightings: Sequence[Sighting]) -> dict[str, Any]:
-    alive = [consumer for process, consumer in sightings if not process.is_lost]
-    partitions = [partition for consumer in alive for partition in _owned(consumer)]
+    alive = [(process, consumer) for process, consumer in sightings if not process.is_lost]
+    partitions = [partition for process, consumer in alive for partition in _owned(process, consumer)]
     return {
         "alive": len(alive),
         "lost": tuple(process for process, _consumer in sightings if process.is_lost),
         "partitions": tuple(sorted(partitions, key=lambda partition: (partition.topic, partition.partition))),
-        "rates": tuple(consumer.get("rate") for consumer in alive),
+        "rates": tuple(consumer.get("rate") for _process, consumer in alive),
     }
 
 
-def _owned(consumer: Mapping[str, Any]) -> Iterator[OwnedPartition]:
+def _owned(process: ProcessView, consumer: Mapping[str, Any]) -> Iterator[OwnedPartition]:
     # A worker of another version may say more, or less.
     for partition in consumer.get("partitions", ()):
         yield OwnedPartition(
@@ -180,9 +197,6 @@ def _owned(consumer: Mapping[str, Any]) -> Iterator[OwnedPartition]:
             state=partition.get("state"),
             reason=partition.get("reason"),
             stuck_offset=partition.get("stuck_offset"),
+            busy_seconds=partition.get("busy_seconds"),
+            process_id=process.id,
         )
-
-
-def _coordinates(partition: OwnedPartition) -> str:
-    at = "" if partition.stuck_offset is None else f"@{partition.stuck_offset}"
-    return f"{partition.place}{at}"

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from ....durations import spoken_here
 from ....operating.presence.listing import ProcessView
-from ..standings import standing_text
+from ..standings import standing_text, stuck_text
 from .consumers import ConsumerLine, OwnedPartition
 from .letters import WaitingLetters
 from .relays import LONG_SECONDS, RelayLine
@@ -44,6 +44,8 @@ class Need:
     consumer: str = ""
     group: str = ""
     database: str = ""
+    stuck: tuple[OwnedPartition, ...] = ()
+    """The partitions whose messages, and what their processes do, somebody looks at."""
 
     @property
     def is_grave(self) -> bool:
@@ -110,8 +112,9 @@ def _of_standstills(line: ConsumerLine) -> Iterator[Need]:
     for standstill in line.standstills:
         values = {"name": line.name, "places": standstill.places}
         if standstill.state == "stuck":
-            text = _("Consumer %(name)s is stuck at %(places)s: it gets no further, and says no reason.")
-            yield Need(urgency=Urgency.STUCK, text=text % values, group=line.group)
+            text = _("Consumer %(name)s is stuck at %(places)s: %(why)s.")
+            values["why"] = str(stuck_text(standstill.busy_seconds))
+            yield Need(urgency=Urgency.STUCK, text=text % values, group=line.group, stuck=standstill.named)
         elif standstill.reason in urgencies:
             text = _("Consumer %(name)s, %(places)s: %(reason)s.")
             values["reason"] = str(standing_text(standstill.state, standstill.reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,7 +47,7 @@ class OverviewPage(Page):
         labels = _labels(next((line.history for line in consumers if line.history), ()))
         needs = find_needs(consumers, relays, processes or (), letters)
         return {
-            "needs": [(need, self._url_for(need)) for need in needs],
+            "needs": [(need, self._url_for(need), [*self._ways_to(need)]) for need in needs],
             "consumers": [self._row(line, letters, labels) for line in consumers],
             "relays": [(line, self._list("outboxmessage", database=line.alias)) for line in relays],
             "relay_processes": count_relays(processes or ()),
@@ -76,6 +76,18 @@ class OverviewPage(Page):
         if need.urgency == Urgency.REFUSED:
             return self._list("outboxmessage", refused_at__isempty="0", database=need.database)
         return self._list("outboxmessage", database=need.database) if need.urgency in OUTBOX else ""
+
+    def _ways_to(self, need: Need) -> Iterator[tuple[str, str]]:
+        """What is stuck, and what its processes do."""
+        for each in need.stuck:
+            if each.stuck_offset is not None and (url := self.url_of("messages", topic=each.topic)):
+                asked = urlencode({"partition": each.partition, "start": each.stuck_offset})
+                yield f"{gettext('Message')} {each.coordinates}", f"{url}?{asked}"
+        for process_id in sorted({each.process_id for each in need.stuck}):
+            yield (
+                gettext("What process %(id)s does") % {"id": process_id},
+                f"{self.url_of('processes')}#process-{process_id}",
+            )
 
     def _list(self, model_name: str, **asked: str) -> str:
         """A list of rows, for those who may see it."""
