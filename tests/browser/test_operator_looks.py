@@ -76,6 +76,20 @@ return Array.from(document.querySelectorAll("#content svg"))
   .filter((e) => !e.closest("figure")?.querySelector("table caption + tbody td")?.textContent.trim())
   .map((e) => e.outerHTML.slice(0, 90));
 """
+NAME = "customer_notifications_2"
+LINES_OF = """
+const texts = document.createTreeWalker(document.querySelector("#content"), NodeFilter.SHOW_TEXT);
+const lines = [];
+for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+  const place = text.data.indexOf(arguments[0]);
+  if (place < 0 || text.parentElement.closest("nav, .visually-hidden")) continue;
+  const range = document.createRange();
+  range.setStart(text, place);
+  range.setEnd(text, place + arguments[0].length);
+  lines.push(range.getClientRects().length);
+}
+return lines;
+"""
 BEGIN_BEHIND_THE_LINKS = """
 (document.querySelector(".kafka-links li:last-child a") ?? document.getElementById("content-start")).focus();
 """
@@ -183,6 +197,23 @@ def test_the_keyboard_reaches_what_one_does_on_each_page_and_it_shows(open_page:
 def _tab(browser: Chrome, selector: str) -> Any:
     browser.switch_to.active_element.send_keys(TAB)
     return browser.execute_script(IS_FOCUSED, selector)
+
+
+def test_names_are_whole_where_there_is_room(open_page: Open, browser: Chrome) -> None:
+    partitions = [{"topic": "customer_notifications", "partition": 11, "state": "stuck", "stuck_offset": 1_234_567}]
+    consumer = {"name": NAME, "group": "g", "state": "running", "handled": 7, "failed": 0, "rate": 1234.5}
+    Process.objects.create(
+        kind="consumer", host="h", pid=7, state="running", consumers=[{**consumer, "partitions": partitions}]
+    )
+    make_letter(exception=f"smtplib.{NAME}")
+    broken = []
+
+    for path in ("overview/", "deadletter/"):
+        show_as(browser, 1280)
+        open_page(path)
+        broken += [(path, lines) for lines in browser.execute_script(LINES_OF, NAME) if lines != 1]
+
+    assert broken == []
 
 
 def test_what_is_stuck_leads_to_its_message_and_to_its_process(open_page: Open, browser: Chrome) -> None:
