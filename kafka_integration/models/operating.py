@@ -90,6 +90,8 @@ class ProcessCommand(models.Model):
 class LagSample(models.Model):
     """How far a group was behind at a moment, by the clock of who looked; the older, the fewer of them are kept.
 
+    The group ``""`` is none: its ``positions`` have for each database where its outbox was.
+
     ``positions`` has for each topic and partition the first offset, where the group was, and the end. It is null where
     nothing was known, and in what is kept for longer than an hour.
     """

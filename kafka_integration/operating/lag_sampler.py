@@ -32,7 +32,7 @@ class LagSampler:
         self._thread = threading.Thread(target=self._run, name="lag-history", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._settings.operations.rows and self._settings.consumers:
+        if self._settings.operations.rows:
             self._thread.start()
         return self
 

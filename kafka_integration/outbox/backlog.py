@@ -24,6 +24,9 @@ class Backlog:
     refused: int
     holder: str
     """The relay that holds the lease; empty if none does."""
+    next_id: int | None
+    """That of the oldest row that was not refused, or the one after all; None where there are no rows."""
+    last_id: int | None
 
     @property
     def is_empty(self) -> bool:
@@ -49,9 +52,14 @@ def find_backlog(alias: str) -> Backlog:
     """What waits in the outbox of a database, by that database's clock."""
     with walking(alias) as cursor:
         cursor.execute(statements_of(alias).BACKLOG, {})
-        age, refused, holder = cursor.fetchone()
+        age, refused, holder, first_id, last_id = cursor.fetchone()
     return Backlog(
-        alias=alias, oldest_seconds=None if age is None else max(0.0, float(age)), refused=refused, holder=holder or ""
+        alias=alias,
+        oldest_seconds=None if age is None else max(0.0, float(age)),
+        refused=refused,
+        holder=holder or "",
+        next_id=last_id + 1 if first_id is None and last_id is not None else first_id,
+        last_id=last_id,
     )
 
 

@@ -335,12 +335,21 @@ class TestARelay:
         row = page.row("relay-default")
         assert (row["Relay"], row["Waiting"], row["The oldest for"]) == ("none runs", "1", "12 min")
 
+    def test_which_way_an_outbox_goes_is_told_by_where_it_was_a_minute_ago(self, page: Page) -> None:
+        row, at = publish(), timezone.now() - timedelta(seconds=100)
+        LagSample.objects.create(
+            group="", at=at, positions={"default": {"0": [row.pk - 150, row.pk - 150, row.pk - 50]}}
+        )
+
+        assert page.row("relay-default")["Per second"] == "0.5 in, 1.5 out"
+
     def test_an_empty_outbox_needs_nobody(self, page: Page) -> None:
         run(partition())
 
         assert page.needs() == []
         assert page.row("relay-default") == {
-            "Relay": "none runs", "Waiting": "0", "The oldest for": "\N{EN DASH}", "Refused": "0",
+            "Relay": "none runs", "Waiting": "0", "The oldest for": "\N{EN DASH}", "Per second": "\N{EN DASH}",
+            "Refused": "0",
         }  # fmt: skip
 
     def test_messages_that_a_relay_leaves_waiting_need_somebody(self, page: Page) -> None:

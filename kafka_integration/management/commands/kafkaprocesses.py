@@ -8,6 +8,9 @@ from django.core.management.base import CommandError, CommandParser, no_translat
 from django.db import DatabaseError
 
 from ...conf import get_settings
+from ...operating.outboxes import as_json as outboxes_as_json
+from ...operating.outboxes import as_lines as outboxes_as_lines
+from ...operating.outboxes import look_at_outboxes
 from ...operating.presence.asking import Order, ask, process_of, processes_with
 from ...operating.presence.listing import as_json, as_lines, list_processes
 from ...operating.typed import read_places
@@ -22,6 +25,7 @@ USAGE = Usage(
     command="kafkaprocesses",
     examples={
         "list": "who runs, and what it is doing",
+        "outbox": "whether it is draining, and a relay runs",
         "pause invoices --topic orders:3": "leave one partition where it is",
         "resume invoices": "go on with all of it",
         "quiet 7": "let process 7 finish what it has in hand",
@@ -42,9 +46,15 @@ class Command(ExplainedCommand):
     help = "Shows the processes of consumers and relays, and asks them to do something."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="list|pause|resume|quiet|stop|trace")
-        listing = USAGE.add_action(actions, "list", "who runs, where, what it owns and how far it is; lost ones too")
-        listing.add_argument("--json", action="store_true", help="one JSON document")
+        actions = parser.add_subparsers(
+            dest="action", required=True, metavar="list|outbox|pause|resume|quiet|stop|trace"
+        )
+        for name, text in (
+            ("list", "who runs, where, what it owns and how far it is; lost ones too"),
+            ("outbox", "what waits in the outbox of each database, which way it goes, and who relays it"),
+        ):
+            shown = USAGE.add_action(actions, name, text)
+            shown.add_argument("--json", action="store_true", help="one JSON document")
         for name, text in (
             ("pause", "have a consumer leave partitions where they are, in all processes that run it"),
             ("resume", "have it go on with them"),
@@ -70,11 +80,12 @@ class Command(ExplainedCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with interruptible():
-                self._list(options) if options["action"] == "list" else self._ask(options)
+                {"list": self._list, "outbox": self._outbox}.get(options["action"], self._ask)(options)
         except BrokenPipeError:
             leave_pipe()
         except DatabaseError as error:
-            raise CommandError(f"the table of processes can't be read (manage.py migrate makes it): {error}") from error
+            table = "an outbox" if options["action"] == "outbox" else "the table of processes"
+            raise CommandError(f"{table} can't be read (manage.py migrate makes it): {error}") from error
 
     def _list(self, options: dict[str, Any]) -> None:
         processes = list_processes(get_settings().operations)
@@ -83,6 +94,10 @@ class Command(ExplainedCommand):
             return
         for line in as_lines(processes):
             self.stdout.write(line)
+
+    def _outbox(self, options: dict[str, Any]) -> None:
+        outboxes = look_at_outboxes(get_settings())
+        self.stdout.write(outboxes_as_json(outboxes) if options["json"] else NEWLINE.join(outboxes_as_lines(outboxes)))
 
     def _ask(self, options: dict[str, Any]) -> None:
         operations, name = get_settings().operations, options["action"]

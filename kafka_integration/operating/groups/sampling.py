@@ -1,4 +1,4 @@
-"""A look at how far the groups of the settings are behind, by one process of all that run."""
+"""A look at how far the groups of the settings are behind, and the outboxes, by one process of all that run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...models import LagSample
 from ...tables import has_table
+from ..outboxes import NOTED_AS, positions
 from .history import begin_sample, end_sample, taken_at, thin_out
 from .lag import compute_lag
 
@@ -32,7 +33,9 @@ class Sampling:
         """Look at the groups at which nobody else does, and thin out what was seen before where it is time for it."""
         if not has_table(router.db_for_write(LagSample), LagSample):
             return
-        taken = taken_at(self._groups, timezone.now())
+        taken = taken_at([*self._groups, NOTED_AS], timezone.now())
+        if NOTED_AS not in taken and (sample := begin_sample(NOTED_AS, timezone.now())) is not None:
+            LagSample.objects.filter(pk=sample.pk).update(positions=positions(self._settings))
         for group in self._groups:
             if group not in taken and not is_over():
                 self._look_at(group)

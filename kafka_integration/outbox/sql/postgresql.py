@@ -88,6 +88,12 @@ SELECT (
     WHERE refused_at BETWEEN (SELECT '-infinity'::timestamptz) AND (SELECT 'infinity'::timestamptz)
 ), (
     SELECT holder FROM kafka_integration_relaylease WHERE name = 'outbox' AND expires_at > clock_timestamp()
+), (
+    SELECT id FROM kafka_integration_outboxmessage
+    WHERE (refused_at BETWEEN (SELECT '-infinity'::timestamptz) AND (SELECT 'infinity'::timestamptz)) IS NOT TRUE
+    ORDER BY id LIMIT 1
+), (
+    SELECT id FROM kafka_integration_outboxmessage ORDER BY id DESC LIMIT 1
 )
 """
 

@@ -63,6 +63,10 @@ SELECT (
 ), (
     SELECT holder FROM kafka_integration_relaylease
     WHERE name = 'outbox' AND expires_at > strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')
+), (
+    SELECT id FROM kafka_integration_outboxmessage WHERE refused_at IS NULL ORDER BY id LIMIT 1
+), (
+    SELECT id FROM kafka_integration_outboxmessage ORDER BY id DESC LIMIT 1
 )
 """
 

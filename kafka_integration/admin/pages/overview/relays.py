@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ....conf.settings import Settings
-from ....models import OutboxMessage, Process
+from ....models import Process
+from ....operating.outboxes import Flow, Outbox, look_at_outboxes
 from ....operating.presence.listing import ProcessView
-from ....outbox.backlog import Backlog, find_backlog
-from ....outbox.databases import find_outboxes
-from ....tables import has_table
+from ....outbox.backlog import Backlog
 from ...bounded import MOST_COUNTED, AtLeast
 
 LONG_SECONDS = 60.0
@@ -24,6 +23,7 @@ class RelayLine:
     alias: str
     backlog: Backlog | None = None
     waiting: int = 0
+    flow: Flow | None = None
 
     @property
     def is_late(self) -> bool:
@@ -34,7 +34,7 @@ class RelayLine:
 
 def relay_lines(settings: Settings) -> list[RelayLine]:
     """One for each database in which something may be published."""
-    return [_line(alias) for alias in find_outboxes(settings)]
+    return [_line(outbox) for outbox in look_at_outboxes(settings, most_counted=MOST_COUNTED)]
 
 
 def count_relays(processes: Sequence[ProcessView]) -> int:
@@ -42,9 +42,6 @@ def count_relays(processes: Sequence[ProcessView]) -> int:
     return sum(process.kind == Process.Kind.RELAY and not process.is_lost for process in processes)
 
 
-def _line(alias: str) -> RelayLine:
-    if not has_table(alias, OutboxMessage):
-        return RelayLine(alias=alias)
-    waiting = OutboxMessage.objects.using(alias).order_by().values("pk")[: MOST_COUNTED + 1].count()
-    counted = waiting if waiting <= MOST_COUNTED else AtLeast(MOST_COUNTED)
-    return RelayLine(alias=alias, backlog=find_backlog(alias), waiting=counted)
+def _line(outbox: Outbox) -> RelayLine:
+    waiting = outbox.waiting if outbox.waiting <= MOST_COUNTED else AtLeast(MOST_COUNTED)
+    return RelayLine(alias=outbox.alias, backlog=outbox.backlog, waiting=waiting, flow=outbox.flow)
