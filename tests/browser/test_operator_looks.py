@@ -51,7 +51,7 @@ MAIN_ACTIONS = {
 PICTURES = {
     "overview": "overview/",
     "group": "group/search/",
-    "dead-letters": "deadletter/?kind=kind-0",
+    "dead-letters": "deadletter/?kind=kind-1",
     "event": f"event/{EVENT_ID}/",
 }
 NARROW = ("overview",)
