@@ -49,6 +49,7 @@ def test_a_worker_that_dies_meanwhile_leaves_exact_effects(new_scenario, orderin
     worker.kill()
     command.wait(60)
     other = scenario.worker()
+    other.wait_for_output(f"assigned {scenario.topic}", 60)
 
     wait_committed(scenario, other)
     for number in (0, 1):
