@@ -28,6 +28,17 @@ def links(error: BaseException) -> Iterator[BaseException]:
         waiting.extend(members_of(link))
 
 
+def ends_process(error: BaseException) -> bool:
+    """True for what is raised to end a program, alone or in a group.
+
+    A panic in an extension written in Rust, or a time-out of gevent, is no ``Exception`` either, and ends nothing.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(ends_process, members_of(error)))
+    # The last one closes coroutines and generators, which have to let it out.
+    return isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit)
+
+
 def sqlstate_of(error: BaseException) -> str | None:
     """The code that a PostgreSQL server gave the error, by whichever driver it came; None where there is none."""
     codes = (attribute_of(error, name) for name in _SQLSTATE_NAMES)

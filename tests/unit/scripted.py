@@ -23,7 +23,7 @@ def follow(argument: Any) -> Any:
     return script[0](argument) if script else None
 
 
-def fail_on(*values: Any, error: type[Exception] = ValueError) -> None:
+def fail_on(*values: Any, error: Callable[[str], BaseException] = ValueError) -> None:
     """The handler fails at these values, each time."""
 
     def fail(argument: Any) -> None:

@@ -141,6 +141,17 @@ def test_a_hook_that_drops_the_connection_costs_nothing(mode):
 
 
 @MODES
+def test_what_a_hook_raises_that_is_no_exception_ends_no_process(mode):
+    write("a", "b", "c")
+    write_and_hook(raising(BaseException()))
+
+    loop = consume(**mode)
+
+    assert loop.fault is None
+    assert effects() == ["0:a", "1:b", "2:c"]
+
+
+@MODES
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
 def test_a_hook_that_ends_the_process_does_so_with_its_message_committed(mode, end):
     write("a", "b", "c")

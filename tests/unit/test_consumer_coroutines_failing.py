@@ -97,6 +97,23 @@ def test_what_ends_the_process_ends_the_consumer_with_what_is_finished_committed
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_is_no_exception_and_ends_no_process_is_a_failure_like_others():
+    async def panic(message):
+        await asyncio.sleep(0)
+        if message.value == "b":
+            raise BaseException("text")
+
+    coroutines.script.append(panic)
+    write(*"abc")
+
+    loop = consume(message_handler=HANDLER, on_failure="dead_letter")
+
+    assert loop.fault is None
+    assert DeadLetter.objects.get().offset == 1
+    assert committed() == 3
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_handler_that_was_cancelled_by_its_own_code_has_failed():
     async def cancel(message):
         raise asyncio.CancelledError

@@ -12,6 +12,7 @@ from kafka_integration.conf.consumers import RetryPolicy
 from kafka_integration.consuming.failing.failure_policy import FailurePolicy
 from kafka_integration.consuming.ordering.chunk import Drop, Park, RetryLater, Stop
 from kafka_integration.errors import BrokerUnavailableError, ConsumerStoppedError
+from kafka_integration.models import DeadLetter
 from tests.unit import scripted
 from tests.unit.consumers import committed, consume, write
 from tests.unit.scripted import fail_on
@@ -109,6 +110,36 @@ def test_an_exit_in_a_handler_stops_the_consumer_and_commits_only_what_came_befo
     loop = consume(on_failure="skip")
 
     assert isinstance(loop.fault, error)
+    assert committed() == 1
+
+
+class PanicError(BaseException):
+    """As an extension written in Rust raises it."""
+
+
+@pytest.mark.parametrize("error", [PanicError, lambda text: BaseExceptionGroup(text, [PanicError()])])
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+@pytest.mark.django_db(transaction=True)
+def test_what_is_no_exception_and_ends_no_process_is_a_failure_like_others(error, offset_storage):
+    write("a", "b", "c")
+    fail_on("b", error=error)
+
+    loop = consume(retry=THREE, on_failure="dead_letter", offset_storage=offset_storage)
+
+    letter = DeadLetter.objects.get()
+    assert loop.fault is None
+    assert loop.counts.read().handled == 2
+    assert (letter.attempts, letter.offset) == (3, 1)
+    assert "which is no Exception" in letter.reason
+    assert "no b" not in letter.reason
+
+
+def test_an_exit_among_others_ends_the_process():
+    write("a", "b")
+    inner = BaseExceptionGroup("", [SystemExit()])
+    fail_on("b", error=lambda text: BaseExceptionGroup(text, [PanicError(), inner]))
+
+    assert isinstance(consume(on_failure="skip").fault, BaseExceptionGroup)
     assert committed() == 1
 
 

@@ -10,10 +10,12 @@ from time import monotonic
 from typing import Any, Protocol
 
 from ...errors import HandlerError
+from ...exception_chains import ends_process
 from ...message import Message
 from ...messages import Messages, for_handler
 from ...observing.handler_times import HandlerSeconds, Slow, note_nothing
 from ...outcomes import NO_COMMIT, BatchError, CommitThrough
+from ...summaries import summarize
 from ..offsets.ledger import Ledger
 from ..ordering.stream import Gate
 from .left_open import HandlerTransactions
@@ -161,9 +163,11 @@ def as_failure(error: BaseException) -> Exception:
     """What a handler raised, as a failure of its message; what ends the process is raised again."""
     if isinstance(error, Exception):
         return error
-    if not isinstance(error, asyncio.CancelledError):
+    if ends_process(error):
         raise error
-    failure = HandlerError("the handler was cancelled")
+    is_cancelled = isinstance(error, asyncio.CancelledError)
+    what = "was cancelled" if is_cancelled else f"raised {summarize(error)}, which is no Exception"
+    failure = HandlerError(f"the handler {what}")
     failure.__cause__ = error
     return failure
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 
 from django.db import connections, transaction
 
+from ...exception_chains import ends_process
 from ...observing.facts import HookFailed
 from ...observing.observers import Observers
 
@@ -54,7 +54,7 @@ class OwnTransaction:
         error = self._hook_error
         if error is None:
             return
-        if not isinstance(error, Exception | asyncio.CancelledError):
+        if ends_process(error):
             raise error
         observers.tell(HookFailed(what, error))
 
