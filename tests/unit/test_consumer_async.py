@@ -24,6 +24,7 @@ from kafka_integration.models import StoredOffset
 from kafka_integration.observing.observers import Observers
 from tests.unit import async_handlers, scripted
 from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, write
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
 
@@ -44,7 +45,7 @@ def test_all_messages_run_on_one_event_loop():
     assert [message.value for message in scripted.seen] == list("abcde")
     assert len(set(async_handlers.loops)) == 1
     assert all(each.is_closed() for each in async_handlers.loops)
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("c-")]
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("c-")])
 
 
 def test_what_handlers_await_of_synchronous_code_runs_in_one_thread():
