@@ -17,7 +17,7 @@ from .operations import REPLAYABLE, Selection, request_replay, take_back
 
 LOOK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
-"""So long none was taken in hand: no consumer of the group is running."""
+"""So long none was taken in hand: no consumer of the group is running, or it is paused."""
 OUTAGE_SECONDS = 60.0
 ENDING_SECONDS = 30.0
 """So long the results of those under way are waited for, once no more are begun."""
@@ -78,7 +78,7 @@ def problem_of(progress: Progress, ended: Ended) -> str | None:
     if ended == Ended.STALLED:
         return (
             f"None was taken in hand for {STALLED_SECONDS:.0f} s: see that a consumer of their group is running "
-            "(runconsumer), and that its partitions are assigned."
+            "(runconsumer), and that its partitions are assigned and not paused (kafkaprocesses list)."
         )
     if ended == Ended.FAILURES:
         return (

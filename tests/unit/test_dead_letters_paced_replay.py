@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from kafka_integration import Skip
 from kafka_integration.dead_letters import paced_replay
 from kafka_integration.dead_letters.operations import Selection
-from kafka_integration.dead_letters.paced_replay import STALLED_SECONDS, Ended, Pace, PacedReplay
+from kafka_integration.dead_letters.paced_replay import STALLED_SECONDS, Ended, Pace, PacedReplay, problem_of
 from kafka_integration.models import DeadLetter
 from tests.dead_letters import make_letter
 from tests.unit.replays import PLAIN, Lane, Parked, Requested, do
@@ -204,6 +204,7 @@ def test_without_a_running_consumer_it_gives_up_and_asks_for_nothing_any_more(le
     assert not paced.turn()
 
     assert paced.ended == Ended.STALLED
+    assert "not paused" in problem_of(paced.progress, paced.ended)
     assert count(Parked) == 30
 
 
