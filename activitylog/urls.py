@@ -6,6 +6,7 @@ from . import live, views
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("favicon.ico", views.icon),
     path("articles/<slug:slug>/", views.article, name="article"),
     path("search/", views.search, name="search"),
     path("banners/<slug:slug>/", views.banner, name="banner"),

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_POST, require_safe
 
 from .models import Article, Banner, BannerClick, SearchQuery
@@ -22,6 +23,12 @@ class SearchForm(forms.Form):
 def home(request: HttpRequest) -> HttpResponse:
     articles = Article.objects.all()
     return render(request, "activitylog/home.html", {"articles": articles, "banners": show_banners()})
+
+
+@require_safe
+def icon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for on pages that name none, as those of the admin."""
+    return redirect(static("activitylog/icon.svg"))
 
 
 @require_safe

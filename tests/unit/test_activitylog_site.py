@@ -41,6 +41,10 @@ def test_a_fresh_site_has_articles_and_banners_with_pictures(client: Client) -> 
         assert "<svg" in client.get(banner.get_absolute_url()).text
 
 
+def test_a_page_that_names_no_icon_has_the_sites(client: Client) -> None:
+    assert client.get("/favicon.ico").headers["Location"].endswith(".svg")
+
+
 def test_a_search_finds_articles_and_is_saved_with_its_user(client: Client) -> None:
     ArticleFactory(title="Of beetles", slug="of-beetles")
     user = UserFactory()
