@@ -56,6 +56,9 @@ def set_the_scene() -> None:
     for minutes in (9, 4):
         given = {"refused_at": Now(), "refusal": refusal} if minutes == 9 else {}
         OutboxMessage.objects.create(**row, topic="products", created_at=Now() - timedelta(minutes=minutes), **given)
+    first, last = OutboxMessage.objects.earliest("pk").pk, OutboxMessage.objects.latest("pk").pk
+    noted_at, noted = timezone.now() - timedelta(seconds=90), {"default": {"0": [first, first, last - 30]}}
+    LagSample.objects.create(group="", at=noted_at, positions=noted)
 
 
 def keep_alive() -> None:
