@@ -331,8 +331,8 @@ def test_whoever_watches_sees_how_far_it_is_and_a_script_does_not():
     do(lambda message: None)
     terminal, file = Terminal(), StringIO()
 
-    for stream, group in ((terminal, "group"), (file, "nobody")):
-        call_command("kafkadeadletters", "replay", "--group", group, "--rate=1000", stdout=StringIO(), stderr=stream)
+    for stream in (terminal, file):
+        call_command("kafkadeadletters", "replay", "--group=group", "--rate=1000", stdout=StringIO(), stderr=stream)
 
     assert "0 handled, 0 failed again" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
