@@ -52,7 +52,7 @@ def test_one_that_is_not_there_is_given_up_at_once(cluster):
 
     def refuse(client, timeout):
         asked.append(timeout)
-        cluster._note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        cluster.note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
         raise TIMED_OUT
 
     with pytest.raises(BrokerUnavailableError, match="group g"):

@@ -286,16 +286,14 @@ def test_a_group_whose_offsets_are_kept_from_us_hides_no_other(read, settings, m
         "consumers": {name: {**one, "consumer_group": name} for name in ("hidden", "open")},
     }
     write("a")
-    ask = MemoryAdmin.list_consumer_group_offsets
+    ask = MemoryConsumer.committed
 
-    def refuse(admin, groups, **options):
-        answers = ask(admin, groups, **options)
-        if "hidden" in answers:
-            answers["hidden"] = Future()
-            answers["hidden"].set_exception(KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)))
-        return answers
+    def refuse(consumer, partitions, timeout=-1):
+        if consumer._group == "hidden":
+            raise KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+        return ask(consumer, partitions, timeout)
 
-    monkeypatch.setattr(MemoryAdmin, "list_consumer_group_offsets", refuse)
+    monkeypatch.setattr(MemoryConsumer, "committed", refuse)
 
     hidden, other = read("list")
 

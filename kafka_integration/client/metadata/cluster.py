@@ -37,7 +37,7 @@ class Cluster(Asker):
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.admin = self._admin = Admin(connection, asks_for="topics and groups", on_error=self._note)
+        self.admin = self._admin = Admin(connection, asks_for="topics and groups", on_error=self.note)
         self._trouble: KafkaError | None = None
 
     def topics(self, place: str = "topics of the cluster") -> Topics:
@@ -46,9 +46,13 @@ class Cluster(Asker):
         found = self.ask(lambda client, timeout: client.list_topics(timeout=timeout), place).topics
         return {name: sorted(topic.partitions) for name, topic in found.items()}
 
-    def ask(self, question: Callable[[Any, float], T], place: str) -> T:
-        """The answer, asked for again while nothing speaks against it: a refused connection need not be waited for."""
-        client = self.admin.client()
+    def ask(self, question: Callable[[Any, float], T], place: str, *, client: Any = None) -> T:
+        """The answer, asked for again while nothing speaks against it: a refused connection need not be waited for.
+
+        Another ``client`` than its own has to tell ``note`` of its errors. What is asked has to bear being given up:
+        librdkafka's requests of an admin client don't, and may end the process where their answer is late.
+        """
+        client = client or self.admin.client()
         deadline, seconds = monotonic() + ANSWER_SECONDS, LOOK_SECONDS
         while True:
             try:
@@ -64,7 +68,8 @@ class Cluster(Asker):
                 # A broker that is slow would never be heard out.
                 seconds *= 2
 
-    def _note(self, error: KafkaError) -> None:
+    def note(self, error: KafkaError) -> None:
+        """Take down what may keep all answers away."""
         if isinstance(self._ours(error, ""), AccessDeniedError | BrokerUnavailableError):
             self._trouble = self._trouble or error
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from time import monotonic
 from typing import Any, Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ...conf.connection import Connection
 from ...errors import BrokerError
@@ -23,7 +22,7 @@ JOIN_POLL_SECONDS = 0.05
 
 
 class GroupOffsets:
-    """Asks about one group, by a client of its own or an open cluster's.
+    """Asks about one group; about topics and ends by an open cluster's client, if it is given one.
 
     Every question raises ``BrokerError`` where no answer can be had.
     """
@@ -34,11 +33,14 @@ class GroupOffsets:
         self._is_borrowed = isinstance(by, Cluster)
         self._cluster = by if isinstance(by, Cluster) else Cluster(by)
         self._ends = PartitionEnds(self._cluster.admin)
+        self._consumer: Any = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
         if not self._is_borrowed:
             self._cluster.close()
 
@@ -55,7 +57,11 @@ class GroupOffsets:
         asked = [TopicPartition(*place) for place in dict.fromkeys(places)]
         if not asked:
             return {}
-        answers = self._cluster.ask(lambda client, timeout: _offsets(client, self._group, asked, timeout), self._place)
+        answers = self._cluster.ask(
+            lambda client, timeout: client.committed(asked, timeout=timeout), self._place, client=self._member()
+        )
+        if failed := next((answer.error for answer in answers if answer.error is not None), None):
+            raise self._ours(failed)
         return {(a.topic, a.partition): (a.offset if a.offset >= 0 else None, a.metadata or "") for a in answers}
 
     def ends(self, places: Collection[Place]) -> dict[Place, Ends]:
@@ -84,6 +90,16 @@ class GroupOffsets:
         finally:
             consumer.close()
 
+    def _member(self) -> Any:
+        """A client of the group, which never joins it."""
+        if self._consumer is None:
+            ours = {"group.id": self._group, "enable.auto.commit": False, "isolation.level": "read_committed"}
+            properties = Properties({**admin_properties(self._cluster.connection), **ours})
+            options = {"error_cb": self._cluster.note, "log_level": 0}
+            make = transport_of(self._cluster.connection).consumer
+            self._consumer = open_client(make, properties, place=self._place, options=options)
+        return self._consumer
+
     def _join(self, consumer: Any, moved: list[TopicPartition]) -> None:
         """Who is alone gets everything, and may commit it."""
         assigned: set[Place] = set()
@@ -107,20 +123,3 @@ class GroupOffsets:
 
     def _ours(self, error: KafkaError) -> BrokerError:
         return translate(error, place=self._place, properties=admin_properties(self._cluster.connection))
-
-
-def _offsets(client: Any, group: str, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-    """What the group's coordinator says; ``KafkaException`` where it says nothing of one of them."""
-    wanted = [ConsumerGroupTopicPartitions(group, asked)]
-    # As consumers are told: what a transaction is about to commit is waited for.
-    future = client.list_consumer_group_offsets(wanted, require_stable=True, request_timeout=timeout)[group]
-    try:
-        answers: list[TopicPartition] = future.result(timeout + 1).topic_partitions
-    except FutureTimeoutError as error:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error
-    finally:
-        # The error that it holds leads back to it by this frame.
-        del future
-    if failed := next((answer.error for answer in answers if answer.error is not None), None):
-        raise KafkaException(failed)
-    return answers

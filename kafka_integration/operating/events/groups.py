@@ -89,8 +89,7 @@ class _Progress:
     """Up to where a group has finished these partitions, and what beyond."""
 
     def __init__(self, consumer: ConsumerSettings, cluster: Cluster, places: Sequence[Place]) -> None:
-        offsets = GroupOffsets(cluster, consumer.consumer_group)
-        with GroupPositions(consumer) as positions:
+        with GroupPositions(consumer) as positions, GroupOffsets(cluster, consumer.consumer_group) as offsets:
             # In this order: an offset that moves meanwhile passes what was finished beyond it.
             self._beyond = positions.finished_beyond(offsets, places)
             self._next = positions.read(offsets, places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import time
@@ -101,11 +102,10 @@ class _GroupLook:
         self.places: list[list[Place]] = []
         """The partitions of each consumer."""
 
-    def connect(self, cluster: Cluster) -> None:
-        GroupOffsets(cluster, self.name).committed(place for places in self.places for place in places)
+    def connect(self, offsets: GroupOffsets) -> None:
+        offsets.committed(place for places in self.places for place in places)
 
-    def read(self, cluster: Cluster, ends: Mapping[Place, Ends]) -> None:
-        offsets = GroupOffsets(cluster, self.name)
+    def read(self, cluster: Cluster, offsets: GroupOffsets, ends: Mapping[Place, Ends]) -> None:
         for consumer, places in zip(self.consumers, self.places, strict=True):
             with GroupPositions(consumer) as group:
                 committed = group.read(offsets, places)
@@ -120,11 +120,14 @@ def _look_at_all(cluster: Cluster, looks: Sequence[_GroupLook], beside: Executor
     topics = cluster.topics()
     for each in looks:
         each.places = [places_of(consumer, topics) for consumer in each.consumers]
-    # To be connected, which takes seconds sometimes: no answer may be that much older than the other.
-    _do_for_each(looks, lambda each: each.connect(cluster), beside)
-    # In this order: what is finished after the position was read, and before the ends are known, would count as lag.
-    ends = PartitionEnds(cluster.admin).ask({place for each in looks for places in each.places for place in places})
-    _do_for_each(looks, lambda each: each.read(cluster, ends), beside)
+    with ExitStack() as opened:
+        offsets = {each.name: opened.enter_context(GroupOffsets(cluster, each.name)) for each in looks}
+        # To be connected, which takes seconds sometimes: no answer may be that much older than the other.
+        _do_for_each(looks, lambda each: each.connect(offsets[each.name]), beside)
+        # In this order: what is finished after its position was read, and before the ends are known, would count.
+        wanted = {place for each in looks for places in each.places for place in places}
+        ends = PartitionEnds(cluster.admin).ask(wanted)
+        _do_for_each(looks, lambda each: each.read(cluster, offsets[each.name], ends), beside)
     records = _read_records(cluster.connection, [lag for each in looks for lag in each.found.lags.values()], beside)
     for each in looks:
         each.found.lags = {place: _measured(lag, records) for place, lag in each.found.lags.items()}

@@ -7,9 +7,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import (
-    OFFSET_INVALID,
     ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Node,
@@ -79,12 +77,6 @@ class MemoryAdmin:
         """Who is in these groups, and what each member has."""
         return {group: _answered(self._group, group) for group in groups}
 
-    def list_consumer_group_offsets(
-        self, groups: Iterable[ConsumerGroupTopicPartitions], **options: object
-    ) -> dict[str, Future[ConsumerGroupTopicPartitions]]:
-        """What these groups have committed, with what was noted with it."""
-        return {asked.group_id: _answered(self._committed, asked) for asked in groups}
-
     def create_topics(self, topics: list[NewTopic], **options: object) -> dict[str, Future[None]]:
         """Makes topics that aren't there."""
         return {new.topic: _answered(self._create, new) for new in topics}
@@ -104,12 +96,6 @@ class MemoryAdmin:
     ) -> dict[ConfigResource, Future[None]]:
         """Keeps settings of topics, which nothing follows here."""
         return {resource: _answered(self._alter, resource) for resource in resources}
-
-    def _committed(self, asked: ConsumerGroupTopicPartitions) -> ConsumerGroupTopicPartitions:
-        group = asked.group_id
-        with self._broker.changed:
-            found = [_noted(self._broker, group, each.topic, each.partition) for each in asked.topic_partitions or ()]
-        return ConsumerGroupTopicPartitions(group, found)
 
     def _group(self, name: str) -> ConsumerGroupDescription:
         with self._broker.changed:
@@ -179,12 +165,6 @@ def _answered(answer: Callable[..., T], *asked: Any) -> Future[T]:
     except KafkaException as error:
         future.set_exception(error)
     return future
-
-
-def _noted(broker: MemoryBroker, group: str, topic: str, partition: int) -> TopicPartition:
-    offset = broker.committed(group, topic, partition)
-    metadata = broker.committed_metadata(group, topic, partition)
-    return TopicPartition(topic, partition, OFFSET_INVALID if offset is None else offset, metadata)
 
 
 def cluster_metadata(broker: MemoryBroker, topic: str | None = None) -> ClusterMetadata:
