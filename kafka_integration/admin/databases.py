@@ -93,7 +93,10 @@ class ClampedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = [show_locally(row) for row in self.result_list]
+        # For a list without pages Django would go through the table once more.
+        is_whole = not self.multi_page or (self.show_all and self.can_show_all)
+        rows: Any = self.paginator.object_list if is_whole else self.result_list
+        self.result_list = [show_locally(row) for row in rows]
         self.page_num = self.paginator.validate_number(self.page_num)
 
     def url_for_result(self, result: Model) -> str:

@@ -99,6 +99,22 @@ def test_refused_rows_are_counted_without_a_look_at_those_that_wait(client: Clie
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_few_are_counted")
+@pytest.mark.parametrize("found", [1, 60])
+def test_few_rows_of_many_are_looked_for_once(client: Client, found: int) -> None:
+    add_rows(4000)
+    OutboxMessage.objects.bulk_create(OutboxMessage(topic="rare") for _ in range(found))
+    take_statistics(OutboxMessage)
+    once = steps_of(lambda: OutboxMessage.objects.filter(topic="rare").count())
+
+    asked = {"topic": "rare"}
+
+    assert steps_of(lambda: [*shown(client, OUTBOX, asked)]) < 1.8 * once
+    assert len([*shown(client, OUTBOX, asked)]) == min(found, 50)
+    assert len([*shown(client, OUTBOX, asked | {"p": "2"})]) == (found - 50 if found > 50 else found)
+
+
+@pytest.mark.slow
 def test_an_event_is_looked_for_in_as_many_rows_of_an_outbox_as_there_is_time_for(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
