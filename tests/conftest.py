@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from django.apps import apps
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 Manage = Callable[..., ChildProcess]
 BROKER_TESTS = Path(__file__).parent / "broker"
+
+# How long an example takes says more of a shared machine than of us.
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

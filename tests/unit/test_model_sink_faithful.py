@@ -115,7 +115,7 @@ def test_what_has_one_form_in_its_field_is_written_in_that(row: dict[str, Any], 
 DIGITS = st.integers(-(10**18), 10**18).map(lambda cents: Decimal(cents).scaleb(-2))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(total=DIGITS, level=st.floats(), pieces=st.integers(-(2**70), 2**70) | st.floats())
 @example(total=Decimal("12345678901234567.89"), level=0.0, pieces=0)
 @example(total=Decimal("1234567890123.45"), level=5e-324, pieces=2**31 - 1)

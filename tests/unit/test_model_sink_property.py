@@ -96,7 +96,7 @@ def assert_ends_the_same(table: Any, sink: type[ModelSink], records: list[Record
     assert found == expected
 
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("sink", [Plains, Lasting])

@@ -127,7 +127,7 @@ def stored(model: Any, pk: int) -> Any:
 
 @pytest.mark.parametrize("name", COLUMNS)
 @given(data=st.data())
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), print_blob=True)
 def test_every_event_of_a_row_says_what_the_database_has(name: str, data: st.DataObject) -> None:
     model: Any = COLUMNS[name]
     field = model._meta.get_field("value")

@@ -125,7 +125,7 @@ sections = st.fixed_dictionaries(
 
 
 @given(sections | anything)
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_the_settings_hold_there_are_problems_or_settings_and_never_a_crash(kafka: Any) -> None:
     with override_settings(KAFKA=kafka):
         problems = find_problems()

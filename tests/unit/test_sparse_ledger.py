@@ -117,7 +117,7 @@ class SparseLedgerMachine(RuleBasedStateMachine):
 
 
 TestSparseLedger = SparseLedgerMachine.TestCase
-TestSparseLedger.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSparseLedger.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def test_what_many_threads_finish_while_others_look_is_all_finished_in_the_end() -> None:

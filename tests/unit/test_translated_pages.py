@@ -36,8 +36,10 @@ MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 DOTTED = re.compile(r"\w+(?:[.-]\w+)+")
 """A name of Kafka's, or of a class."""
 WORD = re.compile(r"[^\W\d_]{2,}")
-# A database, a unit, the parts of a header, a setting's value, and a text that Django leaves in English.
-NAMES = {"default", "ms", "ce", "id", "delete", "Search"}
+# A database, a unit, the parts of a header, a setting's value.
+NAMES = {"default", "ms", "ce", "id", "delete"}
+# On its own pages Django leaves in English: the first always, the others from 6.1 on.
+ENGLISH_OF_DJANGO = {"Search", "Select", "option", "Pagination"}
 
 
 PAGES_IN_A_LANGUAGE = ("overview", "groups", "group", "topics", "django's deadletters")
@@ -223,7 +225,7 @@ def _left(found: list[str], *, django: bool) -> set[str]:
     rest = DOTTED.sub(" ", "\n".join(found))
     while MARKED.search(rest):
         rest = MARKED.sub(" ", rest)
-    return set(WORD.findall(rest)) - NAMES - (_german_of_django() if django else set())
+    return set(WORD.findall(rest)) - NAMES - (_german_of_django() | ENGLISH_OF_DJANGO if django else set())
 
 
 @cache

@@ -233,7 +233,7 @@ class TurnsMachine(RuleBasedStateMachine):
 
 
 TestTurns = TurnsMachine.TestCase
-TestTurns.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestTurns.settings = settings(max_examples=150, stateful_step_count=50)
 
 
 def test_what_met_an_outage_while_it_was_suspended_holds_back_nobody_once_it_goes_on():
