@@ -17,7 +17,7 @@ from tests.waiting import wait_for
 
 SIZE = 1024 * 1024
 RECORDS = 160
-BOUND_MIB = 250
+BOUND_MIB = 280
 
 
 def key_of(number: int) -> bytes:
