@@ -26,7 +26,7 @@ COMMIT = "COMMIT"
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 
-class _Crash(BaseException):
+class _Crash(SystemExit):
     """What the process dies of: nothing that a handler catches, unless it catches everything."""
 
 

@@ -38,6 +38,7 @@ def nothing_noted():
 
 def test_all_messages_run_on_one_event_loop():
     write(*"abcde")
+    before = set(threading.enumerate())
 
     loop = consume(message_handler=NOTE)
 
@@ -45,7 +46,7 @@ def test_all_messages_run_on_one_event_loop():
     assert [message.value for message in scripted.seen] == list("abcde")
     assert len(set(async_handlers.loops)) == 1
     assert all(each.is_closed() for each in async_handlers.loops)
-    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("c-")])
+    wait_for(lambda: not [thread for thread in {*threading.enumerate()} - before if thread.name.startswith("c-")])
 
 
 def test_what_handlers_await_of_synchronous_code_runs_in_one_thread():
