@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from kafka_integration.client.metadata.topic_configs import ConfigValue, TopicConfigs
-from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory import MemoryAdmin, memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import LagSample
@@ -77,12 +77,24 @@ def test_a_look_is_noted_with_where_everybody_was():
     assert found.positions[TOPIC]["0"] == [0, 1, 3]
 
 
+def test_a_process_at_work_asks_nobody_who_is_in_a_group(monkeypatch):
+    """librdkafka may end a process whose question about members gets no answer in time."""
+    asked = []
+    monkeypatch.setattr(MemoryAdmin, "describe_consumer_groups", lambda admin, groups, **options: asked.extend(groups))
+    write("a")
+
+    Sampling(get_settings()).turn()
+
+    assert LagSample.objects.get(group="group").lag == 1
+    assert asked == []
+
+
 def test_of_many_processes_one_looks_at_each_moment(monkeypatch):
     now = timezone.now()
     monkeypatch.setattr(sampling.timezone, "now", lambda: now)
     looked = []
     seen = GroupLag(group="group", partitions=())
-    monkeypatch.setattr(sampling, "compute_lag", lambda settings, group: looked.append(group) or seen)
+    monkeypatch.setattr(sampling, "compute_lag", lambda settings, group, **options: looked.append(group) or seen)
 
     for _ in range(5):
         Sampling(get_settings()).turn()
@@ -92,7 +104,9 @@ def test_of_many_processes_one_looks_at_each_moment(monkeypatch):
     assert begin_sample("group", now + timedelta(seconds=15)) is not None
 
 
-def test_who_looks_at_nothing_new_asks_the_database_once(django_assert_num_queries):
+def test_who_looks_at_nothing_new_asks_the_database_once(django_assert_num_queries, monkeypatch):
+    now = timezone.now()
+    monkeypatch.setattr(sampling.timezone, "now", lambda: now)
     Sampling(get_settings()).turn()
     another = Sampling(get_settings())
 

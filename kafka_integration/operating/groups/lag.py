@@ -59,22 +59,24 @@ class GroupLag:
         return max(known) if known and len(known) == len(ages) else None
 
 
-def compute_lag(settings: Settings, group: str) -> GroupLag:
-    """The lag of every partition of the group's topics.
+def compute_lag(settings: Settings, group: str, *, asks_members: bool = True) -> GroupLag:
+    """The lag of every partition of the group's topics; who works on them if brokers are asked for members.
 
     Raises ``ConfigurationError`` for a group of no consumer, ``BrokerError`` where Kafka can't be asked.
     """
-    found = compute_lags(settings, [group])[group]
+    found = compute_lags(settings, [group], asks_members=asks_members)[group]
     if isinstance(found, Exception):
         raise found
     return found
 
 
-def compute_lags(settings: Settings, groups: Iterable[str]) -> dict[str, GroupLag | BrokerError | DatabaseError]:
+def compute_lags(
+    settings: Settings, groups: Iterable[str], *, asks_members: bool = True
+) -> dict[str, GroupLag | BrokerError | DatabaseError]:
     """The same of many groups, each cluster asked once; a group's error hides no other."""
     consumers = {group: consumers_of(settings, group) for group in groups}
     processes = live_processes(settings.operations)
-    looked = _look_at_clusters(consumers)
+    looked = _look_at_clusters(consumers, asks_members=asks_members)
     return {
         group: _lag_of(group, [found[group] for found in looked if group in found], processes, settings)
         for group in consumers
@@ -90,7 +92,9 @@ def consumers_of(settings: Settings, group: str) -> list[ConsumerSettings]:
     return consumers
 
 
-def _look_at_clusters(consumers: Mapping[str, Sequence[ConsumerSettings]]) -> list[Mapping[str, Looked]]:
+def _look_at_clusters(
+    consumers: Mapping[str, Sequence[ConsumerSettings]], *, asks_members: bool
+) -> list[Mapping[str, Looked]]:
     clusters: dict[Connection, dict[str, list[ConsumerSettings]]] = {}
     for group, of_group in consumers.items():
         for consumer in of_group:
@@ -100,9 +104,9 @@ def _look_at_clusters(consumers: Mapping[str, Sequence[ConsumerSettings]]) -> li
     with ThreadPoolExecutor(min(MOST_AT_ONCE, len(clusters))) as beside:
         # Who asks a database does it in this thread: each other one would connect to it.
         looks = [
-            partial(look, connection, groups)
+            partial(look, connection, groups, asks_members=asks_members)
             if asks_a_database(chain(*groups.values()))
-            else beside.submit(look, connection, groups).result
+            else beside.submit(look, connection, groups, asks_members=asks_members).result
             for connection, groups in clusters.items()
         ]
         return [each() for each in looks]

@@ -77,12 +77,14 @@ def asks_a_database(consumers: Iterable[ConsumerSettings]) -> bool:
     return any(consumer.offset_storage != "kafka" for consumer in consumers)
 
 
-def look(connection: Connection, groups: Mapping[str, Sequence[ConsumerSettings]]) -> dict[str, Looked]:
-    """What there is to say of each group of these consumers, which all read this cluster.
+def look(
+    connection: Connection, groups: Mapping[str, Sequence[ConsumerSettings]], *, asks_members: bool = True
+) -> dict[str, Looked]:
+    """What there is to say of each group of these consumers, which all read this cluster; of its members if wanted.
 
     A group that can't be asked about hides no other. A database is asked by the thread that calls this alone.
     """
-    looks = [_GroupLook(name, consumers) for name, consumers in groups.items()]
+    looks = [_GroupLook(name, consumers, asks_members=asks_members) for name, consumers in groups.items()]
     with Cluster(connection) as cluster, ThreadPoolExecutor(min(MOST_AT_ONCE, len(looks))) as beside:
         try:
             _look_at_all(cluster, looks, beside)
@@ -95,9 +97,10 @@ def look(connection: Connection, groups: Mapping[str, Sequence[ConsumerSettings]
 class _GroupLook:
     """One group, and what was found of it so far."""
 
-    def __init__(self, name: str, consumers: Sequence[ConsumerSettings]) -> None:
+    def __init__(self, name: str, consumers: Sequence[ConsumerSettings], *, asks_members: bool) -> None:
         self.name = name
         self.consumers = consumers
+        self._asks_members = asks_members
         self.found = Looked()
         self.places: list[list[Place]] = []
         """The partitions of each consumer."""
@@ -113,7 +116,8 @@ class _GroupLook:
                 for topic in absent_of(consumer, places):
                     found = self.found.hidden_topics if group.is_hidden(topic) else self.found.missing_topics
                     found.append(topic)
-        self.found.members = ask_members(cluster.admin, self.name)
+        if self._asks_members:
+            self.found.members = ask_members(cluster.admin, self.name)
 
 
 def _look_at_all(cluster: Cluster, looks: Sequence[_GroupLook], beside: Executor) -> None:
