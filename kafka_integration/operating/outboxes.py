@@ -100,7 +100,7 @@ def _noted() -> tuple[Mapping[str, list[int]], float]:
     if not has_table(router.db_for_read(LagSample), LagSample):
         return {}, 0.0
     rows = LagSample.objects.filter(group=NOTED_AS, at__lte=now - YOUNGEST, at__gte=now - OLDEST)
-    sample = rows.exclude(positions=None).order_by("-at").first()
+    sample = rows.filter(positions__isnull=False).order_by("-at").first()
     if sample is None or sample.positions is None:
         return {}, 0.0
     return {alias: numbers["0"] for alias, numbers in sample.positions.items()}, (now - sample.at).total_seconds()
