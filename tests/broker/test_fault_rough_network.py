@@ -39,7 +39,7 @@ def test_late_packets_and_small_pieces_lose_and_repeat_nothing(scenario_on, post
             scenario.load.sent(RECORDS)
             scenario.wait_handled(90)
             scenario.wait_committed()
-        assert all(worker.terminate() == 0 for worker in workers)
+        assert [worker.terminate() for worker in workers] == [0] * len(workers)
     assert not commits.too_high
     scenario.assert_nothing_lost()
     scenario.assert_nothing_twice()
