@@ -76,6 +76,19 @@ def test_a_long_outage_is_said_again_each_minute(
     assert "for 120 s now" in caplog.messages[-1]
 
 
+def test_an_outage_that_turns_out_to_have_another_reason_is_said_again(
+    log: ClientLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = "127.0.0.1:9092/1: Disconnected: connection closed by peer (after 574ms in state UP)"
+    log.log(logging.INFO, "%s [%s] %s", "FAIL", "rdkafka#producer-1", f"[thrd:{closed}]: {closed}")
+    fail(log, "_ALL_BROKERS_DOWN", "1/1 brokers are down")
+    for _ in range(100):
+        fail(log, "_TRANSPORT", REFUSED)
+
+    assert ["TLS or SASL" in line for line in caplog.messages] == [True, False]
+    assert "Connection refused" in caplog.messages[-1]
+
+
 def test_the_end_of_an_outage_is_one_line(log: ClientLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     broker_away(log)
     clock.now += 30

@@ -109,6 +109,18 @@ def test_a_client_that_fails_to_reach_a_broker_looks_for_one(say):
     assert not log.stranding.is_certain
 
 
+def test_that_brokers_are_named_again_is_said_once_a_minute(monkeypatch, caplog):
+    monkeypatch.setattr(client_log, "name_brokers", lambda client, servers: True)
+    clock = Clock()
+    log = ClientLog("consumer c", {"bootstrap.servers": "127.0.0.1:1"}, clock=clock)
+    for _ in range(7):
+        log.stranding.is_certain = True
+        log.help(object())
+        clock.now += 10
+
+    assert [line.partition(",")[0] for line in caplog.messages] == ["consumer c: the client gave up all brokers"] * 2
+
+
 def test_a_client_that_was_helped_has_as_long_again():
     clock = Clock()
     stranding = Stranding(clock=clock)

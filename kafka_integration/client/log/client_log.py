@@ -122,7 +122,11 @@ class ClientLog:
         """Tell a client that gave up all brokers of the bootstrap servers again; call it between polls."""
         if self.stranding.is_certain and name_brokers(client, self._properties["bootstrap.servers"]):
             self.stranding.was_helped()
-            logger.warning("%s: the client gave up all brokers, and is told of the bootstrap servers again", self._name)
+            # Looked for in an outage too, where librdkafka tells of a try that fails like the last one twice a minute.
+            if self._repeats.is_due("stranded"):
+                logger.warning(
+                    "%s: the client gave up all brokers, and is told of the bootstrap servers again", self._name
+                )
 
     def retire(self) -> None:
         """The client is being closed: never ``calm`` again."""
@@ -181,15 +185,19 @@ class ClientLog:
         self.unreachable = reason
         if self._down_since is None:
             self._down_since = self._clock()
-        # A refusal closes the connection too, and has had its line.
-        if self.denied is None and self._repeats.is_due("outage"):
+        if self._is_news(reason):
             logger.error("%s It is tried again by itself.", reason)
+
+    def _is_news(self, reason: BrokerUnavailableError) -> bool:
+        """Whether an outage is to be said, for this reason: a broker that is killed hangs up before it refuses."""
+        # A refusal closes the connection too, and has had its line.
+        return self.denied is None and self._repeats.is_due(f"outage: {str(reason).partition(' (')[0]}")
 
     def _note_failing(self, error: BrokerUnavailableError) -> None:
         """One broker: no news if all are gone, or if it is back at once."""
         if self._down_since is not None:
             self.unreachable = error
-            if self.denied is None and self._repeats.is_due("outage"):
+            if self._is_news(error):
                 logger.error("%s This lasts for %.0f s now.", error, self._clock() - self._down_since)
             return
         address = find_address(str(error))
