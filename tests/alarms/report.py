@@ -12,6 +12,7 @@ import psycopg
 from kafka_integration.operating.columns import aligned
 from tests.alarms.judging import (
     CHANNELS,
+    SERVERS,
     Alarms,
     Course,
     Moment,
@@ -22,7 +23,7 @@ from tests.alarms.judging import (
 )
 from tests.alarms.sending import Sender
 from tests.alarms.truth import Place, Truth
-from tests.alarms.watching import LagSaid, Watch
+from tests.alarms.watching import LagSaid, Saying, Watch
 
 LAG_SECONDS = 1.0
 TIME_LAG_SECONDS = 2.0
@@ -37,7 +38,7 @@ MOST_SHOWN = 10
 def report(seed: int, truth: Truth, watch: Watch, sender: Sender, database_url: str, ended: Sequence[str]) -> bool:
     """Print what came of it; True if every bound was kept."""
     alarms = judge_alarms(truth, watch.sayings)
-    faults = [*_alarm_faults(alarms), *ended]
+    faults = [*_alarm_faults(alarms, truth), *ended]
     print("\n".join(aligned(list(_alarm_rows(alarms, watch)), right=range(1, 6))))
     courses = _courses(sender, database_url)
     for title, bound, off_by in (
@@ -70,15 +71,29 @@ def _alarm_rows(alarms: Alarms, watch: Watch) -> Iterator[tuple[str, ...]]:
         yield (channel, *map(str, (looks, right[channel], wrong[channel], len(named), missed[channel])), latest)
 
 
-def _alarm_faults(alarms: Alarms) -> Iterator[str]:
-    for saying in alarms.false[:MOST_SHOWN]:
-        where = saying.place or saying.pid or ""
-        said = f"{saying.channel} said {saying.kind} of {saying.consumer} {where}"
-        yield f"false: {said} at {saying.asked_at:.0f} {saying.text}"
-    if len(alarms.false) > MOST_SHOWN:
-        yield f"and {len(alarms.false) - MOST_SHOWN} more that were false"
+def _alarm_faults(alarms: Alarms, truth: Truth) -> Iterator[str]:
+    alike: dict[object, list[Saying]] = defaultdict(list)
+    for saying in alarms.false:
+        alike[saying.kind, saying.consumer, saying.place, saying.pid].append(saying)
+    for first, *more in list(alike.values())[:MOST_SHOWN]:
+        channels = ", ".join(sorted({each.channel for each in (first, *more)}))
+        until = (more or [first])[-1].asked_at
+        yield (
+            f"false: {channels} said {first.kind} of {first.consumer} {first.place or first.pid or ''} from "
+            f"{first.asked_at:.0f} to {until:.0f}, {_after_what(truth, first)} {first.text}"
+        )
+    if alarms.false:
+        yield f"{len(alarms.false)} readings of {len(alike)} such were false"
     for channel, hang in alarms.missed:
         yield f"missed: {channel} did not name {hang.place}@{hang.offset} within a minute of {hang.began_at:.0f}"
+
+
+def _after_what(truth: Truth, saying: Saying) -> str:
+    ended = [deed for deed in truth.of(*SERVERS, "handover") if deed.ended_at <= saying.asked_at]
+    if not ended:
+        return "before anything was away:"
+    last = max(ended, key=lambda deed: deed.ended_at)
+    return f"first {saying.asked_at - last.ended_at:.0f} s after {last.kind}:"
 
 
 def _judge_lags(
