@@ -37,14 +37,14 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan'
 SETTLED_PAGE = """\
 DELETE FROM kafka_integration_deadletter WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM kafka_integration_deadletter
-    WHERE settled_at < now() - %(days)s * interval '1 day' AND state NOT IN ('parked', 'replay')
+    WHERE settled_at < statement_timestamp() - %(days)s * interval '1 day' AND state NOT IN ('parked', 'replay')
     ORDER BY settled_at LIMIT %(limit)s FOR UPDATE
 ))
 """
 HANDLED_PAGE = """\
 DELETE FROM kafka_integration_handledmessage WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM kafka_integration_handledmessage
-    WHERE handled_at < now() - %(days)s * interval '1 day'
+    WHERE handled_at < statement_timestamp() - %(days)s * interval '1 day'
     ORDER BY handled_at LIMIT %(limit)s FOR UPDATE
 ))
 """
