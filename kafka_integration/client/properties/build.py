@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -25,6 +26,10 @@ REQUESTS_IN_FLIGHT = 1
 # A cluster that comes back may say for a moment that it has no brokers: librdkafka believes it, forgets all that it
 # knew, and goes back to the bootstrap servers only after this; five minutes by default.
 BOOTSTRAP_AGAIN_MS = 10_000
+# The pause between two attempts to connect, first and longest. The defaults are 100 ms and ten seconds: one broker of
+# several may then be back for ten seconds unnoticed, while all of them away are tried 16 times a second by each client.
+RECONNECT_FIRST_MS = 500
+RECONNECT_LONGEST_MS = 1_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 COMMON = {
     "socket.keepalive.enable": True,
@@ -109,13 +114,24 @@ def admin_properties(connection: Connection) -> Properties:
 
 
 def _connection_properties(connection: Connection) -> Properties:
-    properties = Properties({"bootstrap.servers": transport_of(connection).servers(connection), **COMMON})
+    properties = Properties(
+        {"bootstrap.servers": transport_of(connection).servers(connection), **COMMON, **_pauses(connection.config)}
+    )
     if connection.tls is not None:
         properties.update(_tls_properties(connection.tls))
     if connection.sasl is not None:
         properties.update(_sasl_properties(connection.sasl))
     properties["security.protocol"] = _security_protocol(connection)
     return properties
+
+
+def _pauses(config: Mapping[str, Any]) -> dict[str, int]:
+    """Of connecting; the first is no longer than the longest, which librdkafka would refuse, if ``config`` has one."""
+    first, longest = config.get("reconnect.backoff.ms"), config.get("reconnect.backoff.max.ms")
+    return {
+        "reconnect.backoff.ms": min(RECONNECT_FIRST_MS, int(RECONNECT_FIRST_MS if longest is None else longest)),
+        "reconnect.backoff.max.ms": max(RECONNECT_LONGEST_MS, int(first or 0)),
+    }
 
 
 def _security_protocol(connection: Connection) -> str:
