@@ -96,17 +96,18 @@ def test_the_last_page_is_shown_for_any_number_beyond_it():
 def test_a_page_costs_the_same_however_many_dead_letters_there_are(monkeypatch):
     monkeypatch.setattr(bounded, "MOST_COUNTED", 100)
     monkeypatch.setattr(bounded, "MOST_LOOKED_AT", 100)
-    take_statistics(DeadLetter)
-    client = client_of("view")
-    make_letters(200)
-    steps = steps_of(lambda: text_of(client.get(LIST)))
-    make_letters(3000)
-    # SQLite can't know that a state it is given later is one of the index's.
-    if connection.vendor == "postgresql":
-        make_letters(3000, state=State.HANDLED, settled_at=timezone.now())
-    pages = []
+    client, pages, steps = client_of("view"), [], []
+    for _ in range(2):
+        make_letters(3000)
+        # SQLite can't know that a state it is given later is one of the index's.
+        if connection.vendor == "postgresql":
+            make_letters(3000, state=State.HANDLED, settled_at=timezone.now())
+        if not steps:
+            # What was counted when there were half as many. PostgreSQL rather reads a table of a megabyte as a whole.
+            take_statistics(DeadLetter)
+        steps.append(steps_of(lambda: pages.append(text_of(client.get(LIST)))))
 
-    assert steps_of(lambda: pages.append(text_of(client.get(LIST)))) < 2 * steps
+    assert steps[1] < 1.5 * steps[0]
     assert "100+ dead letters" in pages[0]
     assert "?p=2" in pages[0]
     assert "?p=3" not in pages[0]
