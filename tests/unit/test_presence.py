@@ -13,7 +13,7 @@ from django.core.management import CommandError
 from django.db import OperationalError, connection, connections
 from django.db.models.functions import Now
 
-from kafka_integration import NO_COMMIT
+from kafka_integration import NO_COMMIT, Retry
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf.producers import OperationsSettings
@@ -24,6 +24,7 @@ from kafka_integration.operating.presence.views import PartitionView
 from tests.unit import scripted
 from tests.unit.consumers import running, write
 from tests.unit.live import listed, make_row, partitions, process, shown
+from tests.unit.test_consumer_setbacks import away
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
@@ -243,6 +244,40 @@ def test_a_handler_whose_database_does_not_answer_waits_for_it_and_is_not_stuck(
 
     assert states == {"waiting"}
     assert later[0]["stuck_offset"] == 0
+
+
+@pytest.mark.parametrize("storage", ["kafka", "database"])
+@pytest.mark.parametrize("ordering", ["partition", "key"])
+def test_an_outage_is_over_for_a_message_that_is_handled_again_and_then_fails_by_itself(storage, ordering):
+    released = threading.Event()
+
+    def fail(message: Any) -> None:
+        if len(scripted.seen) == 1:
+            raise away()
+        released.wait(30)
+        raise Retry(after_seconds=3600)
+
+    scripted.script.append(fail)
+    write("a")
+
+    try:
+        with running(offset_storage=storage, ordering=ordering, retry={"backoff_seconds": 1}) as loop:
+            watch = watching.ConsumersWatch([loop])
+
+            def reason() -> str | None:
+                return watch.look()[0].partitions[0].reason
+
+            wait_for(lambda: loop.partitions)
+            wait_for(lambda: reason() == "outage")
+            wait_for(lambda: len(scripted.seen) == 2)
+            at_work = reason()
+            released.set()
+            wait_for(lambda: reason() == "backoff")
+    finally:
+        released.set()
+
+    # Under "key" others are held back until it is known.
+    assert at_work == ("outage" if ordering == "key" else None)
 
 
 def test_a_database_that_fails_costs_one_line_and_no_message(monkeypatch, caplog):

@@ -77,6 +77,9 @@ class Endings:
 
     def of(self, stream: Stream, message: Message, error: Exception) -> Ending:
         """What becomes of a failure that is the message's own: decided, with nothing done yet, nor told of that."""
+        if not is_setback(error):
+            # It got as far as that: what kept it before is over.
+            stream.setbacks.end()
         self.observers.tell(Failed(message, error))
         return Ending(self, stream, Failure(message, error, self._verdict(message, error)))
 
@@ -125,7 +128,7 @@ class Ending:
         except (ConsumerStoppedError, FencedError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever kept it from being written, the offset waits
-            self.delay_seconds = self._endings.policy.outage_seconds(self._stream.setbacks.count())
+            self.delay_seconds = self._endings.policy.outage_seconds(self._stream.setbacks.fail_to_park())
             self._endings.observers.tell(ParkingFailed(self.failure.message, error))
             return error
         self.tell()

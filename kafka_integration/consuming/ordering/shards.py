@@ -80,7 +80,7 @@ class Shards(Line):
     @property
     def is_in_outage(self) -> bool:
         """Whether a shard tries, or waits to try, for all whether an outage is over."""
-        return self._probe is not None or any(shard.setbacks.in_a_row for shard in list(self._in_hand))
+        return self._probe is not None or any(shard.setbacks.is_outage for shard in list(self._in_hand))
 
     @property
     def ready(self) -> int:

@@ -36,29 +36,31 @@ class Claim:
 class Setbacks:
     """Outages and conflicts in a row that the first waiting message met; its lane's thread's own."""
 
-    __slots__ = ("_at_once", "_looks", "databases", "in_a_row")
+    __slots__ = ("_at_once", "_looks", "databases", "in_a_row", "is_outage")
 
     def __init__(self) -> None:
         self.in_a_row = 0
+        self.is_outage = False
+        """Whether the last one was about something that is away, and nothing was heard of it since."""
         self.databases: frozenset[str] = frozenset()
         """Those that the last one was about."""
         self._looks = 0
         self._at_once: int | None = None
         """How many messages are tried at once since an outage; None where that was a while ago."""
 
-    def count(self) -> int:
-        self.in_a_row += 1
-        return self.in_a_row
+    def fail_to_park(self) -> int:
+        """One more, at a dead letter that can't be written; how many that are in a row."""
+        return self._count(is_outage=True)
 
     def meet_conflict(self) -> int:
         """One more, which is about no database that could be away; how many that are in a row."""
         self.databases, self._looks = frozenset(), 0
-        return self.count()
+        return self._count(is_outage=False)
 
     def meet_outage(self, databases: frozenset[str]) -> int:
         """One more, which is about these databases; how many that are in a row."""
         self.databases, self._looks, self._at_once = databases, 0, 1
-        return self.count()
+        return self._count(is_outage=True)
 
     def look(self, *, is_away: bool) -> int:
         """How often in a row a database was found away still."""
@@ -67,13 +69,22 @@ class Setbacks:
 
     def forget(self) -> None:
         """Something went well. The next may be twice as many, as too many may have been what was wrong."""
-        self.in_a_row = 0
+        self.end()
         if self._at_once is not None:
             self._at_once = 2 * self._at_once if self._at_once < ENOUGH_AT_ONCE else None
+
+    def end(self) -> None:
+        """What came next was none."""
+        self.in_a_row, self.is_outage = 0, False
 
     def at_most(self, most: int) -> int:
         """How many messages to take in hand of so many: whether an outage is over, one tells as well as a batch."""
         return most if self._at_once is None else min(most, self._at_once)
+
+    def _count(self, *, is_outage: bool) -> int:
+        self.in_a_row += 1
+        self.is_outage = is_outage
+        return self.in_a_row
 
 
 class Gate(Protocol):
