@@ -1,7 +1,7 @@
 """A broker can't be reached for a while, the only one or one of three, and is there again from one moment to the next.
 
-Work goes on within three seconds, however long that was. Meanwhile each client tries to connect a few times a second: a
-hundred processes are no storm for a broker that is coming back.
+Work goes on within three seconds, however long that was. Meanwhile each client tries to connect some times a second, as
+librdkafka does that goes back to the bootstrap servers whenever none answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.services.ports import free_port
 
 OF_PROTOCOL = {name: {} if name == "consumer" else {"partition.assignment.strategy": name} for name in PROTOCOLS}
 WORKERS = 2
-CONNECTIONS_A_SECOND = 8
+CONNECTIONS_A_SECOND = 30
 """At most, of a worker: it has a client that consumes, and others that ask."""
 
 

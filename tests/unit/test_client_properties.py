@@ -63,17 +63,16 @@ def test_every_client_goes_back_to_the_bootstrap_servers_soon(settings: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("config", "first_ms", "longest_ms"),
+    ("config", "longest_ms"),
     [
-        ({}, 500, 1_000),
-        ({"reconnect.backoff.max.ms": 60_000}, 500, 60_000),
-        ({"reconnect.backoff.max.ms": "100"}, 100, "100"),
-        ({"reconnect.backoff.ms": 5_000}, 5_000, 5_000),
-        ({"reconnect.backoff.ms": "5000", "reconnect.backoff.max.ms": "20000"}, "5000", "20000"),
+        ({}, 1_000),
+        ({"reconnect.backoff.max.ms": "60000"}, "60000"),
+        ({"reconnect.backoff.ms": 5_000}, 5_000),
+        ({"reconnect.backoff.ms": "5000", "reconnect.backoff.max.ms": "20000"}, "20000"),
     ],
 )
-def test_every_client_tries_a_broker_that_is_away_once_or_twice_a_second(
-    config: dict[str, Any], first_ms: object, longest_ms: object, settings: Any
+def test_every_client_tries_a_broker_that_is_away_once_a_second_at_least(
+    config: dict[str, Any], longest_ms: object, settings: Any
 ) -> None:
     consumer, producer = read_consumer(settings, config=config), read_producer(settings, config=config)
 
@@ -82,7 +81,7 @@ def test_every_client_tries_a_broker_that_is_away_once_or_twice_a_second(
         producer_properties(producer),
         admin_properties(producer.connection),
     ):
-        assert properties["reconnect.backoff.ms"] == first_ms
+        assert properties.get("reconnect.backoff.ms") == config.get("reconnect.backoff.ms")
         assert properties["reconnect.backoff.max.ms"] == longest_ms
     assert consumer_problem(consumer) is None
     assert producer_problem(producer) is None

@@ -26,9 +26,8 @@ REQUESTS_IN_FLIGHT = 1
 # A cluster that comes back may say for a moment that it has no brokers: librdkafka believes it, forgets all that it
 # knew, and goes back to the bootstrap servers only after this; five minutes by default.
 BOOTSTRAP_AGAIN_MS = 10_000
-# The pause between two attempts to connect, first and longest. The defaults are 100 ms and ten seconds: one broker of
-# several may then be back for ten seconds unnoticed, while all of them away are tried 16 times a second by each client.
-RECONNECT_FIRST_MS = 500
+# The longest pause between two attempts to connect; ten seconds by default, for which one broker of several may be back
+# unnoticed. The first one stays at 100 ms: a client that starts waits for it too, when it learns which broker is which.
 RECONNECT_LONGEST_MS = 1_000
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 COMMON = {
@@ -114,9 +113,8 @@ def admin_properties(connection: Connection) -> Properties:
 
 
 def _connection_properties(connection: Connection) -> Properties:
-    properties = Properties(
-        {"bootstrap.servers": transport_of(connection).servers(connection), **COMMON, **_pauses(connection.config)}
-    )
+    servers = transport_of(connection).servers(connection)
+    properties = Properties({"bootstrap.servers": servers, **COMMON, **_longest_pause(connection.config)})
     if connection.tls is not None:
         properties.update(_tls_properties(connection.tls))
     if connection.sasl is not None:
@@ -125,13 +123,9 @@ def _connection_properties(connection: Connection) -> Properties:
     return properties
 
 
-def _pauses(config: Mapping[str, Any]) -> dict[str, int]:
-    """Of connecting; the first is no longer than the longest, which librdkafka would refuse, if ``config`` has one."""
-    first, longest = config.get("reconnect.backoff.ms"), config.get("reconnect.backoff.max.ms")
-    return {
-        "reconnect.backoff.ms": min(RECONNECT_FIRST_MS, int(RECONNECT_FIRST_MS if longest is None else longest)),
-        "reconnect.backoff.max.ms": max(RECONNECT_LONGEST_MS, int(first or 0)),
-    }
+def _longest_pause(config: Mapping[str, Any]) -> dict[str, int]:
+    """Of connecting; no shorter than the first one, if ``config`` has that, which librdkafka would refuse."""
+    return {"reconnect.backoff.max.ms": max(RECONNECT_LONGEST_MS, int(config.get("reconnect.backoff.ms") or 0))}
 
 
 def _security_protocol(connection: Connection) -> str:
