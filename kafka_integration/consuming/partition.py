@@ -60,12 +60,10 @@ class Partition:
 
     @property
     def is_in_outage(self) -> bool:
-        """Whether what its handler needs is away, or what it needs to begin: while it is at work, that is unknown."""
+        """Whether what its handler needs is away, or what it needs to begin."""
         if not self.start.is_placed and self.start.obstacle is not None:
             return True
-        if isinstance(self.line, Shards):
-            return self.line.is_in_outage
-        return self.setbacks.is_outage and not self.line.is_busy
+        return self.line.is_in_outage if isinstance(self.line, Shards) else self.setbacks.is_outage
 
     @property
     def ahead(self) -> int:

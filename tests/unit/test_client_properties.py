@@ -87,6 +87,13 @@ def test_every_client_tries_a_broker_that_is_away_once_a_second_at_least(
     assert producer_problem(producer) is None
 
 
+def test_a_first_pause_that_is_no_number_is_refused_by_name(settings: Any) -> None:
+    problem = consumer_problem(read_consumer(settings, config={"reconnect.backoff.ms": "soon"}))
+
+    assert problem is not None
+    assert "reconnect.backoff.ms" in str(problem)
+
+
 @pytest.mark.parametrize(
     ("keys", "name", "value"),
     [

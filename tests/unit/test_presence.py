@@ -276,8 +276,7 @@ def test_an_outage_is_over_for_a_message_that_is_handled_again_and_then_fails_by
     finally:
         released.set()
 
-    # Under "key" others are held back until it is known.
-    assert at_work == ("outage" if ordering == "key" else None)
+    assert at_work is None
 
 
 def test_a_database_that_fails_costs_one_line_and_no_message(monkeypatch, caplog):

@@ -125,7 +125,8 @@ def _connection_properties(connection: Connection) -> Properties:
 
 def _longest_pause(config: Mapping[str, Any]) -> dict[str, int]:
     """Of connecting; no shorter than the first one, if ``config`` has that, which librdkafka would refuse."""
-    return {"reconnect.backoff.max.ms": max(RECONNECT_LONGEST_MS, int(config.get("reconnect.backoff.ms") or 0))}
+    first = str(config.get("reconnect.backoff.ms", ""))
+    return {"reconnect.backoff.max.ms": max(RECONNECT_LONGEST_MS, int(first) if first.isdecimal() else 0)}
 
 
 def _security_protocol(connection: Connection) -> str:

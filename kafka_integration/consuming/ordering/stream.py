@@ -63,7 +63,8 @@ class Setbacks:
         return self._count(is_outage=True)
 
     def look(self, *, is_away: bool) -> int:
-        """How often in a row a database was found away still."""
+        """How often in a row a database was found away still; where none is, what met the outage is tried again."""
+        self.is_outage = is_away
         self._looks = self._looks + 1 if is_away else 0
         return self._looks
 
