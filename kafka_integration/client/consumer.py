@@ -85,6 +85,8 @@ class ConsumerClient:
         self.log = ClientLog(self._name, properties=self._properties)
         # Those of the assigned partitions that librdkafka has: it knows where they begin.
         self._placed: set[Coordinates] = set()
+        self.topics: set[str] = set()
+        """Those of which it was ever given a partition: it fetches nothing of others."""
         self.leader_epochs = LeaderEpochs()
         self._paused: set[Coordinates] = set()
         self._closing: threading.Thread | None = None
@@ -270,6 +272,7 @@ class ConsumerClient:
         # A broker takes a pattern for all topics that it matches, its own too. Those are left where they are, and no
         # others: whatever else it gives us, nobody else in the group would read.
         places = [(p.topic, p.partition) for p in partitions if not is_kafkas_own(self._settings.topics, p.topic)]
+        self.topics.update(topic for topic, _ in places)
         self._listener.assigned(places)
 
     def _on_revoke(self, _: Any, partitions: list[TopicPartition]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -57,10 +58,13 @@ def events_apart(raws: list[RawMessage], *, place: str) -> tuple[list[RawMessage
     return [raw for raw in raws if raw.error() is None], events
 
 
-def runs_of(raws: list[RawMessage]) -> list[Run]:
-    """The messages of each partition, in order; a fetch brings them in long runs, so that is where this is quick."""
+def runs_of(raws: list[RawMessage], *, among: Collection[str]) -> list[Run]:
+    """The messages of each partition, in order; a fetch brings them in long runs, so that is where this is quick.
+
+    ``among`` are the topics that they can be of: where it is one, none of them is asked.
+    """
     runs: dict[Any, list[RawMessage]] = {}
-    topics = set(map(RawMessage.topic, raws))
+    topics = among if len(among) == 1 else set(map(RawMessage.topic, raws))
     by_topic = {topic: raws if len(topics) == 1 else [r for r in raws if r.topic() == topic] for topic in topics}
     for topic, found in by_topic.items():
         for partition, group in groupby(found, key=RawMessage.partition):

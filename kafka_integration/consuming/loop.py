@@ -163,7 +163,7 @@ class ConsumerLoop:
 
     def _hand_on(self, session: Session, raws: list[Any]) -> None:
         raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
-        for run in runs_of(raws):
+        for run in runs_of(raws, among=session.client.topics):
             self._take(session, run)
         for event in events:
             # After the last message that was asked for, what follows was not taken: its end isn't ours.

@@ -70,7 +70,7 @@ def consumed(fetches: list[list[RawMessage]]) -> None:
     invoker = EachMessage(handle, path="bench", may_hold_back=True)
     for fetch in fetches:
         raws, _ = events_apart(fetch, place="bench")
-        for _, run in runs_of(raws):
+        for _, run in runs_of(raws, among={"bench"}):
             wanted = ledger.unfinished(run)
             ledger.take(run[-1].offset() + 1, wanted)
             line.put(objects_of(wanted, decoding), weighing.weigh(wanted))
