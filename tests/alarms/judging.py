@@ -24,7 +24,7 @@ REASONS: dict[str, tuple[tuple[str, ...], float]] = {
     # What is said: when it is right, and for how many seconds afterwards it may still be said.
     "paused": (("pause",), 10),
     "outage": (SERVERS, 30),
-    # An outage adds to it, and a handover has its attempts begin anew.
+    # An outage adds to it.
     "backoff": (("failing", *SERVERS), 90),
     # After an outage the same message is handled again.
     "handler": (("slow", "hang", *SERVERS), 60),
@@ -83,7 +83,22 @@ def is_right(truth: Truth, saying: Saying) -> bool:
     if saying.kind not in REASONS:
         return False
     kinds, after_seconds = REASONS[saying.kind]
-    return truth.was(*kinds, **_where(saying), after_seconds=after_seconds)
+    if truth.was(*kinds, **_where(saying), after_seconds=after_seconds):
+        return True
+    return saying.kind == "backoff" and _fails_anew(truth, saying, after_seconds)
+
+
+def _fails_anew(truth: Truth, saying: Saying, after_seconds: float) -> bool:
+    """Whether what failed was handed over meanwhile: its attempts begin anew, each time that happens in between."""
+    for failing in truth.of("failing"):
+        if failing.began_at <= saying.asked_at and failing.concerns(saying.consumer, saying.place):
+            until = failing.ended_at + after_seconds
+            for handover in sorted(truth.of("handover"), key=lambda each: each.began_at):
+                if failing.began_at <= handover.began_at <= until:
+                    until = max(until, handover.ended_at + after_seconds)
+            if saying.asked_at <= until:
+                return True
+    return False
 
 
 def _where(saying: Saying) -> dict[str, object]:

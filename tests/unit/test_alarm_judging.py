@@ -77,6 +77,17 @@ def test_a_reason_is_right_while_it_is_so_and_a_moment_longer():
     assert not is_right(truth, said("outage", 140))
 
 
+def test_a_backoff_begins_anew_with_each_handover_but_only_of_what_failed():
+    failing = deed("failing", 100, 145, place=PLACE)
+    handovers = [deed("handover", at, at + 5, consumer=None) for at in (140, 230)]
+    truth = truth_of(failing, *handovers)
+
+    assert is_right(truth, said("backoff", 260))
+    assert not is_right(truth_of(failing), said("backoff", 260))
+    assert not is_right(truth, said("backoff", 330))
+    assert not is_right(truth_of(*handovers), said("backoff", 240))
+
+
 def test_what_a_probe_refuses_without_cause_is_false():
     assert not is_right(truth_of(), said("not_ready", 140, "/readyz"))
     assert not is_right(truth_of(deed("broker away", 100, 170)), said("not_alive", 140, "/healthz"))
