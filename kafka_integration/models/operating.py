@@ -49,7 +49,8 @@ class Process(models.Model):
 class ProcessCommand(models.Model):
     """Something that was asked of a process, and what came of it: requested → taken → done or failed.
 
-    One that isn't taken in time has failed, and is not carried out later.
+    One that isn't taken in time has failed, and is not carried out later. Where its process was lost, nobody waited
+    for it: it stays requested.
     """
 
     class State(models.TextChoices):

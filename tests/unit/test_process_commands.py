@@ -226,6 +226,33 @@ def test_a_lost_process_is_not_asked():
     assert not ProcessCommand.objects.exists()
 
 
+def test_a_consumer_goes_on_in_a_process_too_that_could_not_say_for_a_while_that_it_is_alive():
+    lost = make_row(seen_at=Now() - timedelta(seconds=31), consumers=[{"name": "c", "group": "g"}])
+    with process():
+        wait_for(lambda: partitions_of_others(lost))
+        said = ask("resume", "c")
+    done = []
+
+    Answering("default", {"resume": lambda arguments: done.append(arguments) or ""}).look(lost.pk)
+
+    assert "all partitions of consumer c resumed" in said
+    assert f"process {lost.pk}: is lost, silent for" in said
+    assert done == [{"consumer": "c", "topic": None, "partition": None}]
+
+
+def test_a_consumer_whose_processes_are_all_lost_is_refused_and_asked_nothing():
+    make_row(seen_at=Now() - timedelta(seconds=31), consumers=[{"name": "c", "group": "g"}])
+
+    with pytest.raises(CommandError, match='no process runs consumer "c"; those that run: none'):
+        ask("resume", "c")
+
+    assert not ProcessCommand.objects.exists()
+
+
+def partitions_of_others(lost: Process) -> bool:
+    return Process.objects.exclude(pk=lost.pk).filter(consumers__icontains="events").exists()
+
+
 def test_an_id_that_there_is_not_is_refused_with_those_that_there_are():
     row = make_row()
 

@@ -79,10 +79,10 @@ def test_where_a_process_does_not_say_where_its_time_went_that_is_unknown(client
 
 @contextmanager
 def answered(monkeypatch: pytest.MonkeyPatch, **doers: Callable[[Any], str]) -> Iterator[None]:
-    """Whoever waits for an answer gets it: the process looks meanwhile."""
+    """Whoever waits for an answer gets it: the process looks meanwhile, unless it is lost."""
 
     def look(seconds: float) -> None:
-        for row in Process.objects.all():
+        for row in Process.objects.filter(seen_at__gt=Now() - timedelta(seconds=30)):
             Answering("default", doers).look(row.pk)
 
     monkeypatch.setattr(asking, "sleep", look)
@@ -151,19 +151,22 @@ def test_a_process_is_asked_and_the_log_says_by_whom(client: Client, row: Proces
     assert "quiet" in entry.change_message
 
 
-def test_a_consumer_is_paused_in_all_its_processes_that_are_not_lost(
+def test_a_consumer_is_paused_in_all_its_processes_and_in_a_lost_one_as_soon_as_it_is_heard_of(
     client: Client, row: Process, monkeypatch: Any
 ) -> None:
     other = make_row(consumers=[CONSUMER], pid=8)
-    make_row(consumers=[CONSUMER], pid=9, seen_at=Now() - timedelta(minutes=1))
+    lost = make_row(consumers=[CONSUMER], pid=9, seen_at=Now() - timedelta(minutes=1))
     sign_in(client, "view_operations", "control_processes")
 
     with answered(monkeypatch, pause=lambda arguments: "paused"):
-        client.post(url("pause"), {"consumer": "marketing", "topic": "clicks", "partition": "3"})
+        asked = {"consumer": "marketing", "topic": "clicks", "partition": "3"}
+        shown = client.post(url("pause"), asked, follow=True).content.decode()
 
-    asked = ProcessCommand.objects.values_list("process_id", "arguments")
     wanted = {"consumer": "marketing", "topic": "clicks", "partition": 3}
-    assert sorted(asked, key=lambda each: each[0]) == [(row.pk, wanted), (other.pk, wanted)]
+    commands = ProcessCommand.objects.order_by("process_id").values_list("process_id", "arguments", "state")
+    assert list(commands) == [(row.pk, wanted, "done"), (other.pk, wanted, "done"), (lost.pk, wanted, "requested")]
+    assert f'class="warning">Process {lost.pk}: is lost, silent for 1 min: it does so if it is heard of' in shown
+    assert "0 did not" in LogEntry.objects.get().change_message
 
 
 def test_one_that_refuses_is_shown_with_its_reason(client: Client, row: Process, monkeypatch: Any) -> None:

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ...conf import get_settings
 from ...models import Process, ProcessCommand
-from ...operating.presence.asking import Answer, Order, ask, process_of, processes_with
-from ...operating.presence.listing import ProcessView, list_processes
+from ...operating.presence.asking import Answer, Order, ask, ask_all, process_of
+from ...operating.presence.listing import list_processes
 from ...operating.presence.row import database_of_processes
 from ...operating.typed import is_number
 from ...tables import has_table
@@ -84,30 +84,27 @@ class ProcessesPage(Page):
         if number:
             arguments["partition"] = _number(number)
         place = f" {topic}[{number}]" if number else f" {topic}" if topic else ""
-        answers = self._ask(name, processes_with(consumer, get_settings().operations), arguments)
+        answers = ask_all(self._order(name, arguments), consumer, get_settings().operations)
         return self._done(name, answers, subject=gettext("consumer %(name)s") % {"name": f"{consumer}{place}"})
 
     def _ask_process(self, name: str) -> Done:
         process = process_of(_number(self.parameter("process")), get_settings().operations)
-        answers = self._ask(name, [process])
+        answers = ask(self._order(name), [process])
         row = Process(pk=process.id, kind=process.kind, host=process.host, pid=process.pid)
         return self._done(name, answers, subject=row)
 
-    def _ask(
-        self, name: str, processes: Sequence[ProcessView], arguments: dict[str, Any] | None = None
-    ) -> Sequence[Answer]:
-        user = self.request.user.get_username()
-        return ask(Order(name=name, arguments=arguments or {}, requested_by=user), processes)
+    def _order(self, name: str, arguments: dict[str, Any] | None = None) -> Order:
+        return Order(name=name, arguments=arguments or {}, requested_by=self.request.user.get_username())
 
     def _done(self, name: str, answers: Sequence[Answer], *, subject: Process | str) -> Done:
         for answer in answers:
             if not answer.is_done:
                 text = gettext("Process %(id)d: %(answer)s") % {"id": answer.process.id, "answer": answer.text}
-                messages.error(self.request, text)
+                messages.add_message(self.request, messages.WARNING if answer.is_open else messages.ERROR, text)
         url = ""
         if name == "trace":
             url = f"{self.url_of(self.name)}?trace={answers[0].command_id}"
-        failed = sum(not answer.is_done for answer in answers)
+        failed = sum(not (answer.is_done or answer.is_open) for answer in answers)
         logged = f"asked {len(answers)} process(es) to {name}, {failed} did not"
         return Done(text=ASKED[name] % {"count": len(answers)}, subject=subject, logged=logged, url=url)
 

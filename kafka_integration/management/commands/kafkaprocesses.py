@@ -11,7 +11,7 @@ from ...conf import get_settings
 from ...operating.outboxes import as_json as outboxes_as_json
 from ...operating.outboxes import as_lines as outboxes_as_lines
 from ...operating.outboxes import look_at_outboxes
-from ...operating.presence.asking import Order, ask, process_of, processes_with
+from ...operating.presence.asking import Order, ask, ask_all, process_of
 from ...operating.presence.listing import as_json, as_lines, list_processes
 from ...operating.typed import read_places
 from ...summaries import escaped
@@ -102,18 +102,16 @@ class Command(ExplainedCommand):
     def _ask(self, options: dict[str, Any]) -> None:
         operations, name = get_settings().operations, options["action"]
         if name in ("pause", "resume"):
-            processes = processes_with(options["consumer"], operations)
-            topic, partition = options["topic"]
-            order = Order(
-                name=name, arguments={"consumer": options["consumer"], "topic": topic, "partition": partition}
-            )
+            consumer, (topic, partition) = options["consumer"], options["topic"]
+            arguments = {"consumer": consumer, "topic": topic, "partition": partition}
+            answers = ask_all(Order(name=name, arguments=arguments), consumer, operations)
         else:
-            processes = [process_of(options["process"], operations)]
-            order = Order(name=name)
+            answers = ask(Order(name=name), [process_of(options["process"], operations)])
         failed = 0
-        for answer in ask(order, processes):
-            failed += not answer.is_done
-            stream = self.stdout if answer.is_done else self.stderr
+        for answer in answers:
+            is_well = answer.is_done or answer.is_open
+            failed += not is_well
+            stream = self.stdout if is_well else self.stderr
             stream.write(f"process {answer.process.id}: {escaped(answer.text, keep=NEWLINE)}")
         if failed:
-            raise CommandError(f"{failed} of {len(processes)} process(es) did not {name}")
+            raise CommandError(f"{failed} of {len(answers)} process(es) did not {name}")

@@ -22,6 +22,7 @@ ANSWERED_WITHIN_SECONDS = 30.0
 LOOK_SECONDS = 0.1
 NOT_TAKEN = f"was not taken up within {TAKEN_WITHIN_SECONDS:.0f} s, and is not carried out later"
 WITHDRAWN = "was withdrawn"
+LOST = f"is lost, silent for %s: it does so if it is heard of within {TAKEN_WITHIN_SECONDS:.0f} s, and not later"
 _State = ProcessCommand.State
 
 
@@ -42,29 +43,29 @@ class Answer:
     command_id: int
     is_done: bool
     was_taken: bool
+    is_open: bool
+    """Its process is lost, and may do it yet, if it is heard of in time."""
     text: str
 
 
 def ask(order: Order, processes: Sequence[ProcessView]) -> list[Answer]:
     """Ask these processes, and wait until all have answered or it is too late."""
-    alias = database_of_processes()
-    rows = ProcessCommand.objects.using(alias)
-    ids = [
-        rows.create(
-            process_id=process.id,
-            name=order.name,
-            arguments=dict(order.arguments),
-            requested_by=order.requested_by,
-        ).pk
-        for process in processes
-    ]
-    try:
-        _wait(alias, ids)
-    except BaseException:
-        _give_up(alias, ids, WITHDRAWN)
-        raise
-    found = rows.in_bulk(ids)
-    return [_answer(process, found[id]) for process, id in zip(processes, ids, strict=True)]
+    return _ask(order, processes, awaited=processes)
+
+
+def ask_all(order: Order, consumer: str, settings: OperationsSettings) -> list[Answer]:
+    """Ask all processes that run a consumer; ``CommandRefusedError`` where there is none.
+
+    Lost ones are asked too and not waited for: a process that was killed is lost, and so is each for a moment that
+    could not write to the database for a while. That one does what it was asked as soon as it is heard of.
+    """
+    processes = list_processes(settings)
+    found = [process for process in processes if consumer in _consumers_of([process])]
+    running = [process for process in found if not process.is_lost]
+    if not running:
+        known = ", ".join(sorted(_consumers_of(each for each in processes if not each.is_lost))) or "none"
+        raise CommandRefusedError(f'no process runs consumer "{consumer}"; those that run: {known}')
+    return _ask(order, found, awaited=running)
 
 
 def process_of(id: int, settings: OperationsSettings) -> ProcessView:
@@ -79,14 +80,25 @@ def process_of(id: int, settings: OperationsSettings) -> ProcessView:
     return found
 
 
-def processes_with(consumer: str, settings: OperationsSettings) -> list[ProcessView]:
-    """The processes that run a consumer, lost ones left out; ``CommandRefusedError`` where there is none."""
-    running = [process for process in list_processes(settings) if not process.is_lost]
-    found = [process for process in running if consumer in _consumers_of([process])]
-    if not found:
-        known = ", ".join(sorted(_consumers_of(running))) or "none"
-        raise CommandRefusedError(f'no process runs consumer "{consumer}"; those that run: {known}')
-    return found
+def _ask(order: Order, processes: Sequence[ProcessView], *, awaited: Collection[ProcessView]) -> list[Answer]:
+    alias = database_of_processes()
+    rows = ProcessCommand.objects.using(alias)
+    ids = {
+        process.id: rows.create(
+            process_id=process.id,
+            name=order.name,
+            arguments=dict(order.arguments),
+            requested_by=order.requested_by,
+        ).pk
+        for process in processes
+    }
+    try:
+        _wait(alias, [ids[process.id] for process in awaited])
+    except BaseException:
+        _give_up(alias, ids.values(), WITHDRAWN)
+        raise
+    found = rows.in_bulk(ids.values())
+    return [_answer(process, found[ids[process.id]]) for process in processes]
 
 
 def _consumers_of(processes: Iterable[ProcessView]) -> set[str]:
@@ -113,6 +125,18 @@ def _give_up(alias: str, ids: Collection[int], why: str) -> None:
 
 
 def _answer(process: ProcessView, row: ProcessCommand) -> Answer:
-    was_taken, is_done = row.taken_at is not None, row.state == _State.DONE
-    text = row.answer if row.ended_at is not None else "was taken up, but not answered: its process may have ended"
-    return Answer(process=process, command_id=row.pk, is_done=is_done, was_taken=was_taken, text=text)
+    was_taken, is_open = row.taken_at is not None, row.state == _State.REQUESTED
+    if is_open:
+        text = LOST % spoken(process.silent_seconds)
+    elif row.ended_at is None:
+        text = "was taken up, but not answered: its process may have ended"
+    else:
+        text = row.answer
+    return Answer(
+        process=process,
+        command_id=row.pk,
+        is_done=row.state == _State.DONE,
+        was_taken=was_taken,
+        is_open=is_open,
+        text=text,
+    )
