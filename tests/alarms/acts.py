@@ -121,7 +121,9 @@ class Acts:
             processes = [each for each in list_processes(get_settings().operations) if not each.is_lost]
         except DatabaseError:
             return
-        self._command("kafkaprocesses", "trace", str(self._chance.choice(processes).id))
+        # For a moment after the database was away none is known to run.
+        if processes:
+            self._command("kafkaprocesses", "trace", str(self._chance.choice(processes).id))
 
     def burst(self) -> None:
         """Much at once, more than is handled in a moment."""

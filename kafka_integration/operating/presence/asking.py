@@ -64,7 +64,8 @@ def ask_all(order: Order, consumer: str, settings: OperationsSettings) -> list[A
     running = [process for process in found if not process.is_lost]
     if not running:
         known = ", ".join(sorted(_consumers_of(each for each in processes if not each.is_lost))) or "none"
-        raise CommandRefusedError(f'no process runs consumer "{consumer}"; those that run: {known}')
+        lost = f"; lost, and not asked: process {', '.join(str(each.id) for each in found)}" if found else ""
+        raise CommandRefusedError(f'no process runs consumer "{consumer}"; those that run: {known}{lost}')
     return _ask(order, found, awaited=running)
 
 
