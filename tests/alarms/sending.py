@@ -46,7 +46,8 @@ class Sender:
         )
         self._over = threading.Event()
         # Acknowledgements are noted when they come, whether anybody sends or not.
-        self._thread = threading.Thread(target=self._note_all, name="acknowledgements")
+        # A daemon: where one of the acts fails, nobody closes this.
+        self._thread = threading.Thread(target=self._note_all, name="acknowledgements", daemon=True)
         self._thread.start()
 
     def send(self, place: Place, key: str, **orders: Any) -> None:
