@@ -50,7 +50,7 @@ FLOORS = {
         {"management"},
     ],
     "client": [
-        {"errors", "green_threads", "naming_brokers", "transports"},
+        {"committed", "errors", "green_threads", "naming_brokers", "transports"},
         {"fetched", "log", "opening"},
         {"properties"},
         {"bounded_reader", "metadata", "topic_reader"},

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -17,6 +16,7 @@ from confluent_kafka import Message as RawMessage
 from ..conf.consumers import ConsumerSettings
 from ..errors import AccessDeniedError, BrokerError
 from ..topic_names import is_kafkas_own, names_among
+from .committed import OFFSETS_IN_KAFKA, Committed, committed_by
 from .errors.translate import translate, translated
 from .log.client_log import ClientLog
 from .metadata.group_protocols import require_consumer_protocol
@@ -27,22 +27,7 @@ from .transports.choosing import transport_of
 
 Coordinates = tuple[str, int]
 
-OFFSETS_IN_KAFKA = "kafka_integration: offsets in Kafka"
-"""The metadata of commits where they are all that counts, before what is noted with one; where the database keeps the
-offsets it is empty."""
-
 _NOT_NOW = frozenset({KafkaError._STATE, KafkaError._UNKNOWN_PARTITION, KafkaError._TIMED_OUT})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Committed:
-    """What Kafka holds for a partition: ``offset`` is None where that is nothing."""
-
-    offset: int | None
-    counts: bool
-    """Whether a consumer of ours committed it whose offsets are kept in Kafka alone."""
-    note: str = ""
-    """What it noted with it."""
 
 
 class Listener(Protocol):
@@ -151,7 +136,7 @@ class ConsumerClient:
             if answer.error is not None:
                 raise self._ours(answer.error)
             self.leader_epochs.remember((answer.topic, answer.partition), answer.offset, answer.leader_epoch)
-        return {(a.topic, a.partition): _committed(a) for a in answers}
+        return {(a.topic, a.partition): committed_by(a) for a in answers}
 
     def ends(self, coordinates: Coordinates, timeout: float) -> tuple[int, int]:
         """The first offset of a partition and the one after its last, asked of the broker."""
@@ -307,12 +292,6 @@ class ConsumerClient:
 
     def _ours(self, error: KafkaError | KafkaException) -> BrokerError:
         return translate(error, place=self._name, properties=self._properties)
-
-
-def _committed(answer: TopicPartition) -> Committed:
-    word, _, note = (answer.metadata or "").partition("; ")
-    offset, counts = answer.offset if answer.offset >= 0 else None, word == OFFSETS_IN_KAFKA
-    return Committed(offset=offset, counts=counts, note=note if counts else "")
 
 
 class _Nobody:

@@ -7,24 +7,22 @@ import threading
 from enum import Enum
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..client.fetched import END_REACHED, Event, Run, events_apart, runs_of
 from ..client.properties.build import METADATA_REFRESH_MS
 from ..errors import BrokerError
 from ..observing.pulse import Pulse
 from .catching_up.until_caught_up import CatchingUp
 from .fetching.backpressure import Backpressure, most_ahead
 from .fetching.message_limit import MessageLimit
-from .fetching.weighing import Weighing
 from .group.assignment import Assignment
+from .group.intake import Intake
 from .group.pauses import Pauses
 from .group.protocol import ProtocolChoice
 from .group.report import Report
 from .group.resets import Resets
 from .group.session import BUSY_POLL_SECONDS, CLOSE_SECONDS, Session
 from .group.start_offsets import StartOffsets
-from .ordering.stream import State
 
 if TYPE_CHECKING:
     from .assembly import Parts
@@ -65,16 +63,17 @@ class ConsumerLoop:
         self.fault: BaseException | None = None
         self.pauses = Pauses(settings.name)
         self.resets = Resets(settings.name)
-        self._messages_of = parts.messages_of
         self._catching_up = CatchingUp(settings, self.fail) if until_caught_up else None
         self.leaves_lag = False
         """It was to run until its group has caught up, and ended before."""
         self._message_limit = MessageLimit(max_messages)
         self._stop = threading.Event()
         self._has_said_waiting = False
-        self._weighing = Weighing()
         self._backpressure = Backpressure(most_ahead=most_ahead(settings))
         self._lanes = parts.make_pool(self.fail, self._backpressure.made_room)
+        self._intake = Intake(
+            settings.name, lanes=self._lanes, messages_of=parts.messages_of, limit=self._message_limit
+        )
         self._session: Session | None = None
         self._protocol = ProtocolChoice(settings, is_over=self._stop.is_set)
         self._make_session = partial(
@@ -139,11 +138,10 @@ class ConsumerLoop:
         """Fetch once and hand on what came; then look after starts, flow, commits and the log, where that is due."""
         session, assignment = self.session, self.session.assignment
         self.pulse.beat()
-        for partition in self._message_limit.settle(assignment):
-            assignment.go_on(partition)
+        self._intake.go_on(assignment)
         had_read_all = session.has_read_all
         try:
-            most = min(self._weighing.fetch_size, self._backpressure.room(assignment))
+            most = min(self._intake.fetch_size, self._backpressure.room(assignment))
             raws = session.client.fetch(most, self._patience(assignment))
         except BrokerError as error:
             # What the client had in its hands is lost to it, not to us.
@@ -153,22 +151,13 @@ class ConsumerLoop:
             raws = []
         self.pulse.fetched(raws, self._lanes, had_read_all=had_read_all)
         if raws:
-            self._hand_on(session, raws)
+            self._intake.take(session, raws)
         # A handler that begins needs the interpreter, and would wait for all of that, with each message.
         self._puts_off = bool(raws) and monotonic() < self._look_after_at and not assignment.is_starting
         if self._puts_off:
             self._regulate(session)
         else:
             self._look_after(session)
-
-    def _hand_on(self, session: Session, raws: list[Any]) -> None:
-        raws, events = events_apart(raws, place=f"consumer {self.settings.name}")
-        for run in runs_of(raws, among=session.client.topics):
-            self._take(session, run)
-        for event in events:
-            # After the last message that was asked for, what follows was not taken: its end isn't ours.
-            if event.code != END_REACHED or not self._leaves_out(session.assignment, event):
-                session.notices.handle(event)
 
     def _look_after(self, session: Session) -> None:
         assignment = session.assignment
@@ -190,7 +179,7 @@ class ConsumerLoop:
         self._look_after_at = monotonic() + BUSY_POLL_SECONDS
 
     def _regulate(self, session: Session) -> None:
-        self._backpressure.regulate(session.client, session.assignment, is_hidden=self._weighing.is_hidden_from_client)
+        self._backpressure.regulate(session.client, session.assignment, is_hidden=self._intake.is_hidden_from_client)
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -271,35 +260,6 @@ class ConsumerLoop:
         # An assignment doesn't end the poll in which it comes: without messages nothing would begin before its time.
         is_waiting = is_waiting or assignment.is_starting or not assignment.was_told or self._puts_off
         return BUSY_POLL_SECONDS if is_waiting or self._message_limit.is_limited else POLL_SECONDS
-
-    def _take(self, session: Session, run: Run) -> None:
-        coordinates, raws = run
-        partition = session.assignment.get(coordinates)
-        # Revoked in the same call, or fetched from a position that was not ours to begin at.
-        if partition is None or partition.state is not State.ACTIVE:
-            return
-        taken = partition.ledger.taken
-        if taken is not None and raws[0].offset() < taken:
-            session.assignment.restart(partition)
-            return
-        wanted = partition.ledger.unfinished(raws)
-        allowed = self._message_limit.take(partition, wanted)
-        if self._message_limit.leaves_out(partition):
-            # Else all the backlog would be fetched for nothing.
-            session.client.pause([coordinates])
-            raws = [raw for raw in raws if allowed and raw.offset() <= allowed[-1].offset()]
-        if not raws:
-            return
-        partition.ledger.take(raws[-1].offset() + 1, allowed)
-        if allowed:
-            size = self._weighing.weigh(allowed)
-            self._lanes.of(partition).put(partition, self._messages_of(allowed), size)
-        # While the handler's thread wakes up.
-        partition.ages.note(raws, partition.ledger.committed)
-        session.client.leader_epochs.note(coordinates, raws)
-
-    def _leaves_out(self, assignment: Assignment, event: Event) -> bool:
-        return event.coordinates is not None and self._message_limit.leaves_out(assignment.get(event.coordinates))
 
     def _is_done(self) -> bool:
         if self._stop.is_set():

@@ -9,7 +9,7 @@ from time import monotonic
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.committed import OFFSETS_IN_KAFKA
 from kafka_integration.consuming.offsets.beyond import decode
 from tests.faults.effects import Effects
 from tests.faults.groups import COORDINATOR_STARTS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kafka_integration import CommitThrough
-from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.committed import OFFSETS_IN_KAFKA
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.loop import ConsumerLoop, Phase
 from kafka_integration.consuming.offsets.beyond import Beyond, decode, encode

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
-from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.committed import OFFSETS_IN_KAFKA
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.client.transports.memory.places import failure
 from kafka_integration.consuming.offsets.beyond import decode

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from kafka_integration import Skip
-from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.committed import OFFSETS_IN_KAFKA
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.consuming.committing import finished
 from kafka_integration.consuming.committing.store import OffsetStore

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from confluent_kafka import Message
 
-from kafka_integration.client.consumer import OFFSETS_IN_KAFKA
+from kafka_integration.client.committed import OFFSETS_IN_KAFKA
 from kafka_integration.client.transports.memory import broker, memory_broker
 from kafka_integration.consuming.offsets.beyond import Beyond, encode
 from kafka_integration.models import FinishedOffset, StoredOffset

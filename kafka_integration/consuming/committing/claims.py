@@ -9,7 +9,7 @@ from time import monotonic
 from django.db import Error as DatabaseLayerError
 from django.db import close_old_connections
 
-from ...client.consumer import Committed
+from ...client.committed import Committed
 from ...client.metadata.patience import LEAST_SECONDS
 from ...client.metadata.topic_ids import TopicIds
 from ...errors import BrokerError

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from ...client.consumer import OFFSETS_IN_KAFKA, ConsumerClient, Coordinates
+from ...client.committed import OFFSETS_IN_KAFKA
+from ...client.consumer import ConsumerClient, Coordinates
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError
 from ...observing.log_fields import LogFields

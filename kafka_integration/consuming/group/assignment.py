@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from functools import partial
 from time import monotonic
 
-from ...client.consumer import Committed, ConsumerClient, Coordinates
+from ...client.committed import Committed
+from ...client.consumer import ConsumerClient, Coordinates
 from ...client.metadata.patience import LEAST_SECONDS
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 from django.db import OperationalError
 
-from ...client.consumer import OFFSETS_IN_KAFKA
+from ...client.committed import OFFSETS_IN_KAFKA
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.partition_ends import Place
 from ...client.metadata.topic_ids import TopicIds
