@@ -28,7 +28,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 TESTS = ("tests/unit", "tests/embedded")
 # What touches Django's own API, for which there is time where there is none for all.
 OF_DJANGO = (
-    *("*admin", "admin_addresses", "*pages", "processes_page", "overview", "activitylog_site"),
+    *("*admin", "*admin_kinds", "admin_addresses", "*pages", "processes_page", "overview", "activitylog_site"),
     *("publish_[bcimr]*", "outbox_rows", "model_sink", "model_sink_de*", "operating_migrations"),
     *("checks", "health_checks", "process_commands", "consumer_transactions", "dead_letters_tasks", "testing_[acdp]*"),
 )
