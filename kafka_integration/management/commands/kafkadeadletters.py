@@ -27,9 +27,9 @@ from ...operating.typed import read_text
 from ...summaries import escaped
 from ..arguments import WRONG_USAGE, read_count, read_id
 from ..interrupts import INTERRUPTED, interruptible
-from ..pipes import leave_pipe
+from ..pipes import ShowingCommand
 from ..progress import ProgressBar
-from ..usage import ExplainedCommand, Usage
+from ..usage import Usage
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
 FILTER_OPTIONS = ", ".join(f"--{name}" for name in FILTERS)
@@ -75,7 +75,7 @@ def rate(text: str) -> float:
     return number
 
 
-class Command(ExplainedCommand):
+class Command(ShowingCommand):
     usage = USAGE
     help = "Shows the messages that failed for good and their kinds, and replays, discards or purges them."
 
@@ -130,8 +130,6 @@ class Command(ExplainedCommand):
             databases = self._databases(options["database"])
             with interruptible():
                 getattr(self, f"_{options['action']}")(databases, options)
-        except BrokenPipeError:
-            leave_pipe()
         except DatabaseError as error:
             raise CommandError(
                 f"the table of dead letters can't be read (manage.py migrate makes it): {error}".strip()

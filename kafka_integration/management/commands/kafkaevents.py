@@ -17,7 +17,8 @@ from ...operating.typed import read_moment, read_text, read_topic
 from ...summaries import escaped
 from ..arguments import WRONG_USAGE
 from ..interrupts import INTERRUPTED, interruptible
-from ..usage import ExplainedCommand, Usage
+from ..pipes import ShowingCommand
+from ..usage import Usage
 
 USAGE = Usage(
     command="kafkaevents",
@@ -35,7 +36,7 @@ USAGE = Usage(
 )
 
 
-class Command(ExplainedCommand):
+class Command(ShowingCommand):
     usage = USAGE
     help = "Shows where an event has got to: the outbox, its topic, and each group that reads it."
 

@@ -20,7 +20,8 @@ from ...operating.groups.texts import as_json, as_table
 from ...operating.typed import read_places
 from ...summaries import escaped
 from ..interrupts import INTERRUPTED, interruptible
-from ..usage import ExplainedCommand, Usage
+from ..pipes import ShowingCommand
+from ..usage import Usage
 
 USAGE = Usage(
     command="kafkagroups",
@@ -42,7 +43,7 @@ USAGE = Usage(
 NEWLINE = "\n"
 
 
-class Command(ExplainedCommand):
+class Command(ShowingCommand):
     usage = USAGE
     help = "Shows how far consumer groups are behind, and moves their offsets."
 

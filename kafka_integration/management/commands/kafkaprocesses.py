@@ -17,8 +17,8 @@ from ...operating.typed import read_places
 from ...summaries import escaped
 from ..arguments import read_id
 from ..interrupts import INTERRUPTED, interruptible
-from ..pipes import leave_pipe
-from ..usage import ExplainedCommand, Usage
+from ..pipes import ShowingCommand
+from ..usage import Usage
 
 NEWLINE = "\n"
 USAGE = Usage(
@@ -41,7 +41,7 @@ USAGE = Usage(
 )
 
 
-class Command(ExplainedCommand):
+class Command(ShowingCommand):
     usage = USAGE
     help = "Shows the processes of consumers and relays, and asks them to do something."
 
@@ -81,8 +81,6 @@ class Command(ExplainedCommand):
         try:
             with interruptible():
                 {"list": self._list, "outbox": self._outbox}.get(options["action"], self._ask)(options)
-        except BrokenPipeError:
-            leave_pipe()
         except DatabaseError as error:
             table = "an outbox" if options["action"] == "outbox" else "the table of processes"
             raise CommandError(f"{table} can't be read (manage.py migrate makes it): {error}") from error

@@ -12,8 +12,8 @@ from ...operating.stopping import StopRequest
 from ...operating.tailing import tail
 from ...operating.typed import read_start, read_topic
 from ..arguments import read_count
-from ..pipes import leave_pipe
-from ..usage import ExplainedCommand, Usage
+from ..pipes import ShowingCommand
+from ..usage import Usage
 
 USAGE = Usage(
     command="kafkatail",
@@ -30,7 +30,7 @@ USAGE = Usage(
 )
 
 
-class Command(ExplainedCommand):
+class Command(ShowingCommand):
     usage = USAGE
     help = "Shows the messages of a topic as they come. It joins no group and commits nothing."
     requires_system_checks: list[str] = []
@@ -70,8 +70,6 @@ class Command(ExplainedCommand):
                     self.stdout.write(_writable(line))
         except KeyboardInterrupt:
             return
-        except BrokenPipeError:
-            leave_pipe()
 
 
 def _writable(line: str) -> str:

@@ -16,8 +16,8 @@ from ...operating.topics.planning import Plan, as_dict, plan_topics
 from ...operating.topics.texts import applied_lines, health_lines, list_lines, plan_lines
 from ...summaries import escaped
 from ..interrupts import INTERRUPTED, interruptible
-from ..pipes import leave_pipe
-from ..usage import ExplainedCommand, Usage
+from ..pipes import ShowingCommand
+from ..usage import Usage
 
 ACTIONS = {
     "list": "list the topics there are",
@@ -42,7 +42,7 @@ USAGE = Usage(
 )
 
 
-class Command(ExplainedCommand):
+class Command(ShowingCommand):
     usage = USAGE
     help = "Shows topics, makes and changes them as the settings say, and says what is wrong with them."
     requires_system_checks: list[str] = []
@@ -55,11 +55,8 @@ class Command(ExplainedCommand):
 
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with interruptible():
-                getattr(self, f"_{options['action']}")(options["json"])
-        except BrokenPipeError:
-            leave_pipe()
+        with interruptible():
+            getattr(self, f"_{options['action']}")(options["json"])
 
     def _list(self, as_json: bool) -> None:
         listing = list_topics(get_settings())
