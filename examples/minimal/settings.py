@@ -2,6 +2,7 @@
 
 SECRET_KEY = "not a secret: this example serves no pages"
 USE_TZ = True
+TIME_ZONE = "UTC"
 INSTALLED_APPS = ["django.contrib.contenttypes", "kafka_integration"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
