@@ -126,13 +126,13 @@ def _give_up(alias: str, ids: Collection[int], why: str) -> None:
 
 
 def _answer(process: ProcessView, row: ProcessCommand) -> Answer:
-    was_taken, is_open = row.taken_at is not None, row.state == _State.REQUESTED
-    if is_open:
-        text = LOST % spoken(process.silent_seconds)
-    elif row.ended_at is None:
-        text = "was taken up, but not answered: its process may have ended"
-    else:
+    was_taken, is_open = row.taken_at is not None, process.is_lost and row.ended_at is None
+    if row.ended_at is not None:
         text = row.answer
+    elif is_open:
+        text = "was lost, and has taken it up now" if was_taken else LOST % spoken(process.silent_seconds)
+    else:
+        text = "was taken up, but not answered: its process may have ended"
     return Answer(
         process=process,
         command_id=row.pk,
