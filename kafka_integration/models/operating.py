@@ -93,8 +93,9 @@ class LagSample(models.Model):
 
     The group ``""`` is none: its ``positions`` have for each database where its outbox was.
 
-    ``positions`` has for each topic and partition the first offset, where the group was, and the end. It is null where
-    nothing was known, and in what is kept for longer than an hour.
+    ``positions`` has for each topic and partition the first offset, where the group was, and the end; it was before the
+    first where messages were deleted that it hadn't handled. It is null where nothing was known, and in what is kept
+    for longer than an hour.
     """
 
     group = models.CharField(_("consumer group"), max_length=249)

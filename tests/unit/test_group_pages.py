@@ -84,6 +84,19 @@ def test_a_stuck_partition_leads_to_its_message_and_to_what_its_process_does(ope
     assert f'<a href="{reverse("admin:kafka_integration_processes")}#process-{row.pk}">' in page
 
 
+def test_what_was_deleted_before_the_group_handled_it_is_said(operator):
+    write(*"abcdefgh")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    before = text_of(operator.get(GROUP))
+    memory_broker().delete_records(TOPIC, 0, 6)
+
+    page = text_of(operator.get(GROUP))
+
+    assert f"Up to 5 messages were deleted before group group handled them: {TOPIC}[0] 1\N{EN DASH}5." in page
+    assert "begins at 6" in page
+    assert "deleted" not in before
+
+
 def test_the_list_asks_the_database_as_often_for_many_groups_as_for_one(operator, settings):
     def queries_of(*groups):
         kafka = consumer_settings()

@@ -77,6 +77,16 @@ def test_a_look_is_noted_with_where_everybody_was():
     assert found.positions[TOPIC]["0"] == [0, 1, 3]
 
 
+def test_where_messages_were_deleted_before_they_were_handled_is_noted_too():
+    write(*"abcdefgh")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    memory_broker().delete_records(TOPIC, 0, 6)
+
+    Sampling(get_settings()).turn()
+
+    assert LagSample.objects.get(group="group").positions[TOPIC]["0"] == [6, 1, 8]
+
+
 def test_a_process_at_work_asks_nobody_who_is_in_a_group(monkeypatch):
     """librdkafka may end a process whose question about members gets no answer in time."""
     asked = []

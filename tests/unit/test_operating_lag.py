@@ -55,6 +55,7 @@ def test_the_document_has_the_group_its_total_and_each_partition(read):
         "committed": 1,
         "end": 3,
         "lag": 2,
+        "lost": 0,
         "state": "unowned",
         "reason": None,
     }
@@ -77,6 +78,31 @@ def test_without_a_commit_the_start_policy_says_what_there_is_to_do(read, settin
 
     assert by_partition(from_the_beginning)[(TOPIC, 0)] == (None, 4, 3)
     assert by_partition(read())[(TOPIC, 0)] == (None, 4, 0)
+
+
+def test_what_was_deleted_before_the_group_handled_it_is_no_lag_but_said(read, capsys):
+    write(*"abcdefgh")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    memory_broker().delete_records(TOPIC, 0, 6)
+
+    document = read()
+    call_command("kafkagroups", "lag", "group")
+
+    assert (document["total"], [each["lost"] for each in document["partitions"]]) == (2, [5, None, None, None])
+    assert (
+        f"{TOPIC}[0]: up to 5 message(s) were deleted before the group handled them "
+        "(committed 1, the partition begins at 6)"
+    ) in capsys.readouterr().out.splitlines()
+
+
+def test_what_was_deleted_after_the_group_handled_it_is_not_lost(read, capsys):
+    write(*"abcd")
+    memory_broker().commit("group", TOPIC, 0, 4)
+    memory_broker().delete_records(TOPIC, 0, 4)
+
+    assert read()["partitions"][0]["lost"] == 0
+    call_command("kafkagroups", "lag", "group")
+    assert "deleted" not in capsys.readouterr().out
 
 
 def test_an_offset_beyond_the_end_is_no_negative_lag(read):
@@ -177,6 +203,7 @@ def test_what_cannot_be_known_is_null_and_so_is_the_total(read, without_a_leader
     document = read()
 
     unknown = {"committed": None, "end": None, "lag": None, "time_lag_seconds": None, "state": None, "reason": None}
+    unknown["lost"] = None
     assert document["partitions"][1] == {"topic": TOPIC, "partition": 1, **unknown}
     assert document["time_lag_seconds"] is None
     assert document["partitions"][0]["lag"] == 1

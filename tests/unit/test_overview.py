@@ -286,6 +286,40 @@ class TestTheLagOfAGroup:
         assert page.row("consumer-invoices")["Lag"] == "unknown"
 
 
+class TestWhatWasDeletedBeforeAGroupHandledIt:
+    def look(self, seconds_ago: float = 10, **partitions: list[int]) -> None:
+        """Somebody noted where each partition of the topic begins, where the group was, and the end."""
+        positions = {"orders": {number.removeprefix("p"): found for number, found in partitions.items()}}
+        at = timezone.now() - timedelta(seconds=seconds_ago)
+        LagSample.objects.create(group="billing", at=at, lag=3, positions=positions)
+
+    def test_it_needs_somebody_first(self, page: Page) -> None:
+        run(partition(3, lag=432, state="stuck", stuck_offset=5))
+        self.look(p2=[0, 5, 5], p3=[325, 5, 757], p4=[1700, 7, 1757])
+
+        needs = page.needs()
+
+        assert needs[0] == (
+            "Up to 2,013 messages were deleted before group billing handled them: "
+            "orders[3] 5\N{EN DASH}324, orders[4] 7\N{EN DASH}1699."
+        )
+        assert "stuck" in needs[1]
+        assert page.links()[0] == reverse("admin:kafka_integration_group", kwargs={"group": "billing"})
+
+    def test_it_needs_nobody_any_more_once_the_group_is_elsewhere(self, page: Page) -> None:
+        run(partition())
+        self.look(seconds_ago=30, p3=[325, 5, 757])
+        self.look(p3=[325, 400, 757])
+
+        assert page.needs() == []
+
+    def test_what_was_seen_long_ago_is_not_how_it_is_now(self, page: Page) -> None:
+        run(partition())
+        self.look(seconds_ago=600, p3=[325, 5, 757])
+
+        assert page.needs() == []
+
+
 class TestDeadLetters:
     def test_those_that_wait_are_counted_and_lead_to_their_list(self, page: Page) -> None:
         run(partition())

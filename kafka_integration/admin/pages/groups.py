@@ -19,6 +19,7 @@ from ...operating.groups.forecast import look_ahead
 from ...operating.groups.history import HistoryPoint, Span, history_of
 from ...operating.groups.lag import compute_lag
 from ...operating.groups.listing import list_groups
+from ...operating.groups.losses import losses_among
 from ...operating.groups.members import Member
 from ...operating.groups.planning import Plan, plan_reset
 from ...operating.groups.resetting import carry_out
@@ -30,6 +31,7 @@ from ...tables import has_table
 from .charts import Point, sparkline
 from .operation import Done, Operation
 from .page import Page
+from .standings import lost_text
 
 REFRESH_SECONDS = 15
 SPANS: dict[Span, Any] = {
@@ -86,6 +88,7 @@ class GroupPage(Page):
         return {
             "lag": lag,
             "outlook": look_ahead(settings, lag),
+            "lost": lost_text(self.group, losses_among(lag.partitions)),
             "members": [_member(each) for each in lag.members.shown],
             "other_members": lag.members.others,
             "processes_url": self.url_of("processes"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from ...durations import spoken_here
+from ...operating.groups.losses import Loss
 
 WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
 
@@ -52,6 +55,7 @@ COMMANDS: dict[str, Promise] = {
     "trace": _("Trace"),
     "reset": _("Move the offsets"),
 }
+MOST_LOSSES_NAMED = 5
 LOOKS = {"stuck": "kafka-bad", "falling_behind": "kafka-bad", "unowned": "kafka-bad", "waiting": "kafka-waiting"}
 """The classes that states are drawn with; the others look like any text."""
 
@@ -72,6 +76,23 @@ def stuck_text(busy_seconds: float | None) -> Any:
     if not busy_seconds:
         return _("nothing is finished any more, and no handler is at work")
     return format_lazy(_("its handler has been at work for {span}"), span=spoken_here(busy_seconds))
+
+
+def lost_text(group: str, losses: Sequence[Loss]) -> str:
+    """What was deleted before the group had handled it; empty where nothing was."""
+    if not losses:
+        return ""
+    count = sum(loss.count for loss in losses)
+    named = [f"{each.topic}[{each.partition}] {each.committed}\N{EN DASH}{each.first - 1}" for each in losses]
+    others = len(named) - MOST_LOSSES_NAMED
+    text = ngettext(
+        # Translators: “places” are partitions with the first and last offset of what was deleted.
+        "Up to %(count)s message was deleted before group %(group)s handled it: %(places)s.",
+        "Up to %(count)s messages were deleted before group %(group)s handled them: %(places)s.",
+        count,
+    )
+    places = ", ".join(named[:MOST_LOSSES_NAMED]) + (f", +{others}" if others > 0 else "")
+    return text % {"count": number_format(count, force_grouping=True), "group": group, "places": places}
 
 
 def worst_of(states: Iterable[str | None]) -> str | None:

@@ -59,7 +59,9 @@ def end_sample(sample: LagSample, lag: GroupLag) -> None:
     positions: dict[str, dict[str, list[int | None]]] = {}
     for each in lag.partitions:
         if each.position is not None:
-            positions.setdefault(each.topic, {})[str(each.partition)] = [each.first, each.position, each.end]
+            # Below the first offset where messages were deleted before the group handled them.
+            at = each.position if each.committed is None else each.committed
+            positions.setdefault(each.topic, {})[str(each.partition)] = [each.first, at, each.end]
     seen = {"lag": lag.total, "time_lag_seconds": lag.time_lag_seconds, "positions": positions}
     LagSample.objects.filter(pk=sample.pk).update(**seen)
 

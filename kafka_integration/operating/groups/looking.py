@@ -60,6 +60,13 @@ class PartitionLag:
     def place(self) -> Place:
         return self.topic, self.partition
 
+    @property
+    def lost(self) -> int | None:
+        """How many messages, at most, were deleted before the group handled them; None where nobody can tell."""
+        if self.committed is None or self.first is None:
+            return None
+        return max(0, self.first - self.committed)
+
 
 @dataclass(kw_only=True)
 class Looked:

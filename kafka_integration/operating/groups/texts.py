@@ -11,6 +11,7 @@ from ..columns import aligned
 from .forecast import Outlook
 from .lag import GroupLag
 from .looking import PartitionLag
+from .losses import Loss, losses_among
 from .members import Member, Members
 
 SOON_SECONDS = 86_400.0
@@ -39,6 +40,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     rows = [HEAD, *map(_row, lag.partitions)]
     lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
     lines += [_stuck(partition) for partition in lag.partitions if partition.state == "stuck"]
+    lines += map(_loss, losses_among(lag.partitions))
     lines += _members(lag.members)
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
@@ -63,6 +65,7 @@ def _partition(partition: PartitionLag) -> dict[str, Any]:
         "committed": partition.committed,
         "end": partition.end,
         "lag": partition.lag,
+        "lost": partition.lost,
         "time_lag_seconds": partition.time_lag_seconds,
         "state": partition.state,
         "reason": partition.reason,
@@ -89,6 +92,13 @@ def _stuck(partition: PartitionLag) -> str:
     why = "no handler is at work at it" if seconds is None else f"its handler has been at work for {spoken(seconds)}"
     place = f"{partition.topic}[{partition.partition}]"
     return escaped(f"{place} {state_text(partition)}: {why}; see where: kafkaprocesses trace {owner.process_id}")
+
+
+def _loss(loss: Loss) -> str:
+    return (
+        f"{loss.topic}[{loss.partition}]: up to {loss.count} message(s) were deleted before the group handled them "
+        f"(committed {loss.committed}, the partition begins at {loss.first})"
+    )
 
 
 def _members(members: Members) -> list[str]:

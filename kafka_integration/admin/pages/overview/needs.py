@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ....durations import spoken_here
+from ....operating.groups.losses import Loss
 from ....operating.presence.listing import ProcessView
-from ..standings import standing_text, stuck_text
+from ..standings import lost_text, standing_text, stuck_text
 from .consumers import ConsumerLine, OwnedPartition
 from .letters import WaitingLetters
 from .relays import LONG_SECONDS, RelayLine
@@ -23,16 +24,17 @@ class Urgency(IntEnum):
     """In the order in which somebody should look."""
 
     NO_TABLES = 0
-    STUCK = 1
-    NOBODY_RUNS_IT = 2
-    UNATTENDED = 3
-    LOST = 4
-    REFUSED = 5
-    LATE = 6
-    OUTAGE = 7
-    FALLING_BEHIND = 8
-    DEAD_LETTERS = 9
-    PAUSED = 10
+    DELETED = 1
+    STUCK = 2
+    NOBODY_RUNS_IT = 3
+    UNATTENDED = 4
+    LOST = 5
+    REFUSED = 6
+    LATE = 7
+    OUTAGE = 8
+    FALLING_BEHIND = 9
+    DEAD_LETTERS = 10
+    PAUSED = 11
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +60,12 @@ def find_needs(
     relays: Sequence[RelayLine],
     processes: Iterable[ProcessView],
     letters: Mapping[str, WaitingLetters],
+    losses: Mapping[str, Sequence[Loss]],
 ) -> list[Need]:
     """Everything that needs somebody; nothing where all is well."""
     found = [
         *_of_databases(relays, letters),
+        *_of_losses(losses),
         *(need for line in consumers for need in _of_consumer(line, letters)),
         *(need for line in relays for need in _of_relay(line)),
         *_of_former(consumers, letters),
@@ -76,6 +80,12 @@ def _of_databases(relays: Iterable[RelayLine], letters: Mapping[str, WaitingLett
     for alias in sorted(without):
         text = _("Database “%(alias)s” has not all tables of this app: run manage.py migrate --database %(alias)s.")
         yield Need(urgency=Urgency.NO_TABLES, text=text % {"alias": alias}, database=alias)
+
+
+def _of_losses(losses: Mapping[str, Sequence[Loss]]) -> Iterator[Need]:
+    for group, found in sorted(losses.items()):
+        if found:
+            yield Need(urgency=Urgency.DELETED, text=lost_text(group, found), group=group)
 
 
 def _of_consumer(line: ConsumerLine, letters: Mapping[str, WaitingLetters]) -> Iterator[Need]:

@@ -16,6 +16,7 @@ from ....conf import get_settings
 from ....conf.settings import Settings
 from ....models import LagSample, Process
 from ....operating.groups.history import HistoryPoint, history_of
+from ....operating.groups.losses import Loss, last_losses
 from ....operating.presence.listing import ProcessView, list_processes
 from ....operating.presence.row import database_of_processes
 from ....tables import has_table
@@ -28,7 +29,7 @@ from .relays import count_relays, relay_lines
 
 CHART_WIDTH, CHART_HEIGHT, CHART_ROWS = 90, 20, 12
 
-GROUP = {Urgency.STUCK, Urgency.OUTAGE, Urgency.FALLING_BEHIND}
+GROUP = {Urgency.DELETED, Urgency.STUCK, Urgency.OUTAGE, Urgency.FALLING_BEHIND}
 OUTBOX = {Urgency.LATE, Urgency.UNATTENDED}
 PROCESSES = {Urgency.NOBODY_RUNS_IT, Urgency.LOST, Urgency.PAUSED}
 
@@ -41,11 +42,12 @@ class OverviewPage(Page):
     def context(self) -> dict[str, Any]:
         settings = get_settings()
         processes = _processes(settings)
-        consumers = consumer_lines(settings, processes, _histories(settings))
+        histories, losses = _seen(settings)
+        consumers = consumer_lines(settings, processes, histories)
         relays, letters = relay_lines(settings), waiting_letters()
         # All groups have the same minutes.
         labels = _labels(next((line.history for line in consumers if line.history), ()))
-        needs = find_needs(consumers, relays, processes or (), letters)
+        needs = find_needs(consumers, relays, processes or (), letters, losses)
         return {
             "needs": [(need, self._url_for(need), [*self._ways_to(need)]) for need in needs],
             "consumers": [self._row(line, letters, labels) for line in consumers],
@@ -108,10 +110,12 @@ def _labels(history: Sequence[HistoryPoint]) -> list[str]:
     return [f"{moment:%H:%M}" for moment in moments]
 
 
-def _histories(settings: Settings) -> dict[str, list[HistoryPoint]]:
+def _seen(settings: Settings) -> tuple[dict[str, list[HistoryPoint]], dict[str, tuple[Loss, ...]]]:
+    """How far groups were behind in the last hour, and what they have lost."""
     groups = {consumer.consumer_group for consumer in settings.consumers.values()}
-    is_known = has_table(router.db_for_read(LagSample), LagSample)
-    return history_of(groups, "hour") if groups and is_known else {}
+    if not groups or not has_table(router.db_for_read(LagSample), LagSample):
+        return {}, {}
+    return history_of(groups, "hour"), last_losses(groups)
 
 
 def _processes(settings: Settings) -> Sequence[ProcessView] | None:
