@@ -26,6 +26,7 @@ from kafka_integration.operating.groups.lag import GroupLag
 from kafka_integration.operating.groups.sampling import Sampling
 from kafka_integration.operating.lag_sampler import LagSampler
 from tests.unit.consumers import TOPIC, consumer_settings, write
+from tests.unit.live import make_row
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -229,6 +230,24 @@ def test_a_lag_that_does_not_shrink_has_no_eta(read, position, end, ago):
     sample(ago, position, end)
 
     assert read()["eta_seconds"] is None
+
+
+def test_where_a_partition_is_stuck_all_is_never_handled_whatever_the_pace_was(read):
+    ends_at(100, 40)
+    sample(90, 10, 100)
+    stuck = {"topic": TOPIC, "partition": 0, "state": "stuck", "stuck_offset": 40}
+    make_row(consumers=[{"name": "c", "group": "group", "partitions": [stuck]}])
+
+    assert read()["eta_seconds"] is None
+
+
+@pytest.mark.parametrize(("position", "eta_seconds"), [(10, None), (60, 40 * 90 / 10)], ids=["stands", "goes on"])
+def test_what_was_deleted_is_not_what_was_handled(read, position, eta_seconds):
+    ends_at(100, position)
+    memory_broker().delete_records(TOPIC, 0, 50)
+    sample(90, 10, 100)
+
+    assert read()["eta_seconds"] == (None if eta_seconds is None else pytest.approx(eta_seconds, rel=0.05))
 
 
 def test_without_lag_there_is_neither_eta_nor_loss(read, configured):

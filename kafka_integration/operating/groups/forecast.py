@@ -70,7 +70,11 @@ def _eta(partition: PartitionLag, pasts: Pasts) -> float | None:
     past = pasts.get(partition.place)
     if past is None or partition.position is None or partition.end is None or not partition.lag:
         return None
-    finished, arrived = partition.position - past.position, partition.end - past.end
+    # What was finished lately is no pace of who stands still since; and what was deleted, nobody has finished.
+    if partition.state == "stuck":
+        return None
+    finished = partition.position - max(past.position, partition.first or 0)
+    arrived = partition.end - past.end
     shrunk_by = finished - arrived
     # Who was moved back has finished nothing.
     return round(partition.lag * past.seconds / shrunk_by, 3) if finished > 0 and shrunk_by > 0 else None
