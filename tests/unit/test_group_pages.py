@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from kafka_integration.admin.pages import groups as pages
 from kafka_integration.admin.pages.standings import standing_text
+from kafka_integration.client.metadata.topic_configs import TopicConfigs
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import LagSample
@@ -108,6 +109,19 @@ def test_the_list_asks_the_database_as_often_for_many_groups_as_for_one(operator
         return len(queries)
 
     assert queries_of(*(f"group-{number}" for number in range(12))) == queries_of("group-0") <= 15
+
+
+def test_that_nobody_knows_when_messages_are_lost_is_said(operator, monkeypatch):
+    write("a")
+    known = text_of(operator.get(GROUP))
+    monkeypatch.setattr(TopicConfigs, "ask", Mock(side_effect=BrokerUnavailableError("the controller is away")))
+
+    page = text_of(operator.get(GROUP))
+
+    said = (
+        f"When retention takes messages isn\N{RIGHT SINGLE QUOTATION MARK}t known for {TOPIC}: the controller is away"
+    )
+    assert (said in page, said in known) == (True, False)
 
 
 def test_what_is_unknown_is_said_and_is_no_zero(operator, monkeypatch):

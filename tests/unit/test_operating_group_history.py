@@ -283,7 +283,9 @@ def test_a_log_that_keeps_everything_loses_nothing(read, configured, config):
     configured(**config)
     write("a")
 
-    assert read()["loss_in_seconds"] is None
+    document = read()
+
+    assert (document["loss_in_seconds"], document["loss_unknown"]) == (None, [])
 
 
 def test_a_full_log_loses_the_first_as_fast_as_its_start_moves(read, configured):
@@ -295,13 +297,33 @@ def test_a_full_log_loses_the_first_as_fast_as_its_start_moves(read, configured)
     assert read()["loss_in_seconds"] == pytest.approx(20 * 1800 / 30, rel=0.05)
 
 
-def test_topics_that_cannot_be_asked_about_have_no_known_loss(read, monkeypatch):
+def test_topics_that_cannot_be_asked_about_have_no_known_loss(read, capsys, monkeypatch):
     monkeypatch.setattr(TopicConfigs, "ask", Mock(side_effect=BrokerUnavailableError("away")))
     write("a")
 
     document = read()
+    call_command("kafkagroups", "lag", "group")
 
-    assert (document["total"], document["loss_in_seconds"]) == (1, None)
+    assert (document["total"], document["loss_in_seconds"], document["loss_unknown"]) == (1, None, [TOPIC])
+    assert f"when retention takes messages isn't known for {TOPIC}: away" in capsys.readouterr().out.splitlines()
+
+
+def test_a_topic_whose_settings_are_kept_from_us_is_named_with_what_to_do(read, capsys, monkeypatch):
+    monkeypatch.setattr(TopicConfigs, "ask", lambda configs, topics: {})
+    write("a")
+
+    assert read()["loss_unknown"] == [TOPIC]
+    call_command("kafkagroups", "lag", "group")
+    assert f"isn't known for {TOPIC}: its settings can't be asked for: grant" in capsys.readouterr().out
+
+
+def test_where_nothing_waits_nobody_asks_when_it_is_lost(read, capsys, monkeypatch):
+    monkeypatch.setattr(TopicConfigs, "ask", Mock(side_effect=BrokerUnavailableError("away")))
+    ends_at(10, 10)
+
+    assert read()["loss_unknown"] == []
+    call_command("kafkagroups", "lag", "group")
+    assert "isn't known" not in capsys.readouterr().out
 
 
 def test_a_database_from_before_the_table_is_no_obstacle(read, monkeypatch):

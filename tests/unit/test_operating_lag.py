@@ -45,7 +45,9 @@ def test_the_document_has_the_group_its_total_and_each_partition(read):
 
     document = read()
 
-    assert list(document) == ["group", "total", "time_lag_seconds", "eta_seconds", "loss_in_seconds", "partitions"]
+    assert list(document) == [
+        *("group", "total", "time_lag_seconds", "eta_seconds", "loss_in_seconds", "loss_unknown", "partitions")
+    ]
     assert (document["group"], document["total"]) == ("group", 3)
     shown = document["partitions"][0]
     assert shown.pop("time_lag_seconds") == pytest.approx(0, abs=60)

@@ -15,7 +15,9 @@ from ...client.metadata.topic_configs import Config, TopicConfigs
 from ...conf.settings import Settings
 from ...errors import BrokerError
 from ...models import LagSample
+from ...summaries import escaped, shortened, text_of
 from ...tables import has_table
+from ..topics.reading import untold
 from .lag import GroupLag, consumers_of
 from .looking import PartitionLag
 
@@ -31,6 +33,9 @@ class Outlook:
 
     eta_seconds: float | None
     loss_in_seconds: float | None
+    loss_unknown: tuple[str, ...] = ()
+    """Topics of which it isn't known when messages that wait there are lost."""
+    loss_unknown_why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +57,15 @@ def look_ahead(settings: Settings, lag: GroupLag) -> Outlook:
     if not behind:
         return Outlook(eta_seconds=None, loss_in_seconds=None)
     minute, hour = _pasts(lag.group, is_near=True), _pasts(lag.group, is_near=False)
-    configs = _configs(settings, lag.group, {partition.topic for partition in behind})
+    topics = {partition.topic for partition in behind}
+    configs, troubles = _configs(settings, lag.group, topics)
+    unknown = tuple(sorted(topics - configs.keys()))
     losses = [_loss(each, configs.get(each.topic, {}), hour) for each in behind]
     return Outlook(
         eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
         loss_in_seconds=min((loss for loss in losses if loss is not None), default=None),
+        loss_unknown=unknown,
+        loss_unknown_why="; ".join(troubles) if unknown else "",
     )
 
 
@@ -115,16 +124,20 @@ def _number(config: Config, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _configs(settings: Settings, group: str, topics: set[str]) -> dict[str, Config]:
+def _configs(settings: Settings, group: str, topics: set[str]) -> tuple[dict[str, Config], list[str]]:
+    """The settings of these topics as far as they can be told, and why they can't of others."""
     configs: dict[str, Config] = {}
+    troubles: list[str] = []
     for connection in dict.fromkeys(consumer.connection for consumer in consumers_of(settings, group)):
         try:
             with TopicConfigs(connection) as asker:
                 configs |= asker.ask(topics)
-        except BrokerError:
+            trouble = untold(connection)
+        except BrokerError as error:
             # How far the group is has just been told; when it is lost, is unknown.
-            continue
-    return configs
+            trouble = shortened(escaped(text_of(error)))
+        troubles.append(trouble)
+    return configs, list(dict.fromkeys(troubles))
 
 
 def _pasts(group: str, *, is_near: bool) -> Pasts:

@@ -31,6 +31,7 @@ def as_document(lag: GroupLag, outlook: Outlook) -> dict[str, Any]:
         "time_lag_seconds": lag.time_lag_seconds,
         "eta_seconds": outlook.eta_seconds,
         "loss_in_seconds": outlook.loss_in_seconds,
+        "loss_unknown": outlook.loss_unknown,
         "partitions": [_partition(partition) for partition in lag.partitions],
     }
 
@@ -44,6 +45,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     lines += _members(lag.members)
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
+    lines += _loss_unknown(outlook)
     unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
     return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}{_age(lag)}{_future(outlook)}"]
 
@@ -99,6 +101,13 @@ def _loss(loss: Loss) -> str:
         f"{loss.topic}[{loss.partition}]: up to {loss.count} message(s) were deleted before the group handled them "
         f"(committed {loss.committed}, the partition begins at {loss.first})"
     )
+
+
+def _loss_unknown(outlook: Outlook) -> list[str]:
+    if not outlook.loss_unknown:
+        return []
+    topics = ", ".join(outlook.loss_unknown)
+    return [f"when retention takes messages isn't known for {topics}: {outlook.loss_unknown_why}"]
 
 
 def _members(members: Members) -> list[str]:

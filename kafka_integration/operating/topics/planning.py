@@ -14,7 +14,7 @@ from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from ...conf.settings import Settings
 from .consequences import of_added_partitions, of_config, of_creation
-from .reading import ClusterState, read_cluster
+from .reading import ClusterState, read_cluster, untold
 from .wanted import WantedTopic, wanted_clusters
 
 Action = Literal["create", "add_partitions", "set_config"]
@@ -89,7 +89,7 @@ def obstacles_of(state: ClusterState) -> Iterator[str]:
         elif topic is not None:
             yield from (f"{wanted.name}: {text}" for text in differences_for_good(wanted, topic))
             if wanted.config and wanted.name not in state.configs:
-                yield f"{wanted.name}: {_untold(state.connection)}"
+                yield f"{wanted.name}: {untold(state.connection)}"
 
 
 def differences_for_good(wanted: WantedTopic, topic: TopicLayout) -> Iterator[str]:
@@ -163,12 +163,6 @@ def _meaning(value: str) -> object:
         return float(value)
     except ValueError:
         return frozenset(part.strip() for part in value.split(","))
-
-
-def _untold(connection: Connection) -> str:
-    if not transport_of(connection).takes_admin_requests:
-        return _("the embedded broker keeps no settings of topics")
-    return _("its settings can't be asked for: grant this user DESCRIBE_CONFIGS on the topic")
 
 
 def as_dict(change: Change) -> Mapping[str, Any]:

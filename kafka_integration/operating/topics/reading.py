@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from ...client.metadata.topic_configs import Config, TopicConfigs
 from ...client.metadata.topic_layouts import ClusterLayout, TopicLayout, TopicLayouts
+from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from .wanted import WantedCluster, WantedTopic
 
@@ -40,3 +43,10 @@ def read_cluster(wanted: WantedCluster) -> ClusterState:
         layout = layouts.ask()
         ours = [name for name in layout.topics if wanted.names(name)]
         return ClusterState(wanted=wanted, layout=layout, configs=configs.ask(ours))
+
+
+def untold(connection: Connection) -> str:
+    """Why the settings of a topic are not among those that its cluster told."""
+    if not transport_of(connection).takes_admin_requests:
+        return _("the embedded broker keeps no settings of topics")
+    return _("its settings can't be asked for: grant this user DESCRIBE_CONFIGS on the topic")
