@@ -82,6 +82,30 @@ def test_of_partitions_that_share_a_thread_the_one_whose_handler_hangs_is_stuck_
     assert views[1].busy_seconds is None
 
 
+@pytest.mark.parametrize(("first", "lag"), [(0, 5), (2, 3), (5, 0)], ids=["nothing", "some", "all"])
+def test_what_was_deleted_is_no_lag_but_who_hangs_with_it_in_hand_is_stuck(monkeypatch, first, lag):
+    ahead_seconds = 0.0
+    monkeypatch.setattr(watching, "monotonic", lambda: monotonic() + ahead_seconds)
+    memory_broker().create_topic("events", 1)
+    released = threading.Event()
+    scripted.script.append(lambda message: released.wait(30))
+    write(*"abcde")
+
+    with ExitStack() as closing, running() as loop:
+        try:
+            wait_for(scripted.seen.copy)
+            memory_broker().delete_records("events", 0, first)
+            watch = watching.ConsumersWatch([loop])
+            closing.callback(watch.close)
+            watch.look()
+            ahead_seconds = 60.0
+            (view,) = wait_for(lambda: views_with_a_stuck_one(watch))
+        finally:
+            released.set()
+
+    assert (view.position, view.lag, view.stuck_offset) == (0, lag, 0)
+
+
 def test_who_finishes_messages_waits_for_no_outage_though_its_lag_is_unknown(monkeypatch):
     ahead_seconds = 0.0
     monkeypatch.setattr(watching, "monotonic", lambda: monotonic() + ahead_seconds)

@@ -19,6 +19,9 @@ class Lag:
     """What is known of some partitions, and since when it isn't of the others."""
 
     known: Mapping[Place, int]
+    """Messages that can still be read, from the lowest unfinished one on."""
+    with_deleted: Mapping[Place, int]
+    """The same with those that retention took since: what was fetched before may still be in hand."""
     unknown_since: Mapping[Place, datetime]
 
     def __bool__(self) -> bool:
@@ -66,15 +69,17 @@ class Lags:
 
     def read(self, partitions: Iterable[Partition]) -> Lag:
         """The lag of these by the last answer, of what it says nothing about unknown."""
-        known, unknown = {}, {}
+        known, with_deleted, unknown = {}, {}, {}
         for partition in partitions:
             ends, position = self._answer.get(partition.key), partition.ledger.next_offset
             if ends is not None and position is not None:
-                known[partition.key] = max(0, ends[1] - position)
+                first, end = ends
+                known[partition.key] = max(0, end - max(first, position))
+                with_deleted[partition.key] = max(0, end - position)
             else:
                 unknown[partition.key] = self._unknown_since.get(partition.key) or datetime.now().astimezone()
         self._unknown_since = unknown
-        return Lag(known=known, unknown_since=unknown)
+        return Lag(known=known, with_deleted=with_deleted, unknown_since=unknown)
 
     def _ask(self, places: Sequence[Place]) -> None:
         with suppress(BrokerError):

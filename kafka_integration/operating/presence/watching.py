@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ...consuming.group.lags import Lags
+from ...consuming.group.lags import Lag, Lags
 from ...consuming.ordering.stream import State as PartitionState
 from ...models import Process
 from ...observing.time_spent import Phase
@@ -31,6 +31,8 @@ UNKNOWN_SECONDS = 10.0
 """Where the lag can't be learned for so long, and nothing is finished meanwhile, its broker is away."""
 WINDOW_SECONDS = 60.0
 """Over which rates are reckoned."""
+NO_LAG = Lag(known={}, with_deleted={}, unknown_since={})
+"""Nothing is known of any partition."""
 MOST_CHUNKS = 1000
 """Of so many it is remembered how long handlers took."""
 
@@ -125,13 +127,13 @@ class ConsumerWatch:
         )
 
     def _look_at(self, partitions: Sequence[Partition]) -> list[PartitionView]:
-        known = {} if self._lags.is_asking else self._lags.read(partitions).known
+        lag = NO_LAG if self._lags.is_asking else self._lags.read(partitions)
         for gone in self._tracks.keys() - set(partitions):
             self._former_durations.extend(gone.line.durations)
         self._tracks = {each: self._tracks.get(each) or _Track(each) for each in partitions}
         durations = [*self._former_durations, *(each for p in partitions for each in p.line.durations)]
         surroundings = _Surroundings.of(self._loop, partitions, durations, self._database)
-        return [self._tracks[each].look(known.get(each.key), surroundings) for each in partitions]
+        return [self._tracks[each].look(lag, surroundings) for each in partitions]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +178,10 @@ class _Track:
         self._progress: object = None
         self._moved_at = self._well_at = monotonic()
 
-    def look(self, lag: int | None, around: _Surroundings) -> PartitionView:
+    def look(self, known: Lag, around: _Surroundings) -> PartitionView:
         partition, now = self._partition, monotonic()
+        # How it stands goes by what is in hand too, though nobody else can read that any more.
+        lag = known.with_deleted.get(partition.key)
         if lag is not None:
             self._well_at = now
         # Both: where messages are finished in any order, the floor may stand while all else goes on.
@@ -193,7 +197,7 @@ class _Track:
         if standing.reason not in (None, "handler"):
             # Nor does it fall behind for what came while it was kept.
             self._trail.forget()
-        return self._view(lag, standing)
+        return self._view(known.known.get(partition.key), standing)
 
     def _facts(self, lag: int | None, around: _Surroundings, now: float) -> Facts:
         partition, line = self._partition, self._partition.line
