@@ -252,6 +252,19 @@ def test_what_makes_no_sense_is_said(parameters: dict[str, str], said: str, clie
     assert next(iter(parameters.values())) in page
 
 
+def test_of_an_offset_that_was_deleted_it_is_said_that_it_is_no_longer_there(client: Client) -> None:
+    sign_in(client, "view_operations")
+    for number in range(6):
+        memory_broker().produce("orders", f"value {number}", partition=0)
+    memory_broker().delete_records("orders", 0, 4)
+
+    gone, there = (page_of(client, MESSAGES, partition="0", start=start) for start in ("3", "4"))
+
+    assert "Offset 3 of partition 0 is no longer there: what is left begins at 4." in gone
+    assert "message-0-4" in gone
+    assert "no longer there" not in there
+
+
 def test_a_time_is_one_of_the_projects_zone(client: Client, settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     memory_broker().produce("orders", "before", partition=0, timestamp_ms=1_767_221_999_000)

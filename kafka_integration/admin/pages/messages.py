@@ -15,7 +15,17 @@ from ...conf import get_settings
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...headers import dump_headers
-from ...operating.topics.browsing import LIMIT, MOST_OFFSETS, SECONDS, Look, Query, SeenMessage, Start, look
+from ...operating.topics.browsing import (
+    LIMIT,
+    MOST_OFFSETS,
+    SECONDS,
+    Look,
+    PartitionLook,
+    Query,
+    SeenMessage,
+    Start,
+    look,
+)
 from ...operating.topics.wanted import WantedCluster, cluster_of, wanted_clusters
 from ...operating.typed import is_number, read_start
 from ...producing.command_line import command_line
@@ -50,13 +60,15 @@ class MessagesPage(Page):
         shown = {"given": given, "may_read": may_read, "topic_url": self.url_of("topic", topic=topic)}
         try:
             wanted = _cluster(topic)
-            found = look(wanted.connection, _query(topic, given))
+            query = _query(topic, given)
+            found = look(wanted.connection, query)
         except KafkaIntegrationError as error:
             return {**shown, "obstacle": str(error)}
         reader = next(iter(wanted.readers_of(topic)), None)
         return {
             **shown,
             "found": found,
+            "gone": _gone(found, query),
             "rows": [_row(topic, seen, reader, may_read=may_read) for seen in found.messages],
             "next": _next(found, given),
             "bounds": {"limit": LIMIT, "offsets": MOST_OFFSETS, "seconds": SECONDS},
@@ -132,6 +144,14 @@ def _command(topic: str, seen: SeenMessage) -> str | None:
     if get_settings().producer.value_serializer not in (None, "text"):
         return None
     return command_line(topic, key=seen.key, value=seen.value, headers=seen.headers)
+
+
+def _gone(found: Look, query: Query) -> PartitionLook | None:
+    """The one partition in which an offset was asked for that is before the first one left."""
+    if not isinstance(query.start, int) or len(found.partitions) != 1:
+        return None
+    (partition,) = found.partitions
+    return partition if query.start < partition.first else None
 
 
 def _next(found: Look, given: dict[str, str]) -> dict[str, str] | None:
