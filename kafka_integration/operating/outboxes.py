@@ -52,7 +52,7 @@ def look_at_outboxes(settings: Settings, *, most_counted: int | None = None) -> 
 
 
 def positions(settings: Settings) -> dict[str, dict[str, list[int]]]:
-    """Where each is now, as a ``LagSample`` keeps it; one that can't be asked, or is empty, is left out."""
+    """Where each is now, as a ``LagSample`` keeps it; one that can't be asked, or doesn't tell, is left out."""
     found = {}
     for alias in find_outboxes(settings):
         try:
@@ -89,8 +89,11 @@ def _flow(backlog: Backlog, noted: Mapping[str, list[int]], seconds: float) -> F
     if backlog.alias not in noted or backlog.next_id is None or backlog.last_id is None:
         return None
     _, next_id, last_id = noted[backlog.alias]
+    if backlog.last_id < last_id:
+        # Ids begin anew in a database that was set back, and where only rows tell, the newest may be gone.
+        return None
     # A transaction that took long commits what has a lower id.
-    incoming, outgoing = max(0, backlog.last_id - last_id), max(0, backlog.next_id - next_id)
+    incoming, outgoing = backlog.last_id - last_id, max(0, backlog.next_id - next_id)
     return Flow(incoming=round(incoming / seconds, 2), outgoing=round(outgoing / seconds, 2))
 
 

@@ -25,8 +25,9 @@ class Backlog:
     holder: str
     """The relay that holds the lease; empty if none does."""
     next_id: int | None
-    """That of the oldest row that was not refused, or the one after all; None where there are no rows."""
+    """That of the oldest row that was not refused, or the one after ``last_id``; None where neither is known."""
     last_id: int | None
+    """The last one that was given, 0 before the first. Where the database doesn't tell, it is the newest row's."""
 
     @property
     def is_empty(self) -> bool:

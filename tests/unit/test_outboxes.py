@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError
+from django.core.management.color import no_style
+from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -21,6 +22,9 @@ from kafka_integration.outbox.lease import Lease
 from tests.unit.consumers import consumer_settings
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("memory_transport")]
+
+
+ID_SEQUENCE = {"table": OutboxMessage._meta.db_table, "column": "id"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +48,16 @@ def publish(seconds_ago: float = 0, **fields: Any) -> OutboxMessage:
     return OutboxMessage.objects.create(
         topic="orders", value=b"secret", created_at=Now() - timedelta(seconds=seconds_ago), **fields
     )
+
+
+def relay_all() -> None:
+    OutboxMessage.objects.all().delete()
+
+
+def forget_ids() -> None:
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_by_name_sql(no_style(), [ID_SEQUENCE]):
+            cursor.execute(statement)
 
 
 def note(seconds_ago: float, next_id: int, last_id: int) -> None:
@@ -92,6 +106,58 @@ def test_which_way_it_goes_is_told_by_where_it_was_a_minute_ago():
 
     assert found["in_per_second"] == pytest.approx(0.5, rel=0.2)
     assert found["out_per_second"] == pytest.approx(2.0, rel=0.2)
+
+
+def test_an_outbox_that_drains_as_fast_as_it_fills_tells_how_fast_that_is():
+    last = publish().pk
+    relay_all()
+    note(100, last - 199, last - 200)
+
+    found = read()
+
+    assert found["waiting"] == 0
+    assert found["in_per_second"] == pytest.approx(2.0, rel=0.2)
+    assert found["out_per_second"] == pytest.approx(2.0, rel=0.2)
+
+
+def test_an_outbox_in_which_nothing_is_published_stands_at_zero():
+    last = publish().pk
+    relay_all()
+    note(100, last + 1, last)
+
+    found = read()
+
+    assert (found["in_per_second"], found["out_per_second"]) == (0.0, 0.0)
+
+
+def test_before_anything_was_published_it_is_at_its_beginning():
+    forget_ids()
+
+    Sampling(get_settings()).turn()
+
+    assert LagSample.objects.get(group="").positions == {"default": {"0": [1, 1, 0]}}
+
+
+def test_where_ids_began_anew_it_is_unknown_how_fast_it_goes():
+    last = publish().pk
+    note(100, last + 50, last + 50)
+
+    assert (read()["in_per_second"], read()["out_per_second"]) == (None, None)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no roles")
+def test_a_database_user_who_may_not_see_the_ids_leaves_it_unknown():
+    last = publish().pk
+    relay_all()
+    note(100, last, last)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE outbox_reader")
+        cursor.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO outbox_reader")
+        cursor.execute("SET LOCAL ROLE outbox_reader")
+
+        found = read()
+
+    assert (found["waiting"], found["in_per_second"], found["out_per_second"]) == (0, None, None)
 
 
 def test_a_refused_row_does_not_hold_up_what_is_told_of_the_others():

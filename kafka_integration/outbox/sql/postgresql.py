@@ -77,7 +77,8 @@ WHERE id = %(id)s AND (date_part('epoch', created_at) * 1000000)::bigint = %(sta
 AND EXISTS (SELECT 1 FROM kafka_integration_relaylease WHERE name = 'outbox' AND epoch = %(epoch)s)
 """
 
-# BETWEEN: as in PAGE.
+# BETWEEN: as in PAGE. The last id that was given is not the newest row's: a relay that keeps up leaves no rows. Who may
+# write rows need not be allowed to see the sequence.
 BACKLOG = """\
 SELECT (
     SELECT extract(epoch FROM clock_timestamp() - created_at) FROM kafka_integration_outboxmessage
@@ -93,7 +94,10 @@ SELECT (
     WHERE (refused_at BETWEEN (SELECT '-infinity'::timestamptz) AND (SELECT 'infinity'::timestamptz)) IS NOT TRUE
     ORDER BY id LIMIT 1
 ), (
-    SELECT id FROM kafka_integration_outboxmessage ORDER BY id DESC LIMIT 1
+    SELECT greatest(
+        CASE WHEN has_sequence_privilege(ids, 'USAGE, SELECT') THEN coalesce(pg_sequence_last_value(ids), 0) END,
+        (SELECT id FROM kafka_integration_outboxmessage ORDER BY id DESC LIMIT 1)
+    ) FROM (SELECT pg_get_serial_sequence('kafka_integration_outboxmessage', 'id')::regclass AS ids) of_rows
 )
 """
 
