@@ -48,6 +48,34 @@ class TestByWhatComesAndWhatIsHandled:
 
         assert set(found[6:]) == {"falling_behind"}
 
+    def test_it_is_said_all_the_while_where_one_handler_serves_partitions_in_turns(self) -> None:
+        # It gets 20 messages in 20 s, and is served for 5 s of them: 10 are handled at once.
+        trail, left, done, found = Trail(), 0, 0, []
+        for second in range(300):
+            finished = 2 if second > 20 and second % 20 < 5 else 0
+            left, done = left + 1 - finished, done + finished
+            if second % LOOK_SECONDS == 0:
+                found.append(stand(Facts(lag=left, trend=trail.note(second, left=left, done=done))).state)
+
+        begun = found.index("falling_behind")
+
+        assert begun < 8
+        assert set(found[begun:]) == {"falling_behind"}
+
+    def test_it_is_said_all_the_while_where_messages_come_in_waves(self) -> None:
+        found = states(lambda second: 20 if second % 7 == 0 else 0, rate=2, seconds=600)
+
+        begun = found.index("falling_behind")
+
+        assert begun < 12
+        assert set(found[begun:]) == {"falling_behind"}
+
+    def test_it_is_said_no_more_once_nothing_comes_however_slowly_it_is_handled(self) -> None:
+        found = states(lambda second: 2 if second < 60 else 0, rate=1, seconds=200)
+
+        assert found[12] == "falling_behind"
+        assert set(found[17:]) == {"catching_up", "caught_up"}
+
     def test_it_is_said_no_more_once_less_comes(self) -> None:
         found = states(lambda second: 200 if second < 60 else 50, rate=100)
 

@@ -19,11 +19,19 @@ class Trend:
     """15 seconds ago, and at each look since: the last one is now."""
     done: int
     """How many were finished meanwhile."""
+    was_growing: bool = False
+    """Whether it grew at the look before."""
 
     @property
     def is_growing(self) -> bool:
         """Whether it has been more than before for all that time, and gets more still."""
-        return self.before < min(self.lately) <= self.lately[0] < self.lately[-1] >= self.lately[-2]
+        if self.before >= min(self.lately):
+            return False
+        if self.was_growing:
+            # It goes up and down, as messages come and as a handler serves other partitions too: one look below
+            # another is no end of it.
+            return max(self.lately[1:]) > self.lately[0]
+        return self.lately[0] < self.lately[-1] >= self.lately[-2]
 
 
 class Trail:
@@ -31,6 +39,7 @@ class Trail:
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, int, int]] = deque()
+        self._was_growing = False
 
     def note(self, now: float, *, left: int, done: int) -> Trend | None:
         """One more look; None where there was none long enough ago."""
@@ -42,13 +51,17 @@ class Trail:
         if not old:
             return None
         lately = [old[-1], *(look for look in looks if now - look[0] < LATELY_SECONDS)]
-        return Trend(
+        trend = Trend(
             before=looks[0][1],
             lately=tuple(left for _at, left, _done in lately),
             # An operator may have moved it back.
             done=max(0, done - lately[0][2]),
+            was_growing=self._was_growing,
         )
+        self._was_growing = trend.is_growing
+        return trend
 
     def forget(self) -> None:
         """What was before says nothing of what comes."""
         self._looks.clear()
+        self._was_growing = False
