@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
+from time import time
 from typing import TYPE_CHECKING, Self
 
 from django.db import connections, reset_queries
@@ -44,8 +46,7 @@ class LagSampler:
     def _run(self) -> None:
         sampling: Sampling | None = None
         try:
-            # Not at once, and many processes that start together not together.
-            while not self._over.wait(random.uniform(0.5, 1) * EVERY_SECONDS):
+            while not self._over.wait(_seconds_to_the_next_look(time())):
                 # Not at the top: loading this would take its time before the first message.
                 from .groups.sampling import Sampling
 
@@ -68,3 +69,12 @@ class LagSampler:
             connections.close_all()
         # With DEBUG Django keeps every query of a connection, for a request that never ends here.
         reset_queries()
+
+
+def _seconds_to_the_next_look(now: float) -> float:
+    """Not at once, and soon after a moment begins: a sample says that it was looked at when its moment began.
+
+    Many processes don't look together: what the first of them takes, the others leave.
+    """
+    begins = math.ceil(now / EVERY_SECONDS + 0.5) * EVERY_SECONDS
+    return begins - now + random.uniform(0, 0.1) * EVERY_SECONDS

@@ -21,7 +21,7 @@ from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import LagSample
 from kafka_integration.operating import lag_sampler
 from kafka_integration.operating.groups import sampling
-from kafka_integration.operating.groups.history import begin_sample, history_of, thin_out
+from kafka_integration.operating.groups.history import SAMPLE_SECONDS, begin_sample, history_of, thin_out
 from kafka_integration.operating.groups.lag import GroupLag
 from kafka_integration.operating.groups.sampling import Sampling
 from kafka_integration.operating.lag_sampler import LagSampler
@@ -139,6 +139,20 @@ def test_without_rows_nobody_looks(settings):
 
     with LagSampler(get_settings()):
         assert not is_looking()
+
+
+@pytest.mark.parametrize("second", range(0, 30, 2))
+def test_a_look_comes_soon_after_the_moment_that_it_is_noted_for_begins(monkeypatch, second):
+    waited = []
+    monkeypatch.setattr(lag_sampler, "time", lambda: 1_500_000_000.0 + second)
+    sampler = LagSampler(get_settings())
+    monkeypatch.setattr(sampler, "_over", Mock(wait=lambda seconds: waited.append(seconds) or True))
+
+    sampler._run()
+
+    (seconds,) = waited
+    assert (second + seconds) % SAMPLE_SECONDS <= 1.5
+    assert 7.5 <= seconds <= 24
 
 
 @pytest.mark.django_db(transaction=True)
