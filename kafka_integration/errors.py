@@ -24,7 +24,7 @@ KafkaIntegrationError
 ├── CommandRefusedError           a process can't do what it is asked, or none can be asked
 │   └── CommandUnfinishedError    it does what it is asked, and isn't done in time
 ├── UnknownDeadLetterError        no dead letter has that id: ``ids``
-├── OffsetOutOfRangeError         what comes next is not in the partition, and ``offset_reset_policy`` is "none"
+├── OffsetOutOfRangeError         what comes next is not in the partition, and nothing else may come instead
 ├── TooManyStuckHandlersError     more handlers overran the drain deadline than there can be threads for
 ├── EmbeddedBrokerRunningError    there is one for this project already: ``servers`` says where
 ├── BatchError                    what ``handle_messages`` raises; stands with the other outcomes, in ``outcomes``
@@ -184,7 +184,7 @@ class UnknownDeadLetterError(KafkaIntegrationError):
 
 
 class OffsetOutOfRangeError(KafkaIntegrationError):
-    """The next offset is no longer, or not yet, in the partition, and ``offset_reset_policy`` is "none"."""
+    """An offset is no longer, or not yet, in the partition: ``offset_reset_policy`` is "none", or it was asked for."""
 
 
 class TooManyStuckHandlersError(KafkaIntegrationError):

@@ -1,4 +1,4 @@
-"""A reader that belongs to no group: all partitions of one topic, from a point of one's choice, nothing committed."""
+"""A reader that belongs to no group: of one topic or partition, from a point of one's choice, nothing committed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Literal, Self
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message, TopicPartition
 
 from ..conf.connection import Connection
+from ..errors import BrokerError, OffsetOutOfRangeError
 from .errors.translate import is_retriable, translate
 from .log.client_log import ClientLog
 from .opening import Properties, open_client
 from .properties.build import admin_properties
 from .transports.choosing import transport_of
 
-Start = Literal["earliest", "latest"] | datetime
+Start = Literal["earliest", "latest"] | datetime | int
+"""A number is an offset, of one partition."""
 
 READ_SECONDS = 0.25
 READ_MESSAGES = 500
@@ -25,10 +27,11 @@ READINGS_BETWEEN_COUNTS = 8
 
 
 class TopicReader:
-    """Reads one topic for ever, also partitions that are added and a topic that doesn't exist yet."""
+    """Reads one topic for ever, also partitions that are added and a topic that doesn't exist yet; or one partition."""
 
-    def __init__(self, connection: Connection, topic: str, start: Start) -> None:
+    def __init__(self, connection: Connection, topic: str, start: Start, partition: int | None = None) -> None:
         self._topic = topic
+        self._partition = partition
         self._start: Start = start
         transport = transport_of(connection)
         self._skip_before_ms = None if transport.finds_offsets_by_time else _milliseconds(start)
@@ -61,7 +64,7 @@ class TopicReader:
         """Batches of messages, an empty one where nothing came for a moment; ends by being abandoned.
 
         Calls ``when_absent`` once if there is no such topic. A broker that is away is waited for; a refusal raises
-        BrokerError.
+        BrokerError, as does a partition that the topic lacks; ``OffsetOutOfRangeError`` where it has no such offset.
         """
         reported = False
         while True:
@@ -107,9 +110,20 @@ class TopicReader:
         metadata = self._consumer.list_topics(self._topic, timeout=ANSWER_SECONDS).topics[self._topic]
         if metadata.error is not None and metadata.error.name() != "UNKNOWN_TOPIC_OR_PART":
             raise KafkaException(metadata.error)
-        return set(metadata.partitions)
+        numbers = set(metadata.partitions)
+        if self._partition is None or not numbers:
+            return numbers
+        if self._partition not in numbers:
+            raise BrokerError(
+                f"topic {self._topic} has no partition {self._partition}: it has {len(numbers)}, and the first is 0. "
+                "Name one of these, or the topic alone.",
+                code="UNKNOWN_PARTITION",
+            )
+        return {self._partition}
 
     def _placed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        if isinstance(self._start, int):
+            return [self._at_offset(each, self._start) for each in partitions]
         milliseconds = _milliseconds(self._start)
         if milliseconds is not None and self._skip_before_ms is None:
             asked = [TopicPartition(p.topic, p.partition, milliseconds) for p in partitions]
@@ -117,6 +131,17 @@ class TopicReader:
         # What is added later is new from its first message on.
         at_end = self._start == "latest" and not self._has_looked
         return [TopicPartition(p.topic, p.partition, OFFSET_END if at_end else OFFSET_BEGINNING) for p in partitions]
+
+    def _at_offset(self, wanted: TopicPartition, offset: int) -> TopicPartition:
+        # Where it isn't there, a consumer would show other messages instead.
+        first, end = self._consumer.get_watermark_offsets(wanted, timeout=ANSWER_SECONDS)
+        if first <= offset <= end:
+            return TopicPartition(wanted.topic, wanted.partition, offset)
+        there = f"any more: its oldest message has {first}" if offset < first else f"yet: its next message gets {end}"
+        raise OffsetOutOfRangeError(
+            f"{wanted.topic}[{wanted.partition}] has no offset {offset} {there}. Begin there, or at "
+            f"{'earliest' if offset < first else 'latest'}."
+        )
 
 
 def _milliseconds(start: Start) -> int | None:

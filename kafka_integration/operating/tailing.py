@@ -15,6 +15,7 @@ def tail(
     connection: Connection,
     topic: str,
     *,
+    partition: int | None = None,
     start: Start,
     limit: int | None,
     when_absent: Callable[[], None],
@@ -25,7 +26,7 @@ def tail(
     Ends after ``limit`` messages, or when it should. ``when_absent`` is called once if there is no such topic yet.
     """
     left = limit
-    with TopicReader(connection, topic, start) as reader, closing(reader.read(when_absent)) as batches:
+    with TopicReader(connection, topic, start, partition) as reader, closing(reader.read(when_absent)) as batches:
         for batch in batches:
             if should_stop():
                 return

@@ -52,6 +52,15 @@ def read_start(text: str) -> Start:
     return _moment(text, 'neither "earliest" nor "latest" nor a time')
 
 
+def read_start_or_offset(text: str) -> Start:
+    if is_number(text):
+        return int(text)
+    try:
+        return read_start(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, nor an offset like 12") from error
+
+
 def read_moment(text: str) -> datetime:
     return _moment(text, "no time")
 
