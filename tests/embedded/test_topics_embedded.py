@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 
 from kafka_integration.client.transports.embedded import EmbeddedBroker
 from kafka_integration.conf import get_settings
@@ -38,6 +41,37 @@ def test_settings_that_it_cannot_keep_are_said(
     call_command("kafkatopics", "plan")
 
     assert "orders: the embedded broker keeps no settings of topics" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("partitions", [1, 6])
+def test_partitions_that_nobody_can_choose_are_said_and_no_problem(
+    own_broker: EmbeddedBroker, settings: Any, capsys: pytest.CaptureFixture[str], partitions: int
+) -> None:
+    own_broker.create_topics(["orders"])
+    topics = {"orders": {"partitions": partitions, "replication_factor": 3, "config": {"retention.ms": 1000}}}
+    settings.KAFKA = {"endpoints": "embedded", "topics": topics}
+
+    call_command("kafkatopics", "health")
+    call_command("kafkatopics", "plan")
+
+    shown = capsys.readouterr()
+    assert shown.out.startswith("All is well.")
+    assert "orders: the embedded broker gives each topic 4 partitions and keeps no settings of it" in shown.err
+    assert "move to it" not in shown.err
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_topic_says_why_it_shows_no_settings(
+    own_broker: EmbeddedBroker, settings: Any, client: Client, admin_user: User
+) -> None:
+    own_broker.create_topics(["orders"])
+    settings.KAFKA = {"endpoints": "embedded", "topics": {"orders": {}}, "producer": {"allow_any_topic": True}}
+    client.force_login(admin_user)
+
+    page = client.get(reverse("admin:kafka_integration_topic", args=["orders"])).content.decode()
+
+    assert "The embedded broker keeps no settings of topics" in page
+    assert "ACL" not in page
 
 
 def test_messages_are_looked_at_without_a_group(own_broker: EmbeddedBroker, settings: Any) -> None:

@@ -19,7 +19,7 @@ from ...operating.topics.applying import apply_changes
 from ...operating.topics.health import problems_of
 from ...operating.topics.listing import listed_topics
 from ...operating.topics.planning import Change, as_dict, changes_of, obstacles_of, plan_topics, warned
-from ...operating.topics.reading import ClusterState, read_cluster
+from ...operating.topics.reading import ClusterState, read_cluster, untold
 from ...operating.topics.texts import change_text
 from ...operating.topics.wanted import cluster_of, wanted_clusters
 from .operation import Done, Operation
@@ -85,6 +85,7 @@ class TopicPage(Page):
             "topic": topic,
             "partitions": _partitions(state, topic),
             "config": _shown(state.configs.get(name) or _config_of(state, name)),
+            "why_untold": untold(state.connection),
             "readers": [
                 (reader, self.url_of("group", group=reader.consumer_group)) for reader in state.wanted.readers_of(name)
             ],

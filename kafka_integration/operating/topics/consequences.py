@@ -38,6 +38,11 @@ def of_config(topic: str, after: Mapping[str, str | None], state: ClusterState) 
     return _joined(_of_config(topic, after, state))
 
 
+def of_fixed_partitions(count: int) -> str:
+    """What a cluster makes of each topic in which that can't be chosen."""
+    return _("the embedded broker gives each topic %(count)d partitions and keeps no settings of it") % {"count": count}
+
+
 def is_compacted(policy: str | None) -> bool:
     """Whether a ``cleanup.policy`` keeps the newest message of each key."""
     return policy is not None and "compact" in policy
@@ -56,9 +61,7 @@ def _compacts(config: Config) -> bool:
 def _of_creation(wanted: WantedTopic, brokers: int, fixed_partitions: int | None) -> Iterator[str]:
     if fixed_partitions is not None:
         if wanted.is_declared:
-            yield _("the embedded broker gives each topic %(count)d partitions and keeps no settings of it") % {
-                "count": fixed_partitions
-            }
+            yield of_fixed_partitions(fixed_partitions)
         return
     if not wanted.is_declared:
         yield _('KAFKA["topics"] doesn\'t have it: partitions and replicas are what the cluster gives by itself')

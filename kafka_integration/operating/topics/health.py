@@ -132,7 +132,7 @@ def _of_settings(state: ClusterState) -> Iterator[TopicProblem]:
             )
     for wanted in state.wanted.topics:
         topic = state.layout.topics.get(wanted.name)
-        for text in differences_for_good(wanted, topic) if topic is not None and not topic.trouble else ():
+        for text in differences_for_good(wanted, topic, state) if topic is not None and not topic.trouble else ():
             yield TopicProblem(topic=wanted.name, problem=text, remedy=_('Correct KAFKA["topics"].'))
 
 

@@ -13,7 +13,7 @@ from ...client.metadata.topic_layouts import TopicLayout
 from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from ...conf.settings import Settings
-from .consequences import of_added_partitions, of_config, of_creation
+from .consequences import of_added_partitions, of_config, of_creation, of_fixed_partitions
 from .reading import ClusterState, read_cluster, untold
 from .wanted import WantedTopic, wanted_clusters
 
@@ -87,13 +87,13 @@ def obstacles_of(state: ClusterState) -> Iterator[str]:
             text = _("%(topic)s: it can't be told what it is like: %(trouble)s")
             yield text % {"topic": wanted.name, "trouble": topic.trouble}
         elif topic is not None:
-            yield from (f"{wanted.name}: {text}" for text in differences_for_good(wanted, topic))
-            if wanted.config and wanted.name not in state.configs:
-                yield f"{wanted.name}: {untold(state.connection)}"
+            yield from (f"{wanted.name}: {text}" for text in _unattainable(wanted, topic, state))
 
 
-def differences_for_good(wanted: WantedTopic, topic: TopicLayout) -> Iterator[str]:
-    """What no change of ours makes as the settings say."""
+def differences_for_good(wanted: WantedTopic, topic: TopicLayout, state: ClusterState) -> Iterator[str]:
+    """What no change of ours makes as the settings say, though somebody could."""
+    if transport_of(state.connection).topic_partitions is not None:
+        return
     there = len(topic.partitions)
     if wanted.partitions is not None and wanted.partitions < there:
         text = _(
@@ -107,6 +107,16 @@ def differences_for_good(wanted: WantedTopic, topic: TopicLayout) -> Iterator[st
             "that, not this command"
         )
         yield text % {"there": topic.replication_factor, "wanted": wanted.replication_factor}
+
+
+def _unattainable(wanted: WantedTopic, topic: TopicLayout, state: ClusterState) -> Iterator[str]:
+    fixed = transport_of(state.connection).topic_partitions
+    if fixed is not None and wanted.partitions not in (None, fixed):
+        yield of_fixed_partitions(fixed)
+        return
+    yield from differences_for_good(wanted, topic, state)
+    if wanted.config and wanted.name not in state.configs:
+        yield untold(state.connection)
 
 
 def _creation(wanted: WantedTopic, state: ClusterState) -> Change:
