@@ -77,6 +77,12 @@ class OutboxAdmin(OperatedAdmin):
     operations = {"retry": _("Retry"), "discard": _("Discard")}
     logged = {"retry": (CHANGE, _("Retried.")), "discard": (DELETION, _("Discarded."))}
     named_by = ("topic",)
+    irrevocable = {
+        "discard": _(
+            "What is discarded is never sent: it is deleted from the outbox, and only the admin's log says that it was "
+            "there."
+        )
+    }
     # A refused row holds its key: what comes after it has to be discarded first, or the relay would send it.
     newest_first = True
     databases = databases
@@ -124,8 +130,8 @@ class OutboxAdmin(OperatedAdmin):
         self.operate(request, "retry", rows.filter(refused_at__isnull=False) if is_across(request) else rows)
 
     @admin.action(description=_("Discard selected outbox messages"), permissions=["discard"])
-    def discard_selected(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> None:
-        self.operate(request, "discard", rows)
+    def discard_selected(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> HttpResponse | None:
+        return self.operate_once_confirmed(request, "discard", rows)
 
     def offered(self, row: OutboxMessage) -> Sequence[str]:
         return ["retry", "discard"] if row.refused_at else ["discard"]

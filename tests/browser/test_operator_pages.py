@@ -37,7 +37,7 @@ def sign_in(demo: RunningDemo) -> SignIn:
 
 
 def _make_something_to_see(demo: RunningDemo) -> None:
-    """Dead letters of one kind, and a message that Kafka refused."""
+    """Dead letters of one kind, and messages that Kafka refused."""
     letter = {
         "consumer": "marketing", "group": "marketing", "topic": "banner_click", "topic_id": "", "partition": 0,
         "headers": "[]", "exception": "activitylog.handlers.SomethingWentWrongError", "kind": "aaaa", "reason": "",
@@ -47,7 +47,8 @@ def _make_something_to_see(demo: RunningDemo) -> None:
     with sqlite3.connect(demo.database, timeout=20) as database:
         for number in range(3):
             _insert(database, "deadletter", {**letter, "offset": 1_000_000 + number})
-        _insert(database, "outboxmessage", {**refused, "refusal": "too large"})
+        for _ in range(2):
+            _insert(database, "outboxmessage", {**refused, "refusal": "too large"})
 
 
 def _insert(database: sqlite3.Connection, table: str, values: dict[str, object]) -> None:
@@ -233,3 +234,18 @@ def test_a_refused_message_is_retried_by_its_button(operator: Operator) -> None:
     operator.press("button.kafka-retry")
 
     operator.told("1 message will be sent again.")
+
+
+def test_what_can_not_be_undone_takes_a_second_press(operator: Operator) -> None:
+    operator.open("processes/")
+    operator.unfold("[id^=asks-] > summary")
+    asked = wait_for(lambda: operator.text("[id^=asks-][open] p"), 5, "what stopping does")
+    operator.open("outboxmessage/?refused_at__isempty=0")
+    operator.press("#result_list tbody tr:first-child th a")
+    operator.unfold(".kafka-asks > summary")
+    wait_for(lambda: "is never sent" in operator.text(".kafka-asks[open] p"), 5, "what discarding does")
+
+    operator.press(".kafka-asks button")
+
+    assert "and ends." in asked
+    operator.told("1 message was discarded.")

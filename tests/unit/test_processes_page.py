@@ -138,6 +138,41 @@ def sign_in_again(client: Client, codename: str) -> None:
     client.force_login(User.objects.get(pk=user.pk))
 
 
+def stop_of(client: Client, row: Process) -> str:
+    """What is unfolded before a process is stopped."""
+    shown = client.get(PAGE).content.decode()
+    assert shown.count(f'id="stop-{row.pk}"') == 1
+    return shown.partition(f'<details id="asks-{row.pk}"')[2].partition("</details>")[0]
+
+
+def test_a_process_is_stopped_by_a_second_press_below_what_nobody_else_runs(client: Client, row: Process) -> None:
+    shared = {**CONSUMER, "name": "mails"}
+    two = make_row(consumers=[shared, {**CONSUMER, "name": "<search>"}])
+    make_row(consumers=[shared])
+    make_row(consumers=[CONSUMER], state="quiet")
+    make_row(consumers=[CONSUMER], seen_at=Now() - timedelta(minutes=1))
+    sign_in(client, "view_operations", "control_processes")
+
+    asked = stop_of(client, two)
+
+    assert f'id="stop-{two.pk}"' in asked
+    assert "finishes and commits what its handlers have in hand" in asked
+    assert "No other process here runs &lt;search&gt;:" in asked
+    assert "No other process here runs marketing:" in stop_of(client, row)
+
+
+def test_who_stops_the_only_relay_reads_that_nothing_more_leaves_the_outbox(client: Client, row: Process) -> None:
+    relay = make_row(kind="relay", pid=8)
+    sign_in(client, "view_operations", "control_processes")
+
+    alone = stop_of(client, relay)
+    make_row(kind="relay", pid=9, state="standing_by")
+
+    assert "No other relay is here: what is published waits in the outbox until one runs." in alone
+    assert "No other relay" not in stop_of(client, relay)
+    assert "It waits for what it is sending" in stop_of(client, relay)
+
+
 def test_a_process_is_asked_and_the_log_says_by_whom(client: Client, row: Process, monkeypatch: Any) -> None:
     user = sign_in(client, "view_operations", "control_processes")
 

@@ -17,6 +17,7 @@ from ...operating.presence.listing import list_processes
 from ...operating.presence.row import database_of_processes
 from ...operating.typed import is_number
 from ...tables import has_table
+from .consequences import consequences_of_stopping
 from .operation import Done, Operation
 from .page import Page, has_permission
 from .standings import COMMANDS
@@ -33,10 +34,10 @@ ASKED = {
     "quiet": ngettext_lazy(
         "%(count)d process was asked to quiet.", "%(count)d processes were asked to quiet.", "count"
     ),
-    "stop": ngettext_lazy("%(count)d process was asked to stop.", "%(count)d processes were asked to stop.", "count"),
     "trace": ngettext_lazy(
         "%(count)d process was asked for a trace.", "%(count)d processes were asked for a trace.", "count"
     ),
+    "stop": ngettext_lazy("%(count)d process was asked to stop.", "%(count)d processes were asked to stop.", "count"),
 }
 
 
@@ -54,8 +55,9 @@ class ProcessesPage(Page):
             return {"obstacle": text % {"alias": alias}}
         operations = get_settings().operations
         commands = ProcessCommand.objects.using(alias).defer("answer").order_by("-id")[:MOST_COMMANDS]
+        processes = list_processes(operations)
         return {
-            "processes": list_processes(operations),
+            "processes": [(process, consequences_of_stopping(process, processes)) for process in processes],
             "writes_rows": operations.rows,
             "commands": commands,
             "trace": self._trace(alias),
