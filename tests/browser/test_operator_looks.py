@@ -20,8 +20,9 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from kafka_integration.admin.pages import PAGES
+from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.models import DeadLetter, OutboxMessage, Process
-from tests.browser.scene import EVENT_ID, KAFKA, keep_alive, set_the_scene
+from tests.browser.scene import EVENT_ID, KAFKA, WRITTEN, keep_alive, set_the_scene
 from tests.browser.test_looks import CONTRASTS, NAMELESS
 from tests.dead_letters import make_letter
 from tests.services.chromium import show_as
@@ -214,6 +215,23 @@ def test_names_are_whole_where_there_is_room(open_page: Open, browser: Chrome) -
         broken += [(path, lines) for lines in browser.execute_script(LINES_OF, NAME) if lines != 1]
 
     assert broken == []
+
+
+KEY = "the-hand-of-an-order"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_names_and_keys_are_in_one_piece_beside_wide_values(open_page: Open, browser: Chrome, width: int) -> None:
+    wide = "".join(f"{number}" for number in range(2_000))
+    memory_broker().produce("orders", wide, key=KEY, partition=0, headers=[("x-of-the-header", wide.encode())])
+    show_as(browser, width)
+
+    open_page(f"messages/orders/?partition=0&start={WRITTEN['orders'][0]}")
+    browser.find_element(By.CSS_SELECTOR, "tbody summary").click()
+
+    lines = [browser.execute_script(LINES_OF, name)[0] for name in (KEY, "x-of-the-header")]
+    assert lines == [1, 1]
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_what_is_stuck_leads_to_its_message_and_to_its_process(open_page: Open, browser: Chrome) -> None:
