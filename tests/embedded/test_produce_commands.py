@@ -130,6 +130,15 @@ def test_tail_shows_what_is_there_and_stops_where_told(topic: str, kafka: Embedd
     assert lines == [f"{topic}[2]@{number} k v{number}" for number in range(3)]
 
 
+def test_tail_shows_the_message_at_an_offset(topic: str, kafka: EmbeddedKafka) -> None:
+    for number in range(5):
+        kafka.produce(topic, f"v{number}", key="k", partition=2)
+
+    lines = run("kafkatail", f"{topic}:2", "--from", "3", "--max-messages", "1").splitlines()
+
+    assert lines == [f"{topic}[2]@3 k v3"]
+
+
 def test_tail_shows_nothing_that_a_terminal_obeys(topic: str, kafka: EmbeddedKafka) -> None:
     kafka.produce(topic, "\x1b[2J\r\n\u202eevil\x9b", key=b"\xff\x00")
 
