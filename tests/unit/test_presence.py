@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -22,6 +26,10 @@ from tests.unit.live import listed, make_row, process, shown
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("memory_transport")]
+
+
+GATE = threading.Event()
+variable: ContextVar[str] = ContextVar("variable")
 
 
 def has_caught_up(row: dict[str, Any]) -> bool:
@@ -82,6 +90,33 @@ def test_it_says_where_the_time_of_a_consumer_went(options):
     assert seconds.keys() == {"handle", "database", "commit", "fetch", "wait", "idle"}
     assert 0.2 <= seconds["handle"] < 5
     assert (seconds["database"] > 0) == ("offset_storage" in options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"ordering": "key", "concurrency": 2},
+        {"message_handler": "tests.unit.scripted.Batch"},
+        {"message_handler": "tests.unit.scripted.handle_async"},
+        {"message_handler": "tests.unit.test_presence.wait_async"},
+    ],
+    ids=["lanes", "by key", "batches", "a coroutine that blocks", "a coroutine that waits"],
+)
+def test_a_handler_that_has_not_returned_is_part_of_where_the_time_went_and_counted_once(options, opened):
+    scripted.script.append(lambda message: opened.wait(20))
+    memory_broker().create_topic("events", 1)
+
+    with process(**options):
+        wait_for(times)
+        write("a", key="k")
+        began_at = monotonic()
+        wait_for(lambda: any(seconds["handle"] > 0.7 for seconds in times()))
+        opened.set()
+        wait_for(lambda: listed()[0]["consumers"][0]["handled"] == 1)
+        (seconds,) = wait_for(times)
+
+        assert 0.7 < seconds["handle"] < monotonic() - began_at
 
 
 def test_a_process_that_ends_is_listed_no_more():
@@ -263,6 +298,19 @@ def test_of_a_stuck_partition_people_are_told_how_long_its_handler_has_been_at_w
 def test_where_nothing_runs_people_are_told_what_would_show():
     assert "runconsumer" in shown()
     assert listed() == []
+
+
+@pytest.fixture
+def opened() -> Iterator[threading.Event]:
+    GATE.clear()
+    yield GATE
+    GATE.set()
+
+
+async def wait_async(message: Any) -> None:
+    variable.set("this and each later message has a task of its own")
+    while not GATE.is_set():
+        await asyncio.sleep(0.05)
 
 
 def own_place() -> dict[str, Any]:

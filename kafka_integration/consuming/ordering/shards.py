@@ -67,6 +67,9 @@ class Shards(Line):
     def is_empty(self) -> bool:
         return not (self._ready or self._delayed or self._probe or self._kept)
 
+    def seconds_in_hand(self, now: float) -> float:
+        return sum(now - since for since in list(self._in_hand.values()))
+
     @property
     def may_begin(self) -> bool:
         """Whether anything of it may be begun."""

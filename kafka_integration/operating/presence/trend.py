@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
 
 MINUTE_SECONDS = 60.0
 LATELY_SECONDS = 15.0
@@ -65,3 +68,18 @@ class Trail:
         """What was before says nothing of what comes."""
         self._looks.clear()
         self._was_growing = False
+
+
+class Window(Generic[Value]):
+    """Values of the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, Value]] = deque()
+
+    def note(self, now: float, value: Value) -> tuple[float, Value] | None:
+        """Take one more; when the oldest was, and what: None where there is no other."""
+        seen = self._seen
+        seen.append((now, value))
+        while now - seen[0][0] > MINUTE_SECONDS:
+            seen.popleft()
+        return seen[0] if len(seen) > 1 else None

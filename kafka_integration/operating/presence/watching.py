@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep, time
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from ...consuming.group.lags import Lag, Lags
 from ...consuming.ordering.stream import State as PartitionState
@@ -16,20 +16,18 @@ from ...models import Process
 from ...observing.time_spent import Phase
 from .database_answers import DatabaseAnswers
 from .standing import HANDLER_SECONDS, Facts, Standing, stand
-from .trend import Trail, Trend
+from .trend import Trail, Trend, Window
 from .views import ConsumerView, PartitionView
 
 if TYPE_CHECKING:
     from ...consuming.loop import ConsumerLoop
     from ...consuming.partition import Partition
 
-Value = TypeVar("Value")
 
 ANSWER_SECONDS = 0.5
 """How long the brokers' answer is waited for; then the lag is unknown this time."""
 UNKNOWN_SECONDS = 10.0
 """Where the lag can't be learned for so long, and nothing is finished meanwhile, its broker is away."""
-WINDOW_SECONDS = 60.0
 """Over which rates are reckoned."""
 NO_LAG = Lag(known={}, with_deleted={}, unknown_since={})
 """Nothing is known of any partition."""
@@ -84,8 +82,8 @@ class ConsumerWatch:
         self._lags = Lags(loop.settings.name, loop.settings.connection)
         self._database = DatabaseAnswers(loop.settings.database)
         self._tracks: dict[Partition, _Track] = {}
-        self._handled: _Window[int] = _Window()
-        self._times: _Window[dict[Phase, float]] = _Window()
+        self._handled: Window[int] = Window()
+        self._times: Window[dict[Phase, float]] = Window()
         self._former_durations: deque[float] = deque(maxlen=MOST_CHUNKS)
         """Of handlers at partitions that are no longer its own."""
 
@@ -112,7 +110,7 @@ class ConsumerWatch:
         loop, settings = self._loop, self._loop.settings
         tally, now = loop.counts.read(), monotonic()
         partitions = sorted(loop.partitions, key=lambda partition: partition.key)
-        before, times = self._handled.note(now, tally.handled), loop.time_spent.read()
+        before, times = self._handled.note(now, tally.handled), self._time_spent(partitions, now)
         times_before = self._times.note(now, times)
         return ConsumerView(
             name=settings.name,
@@ -125,6 +123,11 @@ class ConsumerWatch:
             rate=None if before is None else round((tally.handled - before[1]) / (now - before[0]), 2),
             time_seconds=None if times_before is None else _since(times_before[1], times),
         )
+
+    def _time_spent(self, partitions: Sequence[Partition], now: float) -> dict[Phase, float]:
+        """With what handlers have taken so far that are still at work: it is counted when they return."""
+        times = self._loop.time_spent.read()
+        return {**times, "handle": times["handle"] + sum(p.line.seconds_in_hand(now) for p in partitions)}
 
     def _look_at(self, partitions: Sequence[Partition]) -> list[PartitionView]:
         lag = NO_LAG if self._lags.is_asking else self._lags.read(partitions)
@@ -249,23 +252,9 @@ class _Track:
         )
 
 
-class _Window(Generic[Value]):
-    """Values of the last minute."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, Value]] = deque()
-
-    def note(self, now: float, value: Value) -> tuple[float, Value] | None:
-        """Take one more; when the oldest was, and what: None where there is no other."""
-        seen = self._seen
-        seen.append((now, value))
-        while now - seen[0][0] > WINDOW_SECONDS:
-            seen.popleft()
-        return seen[0] if len(seen) > 1 else None
-
-
 def _since(before: Mapping[Phase, float], now: Mapping[Phase, float]) -> dict[str, float]:
-    return {phase: round(seconds - before[phase], 3) for phase, seconds in now.items()}
+    # What was in hand may turn out to have waited for the database.
+    return {phase: round(max(0.0, seconds - before[phase]), 3) for phase, seconds in now.items()}
 
 
 def _is_held_back(partition: Partition, lag: int) -> bool:
