@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,8 +112,8 @@ def test_a_quiet_process_keeps_its_partitions_until_it_is_stopped(site, own_brok
     stopped = site.ask("stop", id)[0]
 
     assert (status, stopped) == (0, 0)
-    assert "thread MainThread" in trace
-    assert "kafka_integration/consuming/loop.py" in trace
+    assert "thread MainThread: kafka_integration/operating/stopping.py" in trace
+    assert re.search(r"^thread consumer-\S+: kafka_integration/", trace, re.M)
     assert child.wait() == 0
 
 

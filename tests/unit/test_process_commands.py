@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -175,9 +176,34 @@ def test_a_trace_shows_where_handlers_are_and_no_payload(handler, gate):
         wait_for(scripted.seen.copy)
         shown = ask("trace", id)
 
-    assert f"in {handler}" in shown
-    assert "thread consumer-c" in shown or "thread c-l" in shown
+    assert re.match(r"process \d+: events\[0\]: a handler has been at work for .*, lowest unfinished offset 0\n", shown)
+    first, _, others = shown.partition("\n")[2].partition("\nthread ")
+    assert re.match(r"thread c-l\S+, in a handler\n  File", first)
+    assert f"in {handler}" in first
+    assert re.search(r"^consumer-c: kafka_integration/|^thread consumer-c: kafka_integration/", others, re.M)
     assert "top secret" not in shown
+
+
+def test_in_a_trace_those_that_only_wait_are_a_line_each(gate):
+    scripted.script.append(lambda message: gate.wait(10))
+    write("a")
+
+    def wait_for_the_gate() -> None:
+        gate.wait(10)
+
+    somebody = threading.Thread(target=wait_for_the_gate, name="somebody")
+    somebody.start()
+    with process(concurrency=2):
+        id = seen()
+        wait_for(scripted.seen.copy)
+        shown = ask("trace", id)
+        gate.set()
+    somebody.join()
+
+    full, _, quiet = shown.partition("\nthread c-lane-2: ")
+    assert quiet.startswith("kafka_integration/consuming/lanes/lane.py:")
+    assert "File" not in quiet
+    assert "\nthread somebody\n  File" in full
 
 
 def test_a_trace_shows_coroutines_that_wait_and_what_for():
@@ -189,9 +215,22 @@ def test_a_trace_shows_coroutines_that_wait_and_what_for():
         shown = ask("trace", id)
         SLEEPERS.clear()
 
-    assert "1 coroutine\n" in shown
-    assert "in sleep_longer" in shown
+    assert "\n1 coroutine, in a handler\n" in shown
+    assert "in sleep_longer" in shown.partition("\nthread ")[0]
     assert "top secret" not in shown
+
+
+def test_equal_coroutines_are_shown_once_with_their_number():
+    write("a", "b", "c", key=None)
+
+    with process(message_handler="tests.unit.test_process_commands.sleep_long", ordering="none", concurrency=3):
+        id = seen()
+        wait_for(lambda: len(SLEEPERS) == 3)
+        shown = ask("trace", id)
+        SLEEPERS.clear()
+
+    assert "\n3 coroutines, in a handler\n" in shown
+    assert shown.count("in sleep_longer") == 1
 
 
 def test_what_nobody_takes_up_in_time_fails_and_is_not_carried_out_later(is_late):

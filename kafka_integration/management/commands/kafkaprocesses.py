@@ -112,4 +112,5 @@ class Command(ShowingCommand):
             stream = self.stdout if is_well else self.stderr
             stream.write(f"process {answer.process.id}: {escaped(answer.text, keep=NEWLINE)}")
         if failed:
-            raise CommandError(f"{failed} of {len(answers)} process(es) did not {name}")
+            awaited = sum(not answer.is_open for answer in answers)
+            raise CommandError(f"{failed} of {awaited} process(es) did not {name}")

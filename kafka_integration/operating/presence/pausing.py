@@ -1,4 +1,4 @@
-"""What a process of consumers can be asked to do: ``pause``, ``resume`` and ``quiet``."""
+"""What a process of consumers can be asked to do: ``pause``, ``resume``, ``quiet``, with a ``trace`` of their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ...consuming.group.pauses import Scope
 from ...errors import BrokerError, CommandRefusedError
 from ...topic_names import cover
 from .answering import Doer
+from .stacks import in_hand, stacks
 
 if TYPE_CHECKING:
     from ...consuming.loop import ConsumerLoop
@@ -20,7 +21,7 @@ LOOK_SECONDS = 0.05
 
 
 def doers_of_consumers(loops: Sequence[ConsumerLoop]) -> dict[str, Doer]:
-    """What a process can do that runs these consumers: ``pause``, ``resume`` and ``quiet``."""
+    """What a process can do that runs these consumers: ``pause``, ``resume``, ``quiet``, and a ``trace`` of them."""
 
     def pause(arguments: Mapping[str, Any]) -> str:
         loop, scope = _addressed(loops, arguments)
@@ -39,7 +40,11 @@ def doers_of_consumers(loops: Sequence[ConsumerLoop]) -> dict[str, Doer]:
             loop.pauses.be_quiet()
         return _when_done(loops, "begins nothing more, and keeps its partitions until it is stopped")
 
-    return {"pause": pause, "resume": resume, "quiet": quiet}
+    def trace(arguments: Mapping[str, Any]) -> str:
+        partitions = [partition for loop in loops for partition in loop.partitions]
+        return "\n".join([*in_hand(partitions), stacks()])
+
+    return {"pause": pause, "resume": resume, "quiet": quiet, "trace": trace}
 
 
 def _addressed(loops: Iterable[ConsumerLoop], arguments: Mapping[str, Any]) -> tuple[ConsumerLoop, Scope]:
