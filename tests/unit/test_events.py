@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -429,6 +430,32 @@ def test_people_get_lines_that_no_terminal_obeys():
     assert "events[0]@0  evil\\x1b[2J  relayed" in output
     assert "group  handled" in output
     assert error is None
+
+
+def test_of_what_is_nowhere_it_is_said_where_was_looked():
+    memory_broker().create_topic("events", 2)
+    for _ in range(9):
+        send(id="another")
+    memory_broker().delete_records("events", 0, 4)
+
+    _, errors, error = run(ID)
+    _, of_a_key, _ = run("--topic", "events", "--key", "k-2", "--since", "2026-01-31T12:30")
+    _, found, _ = run("another")
+
+    assert error.returncode == 1
+    assert (
+        errors == "Looked at: outbox of default; dead letters of default; events[0] 4 to before 9, events[1] nothing.\n"
+    )
+    assert "events[0]" in of_a_key
+    assert found == ""
+
+
+def test_where_no_topic_could_be_read_it_is_said_that_none_was(monkeypatch):
+    monkeypatch.setattr(PartitionEnds, "ask", Mock(side_effect=BrokerUnavailableError("away")))
+
+    _, errors, _ = run(ID)
+
+    assert errors.endswith("Looked at: outbox of default; dead letters of default; no topic.\n")
 
 
 def test_what_is_nowhere_is_one_line_and_a_status():

@@ -14,7 +14,7 @@ from ...conf import get_settings
 from ...operating.columns import aligned
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
 from ...operating.typed import read_moment, read_text, read_topic
-from ...summaries import escaped
+from ...summaries import escaped, shortened
 from ..arguments import WRONG_USAGE
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import ShowingCommand
@@ -67,6 +67,7 @@ class Command(ShowingCommand):
         for words in found.unseen:
             self.stderr.write(escaped(f"Not looked at: {words}."))
         if not found.events:
+            self.stderr.write(escaped(f"Looked at: {_looked(found)}."))
             name = f"event {event_id}" if key is None else f"event with the key {key} in topic {topic}"
             raise CommandError(f"There is no {name}, in no outbox, topic or dead letter that was looked at.")
 
@@ -87,6 +88,17 @@ class Command(ShowingCommand):
         for event in found.events:
             for line in _lines(event):
                 self.stdout.write(escaped(line))
+
+
+def _looked(found: Found) -> str:
+    """By which it can be weighed that nothing was found."""
+    spans = [
+        f"{topic}[{number}] {first} to before {end}" if first < end else f"{topic}[{number}] nothing"
+        for (topic, number), (first, end) in sorted(found.spans.items())
+    ]
+    outboxes, databases = (", ".join(each) or "no database" for each in (found.outboxes, found.letter_databases))
+    topics = shortened(", ".join(spans)) or "no topic"
+    return f"outbox of {outboxes}; dead letters of {databases}; {topics}"
 
 
 def _lines(event: Event) -> Iterator[str]:

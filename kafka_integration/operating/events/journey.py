@@ -5,7 +5,7 @@ What can't be known within bounds is unknown here, and what was not looked at is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import ngettext
 
+from ...client.metadata.record_search import Span
 from ...conf.settings import Settings
 from ...dead_letters.texts import text_or_base64
 from ...local_times import aware
@@ -22,7 +23,7 @@ from ...models import DeadLetter, OutboxMessage
 from ...outbox.declarations import declarations_of
 from .groups import Groups, GroupStep
 from .rows import Rows, event_id_of, letters_at, rows_of_event, rows_of_key
-from .sightings import Look, Seen, Sighting, clusters, look
+from .sightings import Look, Place, Seen, Sighting, clusters, look
 
 State = Literal["in_outbox", "refused", "relayed"]
 
@@ -52,6 +53,10 @@ class Found:
 
     events: list[Event]
     unseen: list[str]
+    outboxes: list[str]
+    letter_databases: list[str]
+    spans: Mapping[Place, Span]
+    """The databases and the offsets that were looked at."""
 
 
 def find_event(
@@ -142,7 +147,13 @@ def _found(settings: Settings, rows: Rows, seen: Seen, seconds: float) -> Found:
             "%(count)d older one of those that were found", "%(count)d older ones of those that were found", older
         )
         unseen.append(text % {"count": older})
-    return Found(events=events[:MOST_EVENTS], unseen=unseen)
+    return Found(
+        events=events[:MOST_EVENTS],
+        unseen=unseen,
+        outboxes=rows.outboxes,
+        letter_databases=rows.letter_databases,
+        spans=seen.spans,
+    )
 
 
 def _traces(rows: Rows, seen: Seen) -> dict[tuple[Any, ...], _Traces]:

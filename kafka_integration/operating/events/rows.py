@@ -38,6 +38,9 @@ class Rows:
     waiting: list[OutboxMessage]
     letters: list[DeadLetter]
     unseen: list[str]
+    outboxes: list[str]
+    """The databases whose outbox was looked at."""
+    letter_databases: list[str]
 
     @property
     def topics(self) -> list[str]:
@@ -59,17 +62,18 @@ def rows_of_event(settings: Settings, event_id: str) -> Rows:
     waiting: list[OutboxMessage] = []
     letters: list[DeadLetter] = []
     unseen: list[str] = []
-    for alias in _with_table(find_outboxes(settings), OutboxMessage):
+    outboxes, databases = _looked_in(settings)
+    for alias in outboxes:
         rows = OutboxMessage.objects.using(alias)
         waiting += _of_event(_newest(rows, MOST_ROWS, unseen, OUTBOX), event_id)
-    for alias in _with_table(dead_letter_databases(), DeadLetter):
+    for alias in databases:
         rows_of_letters = DeadLetter.objects.using(alias).defer("value", "traceback", "reason")
         letters += _named(rows_of_letters.filter(event_id=event_id[:MAX_EVENT_ID]), event_id)
         # Of a version that didn't note whose event one is.
         unnamed = DeadLetter.objects.using(alias).filter(event_id=None)
         unnamed = _newest(unnamed, MOST_UNNAMED, unseen, UNNAMED_LETTERS)
         letters += _of_event(unnamed.defer("value", "traceback", "reason"), event_id)
-    return Rows(waiting=waiting, letters=letters, unseen=unseen)
+    return Rows(waiting=waiting, letters=letters, unseen=unseen, outboxes=outboxes, letter_databases=databases)
 
 
 def rows_of_key(settings: Settings, topic: str, key: bytes) -> Rows:
@@ -77,14 +81,15 @@ def rows_of_key(settings: Settings, topic: str, key: bytes) -> Rows:
     waiting: list[OutboxMessage] = []
     letters: list[DeadLetter] = []
     unseen: list[str] = []
+    outboxes, databases = _looked_in(settings)
     wanted = Q(topic=topic, key=key)
-    for alias in _with_table(find_outboxes(settings), OutboxMessage):
+    for alias in outboxes:
         rows = _newest(OutboxMessage.objects.using(alias), MOST_ROWS, unseen, OUTBOX)
         waiting += rows.filter(wanted).order_by("-pk").defer("value")[:MOST_FOUND]
-    for alias in _with_table(dead_letter_databases(), DeadLetter):
+    for alias in databases:
         of_alias = _newest(DeadLetter.objects.using(alias), MOST_ROWS, unseen, LETTERS)
         letters += of_alias.filter(wanted).order_by("-pk").defer("value", "traceback", "reason")[:MOST_FOUND]
-    return Rows(waiting=waiting, letters=letters, unseen=unseen)
+    return Rows(waiting=waiting, letters=letters, unseen=unseen, outboxes=outboxes, letter_databases=databases)
 
 
 def letters_at(topic: str, partition: int, offsets: Iterable[int], groups: Iterable[str]) -> Iterator[DeadLetter]:
@@ -102,6 +107,11 @@ def event_id_of(row: OutboxMessage | DeadLetter) -> str | None:
         if name == "ce_id" and value:
             return value.decode(errors="backslashreplace")
     return None
+
+
+def _looked_in(settings: Settings) -> tuple[list[str], list[str]]:
+    """The databases that have an outbox, and those that have dead letters."""
+    return _with_table(find_outboxes(settings), OutboxMessage), _with_table(dead_letter_databases(), DeadLetter)
 
 
 def _with_table(aliases: Iterable[str], model: type[Model]) -> list[str]:

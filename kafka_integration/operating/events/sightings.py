@@ -49,6 +49,8 @@ class Seen:
     """What was found, in words what was not looked at, and where that was."""
 
     found: list[Sighting] = field(default_factory=list)
+    spans: dict[Place, Span] = field(default_factory=dict)
+    """What was looked at; of topics of one name in several clusters, in one of them."""
     unseen: list[str] = field(default_factory=list)
     gaps: set[Cluster] = field(default_factory=set)
 
@@ -112,6 +114,8 @@ def _look_in(connection: Connection, settings: Settings, wanted: Look, seen: See
     with RecordSearch(connection) as search:
         looked = search.look(spans, read, most=MOST_FOUND, seconds=max(0.1, deadline - monotonic()))
     seen.found += looked.found
+    # What there was no time for is at the end of each.
+    seen.spans |= {place: (first, looked.unseen.get(place, (end,))[0]) for place, (first, end) in spans.items()}
     for topic in sorted({topic for topic, _ in looked.unseen}):
         left = [end - first for (name, _), (first, end) in looked.unseen.items() if name == topic]
         text = gettext("the newest %(offsets)d offsets in %(count)d partition(s) of %(topic)s, for lack of time")
