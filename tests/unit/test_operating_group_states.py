@@ -170,6 +170,17 @@ def test_what_the_owner_said_before_the_last_messages_came_is_brought_up_to_date
     assert found[1] == ("caught_up", None, "no key")
 
 
+def test_who_hangs_with_a_message_that_was_deleted_has_not_caught_up(read):
+    write(*"abc")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    memory_broker().delete_records(TOPIC, 0, 3)
+    say({"partition": 0, "state": "stuck", "stuck_offset": 1})
+
+    document = read()
+
+    assert (document["total"], states(document)[0]) == (0, ("stuck", None, 1))
+
+
 @pytest.mark.parametrize("fields", [{"ago": timedelta(seconds=31)}, {"group": "other"}])
 def test_lost_processes_and_those_of_other_groups_say_nothing(read, fields):
     write("a")

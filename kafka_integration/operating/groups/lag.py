@@ -130,5 +130,5 @@ def _lag_of(
 
 
 def _owned(lag: PartitionLag, owners: Owners) -> PartitionLag:
-    state, reason, stuck_offset = owners.state_of(lag.place, lag.lag)
+    state, reason, stuck_offset = owners.state_of(lag.place, lag.lag, lag.lost)
     return replace(lag, state=state, reason=reason, stuck_offset=stuck_offset, owner=owners.of(lag.place))

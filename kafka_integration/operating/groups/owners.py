@@ -71,10 +71,10 @@ class Owners:
         """Whether the group has members, by the broker's word if it tells."""
         return bool(self.members) if self.members is not None else bool(self.ours)
 
-    def state_of(self, place: Place, lag: int | None) -> tuple[str | None, str | None, int | None]:
+    def state_of(self, place: Place, lag: int | None, lost: int | None) -> tuple[str | None, str | None, int | None]:
         """The partition's state, why it waits, and at what it is stuck."""
         if (owner := self.of(place)) is not None and owner.state is not None:
-            return _told(owner, lag)
+            return _told(owner, lag, lost)
         if lag is None:
             return None, None, None
         if not lag:
@@ -170,11 +170,12 @@ def _owner(row: ProcessView, consumer: str, partition: Mapping[str, Any]) -> Own
     )
 
 
-def _told(owner: Owner, lag: int | None) -> tuple[str | None, str | None, int | None]:
+def _told(owner: Owner, lag: int | None, lost: int | None) -> tuple[str | None, str | None, int | None]:
     """What the owner said a few seconds ago, as far as it agrees with how far the group is now."""
     if owner.state == "waiting":
         return owner.state, owner.reason, None
-    if lag == 0:
+    # With messages in hand that were deleted meanwhile it may be stuck, though nothing is left that could be read.
+    if lag == 0 and not (lost and owner.state == "stuck"):
         return "caught_up", None, None
     if owner.state == "caught_up" and lag:
         return "catching_up", None, None
