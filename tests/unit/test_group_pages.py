@@ -145,8 +145,17 @@ def test_the_plan_is_shown_and_moves_nothing(operator):
     page = text_of(operator.get(GROUP, {"to": "1", "topic": f"{TOPIC}:0"}))
 
     assert "Handled again" in page
+    assert "Group group goes on at 1: up to 3 message(s) are handled again, 0 skipped." in page
     assert committed() == 4
     assert "neither" in text_of(operator.get(GROUP, {"to": "soon"}))
+
+
+def test_the_plan_says_where_a_partition_has_nothing_from_before_the_moment(operator):
+    write(*"abcd")
+
+    page = text_of(operator.get(GROUP, {"to": "2020-01-01T12:00"}))
+
+    assert "the first message that is there, 0, is from then or later" in page
 
 
 def test_who_confirms_the_plan_moves_the_group_and_it_is_logged(operator):

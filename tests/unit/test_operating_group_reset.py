@@ -85,6 +85,9 @@ def test_the_plan_says_from_where_to_where_and_moves_nothing(reset, to, move):
         ("-9", 2, "-3 is before the first message that is left, 2"),
         ("11", 10, "11 is beyond the end, 10"),
         ("+5", 10, "11 is beyond the end, 10"),
+        ("1970-01-01T00:00:01Z", 2, "the first message that is there, 2, is from then or later"),
+        ("1970-01-01T00:00:03Z", 3, None),
+        ("1970-01-02", 10, None),
     ],
 )
 def test_what_is_outside_of_the_log_is_clamped_and_said(reset, capsys, to, target, why):
@@ -96,7 +99,7 @@ def test_what_is_outside_of_the_log_is_clamped_and_said(reset, capsys, to, targe
 
     assert (shown["to"], shown["clamped"]) == (target, why)
     call_command("kafkagroups", "reset", "group", "--to", to)
-    assert f"{TOPIC}[0]: {why}" in capsys.readouterr().out
+    assert (f"{TOPIC}[0]: {why}" in capsys.readouterr().out) is (why is not None)
 
 
 def test_people_get_a_table_that_says_how_to_do_it(capsys):

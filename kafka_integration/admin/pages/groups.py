@@ -21,6 +21,7 @@ from ...operating.groups.lag import compute_lag
 from ...operating.groups.listing import list_groups
 from ...operating.groups.losses import losses_among
 from ...operating.groups.members import Member
+from ...operating.groups.plan_texts import summary_of
 from ...operating.groups.planning import Plan, plan_reset
 from ...operating.groups.resetting import carry_out
 from ...operating.groups.targets import read_target
@@ -95,6 +96,7 @@ class GroupPage(Page):
             "chart": _chart(history, _("Lag"), width=480, height=80),
             "spans": [(name, label, name == span) for name, label in SPANS.items()],
             "plan": plan,
+            "summary": summary_of(plan) if plan else "",
             "digest": _digest(plan) if plan else "",
             "given": {"to": self.parameter("to"), "topic": self.parameter("topic")},
         }

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from ..columns import aligned
 from .planning import Move, Plan
 
@@ -29,16 +31,25 @@ def plan_as_lines(plan: Plan, moved_by: Sequence[str] | None = None) -> list[str
     lines = aligned(rows, right=(1, 2, 3, 4, 5))
     lines += [f"{move.topic}[{move.partition}]: {move.clamped}" for move in plan.moves if move.clamped]
     lines += [f"moved by {who}, which goes on working" for who in moved_by or ()]
-    return [*lines, *plan.notes, _summary(plan, is_applied=moved_by is not None)]
+    how = "; nothing was moved yet, --apply does it" if moved_by is None else ""
+    return [*lines, *plan.notes, f"{summary_of(plan)}{how}"]
 
 
-def _summary(plan: Plan, *, is_applied: bool) -> str:
-    again = sum(move.handled_again or 0 for move in plan.moves)
-    skipped = sum(move.skipped or 0 for move in plan.moves)
-    unknown = f", unknown for {len(plan.unknown)} partition(s)" if plan.unknown else ""
+def summary_of(plan: Plan) -> str:
+    """What it comes to, in one sentence."""
     # Between two offsets there may be less than one message for each.
-    done = f"group {plan.group} goes on at {plan.target}: up to {again} message(s) are handled again, {skipped} skipped"
-    return f"{done}{unknown}{'' if is_applied else '; nothing was moved yet, --apply does it'}"
+    text = gettext(
+        "group %(group)s goes on at %(target)s: up to %(again)d message(s) are handled again, %(skipped)d skipped"
+    )
+    summary = text % {
+        "group": plan.group,
+        "target": plan.target,
+        "again": sum(move.handled_again or 0 for move in plan.moves),
+        "skipped": sum(move.skipped or 0 for move in plan.moves),
+    }
+    if not plan.unknown:
+        return summary
+    return summary + gettext(", unknown for %(count)d partition(s)") % {"count": len(plan.unknown)}
 
 
 def _partition(move: Move) -> dict[str, Any]:

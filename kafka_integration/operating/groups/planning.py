@@ -24,7 +24,7 @@ from .targets import Edge, Moment, Offset, Shift, Target
 class Move:
     """One partition's: ``to`` is None where it can't be known, and ``start`` where the group goes on now.
 
-    ``clamped`` says why it isn't moved where it was asked to be.
+    ``clamped`` says why it isn't moved where it was asked to be, or that there is nothing from before.
     """
 
     consumer: ConsumerSettings
@@ -111,7 +111,7 @@ def _moves(
             partition=place[1],
             start=start,
             to=to,
-            clamped=None if wanted is None else _why_clamped(wanted, first, end),
+            clamped=None if wanted is None else _why_clamped(target, wanted, first, end),
         )
 
 
@@ -127,7 +127,9 @@ def _wanted(target: Target, start: int, first: int, end: int, since: int) -> int
             return since
 
 
-def _why_clamped(wanted: int, first: int, end: int) -> str | None:
+def _why_clamped(target: Target, wanted: int, first: int, end: int) -> str | None:
+    if isinstance(target, Moment) and wanted == first < end:
+        return gettext("the first message that is there, %(first)d, is from then or later") % {"first": first}
     if wanted < first:
         return gettext("%(offset)d is before the first message that is left, %(first)d") % {
             "offset": wanted,
