@@ -60,6 +60,24 @@ def test_topics_are_listed_with_what_is_wrong_and_what_to_do(client: Client, set
     assert 'name="plan"' not in page
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"partitions": 6}, "from 4 to 6"), ({"partitions": 3}, 'KAFKA["topics"] says 3'), ({"config": {}}, "")],
+)
+def test_what_differs_from_the_settings_is_said_once(
+    options: dict[str, Any], said: str, client: Client, settings: Any
+) -> None:
+    memory_broker().create_topic("orders", 4)
+    settings.KAFKA = kafka_with({"orders": options})
+    sign_in(client, "view_operations")
+
+    page = page_of(client, TOPICS)
+
+    items = re.findall(r"<li>(?:<strong>)?orders\b.*?</li>|<li class=.kafka-quiet.>orders\b.*?</li>", page)
+    assert len(items) == bool(said)
+    assert said in "".join(items)
+
+
 def test_whoever_may_manage_topics_has_the_plan_carried_out_and_it_is_logged(client: Client, settings: Any) -> None:
     settings.KAFKA = kafka_with({"orders": {"partitions": 6}})
     sign_in(client, "view_operations", "manage_topics")

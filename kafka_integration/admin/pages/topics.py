@@ -16,9 +16,9 @@ from ...client.metadata.topic_layouts import TopicLayout
 from ...conf import get_settings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...operating.topics.applying import apply_changes
-from ...operating.topics.health import problems_of
+from ...operating.topics.health import problems_beside_a_plan, problems_of
 from ...operating.topics.listing import listed_topics
-from ...operating.topics.planning import Change, as_dict, changes_of, obstacles_of, plan_topics, warned
+from ...operating.topics.planning import Change, as_dict, changes_of, plan_topics, untold_settings_of, warned
 from ...operating.topics.reading import ClusterState, read_cluster, untold
 from ...operating.topics.texts import change_text
 from ...operating.topics.wanted import cluster_of, wanted_clusters
@@ -41,9 +41,10 @@ class TopicsPage(Page):
         topics = [each for state in states for each in listed_topics(state.wanted, state.layout)]
         return {
             "topics": [(each, self.url_of("topic", topic=each.topic)) for each in topics],
-            "problems": [problem for state in states for problem in problems_of(state)],
+            "problems": [problem for state in states for problem in problems_beside_a_plan(state)],
             "changes": [(change, change_text(change)) for change in changes],
-            "obstacles": [obstacle for state in states for obstacle in obstacles_of(state)],
+            # The other obstacles of a plan are problems, and stand among those.
+            "untold": [text for state in states for text in untold_settings_of(state)],
             "digest": _digest(changes),
         }
 

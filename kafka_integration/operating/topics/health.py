@@ -39,6 +39,12 @@ def find_topic_problems(settings: Settings) -> list[TopicProblem]:
 
 def problems_of(state: ClusterState) -> Iterator[TopicProblem]:
     """What is wrong in one cluster."""
+    yield from problems_beside_a_plan(state)
+    yield from _of_changes(state)
+
+
+def problems_beside_a_plan(state: ClusterState) -> Iterator[TopicProblem]:
+    """Those that a plan for the cluster doesn't say: what differs from the settings, and can be changed, it says."""
     for topic in state.ours:
         yield from _of_partitions(topic, state)
         yield from _of_replicas(topic, state)
@@ -123,6 +129,13 @@ def _of_settings(state: ClusterState) -> Iterator[TopicProblem]:
             problem=_("the settings name it, and it isn't there, or an ACL hides it"),
             remedy=_("Make it: kafkatopics plan, then apply. Or correct the name, or grant this user DESCRIBE on it."),
         )
+    for wanted in state.wanted.topics:
+        topic = state.layout.topics.get(wanted.name)
+        for text in differences_for_good(wanted, topic, state) if topic is not None and not topic.trouble else ():
+            yield TopicProblem(topic=wanted.name, problem=text, remedy=_('Correct KAFKA["topics"].'))
+
+
+def _of_changes(state: ClusterState) -> Iterator[TopicProblem]:
     for change in changes_of(state):
         if change.action != "create":
             yield TopicProblem(
@@ -130,10 +143,6 @@ def _of_settings(state: ClusterState) -> Iterator[TopicProblem]:
                 problem=_('not as KAFKA["topics"] says: %(difference)s') % {"difference": _difference(change)},
                 remedy=_("kafkatopics plan, then apply; or correct the settings."),
             )
-    for wanted in state.wanted.topics:
-        topic = state.layout.topics.get(wanted.name)
-        for text in differences_for_good(wanted, topic, state) if topic is not None and not topic.trouble else ():
-            yield TopicProblem(topic=wanted.name, problem=text, remedy=_('Correct KAFKA["topics"].'))
 
 
 def _of_dead_letters(state: ClusterState) -> Iterator[TopicProblem]:

@@ -87,7 +87,21 @@ def obstacles_of(state: ClusterState) -> Iterator[str]:
             text = _("%(topic)s: it can't be told what it is like: %(trouble)s")
             yield text % {"topic": wanted.name, "trouble": topic.trouble}
         elif topic is not None:
-            yield from (f"{wanted.name}: {text}" for text in _unattainable(wanted, topic, state))
+            yield from (f"{wanted.name}: {text}" for text in differences_for_good(wanted, topic, state))
+    yield from untold_settings_of(state)
+
+
+def untold_settings_of(state: ClusterState) -> Iterator[str]:
+    """The topics of which what the settings say can't be chosen, or not be compared, and why."""
+    fixed = transport_of(state.connection).topic_partitions
+    for wanted in state.wanted.topics:
+        topic = state.layout.topics.get(wanted.name)
+        if topic is None or topic.trouble:
+            continue
+        if fixed is not None and wanted.partitions not in (None, fixed):
+            yield f"{wanted.name}: {of_fixed_partitions(fixed)}"
+        elif wanted.config and wanted.name not in state.configs:
+            yield f"{wanted.name}: {untold(state.connection)}"
 
 
 def differences_for_good(wanted: WantedTopic, topic: TopicLayout, state: ClusterState) -> Iterator[str]:
@@ -107,16 +121,6 @@ def differences_for_good(wanted: WantedTopic, topic: TopicLayout, state: Cluster
             "that, not this command"
         )
         yield text % {"there": topic.replication_factor, "wanted": wanted.replication_factor}
-
-
-def _unattainable(wanted: WantedTopic, topic: TopicLayout, state: ClusterState) -> Iterator[str]:
-    fixed = transport_of(state.connection).topic_partitions
-    if fixed is not None and wanted.partitions not in (None, fixed):
-        yield of_fixed_partitions(fixed)
-        return
-    yield from differences_for_good(wanted, topic, state)
-    if wanted.config and wanted.name not in state.configs:
-        yield untold(state.connection)
 
 
 def _creation(wanted: WantedTopic, state: ClusterState) -> Change:
