@@ -14,6 +14,7 @@ from ...operating.outboxes import look_at_outboxes
 from ...operating.presence.asking import Order, ask, ask_all, process_of
 from ...operating.presence.listing import as_json, as_lines, list_processes
 from ...operating.typed import read_places
+from ...operating.unattended import as_lines as unattended_as_lines
 from ...summaries import escaped
 from ..arguments import read_id
 from ..interrupts import INTERRUPTED, interruptible
@@ -24,7 +25,7 @@ NEWLINE = "\n"
 USAGE = Usage(
     command="kafkaprocesses",
     examples={
-        "list": "who runs, and what it is doing",
+        "list": "who runs, what it is doing, and what nobody does",
         "outbox": "whether it is draining, and a relay runs",
         "pause invoices --topic orders:3": "leave one partition where it is",
         "resume invoices": "go on with all of it",
@@ -50,7 +51,7 @@ class Command(ShowingCommand):
             dest="action", required=True, metavar="list|outbox|pause|resume|quiet|stop|trace"
         )
         for name, text in (
-            ("list", "who runs, where, what it owns and how far it is; lost ones too"),
+            ("list", "who runs, where, what it owns and how far it is; lost ones too, and what nobody runs"),
             ("outbox", "what waits in the outbox of each database, which way it goes, and who relays it"),
         ):
             shown = USAGE.add_action(actions, name, text)
@@ -86,11 +87,12 @@ class Command(ShowingCommand):
             raise CommandError(f"{table} can't be read (manage.py migrate makes it): {error}") from error
 
     def _list(self, options: dict[str, Any]) -> None:
-        processes = list_processes(get_settings().operations)
+        settings = get_settings()
+        processes = list_processes(settings.operations)
         if options["json"]:
             self.stdout.write(as_json(processes))
             return
-        for line in as_lines(processes):
+        for line in (*as_lines(processes), *unattended_as_lines(settings, processes)):
             self.stdout.write(line)
 
     def _outbox(self, options: dict[str, Any]) -> None:

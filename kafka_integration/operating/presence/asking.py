@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any
@@ -14,7 +14,7 @@ from ...durations import spoken
 from ...errors import CommandRefusedError
 from ...models import ProcessCommand
 from .answering import TAKEN_WITHIN_SECONDS
-from .listing import ProcessView, list_processes
+from .listing import ProcessView, consumers_of, list_processes
 from .row import database_of_processes
 
 ANSWERED_WITHIN_SECONDS = 30.0
@@ -60,10 +60,10 @@ def ask_all(order: Order, consumer: str, settings: OperationsSettings) -> list[A
     could not write to the database for a while. That one does what it was asked as soon as it is heard of.
     """
     processes = list_processes(settings)
-    found = [process for process in processes if consumer in _consumers_of([process])]
+    found = [process for process in processes if consumer in consumers_of([process])]
     running = [process for process in found if not process.is_lost]
     if not running:
-        known = ", ".join(sorted(_consumers_of(each for each in processes if not each.is_lost))) or "none"
+        known = ", ".join(sorted(consumers_of(each for each in processes if not each.is_lost))) or "none"
         lost = f"; lost, and not asked: process {', '.join(str(each.id) for each in found)}" if found else ""
         raise CommandRefusedError(f'no process runs consumer "{consumer}"; those that run: {known}{lost}')
     return _ask(order, found, awaited=running)
@@ -100,10 +100,6 @@ def _ask(order: Order, processes: Sequence[ProcessView], *, awaited: Collection[
         raise
     found = rows.in_bulk(ids.values())
     return [_answer(process, found[ids[process.id]]) for process in processes]
-
-
-def _consumers_of(processes: Iterable[ProcessView]) -> set[str]:
-    return {consumer["name"] for process in processes for consumer in process.consumers}
 
 
 def _wait(alias: str, ids: Collection[int]) -> None:

@@ -49,6 +49,11 @@ def list_processes(settings: OperationsSettings) -> list[ProcessView]:
     return [_view(row, seconds_until_lost(settings)) for row in rows]
 
 
+def consumers_of(processes: Iterable[ProcessView]) -> set[str]:
+    """The names of those that any of these runs."""
+    return {str(consumer.get("name")) for process in processes for consumer in process.consumers}
+
+
 def as_json(processes: Iterable[ProcessView]) -> str:
     """One document for programs."""
     return json.dumps([_as_dict(process) for process in processes], indent=2)
@@ -64,6 +69,8 @@ def as_lines(processes: Sequence[ProcessView]) -> Iterator[str]:
     yield head
     for process, line in zip(processes, lines, strict=True):
         yield line
+        if process.is_lost and process.consumers:
+            yield "    it said last:"
         for consumer in process.consumers:
             yield from _consumer_lines(consumer)
 

@@ -10,6 +10,7 @@ from typing import Any
 from ....conf.settings import Settings
 from ....operating.groups.history import HistoryPoint
 from ....operating.presence.listing import ProcessView
+from ....operating.unattended import missing_consumers
 from ..standings import worst_of
 
 MOST_PLACES = 3
@@ -50,21 +51,14 @@ class ConsumerLine:
     database: str | None = None
     """Where its dead letters are; None where it is none of the settings'."""
     is_enabled: bool = True
+    is_missing: bool = False
+    """Whether it should run, and nobody runs it."""
     alive: int | None = None
     lost: tuple[ProcessView, ...] = ()
     partitions: tuple[OwnedPartition, ...] = ()
     rates: tuple[float | None, ...] = ()
     history: tuple[HistoryPoint, ...] = ()
     """How far its group was behind, minute by minute; empty where others are in the same group."""
-
-    @property
-    def is_configured(self) -> bool:
-        return self.database is not None
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether it should run, and nobody runs it."""
-        return self.is_configured and self.is_enabled and self.alive == 0
 
     @property
     def lag(self) -> int | None:
@@ -147,6 +141,7 @@ def consumer_lines(
 ) -> list[ConsumerLine]:
     """All consumers by name; without ``processes`` nothing is known of who runs them."""
     seen = _seen(processes or ())
+    missing = () if processes is None else missing_consumers(settings, processes)
     members = Counter(consumer.consumer_group for consumer in settings.consumers.values())
     configured = [
         ConsumerLine(
@@ -155,6 +150,7 @@ def consumer_lines(
             topics=consumer.topics,
             database=consumer.database,
             is_enabled=consumer.enabled,
+            is_missing=consumer.name in missing,
             history=tuple(histories.get(consumer.consumer_group, ())) if members[consumer.consumer_group] == 1 else (),
             **({} if processes is None else _running(seen.pop(consumer.name, []))),
         )
