@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,6 +14,7 @@ from django.contrib.auth.models import Permission, User
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import asking
@@ -101,6 +103,23 @@ def test_it_shows_what_runs_and_escapes_what_others_chose(client: Client, row: P
     assert "/clicks/?partition=3&amp;start=7" in shown
     assert "unknown" in shown
     assert "<button" not in shown.partition('id="kafka-live"')[2]
+
+
+def test_of_a_lost_one_it_says_when_it_was_seen_and_that_it_said_all_else_last(client: Client) -> None:
+    make_row(consumers=[CONSUMER], seen_at=Now() - timedelta(minutes=10))
+    sign_in(client, "view_operations")
+
+    shown = " ".join(strip_tags(client.get(PAGE).content.decode()).split())
+
+    assert re.search(r"lost: started [^a-z]+ UTC, last seen 10 min ago, version", shown)
+    assert "What it said last: marketing" in shown
+    assert "since" not in shown
+
+
+def test_of_one_that_runs_what_it_says_is_not_called_its_last_word(client: Client, row: Process) -> None:
+    sign_in(client, "view_operations")
+
+    assert "said last" not in client.get(PAGE).content.decode()
 
 
 def test_it_says_what_to_start_where_nothing_runs(client: Client) -> None:

@@ -185,9 +185,9 @@ def _of_lost(lost: Sequence[ProcessView]) -> Iterator[Need]:
         "database. %(named)s",
         len(lost),
     )
-    # Translators: the number of an operating system's process, and the name of its computer.
-    place = _("%(pid)d on %(host)s")
-    named = [place % {"pid": process.pid, "host": process.host} for process in lost[:MOST_NAMED]]
+    # Translators: the process's own number; that which its operating system gave it, and the name of its computer.
+    place = _("%(id)d (%(pid)d on %(host)s)")
+    named = [place % {"id": each.id, "pid": each.pid, "host": each.host} for each in lost[:MOST_NAMED]]
     others = [f"+{len(lost) - MOST_NAMED}"] if len(lost) > MOST_NAMED else []
     span = spoken_here(max(process.silent_seconds for process in lost))
     values = {"named": ", ".join([*named, *others]), "span": span, "count": len(lost)}
