@@ -132,7 +132,7 @@ class Walk:
             yield Change(
                 path=address(f"processes_{operation}"), permission="control_processes", data={"consumer": NAME}
             )
-        for operation in ("quiet", "stop", "trace"):
+        for operation in ("quiet", "stop", "trace", "forget"):
             data = {"process": str(self.process.pk)}
             yield Change(path=address(f"processes_{operation}"), permission="control_processes", data=data)
         yield Change(path=address("topics_apply"), permission="manage_topics", data={"plan": LINE})

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db.models.functions import Now
 from django.test import Client
@@ -135,7 +135,7 @@ def test_without_its_table_it_says_to_migrate(client: Client, monkeypatch: pytes
     assert "manage.py migrate --database default" in client.get(PAGE).content.decode()
 
 
-@pytest.mark.parametrize("operation", ["pause", "resume", "quiet", "stop", "trace"])
+@pytest.mark.parametrize("operation", ["pause", "resume", "quiet", "stop", "trace", "forget"])
 def test_what_is_asked_asks_for_a_permission_and_a_post(client: Client, row: Process, operation: str) -> None:
     sign_in(client, "view_operations")
     data = {"process": row.pk, "consumer": "marketing"}
@@ -148,6 +148,7 @@ def test_what_is_asked_asks_for_a_permission_and_a_post(client: Client, row: Pro
     assert strict.post(url(operation), data).status_code == 403
     assert strict.get(url(operation)).status_code == 405
     assert not ProcessCommand.objects.exists()
+    assert Process.objects.get() == row
 
 
 def sign_in_again(client: Client, codename: str) -> None:
@@ -221,6 +222,30 @@ def test_a_consumer_is_paused_in_all_its_processes_and_in_a_lost_one_as_soon_as_
     assert list(commands) == [(row.pk, wanted, "done"), (other.pk, wanted, "done"), (lost.pk, wanted, "requested")]
     assert f'class="warning">Process {lost.pk}: is lost, silent for 15 min: it does so if it is heard of' in shown
     assert "0 did not" in LogEntry.objects.get().change_message
+
+
+def test_a_lost_one_is_forgotten_and_the_log_says_by_whom(client: Client, row: Process) -> None:
+    lost = make_row(consumers=[CONSUMER], pid=9, seen_at=Now() - timedelta(minutes=30))
+    user = sign_in(client, "view_operations", "control_processes")
+
+    before = client.get(PAGE).content.decode()
+    after = client.post(url("forget"), {"process": lost.pk}, follow=True).content.decode()
+
+    assert [f'id="forget-{id}"' in before for id in (row.pk, lost.pk)] == [False, True]
+    assert f"Process {lost.pk} is forgotten." in after
+    assert list(Process.objects.all()) == [row]
+    entry = LogEntry.objects.get()
+    assert (entry.user_id, entry.object_id, entry.action_flag) == (user.pk, str(lost.pk), DELETION)
+
+
+def test_one_that_is_not_lost_is_not_forgotten(client: Client, row: Process) -> None:
+    sign_in(client, "view_operations", "control_processes")
+
+    shown = client.post(url("forget"), {"process": row.pk}, follow=True).content.decode()
+
+    assert f"There is no lost process {row.pk}: it was forgotten before, or is heard of again" in shown
+    assert Process.objects.get() == row
+    assert not LogEntry.objects.exists()
 
 
 def test_one_that_refuses_is_shown_with_its_reason(client: Client, row: Process, monkeypatch: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.models import DELETION
 from django.core.exceptions import BadRequest
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +15,7 @@ from ...conf import get_settings
 from ...models import Process, ProcessCommand
 from ...operating.presence.asking import Answer, Order, ask, ask_all, process_of
 from ...operating.presence.listing import list_processes
-from ...operating.presence.row import database_of_processes
+from ...operating.presence.row import database_of_processes, forget_lost
 from ...operating.typed import is_number
 from ...tables import has_table
 from .consequences import consequences_of_stopping
@@ -46,7 +47,11 @@ class ProcessesPage(Page):
     title = _("Processes")
     template_name = "admin/kafka_integration/pages/processes_trace.html"
     live_template = "admin/kafka_integration/pages/processes.html"
-    operations = {name: Operation(label=COMMANDS[name], permission=CONTROL) for name in ASKED}
+    operations = {
+        **{name: Operation(label=COMMANDS[name], permission=CONTROL) for name in ASKED},
+        # Translators: of a process that is lost, which is no longer shown.
+        "forget": Operation(label=_("Forget"), permission=CONTROL),
+    }
 
     def context(self) -> dict[str, Any]:
         alias = database_of_processes()
@@ -79,6 +84,11 @@ class ProcessesPage(Page):
 
     def trace(self) -> Done:
         return self._ask_process("trace")
+
+    def forget(self) -> Done:
+        row = forget_lost(_number(self.parameter("process")), get_settings().operations)
+        text = gettext("Process %(id)d is forgotten.") % {"id": row.pk}
+        return Done(text=text, subject=row, logged="forgot it, as it was lost", flag=DELETION)
 
     def _ask_consumer(self, name: str) -> Done:
         consumer, topic, number = self.parameter("consumer"), self.parameter("topic"), self.parameter("partition")

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from ... import __version__
 from ...conf.producers import OperationsSettings
+from ...errors import CommandRefusedError
 from ...models import Process, ProcessCommand
 
 LOST_SECONDS = 30.0
@@ -62,6 +63,19 @@ def database_of_processes() -> str:
 def seconds_until_lost(settings: OperationsSettings) -> float:
     """After how long without a word a process counts as lost."""
     return max(LOST_SECONDS, BEATS_UNTIL_LOST * settings.interval_seconds)
+
+
+def forget_lost(id: int, settings: OperationsSettings) -> Process:
+    """Delete the row of a lost process; should it be heard of, it comes again.
+
+    ``CommandRefusedError`` where there is none that is lost.
+    """
+    rows = Process.objects.using(database_of_processes())
+    row = rows.filter(pk=id).first()
+    silent_since = Now() - timedelta(seconds=seconds_until_lost(settings))
+    if row is None or not rows.filter(pk=id, seen_at__lt=silent_since).delete()[0]:
+        raise CommandRefusedError(f"there is no lost process {id}: it was forgotten before, or is heard of again")
+    return row
 
 
 def forget_old_rows(alias: str, settings: OperationsSettings) -> None:
