@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
     "discard": dead_letters.discard,
     "purge": dead_letters.purge_selected,
 }
-# Purging has no button: it is for those that somebody selected.
+# Purging can't be undone: it has no button, and is for those that somebody selected.
 STATES: dict[str, Sequence[str]] = {"replay": dead_letters.REPLAYABLE, "discard": dead_letters.UNSETTLED}
 ACROSS: dict[str, Sequence[str]] = {"replay": (DeadLetter.State.PARKED,), "discard": dead_letters.UNSETTLED}
 
@@ -59,12 +59,6 @@ class DeadLetterAdmin(OperatedAdmin):
         "purge": (DELETION, _("Purged.")),
     }
     named_by = ("topic", "partition", "offset", "group")
-    irrevocable = {
-        "purge": _(
-            "What is purged is deleted for good, with its payload: it can't be replayed any more, and only the admin's "
-            "log says that it was there."
-        )
-    }
     databases = databases
     list_class = DeadLetterList
     list_display = ("id", "whose", "error", "failed_at", "standing")
@@ -159,9 +153,8 @@ class DeadLetterAdmin(OperatedAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
         is_of_waiting = not request.GET.get(StateFilter.parameter_name) and databases.has_table(request, self.model)
-        shown = response.context_data if isinstance(response, TemplateResponse) else None
-        if is_of_waiting and shown and "cl" in shown:  # and no question before an action
-            shown |= kinds_of(databases.of(request), shown["cl"])
+        if is_of_waiting and isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data |= kinds_of(databases.of(request), response.context_data["cl"])
         return response
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
@@ -192,8 +185,8 @@ class DeadLetterAdmin(OperatedAdmin):
         self._operate_on_selected(request, "discard", letters)
 
     @admin.action(description=_("Purge selected dead letters that are settled, for good"), permissions=["purge"])
-    def purge_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> HttpResponse | None:
-        return self.operate_once_confirmed(request, "purge", letters)
+    def purge_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        self.operate(request, "purge", letters)
 
     def _operate_on_selected(self, request: HttpRequest, name: str, letters: QuerySet[DeadLetter]) -> None:
         if is_across(request):

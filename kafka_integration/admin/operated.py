@@ -20,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 from ..local_times import show_locally
 from ..operating.typed import is_number
 from .bounded import BoundedPaginator, Pages
-from .confirming import is_confirmed, question
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
 from .payloads import headers_table, payload_block
 from .protection import protected
@@ -52,7 +51,7 @@ class OperatedAdmin(Admin):
     named_by: Sequence[str]
     """The fields that the log names a row by."""
     irrevocable: Mapping[str, Any] = {}
-    """What each of those does that can't be undone: the user reads it, and is asked, before it is done."""
+    """What each of those does that can't be undone: its button asks first, and says it."""
     newest_first = False
     """In which order an operation goes through its rows."""
     databases: DatabaseChoice
@@ -131,13 +130,6 @@ class OperatedAdmin(Admin):
         return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}_{self.opts.model_name}"))
 
     # Operating
-
-    def operate_once_confirmed(self, request: HttpRequest, name: str, rows: QuerySet[Any]) -> HttpResponse | None:
-        """Of an action whose operation can't be undone: the page that asks, until that was answered."""
-        if not is_confirmed(request):
-            return question(self, request, rows, title=self.operations[name], warning=self.irrevocable[name])
-        self.operate(request, name, rows)
-        return None
 
     def operate(self, request: HttpRequest, name: str, rows: QuerySet[Any]) -> None:
         """Carry an operation out page by page, each in a transaction of its own: what is done stays done.

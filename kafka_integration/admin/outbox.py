@@ -130,8 +130,8 @@ class OutboxAdmin(OperatedAdmin):
         self.operate(request, "retry", rows.filter(refused_at__isnull=False) if is_across(request) else rows)
 
     @admin.action(description=_("Discard selected outbox messages"), permissions=["discard"])
-    def discard_selected(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> HttpResponse | None:
-        return self.operate_once_confirmed(request, "discard", rows)
+    def discard_selected(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> None:
+        self.operate(request, "discard", rows)
 
     def offered(self, row: OutboxMessage) -> Sequence[str]:
         return ["retry", "discard"] if row.refused_at else ["discard"]

@@ -147,7 +147,7 @@ def test_a_lookup_that_there_is_not_is_a_bad_request(name: str, lookup: str, cli
 @pytest.mark.parametrize("name", MODELS)
 def test_no_action_reaches_what_the_list_would_not_show(name: str, client: Client) -> None:
     row = make(name)
-    data = {"action": "discard_selected", "_selected_action": [str(row.pk)], "post": "yes", "select_across": "1"}
+    data = {"action": "discard_selected", "_selected_action": [str(row.pk)], "index": "0", "select_across": "1"}
 
     response = client.post(f"{list_of(name)}?headers__0__1__startswith=s", data)
 

@@ -42,7 +42,7 @@ def client() -> Client:
 
 def do_with_all(client: Client, url: str, action: str, *, across: str = "1") -> HttpResponse:
     row = (DeadLetter if url.startswith(LETTERS) else OutboxMessage).objects.latest("pk")
-    data = {"action": f"{action}_selected", "_selected_action": [row.pk], "select_across": across, "post": "yes"}
+    data = {"action": f"{action}_selected", "_selected_action": [row.pk], "select_across": across, "index": "0"}
     return client.post(url, data, follow=True)
 
 

@@ -146,7 +146,7 @@ class Walk:
                 yield Change(path=address(f"{name}_{operation}", row.pk), permission=permission)
                 actions = [f"{operation}_selected", *(["replay_kind_selected"] if operation == "replay" else [])]
                 for action in actions:
-                    data = {"action": action, "_selected_action": [str(row.pk)], "post": "yes"}
+                    data = {"action": action, "_selected_action": [str(row.pk)], "index": "0"}
                     path = address(f"{name}_changelist")
                     yield Change(path=path, permission=permission, data=data, is_an_action=True)
 

@@ -355,7 +355,7 @@ def test_purging_deletes_for_good_what_is_settled_alone_and_leaves_a_log_entry()
 
     response = client_of("view", "purge").post(
         f"{LIST}?state=all",
-        {"action": "purge_selected", "_selected_action": [letter.pk for letter in letters], "post": "yes"},
+        {"action": "purge_selected", "_selected_action": [letter.pk for letter in letters]},
         follow=True,
     )
 
@@ -365,17 +365,6 @@ def test_purging_deletes_for_good_what_is_settled_alone_and_leaves_a_log_entry()
     }
     assert "2 dead letters were deleted." in text_of(response)
     assert "2 were left alone" in text_of(response)
-
-
-def test_purging_asks_first_and_says_that_it_is_for_good():
-    letter = make_letter(state=State.DISCARDED)
-
-    response = client_of("view", "purge").post(
-        LIST, {"action": "purge_selected", "_selected_action": [letter.pk], "index": "0"}
-    )
-
-    assert "What is purged is deleted for good, with its payload" in text_of(response)
-    assert states() == [State.DISCARDED]
 
 
 def test_purging_has_no_button_but_an_address():
