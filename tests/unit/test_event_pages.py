@@ -15,8 +15,10 @@ from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import OutboxMessage
 from kafka_integration.operating.events import sightings
+from kafka_integration.outbox.lease import Lease
 from tests.dead_letters import make_letter
 from tests.unit.consumers import consumer_settings
+from tests.unit.live import make_row
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
 
@@ -105,6 +107,45 @@ def test_what_waits_in_the_outbox_says_so() -> None:
     assert "in the outbox" in page
     assert "in no topic yet" in page
     assert "not reached yet" in page
+
+
+def test_what_waits_in_the_outbox_leads_to_its_row_and_says_whether_a_relay_runs() -> None:
+    event_id = publish("events", "v")
+    client = client_of("view_operations", "view_outboxmessage")
+
+    alone = client.get(page_of(event_id)).content.decode()
+    Lease("default", seconds=60, holder="host:1").hold()
+
+    row = OutboxMessage.objects.get(topic="events")
+    assert "No relay is running" in alone
+    assert f'href="{reverse("admin:kafka_integration_outboxmessage_change", args=[row.pk])}"' in alone
+    assert "No relay is running" not in client.get(page_of(event_id)).content.decode()
+
+
+def test_what_is_not_reached_yet_says_how_much_comes_before_it_and_what_is_stuck_there() -> None:
+    for event_id in "abcdef":
+        send(event_id)
+    memory_broker().commit("group", "events", 0, 2)
+    stuck = {"topic": "events", "partition": 0, "state": "stuck", "stuck_offset": 2, "busy_seconds": 90.0}
+    row = make_row(consumers=[{"name": "c", "group": "group", "state": "running", "partitions": [stuck]}])
+
+    page = client_of("view_operations").get(page_of("f")).content.decode()
+
+    assert "messages before it, at most: 3" in page
+    assert "/messages/events/?partition=0&amp;start=5" in page
+    assert f'href="{reverse("admin:kafka_integration_group", args=["group"])}"' in page
+    assert "stuck at offset 2" in page
+    assert "/messages/events/?partition=0&amp;start=2" in page
+    assert f'/processes/#process-{row.pk}"' in page
+
+
+def test_where_a_group_goes_on_is_unknown_and_no_zero_before_its_first_commit() -> None:
+    send("a")
+
+    page = client_of("view_operations").get(page_of("a")).content.decode()
+
+    assert "not reached yet" in page
+    assert "messages before it" not in page
 
 
 def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

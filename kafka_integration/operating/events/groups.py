@@ -39,6 +39,11 @@ class GroupStep:
     dead_letter_id: int | None = None
     database: str | None = None
     """That of the dead letter."""
+    place: Place | None = None
+    """The partition in which it was seen and is not reached yet."""
+    offset: int | None = None
+    messages_before: int | None = None
+    """At most so many come before it there; None where it isn't known where the group goes on."""
 
 
 class Groups:
@@ -73,16 +78,27 @@ class Groups:
         return tuple(
             _step_of(by_group[name])
             if name in by_group
-            else GroupStep(group=name, state="not_reached" if is_unsent else self._state(name, sightings))
+            else GroupStep(group=name, state="not_reached")
+            if is_unsent
+            else self._step(name, sightings)
             for name in sorted({*self._readers, *by_group})
         )
 
-    def _state(self, name: str, sightings: Sequence[Sighting]) -> State:
+    def _step(self, name: str, sightings: Sequence[Sighting]) -> GroupStep:
         cluster, progress = cluster_of(self._readers[name].connection), self._progress[name]
         there = [sighting for sighting in sightings if sighting.cluster == cluster]
         if not there or progress is None:
-            return "unknown"
-        return "handled" if any(map(progress.has_finished, there)) else "not_reached"
+            return GroupStep(group=name, state="unknown")
+        if any(map(progress.has_finished, there)):
+            return GroupStep(group=name, state="handled")
+        first = min(there, key=lambda sighting: (sighting.place, sighting.offset))
+        return GroupStep(
+            group=name,
+            state="not_reached",
+            place=first.place,
+            offset=first.offset,
+            messages_before=progress.count_before(first),
+        )
 
 
 class _Progress:
@@ -93,6 +109,11 @@ class _Progress:
             # In this order: an offset that moves meanwhile passes what was finished beyond it.
             self._beyond = positions.finished_beyond(offsets, places)
             self._next = positions.read(offsets, places)
+
+    def count_before(self, sighting: Sighting) -> int | None:
+        """How many offsets the group has to pass first; None where it isn't known where it goes on."""
+        next_offset = self._next.get(sighting.place)
+        return None if next_offset is None else max(0, sighting.offset - next_offset)
 
     def has_finished(self, sighting: Sighting) -> bool:
         next_offset = self._next.get(sighting.place)

@@ -45,6 +45,10 @@ class Event:
     offset: int | None
     at: datetime | None
     groups: tuple[GroupStep, ...]
+    row_id: int | None = None
+    """That of its row, while it is in an outbox."""
+    database: str | None = None
+    """That of the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +218,8 @@ def _event(topic: str, traces: _Traces, groups: Groups, is_complete: bool) -> Ev
         offset=first.offset if first else letter.offset if letter else None,
         at=_moment(row, first, letter),
         groups=groups.steps(traces.sightings, traces.letters, is_unsent=is_unsent),
+        row_id=row.pk if row else None,
+        database=row._state.db if row else None,
     )
 
 
