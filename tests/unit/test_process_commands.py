@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from kafka_integration.client.metadata.topic_layouts import TopicLayouts
 from kafka_integration.client.transports.memory import MemoryBroker
+from kafka_integration.consuming.group.pauses import Pauses
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process, ProcessCommand
 from kafka_integration.operating.presence import asking
@@ -81,6 +82,20 @@ def test_a_paused_consumer_shows_its_lag_until_it_is_resumed():
     assert "all partitions of consumer c paused" in said
     assert before == []
     assert committed() == 2
+
+
+def test_a_loop_that_does_not_turn_is_said_to_do_it_as_soon_as_it_does(monkeypatch):
+    turns = Pauses.carry_out
+    monkeypatch.setattr(Pauses, "carry_out", lambda *arguments: None)
+    with process():
+        seen()
+        said = ask("pause", "c")
+        before = partitions()[0]["reason"]
+        monkeypatch.setattr(Pauses, "carry_out", turns)
+        wait_for(lambda: stands(reason="paused"))
+
+    assert "all partitions of consumer c paused: as soon as its loop turns, which it doesn't at the moment" in said
+    assert before is None
 
 
 def test_one_partition_is_paused_by_its_number():

@@ -51,9 +51,10 @@ class Line:
         """How long the last chunks took, in seconds."""
         return list(self._durations)
 
-    def seconds_in_hand(self, now: float) -> float:
+    @property
+    def seconds_in_hand(self) -> float:
         """For how long something of it has been in a handler's hands; where that is several, all together."""
-        return now - self.busy_since if self.is_busy else 0.0
+        return monotonic() - self.busy_since if self.is_busy else 0.0
 
     def put(self, messages: Sequence[Message], size: int) -> None:
         self._chunks.append(Chunk(messages=messages))

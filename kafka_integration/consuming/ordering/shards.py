@@ -67,7 +67,9 @@ class Shards(Line):
     def is_empty(self) -> bool:
         return not (self._ready or self._delayed or self._probe or self._kept)
 
-    def seconds_in_hand(self, now: float) -> float:
+    @property
+    def seconds_in_hand(self) -> float:
+        now = monotonic()
         return sum(now - since for since in list(self._in_hand.values()))
 
     @property

@@ -16,7 +16,8 @@ from .stacks import in_hand, stacks
 if TYPE_CHECKING:
     from ...consuming.loop import ConsumerLoop
 
-CARRIED_OUT_WITHIN_SECONDS = 5.0
+CARRIED_OUT_WITHIN_SECONDS = 1.0
+"""Twice what a loop waits for messages. The row of the process, and whatever else is asked of it, wait as long."""
 LOOK_SECONDS = 0.05
 
 

@@ -110,7 +110,7 @@ class ConsumerWatch:
         loop, settings = self._loop, self._loop.settings
         tally, now = loop.counts.read(), monotonic()
         partitions = sorted(loop.partitions, key=lambda partition: partition.key)
-        before, times = self._handled.note(now, tally.handled), self._time_spent(partitions, now)
+        before, times = self._handled.note(now, tally.handled), self._time_spent(partitions)
         times_before = self._times.note(now, times)
         return ConsumerView(
             name=settings.name,
@@ -124,10 +124,10 @@ class ConsumerWatch:
             time_seconds=None if times_before is None else _since(times_before[1], times),
         )
 
-    def _time_spent(self, partitions: Sequence[Partition], now: float) -> dict[Phase, float]:
+    def _time_spent(self, partitions: Sequence[Partition]) -> dict[Phase, float]:
         """With what handlers have taken so far that are still at work: it is counted when they return."""
         times = self._loop.time_spent.read()
-        return {**times, "handle": times["handle"] + sum(p.line.seconds_in_hand(now) for p in partitions)}
+        return {**times, "handle": times["handle"] + sum(p.line.seconds_in_hand for p in partitions)}
 
     def _look_at(self, partitions: Sequence[Partition]) -> list[PartitionView]:
         lag = NO_LAG if self._lags.is_asking else self._lags.read(partitions)
