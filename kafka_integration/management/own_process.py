@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+from contextlib import suppress
+
 from django.core.management.base import BaseCommand
 
 
@@ -13,4 +16,13 @@ class LastingCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         self.has_own_process = True
+        _tell_of_crashes()
         super().run_from_argv(argv)
+
+
+def _tell_of_crashes() -> None:
+    """Have a crash of C code, as the client and drivers of databases are, say where each thread was."""
+    # There may be no stderr, or none that is a file.
+    with suppress(RuntimeError, ValueError, OSError):
+        if not faulthandler.is_enabled():
+            faulthandler.enable()

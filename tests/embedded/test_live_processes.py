@@ -100,6 +100,16 @@ def test_a_paused_consumer_falls_behind_and_catches_up_when_it_is_resumed(site, 
     assert site.listed() == []
 
 
+def test_a_process_that_crashes_says_where_each_thread_was(site):
+    child = start(site)
+
+    child.signal(signal.SIGSEGV)
+
+    assert child.wait() == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in child.output()
+    assert "kafka_integration/consuming/loop.py" in child.output()
+
+
 def test_a_quiet_process_keeps_its_partitions_until_it_is_stopped(site, own_broker):
     child = start(site)
     id = str(site.wait_listed("running")[0]["id"])
