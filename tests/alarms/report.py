@@ -163,6 +163,9 @@ def _judge_commands(truth: Truth, database_url: str) -> Iterator[str]:
     for name, _, seconds in certain:
         if seconds is None or seconds > COMMAND_SECONDS:
             yield f"{name} was taken up after {seconds} s"
+    broken = "SELECT name, answer FROM kafka_integration_processcommand WHERE answer LIKE 'failed: %%' ORDER BY id"
+    for name, answer in _rows(database_url, broken):
+        yield f"{name} {answer}"
 
 
 def _rows(database_url: str, query: str, *values: object) -> list[tuple[Any, ...]]:

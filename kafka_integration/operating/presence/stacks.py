@@ -8,6 +8,7 @@ import sysconfig
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -47,7 +48,8 @@ def stacks() -> str:
     """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     frames = {ident: frame for ident, frame in sys._current_frames().items() if ident != threading.get_ident()}
-    named = sorted((f"thread {names.get(ident, ident)}", _chain(frame)) for ident, frame in frames.items())
+    named = [(f"thread {names.get(ident, ident)}", _chain(frame)) for ident, frame in frames.items()]
+    named.sort(key=itemgetter(0))
     named += _coroutines([chain for _, chain in named])
     at_work = [f"{name}, in a handler\n{_text(chain)}" for name, chain in named if _is_in_handler(chain)]
     others = [(name, chain, _own_place(chain)) for name, chain in named if not _is_in_handler(chain)]
