@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from django.utils.translation import gettext as _
 
 from ...models import Process
-from ...operating.presence.listing import ProcessView
+from ...operating.presence.listing import ProcessView, consumers_of
 
 ENDING = ("quiet", "draining", "stopped")
 """Who begins nothing more takes nothing over."""
@@ -28,7 +28,7 @@ def _of_a_relay(process: ProcessView, others: Sequence[ProcessView]) -> Iterator
 
 def _of_consumers(process: ProcessView, others: Sequence[ProcessView]) -> Iterator[str]:
     yield _("It begins nothing more, finishes and commits what its handlers have in hand, and ends.")
-    elsewhere = {consumer.get("name") for each in others for consumer in each.consumers}
+    elsewhere = consumers_of(others)
     if alone := [str(consumer["name"]) for consumer in process.consumers if consumer["name"] not in elsewhere]:
         text = _("No other process here runs %(names)s: what comes for it waits until one does.")
         yield text % {"names": ", ".join(alone)}
