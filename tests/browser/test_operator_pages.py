@@ -158,7 +158,7 @@ class Operator:
 
     def told(self, words: str) -> None:
         """Waits until the page that comes tells it."""
-        wait_for(lambda: words in self.text(".messagelist"), 40, lambda: self.text("#content"))
+        wait_for(lambda: words in self.text(".messagelist"), 40, lambda: self.text(".messagelist, #content"))
 
 
 @pytest.fixture
@@ -182,6 +182,7 @@ def test_a_consumer_is_paused_and_resumed_by_its_buttons(operator: Operator) -> 
 
 def test_a_group_is_moved_after_a_look_at_the_plan(operator: Operator) -> None:
     operator.open("group/active-users/")
+    wait_for(lambda: "login[" in operator.text("#members + table"), 40, "its processes say what they own")
     operator.write(to="earliest", topic="login")
 
     operator.press("form.kafka-form button")

@@ -250,6 +250,18 @@ def test_a_group_of_which_a_partition_is_on_its_way_between_two_owners_is_refuse
         reset("latest", "--apply")
 
 
+def test_a_group_whose_only_member_waits_for_its_partitions_is_not_taken_for_one_without_members(reset, monkeypatch):
+    write("a")
+    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    consumers = [{"name": "c", "group": "group", "partitions": []}]
+    Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
+
+    with pytest.raises(CommandError, match=r"group group is at work, and nobody says that .* is theirs"):
+        reset("latest", "--apply")
+
+    assert committed() is None
+
+
 def test_a_process_that_does_not_take_it_up_moves_nothing(reset, monkeypatch):
     write(*"ab")
     memory_broker().commit("group", TOPIC, 0, 2)

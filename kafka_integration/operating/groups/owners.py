@@ -68,8 +68,8 @@ class Owners:
 
     @property
     def are_there(self) -> bool:
-        """Whether the group has members, by the broker's word if it tells."""
-        return bool(self.members) if self.members is not None else bool(self.ours)
+        """Whether the group has members: by the broker's word if it tells, else who of ours works, owner or not yet."""
+        return bool(self.members) if self.members is not None else bool(self.workers)
 
     def state_of(self, place: Place, lag: int | None, lost: int | None) -> tuple[str | None, str | None, int | None]:
         """The partition's state, why it waits, and at what it is stuck."""
