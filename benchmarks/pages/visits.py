@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import admin
@@ -34,7 +35,9 @@ class Visit:
 
     @property
     def url(self) -> str:
-        return reverse(f"admin:kafka_integration_{self.page}", kwargs=self.arguments)
+        url = reverse(f"admin:kafka_integration_{self.page}", kwargs=self.arguments)
+        # The list that a form stands on is asked for in its address.
+        return url if self.pressed is None else f"{url}?{urlencode(self.asked)}"
 
 
 def all_visits() -> list[Visit]:
@@ -85,7 +88,8 @@ def _letters() -> Iterator[Visit]:
         yield Visit(name=f"dead letters{words}", page=LETTERS, asked=parameters)
     yield Visit(name="a dead letter", page="deadletter_change", arguments={"object_id": letter.pk})
     for name in ("replay", "discard", "purge"):
-        yield Visit(name=f"dead letters, {name} a page", page=LETTERS, pressed=_with_a_page(name, DeadLetter))
+        pressed = _with_a_page(name, DeadLetter)
+        yield Visit(name=f"dead letters, {name} a page", page=LETTERS, asked={"state": "all"}, pressed=pressed)
 
 
 def _outbox() -> Iterator[Visit]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import AllValuesFieldListFilter
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import PageNotAnInteger, Paginator
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
@@ -58,21 +59,32 @@ class Pages:
     """The ids of many rows, a page at a time; of those that there are when it begins."""
 
     def __init__(self, rows: QuerySet[Any], *, newest_first: bool = False) -> None:
-        self._rows = rows.order_by("-pk" if newest_first else "pk")
-        self._beyond = "pk__lt" if newest_first else "pk__gt"
-        newest = rows.order_by("-pk").values_list("pk", flat=True).first()
-        self._left: QuerySet[Any] = self._rows.none() if newest is None else self._rows.filter(pk__lte=newest)
+        self._left = rows.order_by("-pk" if newest_first else "pk")
+        self._is_newest_first = newest_first
+        self._has_begun = False
 
     def next(self) -> list[int]:
         """The next page; empty at the end."""
         page = list(self._left.values_list("pk", flat=True)[:ROWS_AT_ONCE])
-        if page:
+        if len(page) < ROWS_AT_ONCE:
+            self._left = self._left.none()
+        elif self._is_newest_first:
             # By the last id and not by a number of rows: those of a page may no longer be among them.
-            self._left = self._left.filter(**{self._beyond: page[-1]})
+            self._left = self._left.filter(pk__lt=page[-1])
+        else:
+            self._left = self._until_now().filter(pk__gt=page[-1])
         return page
 
     def are_left(self) -> bool:
         return self._left.exists()
+
+    def _until_now(self) -> QuerySet[Any]:
+        """What is left, without the rows that come after the first page was read."""
+        if self._has_begun:
+            return self._left
+        self._has_begun = True
+        newest = self._left.reverse().values_list("pk", flat=True).first()
+        return self._left.none() if newest is None else self._left.filter(pk__lte=newest)
 
 
 def newest_rows(model_admin: Any, request: HttpRequest) -> QuerySet[Any]:
@@ -88,9 +100,14 @@ class RecentValuesFilter(AllValuesFieldListFilter):
         self, field: Field[Any, Any], request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
-        newest = self.values_in(newest_rows(model_admin, request))
+        self._newest = newest_rows(model_admin, request)
+
+    def choices(self, changelist: ChangeList) -> Any:
+        # Not sooner: an action asks for the list's rows by its filters, and shows none of them.
         chosen: Iterable[str] = self.lookup_val or ()
-        self.lookup_choices = sorted({*newest, *chosen} - {None})  # type: ignore[assignment]  # any iterable
+        offered = {*self.values_in(self._newest), *chosen}
+        self.lookup_choices = sorted(offered - {None})  # type: ignore[assignment]  # any iterable
+        return super().choices(changelist)
 
     def values_in(self, rows: QuerySet[Any]) -> Iterable[Any]:
         """What it offers of these rows."""

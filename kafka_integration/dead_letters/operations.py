@@ -189,7 +189,8 @@ def _each_page(
     changed: list[int] = []
     page = [0] * PAGE
     while len(page) == PAGE:
-        with transaction.atomic(using=database):
+        # Who has begun a transaction has all of it rolled back, whatever breaks here.
+        with transaction.atomic(using=database, savepoint=False):
             page = list(changing.filter(pk__gt=page[-1]).values_list("pk", flat=True)[:PAGE])
             change(DeadLetter.objects.using(database).filter(pk__in=page))
         changed += page

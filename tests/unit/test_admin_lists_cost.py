@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -25,6 +27,7 @@ LETTERS = reverse("admin:kafka_integration_deadletter_changelist")
 OUTBOX = reverse("admin:kafka_integration_outboxmessage_changelist")
 EVENT = reverse("admin:kafka_integration_event", kwargs={"id": "nowhere"})
 RARE = {"consumer": "rare", "group": "rare", "topic": "rare", "exception": "rare.Error", "kind": "rare"}
+MOST_QUERIES = 15
 ASKED_OF_LETTERS = (
     *({name: value} for name, value in RARE.items()),
     *({"state": state} for state in State.values),
@@ -171,3 +174,37 @@ def test_a_list_is_in_no_order_that_it_has_no_link_for(column: str, client: Clie
     letters = [make_letter(topic=topic, exception=topic) for topic in ("b", "c", "a")]
 
     assert [*shown(client, LETTERS, {"o": column})] == [letter.pk for letter in reversed(letters)]
+
+
+@pytest.mark.parametrize("action", ["replay", "discard", "purge"])
+def test_an_action_with_a_page_of_dead_letters_asks_the_database_fifteen_times_at_most(
+    client: Client, action: str
+) -> None:
+    settled = {"state": State.HANDLED, "settled_at": timezone.now()} if action == "purge" else {}
+    make_letters(50, **settled)
+    ids = [*DeadLetter.objects.values_list("pk", flat=True)]
+
+    asked = queries_of(client, f"{LETTERS}?state=all", f"{action}_selected", ids)
+
+    assert len(asked) <= MOST_QUERIES, asked
+    assert LogEntry.objects.count() == len(ids)
+
+
+@pytest.mark.parametrize("action", ["retry", "discard"])
+def test_an_action_with_a_page_of_the_outbox_asks_the_database_fifteen_times_at_most(
+    client: Client, action: str
+) -> None:
+    add_rows(50, refused_at=timezone.now(), refusal="too large")
+    ids = [*OutboxMessage.objects.values_list("pk", flat=True)]
+
+    asked = queries_of(client, OUTBOX, f"{action}_selected", ids)
+
+    assert len(asked) <= MOST_QUERIES, asked
+    assert LogEntry.objects.count() == len(ids)
+
+
+def queries_of(client: Client, url: str, action: str, ids: list[int]) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        response = client.post(url, {"action": action, ACTION_CHECKBOX_NAME: ids})
+    assert response.status_code == 302
+    return [query["sql"] for query in captured]
