@@ -9,12 +9,24 @@ import pytest
 
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
 from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory.transport import MemoryTransport
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerError
 from kafka_integration.operating.topics import browsing
 from kafka_integration.operating.topics.browsing import Look, Query, look
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
+
+
+@pytest.fixture
+def clients(monkeypatch):
+    """The admin clients that were made."""
+    made = []
+    make = MemoryTransport.admin
+    monkeypatch.setattr(
+        MemoryTransport, "admin", lambda transport, properties: made.append(make(transport, properties)) or made[-1]
+    )
+    return made
 
 
 def write(*values: str, partition: int = 0, **options: Any) -> None:
@@ -46,6 +58,14 @@ def test_all_of_a_small_topic_is_shown_and_that_is_said():
     assert values == ["b", "a"]
     assert shown.is_whole
     assert [each.number for each in shown.partitions] == [0, 1, 2, 3]
+
+
+def test_ends_are_asked_for_by_the_client_that_was_asked_for_topics(clients):
+    """One that connects only then may wait for 3 seconds."""
+    write("a")
+
+    assert found()[0] == ["a"]
+    assert len(clients) == 1
 
 
 def test_an_empty_topic_is_whole():

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ...client.metadata.partition_ends import PartitionEnds
+from ...client.metadata.admin import Admin
+from ...client.metadata.partition_ends import Ends, PartitionEnds, Place
 from ...client.metadata.topic_configs import Config, TopicConfigs
-from ...client.metadata.topic_layouts import TopicLayout
+from ...client.metadata.topic_layouts import TOPICS, TopicLayout
 from ...conf import get_settings
 from ...errors import BrokerError, KafkaIntegrationError
 from ...operating.topics.applying import apply_changes
 from ...operating.topics.health import problems_beside_a_plan, problems_of
 from ...operating.topics.listing import listed_topics
 from ...operating.topics.planning import Change, as_dict, changes_of, plan_topics, untold_settings_of, warned
-from ...operating.topics.reading import ClusterState, read_cluster, untold
+from ...operating.topics.reading import read_cluster, read_cluster_by, untold
 from ...operating.topics.texts import change_text
 from ...operating.topics.wanted import cluster_of, wanted_clusters
 from .operation import Done, Operation
@@ -78,14 +79,19 @@ class TopicPage(Page):
     def context(self) -> dict[str, Any]:
         name = self.kwargs["topic"]
         wanted = cluster_of(wanted_clusters(get_settings()), name)
-        state = None if wanted is None else read_cluster(wanted)
-        topic = None if state is None else state.layout.topics.get(name)
-        if state is None or topic is None:
-            raise BrokerError(f"topic {name}: there is no such topic, or an ACL hides it")
+        if wanted is None:
+            raise _is_unknown(name)
+        with Admin(wanted.connection, asks_for=TOPICS) as admin:
+            state = read_cluster_by(admin, wanted)
+            topic = state.layout.topics.get(name)
+            if topic is None:
+                raise _is_unknown(name)
+            ends = PartitionEnds(admin).ask([(name, each.number) for each in topic.partitions])
+            config = state.configs.get(name) or TopicConfigs(admin).ask([name]).get(name)
         return {
             "topic": topic,
-            "partitions": _partitions(state, topic),
-            "config": _shown(state.configs.get(name) or _config_of(state, name)),
+            "partitions": _partitions(topic, ends),
+            "config": _shown(config),
             "why_untold": untold(state.connection),
             "readers": [
                 (reader, self.url_of("group", group=reader.consumer_group)) for reader in state.wanted.readers_of(name)
@@ -96,19 +102,16 @@ class TopicPage(Page):
         }
 
 
-def _partitions(state: ClusterState, topic: TopicLayout) -> list[dict[str, Any]]:
-    with PartitionEnds(state.connection) as asker:
-        ends = asker.ask([(topic.name, each.number) for each in topic.partitions])
+def _is_unknown(topic: str) -> BrokerError:
+    return BrokerError(f"topic {topic}: there is no such topic, or an ACL hides it")
+
+
+def _partitions(topic: TopicLayout, ends: Mapping[Place, Ends]) -> list[dict[str, Any]]:
     rows = []
     for each in topic.partitions:
         first, end = ends.get((topic.name, each.number), (None, None))
         rows.append({"layout": each, "first": first, "end": end, "behind": set(each.replicas) - set(each.in_sync)})
     return rows
-
-
-def _config_of(state: ClusterState, topic: str) -> Config | None:
-    with TopicConfigs(state.connection) as asker:
-        return asker.ask([topic]).get(topic)
 
 
 def _shown(config: Config | None) -> list[tuple[str, Any]] | None:

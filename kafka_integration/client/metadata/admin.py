@@ -32,17 +32,23 @@ class Admin:
     def __init__(
         self, connection: Connection, *, asks_for: str, on_error: Callable[[KafkaError], None] | None = None
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._options = {"log_level": 2} if on_error is None else {"log_level": 0, "error_cb": on_error}
         self._place = asks_for
         self._client: Any = None
         self._patience = Patience()
         self._unanswered_since: float | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def client(self) -> Any:
         """The client; ``BrokerError`` says why there is none."""
         if self._client is None:
-            make, properties = transport_of(self._connection).admin, admin_properties(self._connection)
+            make, properties = transport_of(self.connection).admin, admin_properties(self.connection)
             self._client = open_client(make, properties, place=self._place, options=self._options)
         return self._client
 
@@ -54,11 +60,11 @@ class Admin:
             client.__exit__(None, None, None)
 
     @contextmanager
-    def question(self) -> Iterator[tuple[Any, float]]:
+    def question(self, asks_for: str = "") -> Iterator[tuple[Any, float]]:
         """The client and the seconds for one question, asked inside; its errors become ours."""
         client = self.client()
         try:
-            with self._patience.timeout() as timeout, translated(self._place):
+            with self._patience.timeout() as timeout, translated(asks_for or self._place):
                 yield client, timeout
         except BrokerError as error:
             if isinstance(error, BrokerUnavailableError) or error.code == NO_ANSWER:

@@ -19,7 +19,11 @@ ANSWER_SECONDS = 10.0
 
 
 class PartitionEnds(Asker):
-    """One connection's. What the client itself knows of ends stands still while a partition is paused."""
+    """One connection's. What the client itself knows of ends stands still while a partition is paused.
+
+    Who can't wait asks by a client that was asked for topics before: one that is connecting misses its brokers' answer
+    about leaders now and then, and asks again 3 seconds later.
+    """
 
     def __init__(self, by: Connection | Admin) -> None:
         self._ask_by(by, asks_for="ends of partitions")

@@ -19,6 +19,7 @@ from ..transports.choosing import transport_of
 from .admin import Admin, Asker, answer_of
 
 UNKNOWN_TOPIC = "UNKNOWN_TOPIC_OR_PART"
+SETTINGS = "settings of topics"
 
 Config = Mapping[str, "ConfigValue"]
 
@@ -34,9 +35,9 @@ class ConfigValue:
 class TopicConfigs(Asker):
     """Asks one cluster for the settings of topics."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._can_tell = transport_of(connection).takes_admin_requests
-        self._admin = Admin(connection, asks_for="settings of topics")
+    def __init__(self, by: Connection | Admin) -> None:
+        self._ask_by(by, asks_for=SETTINGS)
+        self._can_tell = transport_of(self._admin.connection).takes_admin_requests
 
     def ask(self, topics: Collection[str]) -> dict[str, Config]:
         """The settings of each topic, without those of which an ACL keeps them from us, or which are gone.
@@ -47,7 +48,7 @@ class TopicConfigs(Asker):
             return {}
         resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
         found: dict[str, Config] = {}
-        with self._admin.question() as (client, timeout):
+        with self._admin.question(SETTINGS) as (client, timeout):
             for resource, answer in client.describe_configs(resources, request_timeout=timeout).items():
                 with suppress(AccessDeniedError):
                     try:

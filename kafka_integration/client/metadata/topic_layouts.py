@@ -12,6 +12,8 @@ from ...conf.connection import Connection
 from ..errors.translate import translate
 from .admin import Admin, Asker
 
+TOPICS = "topics of the cluster"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionLayout:
@@ -48,12 +50,12 @@ class ClusterLayout:
 class TopicLayouts(Asker):
     """Asks one cluster for all of its topics: a question for one would make it, where topics appear on first use."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._admin = Admin(connection, asks_for="topics of the cluster")
+    def __init__(self, by: Connection | Admin) -> None:
+        self._ask_by(by, asks_for=TOPICS)
 
     def ask(self) -> ClusterLayout:
         """The topics now; ``BrokerError`` if they can't be told."""
-        with self._admin.question() as (client, timeout):
+        with self._admin.question(TOPICS) as (client, timeout):
             metadata = client.list_topics(timeout=timeout)
         topics = {name: _layout(name, topic) for name, topic in metadata.topics.items() if not _is_gone(topic)}
         return ClusterLayout(brokers=len(metadata.brokers), topics=topics)

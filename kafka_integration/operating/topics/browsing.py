@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Literal
 
 from ...client.bounded_reader import BoundedReader, Span
+from ...client.metadata.admin import Admin
 from ...client.metadata.partition_ends import Ends, PartitionEnds
-from ...client.metadata.topic_layouts import TopicLayouts
+from ...client.metadata.topic_layouts import TOPICS, TopicLayouts
 from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from ...errors import BrokerError
@@ -100,10 +101,9 @@ class Look:
 
 def look(connection: Connection, query: Query) -> Look:
     """Look for messages; ``BrokerError`` where there is no such topic or partition, or it can't be read."""
-    numbers = _partitions(connection, query)
-    places = [(query.topic, number) for number in numbers]
-    with PartitionEnds(connection) as asker:
-        ends = {number: found for (_, number), found in asker.ask(places).items()}
+    with Admin(connection, asks_for=TOPICS) as admin:
+        numbers, asker = _partitions(admin, query), PartitionEnds(admin)
+        ends = {number: found for (_, number), found in asker.ask([(query.topic, each) for each in numbers]).items()}
         starts = _starts(connection, asker, query, ends)
     since_ms = _since_ms(connection, query)
     share = max(query.limit, MOST_OFFSETS // max(1, len(ends))) if query.is_search or since_ms else query.limit
@@ -119,9 +119,8 @@ def look(connection: Connection, query: Query) -> Look:
     )
 
 
-def _partitions(connection: Connection, query: Query) -> list[int]:
-    with TopicLayouts(connection) as layouts:
-        topic = layouts.ask().topics.get(query.topic)
+def _partitions(admin: Admin, query: Query) -> list[int]:
+    topic = TopicLayouts(admin).ask().topics.get(query.topic)
     if topic is None:
         raise BrokerError(f"topic {query.topic}: there is no such topic, or an ACL hides it")
     if topic.trouble:

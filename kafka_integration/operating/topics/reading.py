@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from ...client.metadata.admin import Admin
 from ...client.metadata.topic_configs import Config, TopicConfigs
-from ...client.metadata.topic_layouts import ClusterLayout, TopicLayout, TopicLayouts
+from ...client.metadata.topic_layouts import TOPICS, ClusterLayout, TopicLayout, TopicLayouts
 from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from .wanted import WantedCluster, WantedTopic
@@ -39,10 +40,15 @@ class ClusterState:
 
 def read_cluster(wanted: WantedCluster) -> ClusterState:
     """Ask a cluster for its topics, and for the settings of ours; ``BrokerError`` if it can't be asked."""
-    with TopicLayouts(wanted.connection) as layouts, TopicConfigs(wanted.connection) as configs:
-        layout = layouts.ask()
-        ours = [name for name in layout.topics if wanted.names(name)]
-        return ClusterState(wanted=wanted, layout=layout, configs=configs.ask(ours))
+    with Admin(wanted.connection, asks_for=TOPICS) as admin:
+        return read_cluster_by(admin, wanted)
+
+
+def read_cluster_by(admin: Admin, wanted: WantedCluster) -> ClusterState:
+    """The same by an open client, for who has more to ask."""
+    layout = TopicLayouts(admin).ask()
+    ours = [name for name in layout.topics if wanted.names(name)]
+    return ClusterState(wanted=wanted, layout=layout, configs=TopicConfigs(admin).ask(ours))
 
 
 def untold(connection: Connection) -> str:
