@@ -76,13 +76,15 @@ def test_every_client_tries_a_broker_that_is_away_once_a_second_at_least(
 ) -> None:
     consumer, producer = read_consumer(settings, config=config), read_producer(settings, config=config)
 
-    for properties in (
-        consumer_properties(consumer),
-        producer_properties(producer),
+    lasting, asking = (
+        (consumer_properties(consumer), producer_properties(producer)),
         admin_properties(producer.connection),
-    ):
-        assert properties.get("reconnect.backoff.ms") == config.get("reconnect.backoff.ms")
+    )
+    for properties in (*lasting, asking):
         assert properties["reconnect.backoff.max.ms"] == longest_ms
+    assert {each.get("reconnect.backoff.ms") for each in lasting} == {config.get("reconnect.backoff.ms")}
+    # It waits for half of this when it starts.
+    assert asking["reconnect.backoff.ms"] == config.get("reconnect.backoff.ms", 20)
     assert consumer_problem(consumer) is None
     assert producer_problem(producer) is None
 

@@ -27,8 +27,11 @@ REQUESTS_IN_FLIGHT = 1
 # knew, and goes back to the bootstrap servers only after this; five minutes by default.
 BOOTSTRAP_AGAIN_MS = 10_000
 # The longest pause between two attempts to connect; ten seconds by default, for which one broker of several may be back
-# unnoticed. The first one stays at 100 ms: a client that starts waits for it too, when it learns which broker is which.
+# unnoticed. The first one stays at 100 ms for whoever goes on for long.
 RECONNECT_LONGEST_MS = 1_000
+# Who asks for a moment begins sooner. A client that starts waits for half of it, and 50 ms are a third of what somebody
+# waits for a page: after the first answer it knows which broker is which, and connects once more.
+RECONNECT_FIRST_MS = 20
 RESET_POLICIES = {"earliest": "earliest", "latest": "latest", "none": "error"}
 COMMON = {
     "socket.keepalive.enable": True,
@@ -107,9 +110,9 @@ def producer_properties(producer: ProducerSettings) -> Properties:
 
 
 def admin_properties(connection: Connection) -> Properties:
-    """Return the properties of an admin client."""
+    """Return the properties of an admin client, or of another one that asks for a moment."""
     config = _config(connection, without=property_names.CONSUMER | property_names.PRODUCER)
-    return _overridden(_connection_properties(connection), config)
+    return _overridden({**_connection_properties(connection), "reconnect.backoff.ms": RECONNECT_FIRST_MS}, config)
 
 
 def _connection_properties(connection: Connection) -> Properties:
