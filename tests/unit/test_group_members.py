@@ -32,7 +32,8 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
 
     def brokers(*members: GroupMember, tell: bool = True) -> None:
         write("a")
-        monkeypatch.setattr(GroupMembers, "ask", lambda asker, group: members if tell else None)
+        told = members if tell else None
+        monkeypatch.setattr(GroupMembers, "ask_all", lambda asker, groups: dict.fromkeys(groups, told))
 
     return brokers
 

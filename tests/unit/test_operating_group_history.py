@@ -27,6 +27,7 @@ from kafka_integration.operating.groups.sampling import Sampling
 from kafka_integration.operating.lag_sampler import LagSampler
 from tests.unit.consumers import TOPIC, consumer_settings, write
 from tests.unit.live import make_row
+from tests.unit.scripted_transport import connect
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -105,7 +106,12 @@ def test_of_many_processes_one_looks_at_each_moment(monkeypatch):
     monkeypatch.setattr(sampling.timezone, "now", lambda: now)
     looked = []
     seen = GroupLag(group="group", partitions=())
-    monkeypatch.setattr(sampling, "compute_lag", lambda settings, group, **options: looked.append(group) or seen)
+
+    def look(settings, groups, **options):
+        looked.extend(groups)
+        return dict.fromkeys(groups, seen)
+
+    monkeypatch.setattr(sampling, "compute_lags", look)
 
     for _ in range(5):
         Sampling(get_settings()).turn()
@@ -113,6 +119,20 @@ def test_of_many_processes_one_looks_at_each_moment(monkeypatch):
     assert looked == ["group"]
     assert begin_sample("group", now) is None
     assert begin_sample("group", now + timedelta(seconds=15)) is not None
+
+
+def test_all_groups_are_looked_at_together(settings, monkeypatch):
+    one = {"topics": [TOPIC], "message_handler": "tests.unit.scripted.handle"}
+    names = ["a", "b", "c"]
+    settings.KAFKA = {"endpoints": "memory", "consumers": {name: {**one, "consumer_group": name} for name in names}}
+    write("a", "b")
+    made = []
+    connect(monkeypatch, admin=lambda properties: made.append(properties) or MemoryAdmin(memory_broker()))
+
+    Sampling(get_settings()).turn()
+
+    assert dict(LagSample.objects.filter(group__in=names).values_list("group", "lag")) == dict.fromkeys(names, 2)
+    assert len(made) == 1
 
 
 def test_who_looks_at_nothing_new_asks_the_database_once(django_assert_num_queries, monkeypatch):
@@ -126,7 +146,7 @@ def test_who_looks_at_nothing_new_asks_the_database_once(django_assert_num_queri
 
 
 def test_a_broker_that_is_away_is_an_unknown_lag_and_not_zero(monkeypatch):
-    monkeypatch.setattr(sampling, "compute_lag", Mock(side_effect=BrokerUnavailableError("away")))
+    monkeypatch.setattr(sampling, "compute_lags", Mock(return_value={"group": BrokerUnavailableError("away")}))
 
     Sampling(get_settings()).turn()
 

@@ -241,7 +241,7 @@ def test_a_group_with_members_of_others_is_refused_with_who_they_are(reset):
 
 def test_a_group_of_which_a_partition_is_on_its_way_between_two_owners_is_refused(reset, monkeypatch):
     write("a")
-    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    monkeypatch.setattr(GroupMembers, "ask_all", lambda members, groups: dict.fromkeys(groups))
     partitions = [{"topic": TOPIC, "partition": 0, "state": "caught_up"}]
     consumers = [{"name": "c", "group": "group", "partitions": partitions}]
     Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
@@ -252,7 +252,7 @@ def test_a_group_of_which_a_partition_is_on_its_way_between_two_owners_is_refuse
 
 def test_a_group_whose_only_member_waits_for_its_partitions_is_not_taken_for_one_without_members(reset, monkeypatch):
     write("a")
-    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    monkeypatch.setattr(GroupMembers, "ask_all", lambda members, groups: dict.fromkeys(groups))
     consumers = [{"name": "c", "group": "group", "partitions": []}]
     Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
 
@@ -265,7 +265,7 @@ def test_a_group_whose_only_member_waits_for_its_partitions_is_not_taken_for_one
 def test_a_process_that_does_not_take_it_up_moves_nothing(reset, monkeypatch):
     write(*"ab")
     memory_broker().commit("group", TOPIC, 0, 2)
-    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    monkeypatch.setattr(GroupMembers, "ask_all", lambda members, groups: dict.fromkeys(groups))
     monkeypatch.setattr(asking, "TAKEN_WITHIN_SECONDS", 0.2)
     partitions = [{"topic": TOPIC, "partition": 0, "state": "caught_up"}]
     consumers = [{"name": "c", "group": "group", "partitions": partitions}]

@@ -19,6 +19,7 @@ from kafka_integration.conf import get_settings
 from kafka_integration.durations import spoken
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process
+from kafka_integration.operating.groups.owners import ask_members
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
 from tests.unit.scripted_transport import connect
 from tests.waiting import wait_for
@@ -202,7 +203,7 @@ def test_members_are_told_with_what_they_own():
 def test_the_state_of_a_foreign_members_partition_is_null(read, monkeypatch, capsys):
     write("a")
     foreign = GroupMember(member_id="1", client_id="other", host="/10.0.0.1", partitions=frozenset({(TOPIC, 0)}))
-    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: (foreign,))
+    monkeypatch.setattr(GroupMembers, "ask_all", lambda members, groups: dict.fromkeys(groups, (foreign,)))
 
     assert states(read())[0] == (None, None, "no key")
     call_command("kafkagroups", "lag", "group")
@@ -213,7 +214,7 @@ def test_the_state_of_a_foreign_members_partition_is_null(read, monkeypatch, cap
 def test_where_neither_broker_nor_processes_tell_the_state_is_unknown(read, settings, monkeypatch, rows, state):
     settings.KAFKA = {**consumer_settings(), "operations": {"rows": rows}}
     write("a")
-    monkeypatch.setattr(GroupMembers, "ask", lambda members, group: None)
+    monkeypatch.setattr(GroupMembers, "ask_all", lambda members, groups: dict.fromkeys(groups))
 
     assert states(read())[0] == (state, None, "no key")
 
@@ -288,6 +289,42 @@ def test_groups_that_are_at_different_places_of_a_topic_are_asked_about_by_one_c
 
     assert [(group["group"], group["total"]) for group in listed] == [("g0", 3), ("g1", 2), ("g2", 1), ("g3", 0)]
     assert len(made) == 1
+
+
+def test_brokers_are_asked_for_the_members_of_all_groups_at_once(read, settings, monkeypatch):
+    one = {"topics": [TOPIC], "message_handler": "tests.unit.scripted.handle"}
+    names = [f"g{number}" for number in range(4)]
+    settings.KAFKA = {"endpoints": "memory", "consumers": {name: {**one, "consumer_group": name} for name in names}}
+    write("a")
+    asked, describe = [], MemoryAdmin.describe_consumer_groups
+    monkeypatch.setattr(
+        MemoryAdmin,
+        "describe_consumer_groups",
+        lambda admin, groups, **options: asked.append(sorted(groups)) or describe(admin, groups, **options),
+    )
+
+    listed = read("list")
+
+    assert asked == [names]
+    assert {group["state"] for group in listed} == {"unowned"}
+
+
+def test_a_group_whose_members_cannot_be_told_hides_those_of_no_other(monkeypatch):
+    describe = MemoryAdmin.describe_consumer_groups
+
+    def lose_one(admin, groups, **options):
+        answer = Future()
+        answer.set_exception(KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE)))
+        return {**describe(admin, groups, **options), "lost": answer}
+
+    monkeypatch.setattr(MemoryAdmin, "describe_consumer_groups", lose_one)
+
+    with running():
+        wait_for(lambda: memory_broker().group("group").shares, 10)
+        found = ask_members(get_settings().consumers["c"].connection, ["group", "lost"])
+
+    assert len(found["group"]) == 1
+    assert found["lost"] is None
 
 
 def test_a_group_whose_offsets_are_kept_from_us_hides_no_other(read, settings, monkeypatch):

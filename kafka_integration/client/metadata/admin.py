@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from time import monotonic
@@ -112,11 +112,18 @@ class Asker:
             self._admin.close()
 
 
-def answer_of(answer: Future[Any], *, place: str, timeout: float) -> Any:
-    """What was answered about ``place``; ``BrokerError`` where that is an error, or nothing in time."""
+def wait_for_all(answers: Iterable[Future[Any]], *, timeout: float) -> None:
+    """Wait for answers that were asked for together; ``answer_of`` then waits for none of them."""
+    wait(answers, _until_it_gives_up(timeout))
+
+
+def answer_of(answer: Future[Any], *, place: str, timeout: float, is_late: bool = False) -> Any:
+    """What was answered about ``place``; ``BrokerError`` where that is an error, or nothing in time.
+
+    With ``is_late`` the time is over.
+    """
     try:
-        # The client gives up by itself, a moment later.
-        return answer.result(timeout + 1)
+        return answer.result(0 if is_late else _until_it_gives_up(timeout))
     except FutureTimeoutError as error:
         raise BrokerUnavailableError(
             f"{place}: no answer within {timeout:g} s", code=NO_ANSWER, retriable=True
@@ -126,3 +133,8 @@ def answer_of(answer: Future[Any], *, place: str, timeout: float) -> Any:
     finally:
         # The error that it holds leads back to it by this frame.
         del answer
+
+
+def _until_it_gives_up(timeout: float) -> float:
+    # The client does so by itself, a moment later.
+    return timeout + 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from ...conf.connection import Connection
 from ...errors import AccessDeniedError, BrokerError
-from .admin import Admin, Asker, answer_of
+from .admin import Admin, Asker, answer_of, wait_for_all
 from .partition_ends import Place
 
 _UNTOLD = frozenset({"_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION"})
@@ -38,17 +39,37 @@ class GroupMembers(Asker):
 
         ``BrokerError`` if they can't be asked.
         """
-        try:
-            with self._admin.question() as (client, timeout):
-                answer = client.describe_consumer_groups([group], request_timeout=timeout)[group]
-                return _members(answer, group, timeout)
-        except AccessDeniedError:
-            return None
+        found = self.ask_all([group])[group]
+        if isinstance(found, BrokerError):
+            raise found
+        return found
+
+    def ask_all(self, groups: Collection[str]) -> dict[str, tuple[GroupMember, ...] | BrokerError | None]:
+        """The same of many groups by one question; the error in the place of one that can't be asked."""
+        if not groups:
+            return {}
+        with self._admin.question() as (client, timeout):
+            answers = client.describe_consumer_groups([*groups], request_timeout=timeout)
+            wait_for_all(answers.values(), timeout=timeout)
+            found = {group: _members_or_error(answer, group, timeout) for group, answer in answers.items()}
+            if all(isinstance(each, BrokerError) for each in found.values()):
+                # The question failed; how it did says how long the next one may take.
+                raise next(each for each in found.values() if isinstance(each, BrokerError))
+        return found
+
+
+def _members_or_error(answer: Future[Any], group: str, timeout: float) -> tuple[GroupMember, ...] | BrokerError | None:
+    try:
+        return _members(answer, group, timeout)
+    except AccessDeniedError:
+        return None
+    except BrokerError as error:
+        return error
 
 
 def _members(answer: Future[Any], group: str, timeout: float) -> tuple[GroupMember, ...] | None:
     try:
-        description = answer_of(answer, place=f"consumer group {group}", timeout=timeout)
+        description = answer_of(answer, place=f"consumer group {group}", timeout=timeout, is_late=True)
     except BrokerError as error:
         if error.code in _UNTOLD:
             return None

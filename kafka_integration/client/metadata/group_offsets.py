@@ -48,6 +48,10 @@ class GroupOffsets:
         """The partitions of these topics; a ``^pattern`` stands for all that it matches, as a whole or at the start."""
         return places_among(self._cluster.topics(self._place), topics, whole_names=whole_names)
 
+    def connect(self) -> None:
+        """Begin to connect the client that asks for offsets: until they are asked for, other things may be done."""
+        self._member()
+
     def committed(self, places: Iterable[Place]) -> dict[Place, int | None]:
         """Kafka's offsets of the group; None where it has none."""
         return {place: offset for place, (offset, _) in self.noted(places).items()}
@@ -92,6 +96,8 @@ class GroupOffsets:
 
     def _member(self) -> Any:
         """A client of the group, which never joins it."""
+        # No admin client: one that asks for a group's offsets while its coordinator moves ends this process
+        # (librdkafka's issue 5040, there in 2.16 still).
         if self._consumer is None:
             ours = {"group.id": self._group, "enable.auto.commit": False, "isolation.level": "read_committed"}
             properties = Properties({**admin_properties(self._cluster.connection), **ours})

@@ -101,7 +101,7 @@ def _look_at_clusters(
             clusters.setdefault(consumer.connection, {}).setdefault(group, []).append(consumer)
     if not clusters:
         return []
-    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(clusters))) as beside:
+    with ThreadPoolExecutor(MOST_AT_ONCE) as beside:
         # Who asks a database does it in this thread: each other one would connect to it.
         looks = [
             partial(look, connection, groups, asks_members=asks_members)

@@ -22,8 +22,10 @@ from ...consuming.catching_up.group_positions import GroupPositions, absent_of, 
 from ...errors import BrokerError
 from .owners import Owner, ask_members
 
-MOST_AT_ONCE = 8
-"""Groups that are asked about, and readers of records, at a time."""
+MOST_AT_ONCE = 32
+"""Groups that are asked about at a time: each has a client of its own, and waits for brokers most of it."""
+MOST_READERS = 8
+"""Of records."""
 
 Start = tuple[Place, int]
 """A partition, and where somebody goes on in it."""
@@ -91,10 +93,25 @@ def look(
 
     A group that can't be asked about hides no other. A database is asked by the thread that calls this alone.
     """
-    looks = [_GroupLook(name, consumers, asks_members=asks_members) for name, consumers in groups.items()]
-    with Cluster(connection) as cluster, ThreadPoolExecutor(min(MOST_AT_ONCE, len(looks))) as beside:
+    found: dict[str, Looked] = {}
+    names = [*groups]
+    with Cluster(connection) as cluster, ThreadPoolExecutor(MOST_AT_ONCE) as beside:
+        for first in range(0, len(names), MOST_AT_ONCE):
+            some = {name: groups[name] for name in names[first : first + MOST_AT_ONCE]}
+            found |= _look_at_some(cluster, some, beside, asks_members=asks_members)
+    return found
+
+
+def _look_at_some(
+    cluster: Cluster, groups: Mapping[str, Sequence[ConsumerSettings]], beside: Executor, *, asks_members: bool
+) -> dict[str, Looked]:
+    with ExitStack() as opened:
+        looks = [
+            _GroupLook(name, consumers, opened.enter_context(GroupOffsets(cluster, name)))
+            for name, consumers in groups.items()
+        ]
         try:
-            _look_at_all(cluster, looks, beside)
+            _look_at_all(cluster, looks, beside, asks_members=asks_members)
         except BrokerError as error:
             for each in looks:
                 each.found = Looked(problem=error)
@@ -104,43 +121,48 @@ def look(
 class _GroupLook:
     """One group, and what was found of it so far."""
 
-    def __init__(self, name: str, consumers: Sequence[ConsumerSettings], *, asks_members: bool) -> None:
+    def __init__(self, name: str, consumers: Sequence[ConsumerSettings], offsets: GroupOffsets) -> None:
         self.name = name
         self.consumers = consumers
-        self._asks_members = asks_members
         self.found = Looked()
         self.places: list[list[Place]] = []
         """The partitions of each consumer."""
+        self._offsets = offsets
 
-    def connect(self, offsets: GroupOffsets) -> None:
-        offsets.committed(place for places in self.places for place in places)
+    def begin(self) -> None:
+        self._offsets.connect()
 
-    def read(self, cluster: Cluster, offsets: GroupOffsets, ends: Mapping[Place, Ends]) -> None:
+    def reach(self) -> None:
+        """Have a first answer of the group's broker."""
+        self._offsets.committed(place for places in self.places for place in places)
+
+    def read(self, ends: Mapping[Place, Ends]) -> None:
         for consumer, places in zip(self.consumers, self.places, strict=True):
             with GroupPositions(consumer) as group:
-                committed = group.read(offsets, places)
+                committed = group.read(self._offsets, places)
                 self.found.lags |= {place: _lag_of(group, place, committed[place], ends.get(place)) for place in places}
                 for topic in absent_of(consumer, places):
                     found = self.found.hidden_topics if group.is_hidden(topic) else self.found.missing_topics
                     found.append(topic)
-        if self._asks_members:
-            self.found.members = ask_members(cluster.admin, self.name)
 
 
-def _look_at_all(cluster: Cluster, looks: Sequence[_GroupLook], beside: Executor) -> None:
-    topics = cluster.topics()
+def _look_at_all(cluster: Cluster, looks: Sequence[_GroupLook], beside: Executor, *, asks_members: bool) -> None:
+    # All that takes a connection begins before an answer is waited for.
+    asked = beside.submit(cluster.topics)
+    _do_for_each(looks, _GroupLook.begin, beside)
+    topics = asked.result()
     for each in looks:
         each.places = [places_of(consumer, topics) for consumer in each.consumers]
-    with ExitStack() as opened:
-        offsets = {each.name: opened.enter_context(GroupOffsets(cluster, each.name)) for each in looks}
-        # To be connected, which takes seconds sometimes: no answer may be that much older than the other.
-        _do_for_each(looks, lambda each: each.connect(offsets[each.name]), beside)
-        # In this order: what is finished after its position was read, and before the ends are known, would count.
-        wanted = {place for each in looks for places in each.places for place in places}
-        ends = PartitionEnds(cluster.admin).ask(wanted)
-        _do_for_each(looks, lambda each: each.read(cluster, offsets[each.name], ends), beside)
+    names = [each.name for each in looks] if asks_members else []
+    members = beside.submit(ask_members, cluster.admin, names)
+    # To be connected, which takes seconds sometimes: no answer may be that much older than the other.
+    _do_for_each(looks, _GroupLook.reach, beside)
+    # In this order: what is finished after its position was read, and before the ends are known, would count.
+    ends = PartitionEnds(cluster.admin).ask({place for each in looks for places in each.places for place in places})
+    _do_for_each(looks, lambda each: each.read(ends), beside)
     records = _read_records(cluster.connection, [lag for each in looks for lag in each.found.lags.values()], beside)
     for each in looks:
+        each.found.members = members.result().get(each.name)
         each.found.lags = {place: _measured(lag, records) for place, lag in each.found.lags.items()}
 
 
@@ -178,7 +200,7 @@ def _lag_of(group: GroupPositions, place: Place, committed: int | None, ends: En
 def _read_records(connection: Connection, lags: Iterable[PartitionLag], beside: Executor) -> dict[Start, FirstAndLast]:
     """The first and the last record of what each group has left in each partition, where that is known in time."""
     rounds = _rounds(lags)
-    readers = min(MOST_AT_ONCE, len(rounds))
+    readers = min(MOST_READERS, len(rounds))
     found: dict[Start, FirstAndLast] = {}
     for answers in beside.map(
         partial(_read_rounds, connection), [rounds[number::readers] for number in range(readers)]

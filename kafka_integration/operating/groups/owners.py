@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -113,7 +113,8 @@ def owners_of(
 
     Processes that write no rows can't be told from there being none, where the brokers don't tell of members.
     """
-    return owners_among([ask_members(connection, group) for connection in connections], group, processes, settings)
+    members = [ask_members(connection, [group])[group] for connection in connections]
+    return owners_among(members, group, processes, settings)
 
 
 def owners_among(
@@ -127,14 +128,15 @@ def owners_among(
     )
 
 
-def ask_members(by: Connection | Admin, group: str) -> tuple[GroupMember, ...] | None:
-    """Who is in the group; None where that can't be told."""
+def ask_members(by: Connection | Admin, groups: Collection[str]) -> dict[str, tuple[GroupMember, ...] | None]:
+    """Who is in each group, by one question; None where that can't be told."""
+    # The same brokers are asked for what matters more, and then it is said what keeps them from answering.
     try:
         with GroupMembers(by) as members:
-            return members.ask(group)
+            found = members.ask_all(groups)
     except BrokerError:
-        # The same brokers are asked for what matters more, and then it is said.
-        return None
+        return dict.fromkeys(groups)
+    return {group: None if isinstance(each, BrokerError) else each for group, each in found.items()}
 
 
 def _workers_of(group: str, processes: Processes, settings: OperationsSettings) -> tuple[Worker, ...] | None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
-from django.db import router
+from django.db import DatabaseError, router
 from django.utils import timezone
 
 from ...conf.settings import Settings
-from ...errors import BrokerError
 from ...models import LagSample
 from ...tables import has_table
 from ..outboxes import NOTED_AS, positions
 from .history import begin_sample, end_sample, taken_at, thin_out
-from .lag import compute_lag
+from .lag import GroupLag, compute_lags
 
 THIN_SECONDS = 600.0
 
@@ -36,19 +35,21 @@ class Sampling:
         taken = taken_at([*self._groups, NOTED_AS], timezone.now())
         if NOTED_AS not in taken and (sample := begin_sample(NOTED_AS, timezone.now())) is not None:
             LagSample.objects.filter(pk=sample.pk).update(positions=positions(self._settings))
-        for group in self._groups:
-            if group not in taken and not is_over():
-                self._look_at(group)
+        if not is_over():
+            self._look_at([group for group in self._groups if group not in taken])
         if monotonic() >= self._thin_at:
             self._thin_at = monotonic() + THIN_SECONDS
             thin_out(history_days=self._settings.operations.history_days)
 
-    def _look_at(self, group: str) -> None:
-        sample = begin_sample(group, timezone.now())
-        if sample is not None:
-            try:
-                # Members are not noted, and a question about them that gets no answer in time may end this process,
-                # which handles messages (librdkafka's issue 4605, open as of 2.16).
-                end_sample(sample, compute_lag(self._settings, group, asks_members=False))
-            except BrokerError:
-                return  # the row says that it was unknown then
+    def _look_at(self, groups: Iterable[str]) -> None:
+        begun = {group: begin_sample(group, timezone.now()) for group in groups}
+        ours = {group: sample for group, sample in begun.items() if sample is not None}
+        # Members are not noted, and a question about them that gets no answer in time may end this process, which
+        # handles messages (librdkafka's issue 4605, open as of 2.16).
+        found = compute_lags(self._settings, ours, asks_members=False) if ours else {}
+        for group, lag in found.items():
+            # Else the row says that it was unknown then.
+            if isinstance(lag, GroupLag):
+                end_sample(ours[group], lag)
+        if trouble := next((lag for lag in found.values() if isinstance(lag, DatabaseError)), None):
+            raise trouble
