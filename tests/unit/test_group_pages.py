@@ -18,10 +18,13 @@ from django.utils import timezone
 from kafka_integration.admin.pages import groups as pages
 from kafka_integration.admin.pages.standings import standing_text
 from kafka_integration.client.metadata.topic_configs import TopicConfigs
-from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory import MemoryAdmin, memory_broker
+from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import LagSample
-from tests.unit.consumers import TOPIC, committed, consumer_settings, write
+from kafka_integration.operating.groups.planning import plan_reset
+from kafka_integration.operating.groups.targets import read_target
+from tests.unit.consumers import TOPIC, calls_of, committed, consumer_settings, write
 from tests.unit.live import make_row
 from tests.unit.test_operator_pages import sign_in
 
@@ -148,6 +151,18 @@ def test_the_plan_is_shown_and_moves_nothing(operator):
     assert "Group group goes on at 1: up to 3 message(s) are handled again, 0 skipped." in page
     assert committed() == 4
     assert "neither" in text_of(operator.get(GROUP, {"to": "soon"}))
+
+
+@pytest.mark.parametrize("to", ["earliest", "latest", "+1"])
+def test_a_plan_is_made_of_what_the_page_shows_without_asking_again(operator, monkeypatch, to):
+    write(*"abc")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    asked = calls_of(monkeypatch, MemoryAdmin, "list_topics")
+
+    page = operator.get(GROUP, {"to": to})
+
+    assert len(asked) == 1
+    assert page.context["plan"] == plan_reset(get_settings(), "group", read_target(to))
 
 
 def test_the_plan_says_where_a_partition_has_nothing_from_before_the_moment(operator):

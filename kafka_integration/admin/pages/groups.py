@@ -17,7 +17,7 @@ from ...errors import ResetRefusedError
 from ...models import LagSample
 from ...operating.groups.forecast import look_ahead
 from ...operating.groups.history import HistoryPoint, Span, history_of
-from ...operating.groups.lag import compute_lag
+from ...operating.groups.lag import GroupLag, compute_lag
 from ...operating.groups.listing import list_groups
 from ...operating.groups.losses import losses_among
 from ...operating.groups.members import Member
@@ -82,7 +82,7 @@ class GroupPage(Page):
         settings, span = get_settings(), self.parameter("span", "hour", known=tuple(SPANS))
         try:
             lag = compute_lag(settings, self.group)
-            plan = self._plan() if self.parameter("to") and self.may("reset") else None
+            plan = self._plan(lag) if self.parameter("to") and self.may("reset") else None
         except DatabaseError as error:
             return {"obstacle": _("The stored offsets can't be read: %(reason)s") % {"reason": error}}
         history = _histories([self.group], span).get(self.group, ())  # type: ignore[arg-type]  # one of SPANS
@@ -116,13 +116,13 @@ class GroupPage(Page):
             logged=f"offsets moved to {plan.target}: {places}",
         )
 
-    def _plan(self) -> Plan:
+    def _plan(self, lag: GroupLag | None = None) -> Plan:
         try:
             target = read_target(self.parameter("to"))
             topic, partition = read_places(given) if (given := self.parameter("topic")) else (None, None)
         except ArgumentTypeError as error:
             raise ResetRefusedError(str(error)) from error
-        return plan_reset(get_settings(), self.group, target, topic=topic, partition=partition)
+        return plan_reset(get_settings(), self.group, target, topic=topic, partition=partition, lag=lag)
 
 
 def _member(member: Member) -> dict[str, Any]:

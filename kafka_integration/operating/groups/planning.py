@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.utils.translation import gettext
@@ -14,9 +14,9 @@ from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
-from ...consuming.catching_up.group_positions import GroupPositions
+from ...consuming.catching_up.group_positions import GroupPositions, places_of
 from ...errors import ResetRefusedError
-from .lag import consumers_of
+from .lag import GroupLag, consumers_of
 from .targets import Edge, Moment, Offset, Shift, Target
 
 
@@ -69,41 +69,76 @@ class Plan:
         return tuple(text % {"name": name} for name, consumer in sorted(again.items()) if consumer.deduplicate)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Standing:
+    """Where a consumer's group is in partitions, where these begin and end, and where what a moment asks for is."""
+
+    committed: Mapping[Place, int | None]
+    ends: Mapping[Place, Ends]
+    since: Mapping[Place, int]
+
+
 def plan_reset(
-    settings: Settings, group: str, target: Target, *, topic: str | None = None, partition: int | None = None
+    settings: Settings,
+    group: str,
+    target: Target,
+    *,
+    topic: str | None = None,
+    partition: int | None = None,
+    lag: GroupLag | None = None,
 ) -> Plan:
-    """Where each partition of the group would go, of all its topics or of this one.
+    """Where each partition of the group would go, of all its topics or of this one; by its ``lag`` for who knows that.
 
     Raises ``ConfigurationError`` for a group of no consumer, ``ResetRefusedError`` where the group reads no such
     partition, ``BrokerError`` where Kafka can't be asked.
     """
     moves: dict[Place, Move] = {}
     for consumer in consumers_of(settings, group):
-        with GroupPositions(consumer) as positions, GroupOffsets(consumer.connection, group) as offsets:
-            for move in _moves(consumer, positions, offsets, target, topic, partition):
-                moves[move.place] = move
+        with GroupPositions(consumer) as positions:
+            if lag is None or isinstance(target, Moment):
+                standing = _ask(consumer, positions, target, topic, partition)
+            else:
+                standing = _seen(consumer, lag, topic, partition)
+            moves |= {move.place: move for move in _moves(consumer, positions, standing, target)}
     if not moves:
         wanted = "partition" if topic is None else topic if partition is None else f"{topic}[{partition}]"
         raise ResetRefusedError(f"group {group} reads no {wanted}: its topics have no such partition, or aren't there")
     return Plan(group=group, target=target, moves=tuple(moves[place] for place in sorted(moves)))
 
 
-def _moves(
-    consumer: ConsumerSettings,
-    group: GroupPositions,
-    offsets: GroupOffsets,
-    target: Target,
-    topic: str | None,
-    partition: int | None,
-) -> Iterable[Move]:
-    places = [place for place in group.places(offsets) if topic in (None, place[0]) and partition in (None, place[1])]
-    committed, ends = group.read(offsets, places), offsets.ends(places)
-    since = _since(consumer.connection, offsets, target, ends)
-    for place in places:
-        first, end = ends.get(place, (0, 0))
-        position = committed[place]
+def _ask(
+    consumer: ConsumerSettings, positions: GroupPositions, target: Target, topic: str | None, partition: int | None
+) -> _Standing:
+    with GroupOffsets(consumer.connection, consumer.consumer_group) as offsets:
+        places = _meant(positions.places(offsets), topic, partition)
+        committed, ends = positions.read(offsets, places), offsets.ends(places)
+        since = _since(consumer.connection, offsets, target, ends)
+    return _Standing(committed={place: committed[place] for place in places}, ends=ends, since=since)
+
+
+def _seen(consumer: ConsumerSettings, lag: GroupLag, topic: str | None, partition: int | None) -> _Standing:
+    topics: dict[str, list[int]] = {}
+    for each in lag.partitions:
+        topics.setdefault(each.topic, []).append(each.partition)
+    seen = {each.place: each for each in lag.partitions}
+    found = [seen[place] for place in _meant(places_of(consumer, topics), topic, partition)]
+    return _Standing(
+        committed={each.place: each.committed for each in found},
+        ends={each.place: (each.first, each.end) for each in found if each.first is not None and each.end is not None},
+        since={},
+    )
+
+
+def _meant(places: Iterable[Place], topic: str | None, partition: int | None) -> list[Place]:
+    return [place for place in places if topic in (None, place[0]) and partition in (None, place[1])]
+
+
+def _moves(consumer: ConsumerSettings, group: GroupPositions, standing: _Standing, target: Target) -> Iterator[Move]:
+    for place, position in standing.committed.items():
+        first, end = standing.ends.get(place, (0, 0))
         start = group.start(first, end) if position is None else position
-        wanted = _wanted(target, start, first, end, since.get(place, end)) if place in ends else None
+        since = standing.since.get(place, end)
+        wanted = _wanted(target, start, first, end, since) if place in standing.ends else None
         to = None if wanted is None else min(max(wanted, first), end)
         yield Move(
             consumer=consumer,
