@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from kafka_integration.client.metadata.topic_configs import ConfigValue, TopicConfigs
@@ -216,6 +217,32 @@ def test_the_history_is_the_highest_of_each_step_and_gaps_are_unknown(span, coun
     assert known in ([(9, 2.0)], [(9, 1.0), (5, 2.0)])
     assert {point.lag for point in points["other"]} == {None}
     assert points["group"][0].at < points["group"][-1].at <= timezone.now()
+
+
+@pytest.mark.parametrize("span", ["hour", "day", "month"])
+@pytest.mark.parametrize(("use_tz", "zone"), [(True, "UTC"), (True, "Asia/Kathmandu"), (False, "Asia/Kathmandu")])
+def test_a_sample_is_in_the_step_that_its_moment_lies_in_whatever_the_time_zone(settings, use_tz, zone, span):
+    settings.USE_TZ, settings.TIME_ZONE = use_tz, zone
+    begins = [point.at for point in history_of(["group"], span)["group"]]
+    for lag, at in enumerate((begins[5] - timedelta(seconds=1), begins[5], begins[-1]), 1):
+        LagSample.objects.create(group="group", at=at, lag=lag)
+
+    seen = {point.at: point.lag for point in history_of(["group"], span)["group"] if point.lag is not None}
+
+    assert seen == {begins[4]: 1, begins[5]: 2, begins[-1]: 3}
+
+
+def test_what_is_read_of_a_history_is_a_row_for_each_step_and_not_for_each_sample():
+    for second in range(20):
+        sample(600 + second, lag=second)
+
+    with CaptureQueriesContext(connection) as captured:
+        history_of(["group"], "hour")
+    with connection.cursor() as cursor:
+        cursor.execute(captured[0]["sql"])
+        rows = cursor.fetchall()
+
+    assert len(rows) <= 2
 
 
 def test_the_history_of_all_groups_is_one_query(django_assert_num_queries):

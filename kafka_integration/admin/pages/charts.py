@@ -129,4 +129,5 @@ def _figure(
 def _cells(point: Point) -> tuple[Any, Any]:
     if point.value is None:
         return point.label, _("unknown")
-    return point.label, f"{point.value:g}" if point.text is None else point.text
+    # Nothing to escape, and a page may have thousands of them.
+    return point.label, SafeString(f"{point.value:g}") if point.text is None else point.text

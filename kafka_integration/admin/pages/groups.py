@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from django.db import DatabaseError
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -52,10 +55,10 @@ class GroupsPage(Page):
     def context(self) -> dict[str, Any]:
         groups = list_groups(get_settings())
         histories = _histories([group.name for group in groups], "hour")
-        title = _("Lag in the last hour")
+        title, label = _("Lag in the last hour"), cache(_label)
         return {
             "groups": [
-                (group, self.url_of("group", group=group.name), _chart(histories.get(group.name, ()), title))
+                (group, self.url_of("group", group=group.name), _chart(histories.get(group.name, ()), title, label))
                 for group in groups
             ]
         }
@@ -93,7 +96,7 @@ class GroupPage(Page):
             "members": [_member(each) for each in lag.members.shown],
             "other_members": lag.members.others,
             "processes_url": self.url_of("processes"),
-            "chart": _chart(history, _("Lag"), width=480, height=80),
+            "chart": _chart(history, _("Lag"), _label, width=480, height=80),
             "spans": [(name, label, name == span) for name, label in SPANS.items()],
             "plan": plan,
             "summary": summary_of(plan) if plan else "",
@@ -139,14 +142,16 @@ def _histories(groups: Sequence[str], span: Span) -> dict[str, list[HistoryPoint
     return history_of(groups, span) if has_table(database_of_processes(), LagSample) else {}
 
 
-def _chart(history: Sequence[HistoryPoint], title: str, **size: int) -> Any:
-    points = [Point(label=_label(point), value=point.lag) for point in history]
+def _chart(
+    history: Sequence[HistoryPoint], title: str, label: Callable[[datetime], SafeString], **size: int
+) -> SafeString:
+    points = [Point(label=label(point.at), value=point.lag) for point in history]
     return sparkline(points, title=title, **size)
 
 
-def _label(point: HistoryPoint) -> str:
-    at = timezone.localtime(point.at) if timezone.is_aware(point.at) else point.at
-    return f"{at:%Y-%m-%d %H:%M}"
+def _label(at: datetime) -> SafeString:
+    here = timezone.localtime(at) if timezone.is_aware(at) else at
+    return SafeString(f"{here:%Y-%m-%d %H:%M}")
 
 
 def _digest(plan: Plan) -> str:

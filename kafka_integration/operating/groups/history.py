@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, F, Func, IntegerField, Max, Q, QuerySet, Value
 from django.utils import timezone
 
 from ...models import LagSample
@@ -39,12 +39,16 @@ def history_of(groups: Collection[str], span: Span) -> dict[str, list[HistoryPoi
     length, step = _SPANS[span]
     last = _floor(timezone.now(), step)
     moments = [last - step * number for number in reversed(range(length // step))]
-    rows = LagSample.objects.filter(group__in=groups, at__gte=moments[0]).order_by("at")
-    found: dict[tuple[str, int], list[tuple[int | None, float | None]]] = {}
-    for group, at, lag, seconds in rows.values_list("group", "at", "lag", "time_lag_seconds"):
-        found.setdefault((group, _count(at, step)), []).append((lag, seconds))
-    steps = [(at, _count(at, step)) for at in moments]
-    return {group: [_point(at, found.get((group, number), ())) for at, number in steps] for group in groups}
+    rows = LagSample.objects.filter(group__in=groups, at__gte=moments[0]).order_by()
+    # There may be thousands of rows, and a driver takes its time for each.
+    by_step = rows.annotate(number=_StepsSince(moments[0], step)).values_list("group", "number")
+    highest = by_step.annotate(Max("lag"), oldest=Max("time_lag_seconds", filter=Q(lag__isnull=False)))
+    found = {(group, number): (lag, seconds) for group, number, lag, seconds in highest}
+    unknown = None, None
+    return {
+        group: [_point(at, *found.get((group, number), unknown)) for number, at in enumerate(moments)]
+        for group in groups
+    }
 
 
 def begin_sample(group: str, now: datetime) -> LagSample | None:
@@ -96,19 +100,28 @@ def _thin(rows: QuerySet[LagSample], step: timedelta) -> None:
         LagSample.objects.filter(pk__in=extra[first : first + 500]).delete()
 
 
-def _point(at: datetime, seen: Iterable[tuple[int | None, float | None]]) -> HistoryPoint:
-    known = [(lag, seconds) for lag, seconds in seen if lag is not None]
-    if not known:
-        return HistoryPoint(at=at, lag=None, time_lag_seconds=None)
-    ages: Sequence[float] = [seconds for _, seconds in known if seconds is not None]
-    lag = max(lag for lag, _ in known)
+class _StepsSince(Func):
+    """How many whole steps lie between a moment and the sample: a difference, whatever the database's time zone is."""
+
+    output_field = IntegerField()
+
+    def __init__(self, first: datetime, step: timedelta) -> None:
+        super().__init__(F("at"), Value(first, output_field=DateTimeField()), seconds=int(step.total_seconds()))
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "CAST(FLOOR(EXTRACT(EPOCH FROM (%(expressions)s)) / %(seconds)s) AS integer)"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=" - ", **extra)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        # Through the template, and then through the driver's own.
+        template = "(STRFTIME('%%%%s', %(expressions)s)) / %(seconds)s"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=") - STRFTIME('%%s', ", **extra)
+
+
+def _point(at: datetime, lag: int | None, time_lag_seconds: float | None) -> HistoryPoint:
     # Without lag there is nothing that could be old.
-    return HistoryPoint(at=at, lag=lag, time_lag_seconds=max(ages) if ages else None if lag else 0.0)
-
-
-def _count(moment: datetime, step: timedelta) -> int:
-    """How many whole steps lie before it: cheaper than its beginning, and there may be thousands of rows."""
-    return int(moment.timestamp() // step.total_seconds())
+    is_idle = lag == 0 and time_lag_seconds is None
+    return HistoryPoint(at=at, lag=lag, time_lag_seconds=0.0 if is_idle else time_lag_seconds)
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:
