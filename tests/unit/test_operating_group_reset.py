@@ -22,7 +22,7 @@ from kafka_integration.operating.groups import resetting
 from kafka_integration.operating.presence import asking
 from kafka_integration.operating.presence import resetting as presence_resetting
 from kafka_integration.operating.presence.heartbeat import Presence
-from kafka_integration.operating.presence.resetting import doers_of_resets
+from kafka_integration.operating.presence.resetting import arguments_of_reset, doers_of_resets
 from kafka_integration.operating.presence.watching import ConsumersWatch
 from tests.unit import scripted
 from tests.unit.consumers import TOPIC, committed, consume, consumer_settings, running, write
@@ -330,6 +330,41 @@ def test_what_is_asked_and_not_done_in_time_is_said_to_be_asked_and_not_to_be_le
     assert "moved 3 of 4 partition(s); asked, and not confirmed within 0 s: events[0]: " in said
     assert "not moved" not in said
     assert (command.state, command.ended_at is None) == ("taken", False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_a_reset_waits_for_a_handler_the_process_is_seen_and_does_what_else_it_is_asked(monkeypatch):
+    monkeypatch.setattr(presence_resetting, "AT_ONCE_SECONDS", 0.05)
+    began, gate = threading.Event(), threading.Event()
+    write(*"abc")
+    with running() as loop:
+        wait_for(lambda: committed() == 3, 20)
+        scripted.script.append(lambda message: (began.set(), gate.wait(20)))
+        write("d")
+        doers = {**doers_of_resets([loop]), "trace": lambda arguments: "here"}
+        presence = Presence(ConsumersWatch([loop]), OperationsSettings(interval_seconds=0.1), doers)
+        presence.begin()
+        wait_for(lambda: began.is_set() and len(partitions_of_processes()) == 4, 20)
+        process = Process.objects.get()
+        arguments = arguments_of_reset("c", {(TOPIC, 0): 0})
+        reset = ProcessCommand.objects.create(process=process, name="reset", arguments=arguments)
+        wait_for(lambda: state_of(reset) == "taken", 20)
+
+        trace = ProcessCommand.objects.create(process=process, name="trace")
+        wait_for(lambda: state_of(trace) == "done", 20)
+        wait_for(lambda: Process.objects.get().seen_at > process.seen_at, 20)
+        meanwhile = state_of(reset)
+        gate.set()
+        wait_for(lambda: state_of(reset) == "done", 20)
+        presence.end()
+
+    assert meanwhile == "taken"
+    reset.refresh_from_db()
+    assert reset.answer == "moved 1 of 1 partition(s) of consumer c"
+
+
+def state_of(command):
+    return ProcessCommand.objects.get(pk=command.pk).state
 
 
 def partitions_of_processes():

@@ -82,6 +82,7 @@ class Presence:
                 self._try(row, partial(self._answer, answering))
                 self._over.wait(min(LOOK_SECONDS, self._settings.interval_seconds))
             if not self._is_away:
+                self._try(row, lambda row: answering.answer_begun())
                 self._try(row, Row.remove)
         finally:
             connections[row.alias].close()
