@@ -53,6 +53,7 @@ FLOORS = {
         {"committed", "errors", "green_threads", "naming_brokers", "transports"},
         {"fetched", "log", "opening"},
         {"properties"},
+        {"reader"},
         {"bounded_reader", "metadata", "topic_reader"},
         {"consumer", "producers"},
     ],

@@ -10,9 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from ..conf.connection import Connection
 from .errors.translate import is_retriable, translate
-from .opening import Properties, open_client
-from .properties.build import admin_properties
-from .transports.choosing import transport_of
+from .reader import open_reader
 
 POLL_SECONDS = 0.1
 READ_MESSAGES = 500
@@ -27,22 +25,8 @@ class BoundedReader:
 
     def __init__(self, connection: Connection, topic: str) -> None:
         self._topic = topic
-        ours = {
-            # librdkafka asks for a group, and nothing joins it.
-            "group.id": "kafkamessages",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "allow.auto.create.topics": False,
-            "fetch.queue.backoff.ms": 10,
-            "fetch.wait.max.ms": 50,
-            "queued.max.messages.kbytes": PREFETCH_KBYTES,
-        }
-        properties = Properties({**admin_properties(connection), **ours})
-        make = transport_of(connection).consumer
-        self._consumer = open_client(make, properties, place=f"topic {topic}", options={"log_level": 0})
+        properties = {"fetch.wait.max.ms": 50, "queued.max.messages.kbytes": PREFETCH_KBYTES}
+        self._consumer = open_reader(connection, name="kafkamessages", place=f"topic {topic}", properties=properties)
         self.left: dict[int, Span] = {}
         """By partition, the rest of the spans that was not looked at."""
 

@@ -12,13 +12,12 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition, murmur2
 
 from ...conf.connection import Connection
 from ..errors.translate import is_retriable, translate
-from ..opening import Properties, open_client
-from ..properties.build import admin_properties
-from ..transports.choosing import transport_of
+from ..reader import open_reader
 from .partition_ends import Place
 
 T = TypeVar("T")
 
+READER = "kafkaevents"
 POLL_SECONDS = 0.1
 PAGE = 500
 
@@ -38,22 +37,8 @@ class RecordSearch:
     """Reads what consumers would get; holds nothing of what isn't wanted."""
 
     def __init__(self, connection: Connection) -> None:
-        ours = {
-            # librdkafka asks for a group, and nothing joins it.
-            "group.id": "kafkaevents",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            # What retention takes in the middle of a search wasn't there to be read.
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "allow.auto.create.topics": False,
-            "fetch.wait.max.ms": 10,
-            "fetch.queue.backoff.ms": 10,
-        }
-        properties = Properties({**admin_properties(connection), **ours})
-        make = transport_of(connection).consumer
-        self._consumer = open_client(make, properties, place="kafkaevents", options={"log_level": 0})
+        properties = {"fetch.wait.max.ms": 10}
+        self._consumer = open_reader(connection, name=READER, place=READER, properties=properties)
 
     def __enter__(self) -> Self:
         return self

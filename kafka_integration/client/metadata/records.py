@@ -11,11 +11,10 @@ from typing import Any, Self
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, TopicPartition
 
 from ...conf.connection import Connection
-from ..opening import Properties, open_client
-from ..properties.build import admin_properties
-from ..transports.choosing import transport_of
+from ..reader import open_reader
 from .partition_ends import Place
 
+READER = "kafkagroups"
 ANSWER_SECONDS = 5.0
 POLL_SECONDS = 0.1
 PAGE = 500
@@ -39,27 +38,9 @@ class Records:
     """Reads what consumers would get: nothing of transactions that were aborted or are still open."""
 
     def __init__(self, connection: Connection) -> None:
-        ours = {
-            # librdkafka asks for a group, and nothing joins it.
-            "group.id": "kafkagroups",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            # What retention takes in the middle of a question wasn't there to be read.
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "allow.auto.create.topics": False,
-            # One record is wanted, and an end is known when a fetch comes back empty.
-            "queued.min.messages": 1,
-            "fetch.message.max.bytes": 65_536,
-            "fetch.wait.max.ms": 10,
-            "fetch.queue.backoff.ms": 10,
-        }
-        properties = Properties({**admin_properties(connection), **ours})
-        options = {"log_level": 0}
-        self._consumer = open_client(
-            transport_of(connection).consumer, properties, place="kafkagroups", options=options
-        )
+        # One record is wanted, and an end is known when a fetch comes back empty.
+        properties = {"queued.min.messages": 1, "fetch.message.max.bytes": 65_536, "fetch.wait.max.ms": 10}
+        self._consumer = open_reader(connection, name=READER, place=READER, properties=properties)
 
     def __enter__(self) -> Self:
         return self
