@@ -9,11 +9,12 @@ from django.core.management import CommandError, call_command
 
 from kafka_integration.client.metadata.topic_configs import ConfigValue
 from kafka_integration.client.metadata.topic_layouts import ClusterLayout, PartitionLayout, TopicLayout
-from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory import MemoryAdmin, memory_broker
 from kafka_integration.conf.connection import Connection
 from kafka_integration.operating.topics.health import problems_of
 from kafka_integration.operating.topics.reading import ClusterState
 from kafka_integration.operating.topics.wanted import WantedCluster, WantedTopic
+from tests.unit.consumers import calls_of
 from tests.unit.topics import consumer_of, document, kafka_with, lines
 
 pytestmark = pytest.mark.usefixtures("memory_transport")
@@ -123,6 +124,17 @@ def test_members_without_a_partition_are_counted(settings):
     (found,) = document("health", fails=True)
 
     assert found["problem"] == "group group has 3 members for 2 partition(s): 1 of them have nothing to do"
+
+
+def test_the_members_of_all_groups_are_asked_for_at_once(settings, monkeypatch):
+    memory_broker().create_topic("orders", 2)
+    names = ["a", "b", "c"]
+    settings.KAFKA = kafka_with(consumers={name: consumer_of("orders", consumer_group=name) for name in names})
+    asked = calls_of(monkeypatch, MemoryAdmin, "describe_consumer_groups")
+
+    document("health")
+
+    assert len(asked) == 1
 
 
 def test_dead_letters_do_not_go_to_a_compacted_topic(settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -165,10 +165,14 @@ def _of_members(state: ClusterState, asker: GroupMembers) -> Iterator[TopicProbl
     groups: dict[str, list[ConsumerSettings]] = {}
     for consumer in state.wanted.consumers:
         groups.setdefault(consumer.consumer_group, []).append(consumer)
-    for group, consumers in groups.items():
-        topics = [topic for topic in state.ours if any(reads(each, topic.name) for each in consumers)]
+    read = {
+        group: [topic for topic in state.ours if any(reads(each, topic.name) for each in consumers)]
+        for group, consumers in groups.items()
+    }
+    counts = _counts(asker, [group for group, topics in read.items() if topics])
+    for group, members in counts.items():
+        topics = read[group]
         partitions = sum(len(topic.partitions) for topic in topics)
-        members = _count(asker, group) if topics else 0
         if members > partitions > 0:
             yield TopicProblem(
                 topic=max(topics, key=lambda topic: len(topic.partitions)).name,
@@ -181,12 +185,13 @@ def _of_members(state: ClusterState, asker: GroupMembers) -> Iterator[TopicProbl
             )
 
 
-def _count(asker: GroupMembers, group: str) -> int:
-    """How many members the group has; 0 too where that can't be told, which says nothing about its topics."""
+def _counts(asker: GroupMembers, groups: Collection[str]) -> dict[str, int]:
+    """How many members each has, without those of which that can't be told: it says nothing about their topics."""
     try:
-        return len(asker.ask(group) or ())
+        found = asker.ask_all(groups)
     except BrokerError:
-        return 0
+        return {}
+    return {group: len(each or ()) for group, each in found.items() if not isinstance(each, BrokerError)}
 
 
 def _difference(change: Change) -> str:
