@@ -132,7 +132,7 @@ class Command(ShowingCommand):
                 getattr(self, f"_{options['action']}")(databases, options)
         except DatabaseError as error:
             raise CommandError(
-                f"the table of dead letters can't be read (manage.py migrate makes it): {error}".strip()
+                f"the table of dead letters can't be read (if missing, manage.py migrate makes it): {error}".strip()
             ) from error
 
     def _list(self, databases: list[str], options: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ class Command(ShowingCommand):
                 {"list": self._list, "outbox": self._outbox}.get(options["action"], self._ask)(options)
         except DatabaseError as error:
             table = "an outbox" if options["action"] == "outbox" else "the table of processes"
-            raise CommandError(f"{table} can't be read (manage.py migrate makes it): {error}") from error
+            raise CommandError(f"{table} can't be read (if missing, manage.py migrate makes it): {error}") from error
 
     def _list(self, options: dict[str, Any]) -> None:
         settings = get_settings()
