@@ -107,6 +107,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """What came next had been deleted: so many messages of a topic, at most, are left out."""
+
+    count: int
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relayed:
     """So many rows of an outbox arrived in Kafka and were removed."""
 
@@ -137,5 +145,5 @@ class OutageEnded:
 
 Fact = (
     Handled | LeftOut | Failed | AttemptFailed | Skipped | Parked | ParkingFailed | Replayed | HookFailed | SetBack
-    | Assigned | Revoked | Committed | Relayed | Refused | OutageBegan | OutageEnded
+    | Assigned | Revoked | Committed | Lost | Relayed | Refused | OutageBegan | OutageEnded
 )  # fmt: skip

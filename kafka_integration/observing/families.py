@@ -123,6 +123,20 @@ GROUP_LAG_SECONDS = Family(
     labels=("cluster_name", "group", "topic", "partition"),
     is_shared=True,
 )
+GROUP_LOST_MESSAGES = Family(
+    name=f"{PREFIX}group_lost_messages",
+    kind="gauge",
+    text="Messages, at most, that were deleted before their group handled them, until it goes on after them; absent "
+    "while that is unknown.",
+    labels=("group", "topic"),
+    is_shared=True,
+)
+LOST_MESSAGES = Family(
+    name=f"{PREFIX}lost_messages_total",
+    kind="counter",
+    text="Messages, at most, that were left out because what came next had been deleted.",
+    labels=("consumer", "topic"),
+)
 STUCK_PARTITIONS = Family(
     name=f"{PREFIX}stuck_partitions",
     kind="gauge",
@@ -135,6 +149,6 @@ FAMILIES = {
     for family in (
         *(MESSAGES, ATTEMPTS_FAILED, HANDLER_SECONDS, IN_FLIGHT, TIME_SECONDS, REBALANCES, DEAD_LETTERS),
         *(OUTBOX_ROWS, OUTBOX_REFUSED_ROWS, OUTBOX_OLDEST_SECONDS, RELAYED, RELAY_ACTIVE),
-        *(GROUP_LAG, GROUP_LAG_SECONDS, STUCK_PARTITIONS),
+        *(GROUP_LAG, GROUP_LAG_SECONDS, GROUP_LOST_MESSAGES, LOST_MESSAGES, STUCK_PARTITIONS),
     )
 }

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from ..outcomes import Skip
 from .counts import Counts
-from .facts import Assigned, Fact, Failed, Handled, LeftOut, Parked, Replayed, Revoked, Skipped
-from .families import ATTEMPTS_FAILED, MESSAGES, REBALANCES, TIME_SECONDS, Sample
+from .facts import Assigned, Fact, Failed, Handled, LeftOut, Lost, Parked, Replayed, Revoked, Skipped
+from .families import ATTEMPTS_FAILED, LOST_MESSAGES, MESSAGES, REBALANCES, TIME_SECONDS, Sample
 from .handler_times import HandlerTimes
 from .time_spent import TimeSpent
 
@@ -35,6 +35,7 @@ class Measures(TimeSpent):
         """The group has said what is the consumer's, be it nothing."""
         self._messages: Counter[tuple[str, str]] = Counter()
         self._failed: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
         self._rebalances = 0
         self._is_rebalancing = False
 
@@ -48,8 +49,14 @@ class Measures(TimeSpent):
                 self._count(message.topic, "skipped")
             case Failed(error=error) | Replayed(error=Exception() as error) if not isinstance(error, Skip):
                 self._note_failure(error)
-            case Assigned():
+            case Lost(count, topic):
+                with self._lock:
+                    self._lost[topic] += count
+            case Assigned(partitions):
                 self.was_assigned = True
+                # Counted from zero on: who sees a series begin at a number can't tell that it grew.
+                with self._lock:
+                    self._lost.update({topic: 0 for topic, _ in partitions})
                 self._note_rebalance(is_over=True)
             case Revoked():
                 self._note_rebalance(is_over=False)
@@ -58,12 +65,15 @@ class Measures(TimeSpent):
         consumer = self.consumer
         with self._lock:
             messages, failed, rebalances = [*self._messages.items()], [*self._failed.items()], self._rebalances
+            lost = [*self._lost.items()]
         for topic, count in self.counts.read_handled().items():
             yield MESSAGES.of(consumer, topic, "handled", value=count)
         for (topic, outcome), count in messages:
             yield MESSAGES.of(consumer, topic, outcome, value=count)
         for name, count in failed:
             yield ATTEMPTS_FAILED.of(consumer, name, value=count)
+        for topic, count in lost:
+            yield LOST_MESSAGES.of(consumer, topic, value=count)
         for phase, spent in self.read().items():
             yield TIME_SECONDS.of(consumer, phase, value=spent)
         yield REBALANCES.of(consumer, value=rebalances)

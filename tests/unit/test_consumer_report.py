@@ -163,7 +163,7 @@ def test_a_group_that_keeps_its_member_waiting_is_said(lines, quick, memory_tran
 def test_trouble_is_said_once_a_minute_and_what_was_said_is_not_kept_for_ever(settings, monkeypatch, caplog):
     settings.KAFKA = consumer_settings()
     now = [1000.0]
-    events = Notices(get_settings().consumers["c"], None, None)
+    events = Notices(get_settings().consumers["c"], None, None, None)
     monkeypatch.setattr(events, "_repeats", Repeats(clock=lambda: now[0]))
 
     for offset in range(100):

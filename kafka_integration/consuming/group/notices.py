@@ -9,7 +9,9 @@ from ...client.consumer import ConsumerClient
 from ...client.fetched import END_REACHED, OUT_OF_RANGE, Event
 from ...conf.consumers import ConsumerSettings
 from ...errors import BrokerError, OffsetOutOfRangeError
+from ...observing.facts import Lost
 from ...observing.log_fields import LogFields
+from ...observing.observers import Observers
 from ...retrying import Repeats
 from ..ordering.stream import State
 from ..partition import Partition
@@ -22,10 +24,13 @@ logger = logging.getLogger(__name__)
 class Notices:
     """Answers events; the loop thread's own. Raises what ends the consumer."""
 
-    def __init__(self, settings: ConsumerSettings, client: ConsumerClient, assignment: Assignment) -> None:
+    def __init__(
+        self, settings: ConsumerSettings, client: ConsumerClient, assignment: Assignment, observers: Observers
+    ) -> None:
         self._settings = settings
         self._client = client
         self._assignment = assignment
+        self._observers = observers
         self._subscription = Subscription(settings, client, assignment)
         self._repeats = Repeats()
         self._out_of_range: dict[Partition, int | None] = {}
@@ -93,13 +98,16 @@ class Notices:
         if cut_at is not None:
             # Under either policy: what is behind the cut was not read, and what is before it was.
             target = max(first, min(cut_at, position))
+        left_out = max(0, target - position)
         self.resets += 1
         del self._out_of_range[partition]
         logger.error(
             "consumer %s: %s; by offset_reset_policy it goes on at %d, %d message(s) are left out",
-            self._settings.name, reason, target, max(0, target - position),
+            self._settings.name, reason, target, left_out,
             extra=LogFields(self._settings.name, self._settings.consumer_group).of(partition.key, target),
         )  # fmt: skip
+        if left_out:
+            self._observers.tell(Lost(left_out, partition.topic))
         self._assignment.restart(partition, target)
 
     def say(self, error: BrokerError) -> None:

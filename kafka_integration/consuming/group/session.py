@@ -67,7 +67,7 @@ class Session:
             start_offsets=start_offsets,
             observers=observers,
         )
-        self.notices = Notices(settings, client, self.assignment)
+        self.notices = Notices(settings, client, self.assignment, observers)
         self.membership = Membership(settings, client)
 
     def commit(self) -> None:

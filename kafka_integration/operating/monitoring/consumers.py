@@ -16,6 +16,7 @@ from ...observing.families import DEAD_LETTERS, IN_FLIGHT, Sample
 from ...observing.measures import Measures
 from ..presence.watching import ConsumersWatch
 from .asking import Answers, Question
+from .losses import question_of_losses
 from .partitions import Partitions
 from .watched import Health
 
@@ -37,7 +38,7 @@ class Consumers:
         self._partitions = Partitions([loop for loop, _ in loops], watch, LOOK_SECONDS)
         # Apart, so that a database that doesn't answer leaves the lag known.
         lag = Question(subject="lag", ask=self._partitions.look, every_seconds=LOOK_SECONDS, most_of_the_time=1.0)
-        self._answers = (Answers([lag]), Answers([*self._dead_letter_questions()]))
+        self._answers = (Answers([lag]), Answers([*self._dead_letter_questions(), question_of_losses()]))
 
     @contextmanager
     def asking(self) -> Iterator[None]:

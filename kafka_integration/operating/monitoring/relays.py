@@ -21,6 +21,7 @@ from ...observing.families import (
 from ...outbox.backlog import find_backlog
 from ...outbox.relay import Relay
 from .asking import Answers, Question
+from .losses import question_of_losses
 from .watched import Health
 
 ALIVE_SECONDS = 30.0
@@ -37,12 +38,13 @@ class Relays:
             )
             for relay in relays
         }
+        self._losses = Answers([question_of_losses()])
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """The databases are asked for their outboxes, as long as the block lasts."""
+        """The databases are asked for their outboxes, and for what groups have lost, as long as the block lasts."""
         with ExitStack() as all_asked:
-            for answers in self._outboxes.values():
+            for answers in (*self._outboxes.values(), self._losses):
                 all_asked.enter_context(answers.being_asked_for())
             yield
 
@@ -68,6 +70,7 @@ class Relays:
             yield RELAY_ACTIVE.of(relay.alias, value=relay.is_active)
             yield RELAYED.of(relay.alias, value=relay.counts.read().relayed)
             yield from self._outboxes[relay].samples()
+        yield from self._losses.samples()
 
 
 def _outbox(alias: str) -> Iterator[Sample]:
