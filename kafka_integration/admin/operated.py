@@ -21,6 +21,9 @@ from ..local_times import show_locally
 from ..operating.typed import is_number
 from .bounded import BoundedPaginator, Pages
 from .databases import LONGEST_PARAMETER, ClampedList, DatabaseChoice
+from .links import Link, links_to
+from .pages.page import listed_among
+from .pages.registration import pages_of
 from .payloads import headers_table, payload_block
 from .protection import protected
 from .searching import search
@@ -65,7 +68,7 @@ class OperatedAdmin(Admin):
     change_form_template = "admin/kafka_integration/operated.html"
 
     class Media:
-        css = {"all": ("kafka_integration/admin.css",)}
+        css = {"all": ("kafka_integration/pages.css", "kafka_integration/admin.css")}
 
     def offered(self, row: Any) -> Sequence[str]:
         """The operations that make sense for a row in its state."""
@@ -199,7 +202,12 @@ class OperatedAdmin(Admin):
             alias = self.databases.of(request)
             text = _("Database “%(alias)s” has no table of these: run manage.py migrate --database %(alias)s.")
             self.message_user(request, text % {"alias": alias}, messages.WARNING)
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, {**(extra_context or {}), "page_links": self._links(request)})
+
+    def _links(self, request: HttpRequest, *, is_above: bool = False) -> list[Link]:
+        site, name = self.admin_site, str(self.opts.model_name)
+        pages = listed_among(pages_of(site), request)
+        return [*links_to(pages, request, site.name, here=name, is_above=is_above)]
 
     def _check_action(self, request: HttpRequest) -> None:
         """Refuse what Django would ignore or stumble over: actions without permission, ids that are none of ours."""
@@ -243,7 +251,8 @@ class OperatedAdmin(Admin):
             for name in ([] if row is None else self.offered(row))
             if self.may(request, name)
         ]
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "operations": buttons})
+        shown = {**(extra_context or {}), "operations": buttons, "page_links": self._links(request, is_above=True)}
+        return super().change_view(request, object_id, form_url, shown)
 
     def _view_of(self, name: str) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:

@@ -23,7 +23,9 @@ from kafka_integration.admin.pages.operation import Done, Operation
 from kafka_integration.admin.pages.page import FRAGMENT_HEADER, Page
 from kafka_integration.admin.pages.registration import register_pages
 from kafka_integration.errors import KafkaIntegrationError
+from kafka_integration.models import OutboxMessage
 from kafka_integration.templatetags.kafka_pages import known
+from tests.dead_letters import make_letter
 
 pytestmark = pytest.mark.django_db
 
@@ -123,10 +125,39 @@ def test_a_page_links_to_the_others_that_its_user_may_see(client: Client) -> Non
 
     page = client.get(OVERVIEW).content.decode()
 
-    links = page[page.index('class="kafka-links"') : page.index('id="kafka-live"')]
+    links = links_in(page)
     assert f'href="{OVERVIEW}" aria-current="page"' in links
     assert reverse("admin:kafka_integration_deadletter_changelist") in links
     assert reverse("admin:kafka_integration_outboxmessage_changelist") not in links
+
+
+def links_in(page: str) -> str:
+    return page[page.index('class="kafka-links"') :].partition("</nav>")[0]
+
+
+@pytest.mark.parametrize("model_name", ["deadletter", "outboxmessage"])
+def test_lists_of_rows_and_rows_have_the_same_links_as_pages(client: Client, model_name: str) -> None:
+    sign_in(client, "view_operations", f"view_{model_name}")
+    list_url = reverse(f"admin:kafka_integration_{model_name}_changelist")
+    row = make_letter() if model_name == "deadletter" else OutboxMessage.objects.create(topic="t", headers=[])
+
+    of_a_page, of_the_list, of_a_row = (
+        links_in(client.get(url).content.decode())
+        for url in (OVERVIEW, list_url, reverse(f"admin:kafka_integration_{model_name}_change", args=[row.pk]))
+    )
+
+    plain = re.sub(' aria-current="[a-z]+"', "", of_a_page)
+    assert f'href="{OVERVIEW}"' in plain
+    assert of_the_list == plain.replace(f'"{list_url}"', f'"{list_url}" aria-current="page"')
+    assert of_a_row == plain.replace(f'"{list_url}"', f'"{list_url}" aria-current="true"')
+
+
+def test_a_page_below_another_marks_that_one_among_its_links(client: Client) -> None:
+    sign_in(client, "view_operations")
+
+    page = client.get(reverse("admin:kafka_integration_topic", args=["orders"])).content.decode()
+
+    assert f'href="{reverse("admin:kafka_integration_topics")}" aria-current="true"' in links_in(page)
 
 
 @pytest.mark.parametrize("url", [OVERVIEW, f"{OVERVIEW}?database=nowhere&page=%00&x[]=1", f"{OVERVIEW}?_popup=1"])

@@ -53,6 +53,7 @@ def test_topics_are_listed_with_what_is_wrong_and_what_to_do(client: Client, set
     page = page_of(client, TOPICS)
 
     assert f'href="{TOPIC}">orders</a>' in page
+    assert f'href="{MESSAGES}">Look<' in page
     assert re.search(r'id="topic-foreign">.*?>7<.*?>1<.*?>no<', page, re.DOTALL)
     assert "later</strong>: <span" in page
     assert "orders: add partitions, from 4 to 6" in page

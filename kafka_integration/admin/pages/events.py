@@ -24,7 +24,8 @@ from ...outbox.backlog import find_backlog
 from ...outbox.databases import find_outboxes
 from ...summaries import escaped, summarize
 from ..databases import DATABASE
-from .page import Page, has_permission
+from ..links import has_permission
+from .page import Page
 
 SECONDS = 5.0
 """So long topics are read, and then groups are asked: whoever waits for a page has less patience than a script."""

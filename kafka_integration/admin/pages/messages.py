@@ -31,8 +31,9 @@ from ...operating.typed import is_number, read_start
 from ...producing.command_line import command_line
 from ...serialization import decode
 from ...summaries import summarize
+from ..links import has_permission
 from ..payloads import headers_table, payload_block
-from .page import Page, has_permission
+from .page import Page
 from .topics import TopicsPage
 
 FIELDS = ("partition", "start", "key", "text")

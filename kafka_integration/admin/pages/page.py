@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -14,30 +13,19 @@ from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.encoding import iri_to_uri
-from django.utils.translation import gettext_lazy as _
 from django.views.generic.base import TemplateResponseMixin, View
 
 from ...errors import KafkaIntegrationError
 from ...summaries import escaped
 from ..databases import LONGEST_PARAMETER
+from ..links import Link, address_of, has_permission, links_to
 from .operation import Done, Operation
 
-APP = "kafka_integration"
 FRAGMENT_HEADER = "X-Kafka-Fragment"
 """With it the script asks for the part of a page that changes by itself."""
 LIVE_TEMPLATE = "admin/kafka_integration/pages/live.html"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """A way to another page."""
-
-    title: Any
-    url: str
-    is_current: bool = False
 
 
 class Page(TemplateResponseMixin, View):
@@ -91,11 +79,7 @@ class Page(TemplateResponseMixin, View):
 
     def url_of(self, page: str, **kwargs: Any) -> str:
         """The address of a page of the same site, by its name."""
-        # Others choose the names of groups: one that no address can have is no reason to show no page.
-        try:
-            return reverse(f"admin:{APP}_{page}", kwargs=kwargs, current_app=self.admin_site.name)
-        except NoReverseMatch:
-            return ""
+        return address_of(page, self.admin_site.name, **kwargs)
 
     def parameter(self, name: str, default: str = "", *, known: Collection[str] | None = None) -> str:
         """What the request asks for; what no link or form of ours asks for is a bad request."""
@@ -147,14 +131,23 @@ class Page(TemplateResponseMixin, View):
         return FRAGMENT_HEADER in self.request.headers
 
     def _frame(self) -> dict[str, Any]:
+        above = [*self._above()]
         return {
             "title": self.heading(),
             "subtitle": None,
             "live_template": self.live_template,
             "refresh_seconds": self.refresh_seconds,
             "now": timezone.now(),
-            "crumbs": [*self._crumbs()],
-            "page_links": [*self._links()],
+            "crumbs": [Link(title=page.title, url=self.url_of(page.name)) for page in above],
+            "page_links": [
+                *links_to(
+                    listed_among(self.siblings, self.request),
+                    self.request,
+                    self.admin_site.name,
+                    here=(above[0] if above else self).name,
+                    is_above=bool(above),
+                )
+            ],
             "operations": {
                 name: {"label": operation.label, "url": self.url_of(f"{self.name}_{name}", **self.kwargs)}
                 for name, operation in self.operations.items()
@@ -162,28 +155,17 @@ class Page(TemplateResponseMixin, View):
             },
         }
 
-    def _crumbs(self) -> Iterable[Link]:
-        parents = []
-        page = self.parent
-        while page is not None:
-            parents.append(page)
-            page = page.parent
-        for parent in reversed(parents):
-            yield Link(title=parent.title, url=self.url_of(parent.name))
-
-    def _links(self) -> Iterable[Link]:
-        for page in self.siblings:
-            if page.is_listed() and page.is_for(self.request):
-                yield Link(title=page.title, url=self.url_of(page.name), is_current=page.name == self.name)
-        for model_name, title in (("deadletter", _("Dead letters")), ("outboxmessage", _("Outbox"))):
-            url = self.url_of(f"{model_name}_changelist")
-            if url and has_permission(self.request, f"view_{model_name}"):
-                yield Link(title=title, url=url)
+    @classmethod
+    def _above(cls) -> Iterator[type[Page]]:
+        """The pages above it, the topmost first."""
+        if cls.parent is not None:
+            yield from cls.parent._above()
+            yield cls.parent
 
 
-def has_permission(request: HttpRequest, name: str) -> bool:
-    """Whether the user has a permission of this app."""
-    return bool(request.user.has_perm(f"{APP}.{name}"))
+def listed_among(pages: Iterable[type[Page]], request: HttpRequest) -> list[tuple[str, Any]]:
+    """Names and titles of those that there are links to, for this user."""
+    return [(page.name, page.title) for page in pages if page.is_listed() and page.is_for(request)]
 
 
 def _log(request: HttpRequest, done: Done) -> None:

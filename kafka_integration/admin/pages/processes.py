@@ -18,9 +18,10 @@ from ...operating.presence.listing import list_processes
 from ...operating.presence.row import database_of_processes, forget_lost
 from ...operating.typed import is_number
 from ...tables import has_table
+from ..links import has_permission
 from .consequences import consequences_of_stopping
 from .operation import Done, Operation
-from .page import Page, has_permission
+from .page import Page
 from .standings import COMMANDS
 
 CONTROL = "control_processes"

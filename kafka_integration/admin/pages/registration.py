@@ -6,7 +6,7 @@ registry of its own, where no migration, permission or content type is made of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.apps.registry import Apps
@@ -18,8 +18,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, register_converter
 
+from ..links import APP
 from ..protection import protected
-from .page import APP, Page
+from .page import Page
 
 if TYPE_CHECKING:
     Admin = ModelAdmin[Any]
@@ -46,14 +47,18 @@ register_converter(NameConverter, "kafka_name")
 def register_pages(site: AdminSite, pages: Sequence[type[Page]]) -> None:
     """Add the pages to an admin."""
     for page in pages:
-        site.register(_stand_in(page), PageAdmin, page=page, siblings=tuple(pages))
+        site.register(_stand_in(page), PageAdmin, page=page)
+
+
+def pages_of(site: AdminSite) -> tuple[type[Page], ...]:
+    """The pages that an admin has."""
+    return tuple(each.page for each in site._registry.values() if isinstance(each, PageAdmin))
 
 
 class PageAdmin(Admin):
     """One page, as an admin's index and addresses know it."""
 
     page: type[Page]
-    siblings: Collection[type[Page]]
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{APP}_{self.page.name}"
@@ -74,7 +79,7 @@ class PageAdmin(Admin):
         ]
 
     def _view(self, **given: Any) -> Callable[..., HttpResponseBase]:
-        view = self.page.as_view(admin_site=self.admin_site, siblings=self.siblings, **given)
+        view = self.page.as_view(admin_site=self.admin_site, siblings=pages_of(self.admin_site), **given)
         # What is asked of brokers may take its time: not in a transaction.
         return non_atomic_requests(protected(self.admin_site.admin_view(view)))
 

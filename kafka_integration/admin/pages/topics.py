@@ -41,7 +41,10 @@ class TopicsPage(Page):
         changes = [warned(change, state) for state in states for change in changes_of(state)]
         topics = [each for state in states for each in listed_topics(state.wanted, state.layout)]
         return {
-            "topics": [(each, self.url_of("topic", topic=each.topic)) for each in topics],
+            "topics": [
+                (each, self.url_of("topic", topic=each.topic), self.url_of("messages", topic=each.topic))
+                for each in topics
+            ],
             "problems": [problem for state in states for problem in problems_beside_a_plan(state)],
             "changes": [(change, change_text(change)) for change in changes],
             # The other obstacles of a plan are problems, and stand among those.

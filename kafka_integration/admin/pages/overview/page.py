@@ -20,8 +20,9 @@ from ....operating.groups.losses import Loss, last_losses
 from ....operating.presence.listing import ProcessView, list_processes
 from ....operating.presence.row import database_of_processes
 from ....tables import has_table
+from ...links import has_permission
 from ..charts import Point, sparkline
-from ..page import Page, has_permission
+from ..page import Page
 from .consumers import ConsumerLine, consumer_lines
 from .letters import WaitingLetters, waiting_letters
 from .needs import Need, Urgency, find_needs
