@@ -22,6 +22,12 @@ def local(value: datetime, row: Model) -> datetime:
     return timezone.make_naive(timezone.make_aware(value, UTC))
 
 
+def spoken_moment(value: datetime) -> str:
+    """``2026-03-01 09:12:44 UTC``, as it is; without a zone of its own it is by the project's clock."""
+    zoned = value if timezone.is_aware(value) else timezone.make_aware(value)
+    return f"{zoned:%Y-%m-%d %H:%M:%S %Z}"
+
+
 def aware(value: datetime, alias: str) -> datetime:
     """A time of this database with its offset from UTC, also where the project's times have none."""
     if timezone.is_aware(value):

@@ -25,6 +25,7 @@ FLOORS = {
     "": [
         {"errors", "headers", "local_times", "models", "retrying", "signals", "summaries", "tables", "topic_names"}
         | {
+            "cells",
             "cloudevents",
             "codecs",
             "conf",

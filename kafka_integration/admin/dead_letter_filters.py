@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from ..cells import NONE
 from ..dead_letters import operations as dead_letters
 from ..dead_letters.texts import brief
 from ..models import DeadLetter
@@ -76,4 +77,4 @@ class StateFilter(SimpleListFilter):
 
 def label_of(exception: str, location: str | None, consumer: str) -> str:
     """A kind as people know it."""
-    return f"{exception.rpartition('.')[2]} · {brief(location or '') or '-'} · {consumer}"
+    return f"{exception.rpartition('.')[2]} · {brief(location or '') or NONE} · {consumer}"

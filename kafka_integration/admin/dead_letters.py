@@ -11,12 +11,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.formats import localize
 from django.utils.html import format_html
-from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from ..cells import NONE
 from ..dead_letters import operations as dead_letters
 from ..dead_letters.operations import Change, Selection
 from ..dead_letters.texts import beginning_of_reason, brief, with_beginning_of_reason
@@ -27,6 +26,7 @@ from .bounded import RecentValuesFilter
 from .databases import ClampedList
 from .dead_letter_filters import NARROWING, DeadLetterDatabaseFilter, KindFilter, StateFilter, databases
 from .dead_letter_kinds import kinds_of
+from .moments import moment_element, moment_field
 from .operated import MAX_SELECTED, OperatedAdmin, is_across
 from .payloads import LINES
 
@@ -61,7 +61,7 @@ class DeadLetterAdmin(OperatedAdmin):
     named_by = ("topic", "partition", "offset", "group")
     databases = databases
     list_class = DeadLetterList
-    list_display = ("id", "whose", "error", "failed_at", "standing")
+    list_display = ("id", "whose", "error", "shown_failed_at", "standing")
     list_filter = (
         StateFilter,
         DeadLetterDatabaseFilter,
@@ -70,7 +70,7 @@ class DeadLetterAdmin(OperatedAdmin):
     )
     search_fields = ("topic", "exception")  # and the id
     ordering = ("-id",)
-    sortable_by = ("id", "failed_at")
+    sortable_by = ("id", "shown_failed_at")
     change_list_template = "admin/kafka_integration/deadletter/change_list.html"
     actions = ("replay_selected", "replay_kind_selected", "discard_selected", "purge_selected")
 
@@ -89,17 +89,25 @@ class DeadLetterAdmin(OperatedAdmin):
                         "consumer",
                         "group",
                         "attempts",
-                        "failed_at",
+                        "shown_failed_at",
                     )
                 },
             ),
             (_("Message"), {"fields": ("place", "topic_id", "timestamp", *payload)}),
-            (_("Since then"), {"fields": ("replayed_at", "settled_at", "leased_until", "lease_holder")}),
+            (
+                _("Since then"),
+                {"fields": ("shown_replayed_at", "shown_settled_at", "shown_leased_until", "lease_holder")},
+            ),
         )
 
     @admin.display(description=_("message"))
     def place(self, letter: DeadLetter) -> str:
         return f"{letter.topic}[{letter.partition}]@{letter.offset}"
+
+    shown_failed_at = moment_field(DeadLetter, "failed_at")
+    shown_replayed_at = moment_field(DeadLetter, "replayed_at")
+    shown_settled_at = moment_field(DeadLetter, "settled_at")
+    shown_leased_until = moment_field(DeadLetter, "leased_until")
 
     # The list has room for so many columns: what belongs together shares one.
 
@@ -126,28 +134,28 @@ class DeadLetterAdmin(OperatedAdmin):
 
     @admin.display(description=_("place in the code"))
     def in_code(self, letter: DeadLetter) -> str:
-        return escaped(letter.location or "") or "-"
+        return escaped(letter.location or "") or NONE
 
     @admin.display(description=_("timestamp"))
     def timestamp(self, letter: DeadLetter) -> str:
         if letter.timestamp_ms is None:
-            return "-"
+            return NONE
         exact = f"{letter.timestamp_ms} ms ({letter.timestamp_type})"
         moment = moment_of(letter.timestamp_ms)
         try:
-            return exact if moment is None else f"{localize(localtime(moment))}, {exact}"
+            return exact if moment is None else format_html("{}, {}", moment_element(moment), exact)
         except OverflowError:
             # In UTC a datetime can hold it, and hours further on not.
             return exact
 
     @admin.display(description=_("reason"))
     def why(self, letter: DeadLetter) -> str:
-        return escaped(letter.reason, keep=LINES) or "-"
+        return escaped(letter.reason, keep=LINES) or NONE
 
     @admin.display(description=_("traceback"))
     def trace(self, letter: DeadLetter) -> str:
         text = escaped(letter.traceback, keep=LINES)
-        return format_html('<pre class="kafka-block">{}</pre>', text) if text else "-"
+        return format_html('<pre class="kafka-block">{}</pre>', text) if text else NONE
 
     @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

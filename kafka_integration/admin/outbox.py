@@ -24,6 +24,7 @@ from ..outbox.backlog import find_backlog
 from ..outbox.databases import find_outboxes
 from .bounded import RecentValuesFilter
 from .databases import ClampedList, DatabaseChoice, DatabaseFilter
+from .moments import moment_field
 from .operated import OperatedAdmin, is_across
 
 OPERATIONS: dict[str, Callable[[Sequence[int], str], list[int]]] = {
@@ -88,7 +89,7 @@ class OutboxAdmin(OperatedAdmin):
     databases = databases
     list_class = OutboxList
     rows_may_vanish = True
-    list_display = ("id", "state", "topic", "created_at", "reason")
+    list_display = ("id", "state", "topic", "shown_created_at", "reason")
     list_filter = (("refused_at", RefusedFilter), OutboxDatabaseFilter, ("topic", RecentValuesFilter))
     ordering = ("id",)
     sortable_by = ("id",)
@@ -98,9 +99,12 @@ class OutboxAdmin(OperatedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: OutboxMessage | None = None) -> Any:
         payload = self.payload_fields(request)
         return (
-            (_("Message"), {"fields": ("topic", "partition", "timestamp_ms", "created_at", *payload)}),
-            (_("Refusal"), {"fields": ("state", "refused_at", "refusal")}),
+            (_("Message"), {"fields": ("topic", "partition", "timestamp_ms", "shown_created_at", *payload)}),
+            (_("Refusal"), {"fields": ("state", "shown_refused_at", "refusal")}),
         )
+
+    shown_created_at = moment_field(OutboxMessage, "created_at")
+    shown_refused_at = moment_field(OutboxMessage, "refused_at")
 
     @admin.display(description=_("state"))
     def state(self, message: OutboxMessage) -> Any:

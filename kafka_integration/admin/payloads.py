@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
+from ..cells import NONE
 from ..dead_letters.texts import SHOWN_BYTES, legible
 from ..headers import read_headers
 from ..summaries import escaped
@@ -31,6 +32,6 @@ def headers_table(dumped: Any) -> str:
         return payload_block(json.dumps(dumped).encode())
     rows = [(escaped(name) or _("(empty)"), legible(value)) for name, value in headers]
     if not rows:
-        return "-"
+        return NONE
     cells = format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows)
     return format_html('<table class="kafka-headers"><tbody>{}</tbody></table>', cells)

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Count, Max, Min, QuerySet, Subquery
 from django.utils import timezone
 
-from ..local_times import aware
+from ..cells import NONE, UNKNOWN, count
+from ..local_times import aware, spoken_moment
 from ..models import DeadLetter
 from ..summaries import escaped
 from .locations import MAX_LOCATION, location_in
@@ -108,18 +109,18 @@ def as_json(kind: Kind) -> dict[str, Any]:
 
 def as_row(kind: Kind) -> tuple[str, ...]:
     """What a table shows of each."""
-    times = [f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" for at in (kind.first_at, kind.last_at)]
-    location = "not told apart yet: ask again" if kind.kind is None else kind.location or "unknown"
-    cells = (kind.kind or "-", str(kind.count), *times, kind.consumer or "-", kind.exception or "-", location)
-    return tuple(map(escaped, cells))
+    times = [spoken_moment(timezone.localtime(at)) for at in (kind.first_at, kind.last_at)]
+    location = "not told apart yet: ask again" if kind.kind is None else kind.location or UNKNOWN
+    names = [name or NONE for name in (kind.kind, kind.consumer, kind.exception)]
+    return tuple(map(escaped, (names[0], count(kind.count), *times, *names[1:], location)))
 
 
 def _kinds_in(database: str) -> Iterator[Kind]:
     waiting = waiting_in(database)
-    for kind, count, first_at, last_at in grouped(waiting)[:MOST_KINDS]:
+    for kind, number, first_at, last_at in grouped(waiting)[:MOST_KINDS]:
         if (names := _names_of(kind, waiting)) is not None:
             times = aware(first_at, database), aware(last_at, database)
-            yield Kind(**names, kind=kind, count=count, first_at=times[0], last_at=times[1])
+            yield Kind(**names, kind=kind, count=number, first_at=times[0], last_at=times[1])
 
 
 def grouped(waiting: QuerySet[DeadLetter]) -> QuerySet[DeadLetter, tuple[str | None, int, datetime, datetime]]:

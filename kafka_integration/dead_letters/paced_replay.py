@@ -12,6 +12,7 @@ from django.db import DatabaseError, connections
 from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
+from ..durations import spoken
 from ..models import DeadLetter
 from .operations import REPLAYABLE, Selection, request_replay, take_back
 
@@ -77,7 +78,7 @@ def problem_of(progress: Progress, ended: Ended) -> str | None:
     """What is left to be said where not all of them were handled."""
     if ended == Ended.STALLED:
         return (
-            f"None was taken in hand for {STALLED_SECONDS:.0f} s: see that a consumer of their group is running "
+            f"None was taken in hand for {spoken(STALLED_SECONDS)}: see that a consumer of their group is running "
             "(runconsumer), and that its partitions are assigned and not paused (kafkaprocesses list)."
         )
     if ended == Ended.FAILURES:

@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.utils.translation import gettext
 
+from ..cells import NONE
 from ..headers import read_headers
-from ..local_times import aware, local
+from ..local_times import aware, local, spoken_moment
 from ..models import DeadLetter
 from ..summaries import escaped
 
@@ -64,7 +65,7 @@ def as_line(letter: DeadLetter, *, names_database: bool) -> str:
     reason = f": {start}" if (start := beginning_of_reason(letter)) else ""
     state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
     return escaped(
-        f"{letter.pk}  {local(letter.failed_at, letter):%Y-%m-%d %H:%M:%S}  {letter.consumer}  "
+        f"{letter.pk}  {_here(letter, letter.failed_at)}  {letter.consumer}  "
         f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{reason}{state}"
         + (f"  --database {letter._state.db}" if names_database else "")
     )
@@ -72,13 +73,12 @@ def as_line(letter: DeadLetter, *, names_database: bool) -> str:
 
 def as_page(letter: DeadLetter) -> Iterator[str]:
     """The lines of ``show``."""
-    replayed_at = "never" if letter.replayed_at is None else _second(local(letter.replayed_at, letter))
     facts = {
         "dead letter": f"{letter.pk}, {letter.get_state_display()}",
         "consumer": f"{letter.consumer}, group {letter.group}",
         "message": f"{letter.topic}[{letter.partition}]@{letter.offset}",
-        "failed at": f"{_second(local(letter.failed_at, letter))}, attempts: {letter.attempts}",
-        "replayed at": replayed_at,
+        "failed at": f"{_here(letter, letter.failed_at)}, attempts: {letter.attempts}",
+        "replayed at": NONE if letter.replayed_at is None else _here(letter, letter.replayed_at),
         "exception": letter.exception,
         "reason": letter.reason or "not kept",
         "key": legible(letter.key),
@@ -90,8 +90,8 @@ def as_page(letter: DeadLetter) -> Iterator[str]:
     yield from map(escaped, letter.traceback.splitlines())
 
 
-def _second(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+def _here(letter: DeadLetter, moment: datetime) -> str:
+    return spoken_moment(local(moment, letter))
 
 
 def brief(text: str) -> str:

@@ -112,14 +112,14 @@ RELAY_ACTIVE = Family(
 GROUP_LAG = Family(
     name="kafka_consumergroup_group_lag",
     kind="gauge",
-    text="Messages of a partition that its group has not finished; absent while that is unknown.",
+    text="Lag: messages of a partition that its group has not finished; absent while that is unknown.",
     labels=("cluster_name", "group", "topic", "partition"),
     is_shared=True,
 )
 GROUP_LAG_SECONDS = Family(
     name="kafka_consumergroup_group_lag_seconds",
     kind="gauge",
-    text="Age of the lowest unfinished message of a partition, 0 without lag; absent while that is unknown.",
+    text="Time lag: age of the lowest unfinished message of a partition, 0 without lag; absent while that is unknown.",
     labels=("cluster_name", "group", "topic", "partition"),
     is_shared=True,
 )

@@ -11,6 +11,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import router
 from django.utils import timezone
 
+from ..cells import NONE, count
 from ..conf.settings import Settings
 from ..durations import spoken
 from ..models import LagSample, OutboxMessage
@@ -125,8 +126,8 @@ def _document(outbox: Outbox) -> dict[str, object]:
 def _row(outbox: Outbox) -> tuple[str, ...]:
     backlog, flow = outbox.backlog, outbox.flow
     if backlog is None:
-        return outbox.alias, "-", "-", "-", "-", "-", f"no table: manage.py migrate --database {outbox.alias}"
-    rates = ("unknown",) * 2 if flow is None else (f"{flow.incoming:,.1f}", f"{flow.outgoing:,.1f}")
-    oldest = "-" if backlog.oldest_seconds is None else spoken(backlog.oldest_seconds)
+        return outbox.alias, *(NONE,) * 5, f"no table: manage.py migrate --database {outbox.alias}"
+    rates = [count(rate, decimals=1) for rate in ((None, None) if flow is None else (flow.incoming, flow.outgoing))]
+    oldest = NONE if backlog.oldest_seconds is None else spoken(backlog.oldest_seconds)
     relay = backlog.holder or "none runs: start one with manage.py runrelay"
-    return outbox.alias, f"{outbox.waiting:,}", oldest, f"{backlog.refused:,}", *rates, relay
+    return outbox.alias, count(outbox.waiting), oldest, count(backlog.refused), *rates, relay

@@ -69,8 +69,7 @@ def warn_if_unattended(alias: str) -> bool:
     backlog = find_backlog(alias)
     if backlog.is_unattended:
         logger.warning(
-            "Messages published in database %s wait for %.0f s and no relay is running: start one with "
-            "manage.py runrelay",
-            alias, backlog.oldest_seconds,
+            "Messages published in database %s wait for %s and no relay is running: start one with manage.py runrelay",
+            alias, spoken(backlog.oldest_seconds or 0),
         )  # fmt: skip
     return backlog.is_unattended

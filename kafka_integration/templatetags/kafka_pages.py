@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..admin.bounded import AtLeast
+from ..admin.moments import moment_element
 from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text, stuck_text
 from ..admin.pages.times import time_charts
+from ..cells import NONE
 from ..durations import spoken_here
 from ..models import Process
 
@@ -48,12 +49,19 @@ def span(seconds: float | None) -> Any:
 @register.filter
 def moment(value: datetime | None) -> Any:
     """A moment with its zone: the server's, until the browser shows it in its own."""
-    if value is None:
-        return _unknown()
-    if timezone.is_naive(value):
-        return date_format(value, "Y-m-d H:i:s")
-    here = timezone.localtime(value)
-    return format_html('<time datetime="{}">{}</time>', here.isoformat(), date_format(here, "Y-m-d H:i:s T"))
+    return _unknown() if value is None else moment_element(value)
+
+
+@register.filter
+def offset(value: int | None) -> Any:
+    """An offset as it is typed: its thousands aren't apart."""
+    return _unknown() if value is None else str(value)
+
+
+@register.simple_tag
+def time_lag(lag: int | None, seconds: float | None) -> Any:
+    """How old the lowest unfinished message is; without lag there is none."""
+    return NONE if lag == 0 else span(seconds)
 
 
 @register.simple_tag
@@ -74,7 +82,7 @@ def stuck_reason(busy_seconds: float | None) -> Any:
 def time_spent(seconds: Mapping[str, float] | None, consumer: str) -> Any:
     """Where the time of a consumer went, as bars."""
     charts = time_charts(seconds, consumer=consumer) if seconds else [(_("Time in the last minute"), _unknown())]
-    shown = ((title, chart or "\N{EN DASH}") for title, chart in charts)
+    shown = ((title, chart or NONE) for title, chart in charts)
     return format_html_join("", '<p class="kafka-time">{}</p>{}', shown)
 
 

@@ -327,7 +327,7 @@ def test_what_is_asked_and_not_done_in_time_is_said_to_be_asked_and_not_to_be_le
         wait_for(lambda: sorted(message.value for message in scripted.seen) == [*"abcd", "x"], 20)
         presence.end()
     said = str(raised.value)
-    assert "moved 3 of 4 partition(s); asked, and not confirmed within 0 s: events[0]: " in said
+    assert "moved 3 of 4 partition(s); asked, and not confirmed within 0.5 s: events[0]: " in said
     assert "not moved" not in said
     assert (command.state, command.ended_at is None) == ("taken", False)
 

@@ -155,8 +155,8 @@ def test_people_are_told_why_a_partition_is_stuck_as_far_as_that_is_known_and_ho
     call_command("kafkagroups", "lag", "group")
 
     said, trace = capsys.readouterr().out, f"see where: kafkaprocesses trace {Process.objects.get().pk}"
-    assert f"events[1] stuck at 0: its handler has been at work for 12 min; {trace}" in said
-    assert f"events[2] stuck at 0: no handler is at work at it; {trace}" in said
+    assert f"events[1] stuck at offset 0: its handler has been at work for 12 min; {trace}" in said
+    assert f"events[2] stuck at offset 0: no handler is at work at it; {trace}" in said
 
 
 def test_what_the_owner_said_before_the_last_messages_came_is_brought_up_to_date(read):

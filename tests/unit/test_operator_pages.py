@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from kafka_integration.admin.pages.page import FRAGMENT_HEADER, Page
 from kafka_integration.admin.pages.registration import register_pages
 from kafka_integration.errors import KafkaIntegrationError
 from kafka_integration.models import OutboxMessage
-from kafka_integration.templatetags.kafka_pages import known
+from kafka_integration.templatetags.kafka_pages import known, moment, offset
 from tests.dead_letters import make_letter
 
 pytestmark = pytest.mark.django_db
+
+TEMPLATES = Path(kafka_integration.__file__).parent / "templates"
 
 OVERVIEW = reverse("admin:kafka_integration_overview")
 
@@ -300,9 +303,30 @@ class TestOperations:
         assert client.post(shelf("novels")).status_code == 405
 
 
+def test_no_page_has_another_sign_than_a_hyphen_for_what_there_is_none_of() -> None:
+    dashes = {page: re.findall("[\N{EN DASH}\N{EM DASH}]", page.read_text()) for page in TEMPLATES.rglob("*.html")}
+
+    assert len(dashes) > 20
+    assert not any(dashes.values())
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "unknown"), (0, "0"), (1234567, "1234567")])
+def test_an_offset_is_shown_as_it_is_typed(value: int | None, shown: str) -> None:
+    assert re.sub("<[^>]*>", "", offset(value)) == shown
+
+
+def test_a_moment_has_its_zone_also_where_the_project_has_no_zones(settings: Any) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+
+    aware = moment(datetime(2026, 3, 1, 9, 12, 44, tzinfo=UTC))
+    naive = moment(datetime(2026, 3, 1, 18, 12, 44))  # noqa: DTZ001 - as without USE_TZ
+
+    assert aware == naive == '<time datetime="2026-03-01T18:12:44+09:00">2026-03-01 18:12:44 JST</time>'
+
+
 def test_what_stands_in_each_row_of_a_table_is_translated_once() -> None:
     """A table may have a row for each of 500 partitions."""
-    pages = (Path(kafka_integration.__file__).parent / "templates").rglob("*.html")
+    pages = TEMPLATES.rglob("*.html")
     found = {page.name: re.findall(r'data-label="{% translate[^%]*%}"', page.read_text()) for page in pages}
 
     assert {name: labels for name, labels in found.items() if labels} == {}

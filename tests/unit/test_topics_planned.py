@@ -291,7 +291,7 @@ def test_the_list_has_all_topics_but_kafkas_own(settings, capsys):
     ]
     assert found[0] == {"topic": "any-1", "partitions": 3, "replication_factor": 1, "configured": True}
     assert table[0].split() == ["TOPIC", "PARTITIONS", "REPLICAS", "CONFIGURED"]
-    assert table[2].split() == ["foreign", "3", "1", "-"]
+    assert table[2].split() == ["foreign", "3", "1", "no"]
     assert table[-1].startswith("later: the settings name it, but it isn't there")
 
 

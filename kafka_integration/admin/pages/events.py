@@ -19,6 +19,7 @@ from ...dead_letters.texts import legible
 from ...errors import KafkaIntegrationError
 from ...operating.events.groups import GroupStep
 from ...operating.events.journey import Event, find_event
+from ...operating.events.texts import STATES
 from ...operating.groups.owners import Owner, Processes, live_processes, owners_among
 from ...outbox.backlog import find_backlog
 from ...outbox.databases import find_outboxes
@@ -29,18 +30,6 @@ from .page import Page
 
 SECONDS = 5.0
 """So long topics are read, and then groups are asked: whoever waits for a page has less patience than a script."""
-
-STATES = {
-    "in_outbox": _("in the outbox"),
-    "refused": _("refused by Kafka"),
-    "relayed": _("relayed"),
-    "handled": _("handled"),
-    "dead_letter": _("dead letter"),
-    "replayed": _("handled by a replay"),
-    "discarded": _("discarded"),
-    "not_reached": _("not reached yet"),
-    "unknown": _("unknown"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import DatabaseError
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -32,6 +31,7 @@ from ...operating.presence.row import database_of_processes
 from ...operating.typed import read_places
 from ...summaries import escaped, names_of_partitions, shortened
 from ...tables import has_table
+from ..moments import moment_element
 from .charts import Point, sparkline
 from .operation import Done, Operation
 from .page import Page
@@ -55,7 +55,7 @@ class GroupsPage(Page):
     def context(self) -> dict[str, Any]:
         groups = list_groups(get_settings())
         histories = _histories([group.name for group in groups], "hour")
-        title, label = _("Lag in the last hour"), cache(_label)
+        title, label = _("Lag in the last hour"), cache(moment_element)
         return {
             "groups": [
                 (group, self.url_of("group", group=group.name), _chart(histories.get(group.name, ()), title, label))
@@ -96,7 +96,7 @@ class GroupPage(Page):
             "members": [_member(each) for each in lag.members.shown],
             "other_members": lag.members.others,
             "processes_url": self.url_of("processes"),
-            "chart": _chart(history, _("Lag"), _label, width=480, height=80),
+            "chart": _chart(history, _("Lag"), moment_element, width=480, height=80),
             "spans": [(name, label, name == span) for name, label in SPANS.items()],
             "plan": plan,
             "summary": summary_of(plan) if plan else "",
@@ -147,11 +147,6 @@ def _chart(
 ) -> SafeString:
     points = [Point(label=label(point.at), value=point.lag) for point in history]
     return sparkline(points, title=title, **size)
-
-
-def _label(at: datetime) -> SafeString:
-    here = timezone.localtime(at) if timezone.is_aware(at) else at
-    return SafeString(f"{here:%Y-%m-%d %H:%M}")
 
 
 def _digest(plan: Plan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from ...cells import count
 from ...client.metadata.partition_ends import Place
 
 SHOWN = 10
@@ -78,12 +79,8 @@ class Goals:
 def describe_left(left: Mapping[Place, int | None]) -> str:
     """``orders[0] 12, orders[3] unknown; 12 in all, and what is unknown``."""
     places = sorted(left)
-    texts = [f"{topic}[{number}] {_shown(left[topic, number])}" for topic, number in places[:SHOWN]]
+    texts = [f"{topic}[{number}] {count(left[topic, number])}" for topic, number in places[:SHOWN]]
     if len(places) > SHOWN:
         texts.append(f"{len(places) - SHOWN} more partitions")
     known = sum(lag for lag in left.values() if lag is not None)
-    return f"{', '.join(texts)}; {known:,} in all{', and what is unknown' if None in left.values() else ''}"
-
-
-def _shown(lag: int | None) -> str:
-    return "unknown" if lag is None else f"{lag:,}"
+    return f"{', '.join(texts)}; {count(known)} in all{', and what is unknown' if None in left.values() else ''}"

@@ -11,6 +11,7 @@ from datetime import datetime
 from ...client.metadata.partition_ends import PartitionEnds, Place
 from ...conf.connection import Connection
 from ...errors import BrokerError
+from ...local_times import spoken_moment
 from ..partition import Partition
 
 
@@ -32,7 +33,7 @@ class Lag:
         if self.unknown_since:
             since = min(self.unknown_since.values())
             places = ", ".join(f"{topic}[{number}]" for topic, number in sorted(self.unknown_since))
-            texts.append(f"lag unknown since {since:%Y-%m-%d %H:%M:%S} for {places}")
+            texts.append(f"lag unknown since {spoken_moment(since)} for {places}")
         return ", ".join(texts)
 
     def _known_text(self) -> str:

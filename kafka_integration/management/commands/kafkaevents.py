@@ -10,9 +10,12 @@ from django.core.management.base import CommandError, CommandParser, no_translat
 from django.db import DatabaseError
 from django.utils import timezone
 
+from ...cells import NONE
 from ...conf import get_settings
+from ...local_times import spoken_moment
 from ...operating.columns import aligned
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
+from ...operating.events.texts import STATES
 from ...operating.typed import read_moment, read_text, read_topic
 from ...summaries import escaped, shortened
 from ..arguments import WRONG_USAGE
@@ -103,13 +106,12 @@ def _looked(found: Found) -> str:
 
 def _lines(event: Event) -> Iterator[str]:
     place = "" if event.offset is None else f"[{event.partition}]@{event.offset}"
-    at = "" if event.at is None else f", {timezone.localtime(event.at):%Y-%m-%d %H:%M:%S}"
-    state = event.state.replace("_", " ")
-    yield f"{event.topic}{place}  {event.id or 'no event id'}  {state}{at}"
+    at = "" if event.at is None else f", {spoken_moment(timezone.localtime(event.at))}"
+    yield f"{event.topic}{place}  {event.id or 'no event id'}  {STATES[event.state]}{at}"
     if event.groups:
-        rows = [(step.group, step.state.replace("_", " "), _letter(step.dead_letter_id)) for step in event.groups]
+        rows = [(step.group, str(STATES[step.state]), _letter(step.dead_letter_id)) for step in event.groups]
         yield from (f"  {line}" for line in aligned([("GROUP", "STATE", "DEAD LETTER"), *rows]))
 
 
 def _letter(id: int | None) -> str:
-    return "" if id is None else str(id)
+    return NONE if id is None else str(id)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
+from ...cells import count, time_lag
 from ...conf.settings import Settings
-from ...durations import spoken
 from ...errors import BrokerError
 from ...summaries import escaped, shortened, text_of
 from ..columns import aligned
+from ..standing_texts import standing_text
 from .lag import GroupLag, compute_lags, consumers_of
 
 WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
@@ -98,11 +99,10 @@ def _problem(error: Exception) -> str:
 
 
 def _row(group: ListedGroup) -> tuple[str, ...]:
-    age = group.time_lag_seconds
     return (
         group.name,
         ", ".join(group.consumers),
-        "unknown" if group.total is None else str(group.total),
-        spoken(age) if age is not None else "-" if group.total == 0 else "unknown",
-        "unknown" if group.state is None else group.state.replace("_", " "),
+        count(group.total),
+        time_lag(group.total, group.time_lag_seconds),
+        standing_text(group.state),
     )

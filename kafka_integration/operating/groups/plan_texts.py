@@ -6,10 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 
+from ...cells import count, offset
+from ...local_times import spoken_moment
 from ..columns import aligned
 from .planning import Move, Plan
+from .targets import Moment, Target
 
 
 def plan_as_json(plan: Plan, moved_by: Sequence[str] | None = None) -> str:
@@ -43,7 +47,7 @@ def summary_of(plan: Plan) -> str:
     )
     summary = text % {
         "group": plan.group,
-        "target": plan.target,
+        "target": _spoken(plan.target),
         "again": sum(move.handled_again or 0 for move in plan.moves),
         "skipped": sum(move.skipped or 0 for move in plan.moves),
     }
@@ -65,6 +69,13 @@ def _partition(move: Move) -> dict[str, Any]:
 
 
 def _row(move: Move) -> tuple[str, ...]:
-    counted = (move.to, move.handled_again, move.skipped)
-    shown = ("unknown" if number is None else str(number) for number in counted)
-    return move.topic, str(move.partition), str(move.start), *shown
+    return (
+        move.topic,
+        str(move.partition),
+        *map(offset, (move.start, move.to)),
+        *map(count, (move.handled_again, move.skipped)),
+    )
+
+
+def _spoken(target: Target) -> str:
+    return spoken_moment(localtime(target.at)) if isinstance(target, Moment) else str(target)

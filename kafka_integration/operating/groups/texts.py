@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...cells import NONE, count, offset, time_lag
 from ...durations import spoken
 from ...summaries import escaped, names_of_partitions, shortened
 from ..columns import aligned
+from ..standing_texts import standing_text
 from .forecast import Outlook
 from .lag import GroupLag
 from .looking import PartitionLag
@@ -47,17 +49,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
     lines += _loss_unknown(outlook)
     unknown = f", and unknown for {lag.unknown} partition(s)" if lag.unknown else ""
-    return [*lines, f"group {lag.group}: lag {lag.known} in all{unknown}{_age(lag)}{_future(outlook)}"]
-
-
-def state_text(partition: PartitionLag) -> str:
-    """Its state in words, with why it waits or at what it is stuck."""
-    if partition.state is None:
-        return "unknown"
-    words = partition.state.replace("_", " ")
-    if partition.reason is not None:
-        return f"{words} ({partition.reason})"
-    return words if partition.stuck_offset is None else f"{words} at {partition.stuck_offset}"
+    return [*lines, f"group {lag.group}: lag {count(lag.known)} in all{unknown}{_age(lag)}{_future(outlook)}"]
 
 
 def _partition(partition: PartitionLag) -> dict[str, Any]:
@@ -79,11 +71,11 @@ def _row(partition: PartitionLag) -> tuple[str, ...]:
     return (
         partition.topic,
         str(partition.partition),
-        "-" if partition.committed is None else str(partition.committed),
-        _shown(partition.end),
-        _shown(partition.lag),
-        _time_lag(partition),
-        state_text(partition),
+        NONE if partition.committed is None else offset(partition.committed),
+        offset(partition.end),
+        count(partition.lag),
+        time_lag(partition.lag, partition.time_lag_seconds),
+        _state(partition),
     )
 
 
@@ -93,13 +85,13 @@ def _stuck(partition: PartitionLag) -> str:
     seconds = owner.busy_seconds
     why = "no handler is at work at it" if seconds is None else f"its handler has been at work for {spoken(seconds)}"
     place = f"{partition.topic}[{partition.partition}]"
-    return escaped(f"{place} {state_text(partition)}: {why}; see where: kafkaprocesses trace {owner.process_id}")
+    return escaped(f"{place} {_state(partition)}: {why}; see where: kafkaprocesses trace {owner.process_id}")
 
 
 def _loss(loss: Loss) -> str:
     return (
-        f"{loss.topic}[{loss.partition}]: up to {loss.count} message(s) were deleted before the group handled them "
-        f"(committed {loss.committed}, the partition begins at {loss.first})"
+        f"{loss.topic}[{loss.partition}]: up to {count(loss.count)} message(s) were deleted before the group handled "
+        f"them (committed {loss.committed}, the partition begins at {loss.first})"
     )
 
 
@@ -122,18 +114,12 @@ def _member(member: Member) -> str:
     return escaped(f"{name} on {member.host}{process}: {owned}")
 
 
-def _time_lag(partition: PartitionLag) -> str:
-    if partition.time_lag_seconds is not None:
-        return spoken(partition.time_lag_seconds)
-    return "-" if partition.lag == 0 else "unknown"
-
-
-def _shown(offset: int | None) -> str:
-    return "unknown" if offset is None else str(offset)
+def _state(partition: PartitionLag) -> str:
+    return standing_text(partition.state, partition.reason, partition.stuck_offset)
 
 
 def _age(lag: GroupLag) -> str:
-    return "" if lag.time_lag_seconds is None else f", the oldest message is {spoken(lag.time_lag_seconds)} old"
+    return "" if lag.time_lag_seconds is None else f", time lag {spoken(lag.time_lag_seconds)}"
 
 
 def _future(outlook: Outlook) -> str:

@@ -11,6 +11,7 @@ from django.db import connections
 from django.db.models import Count
 
 from ...consuming.loop import ConsumerLoop, Phase
+from ...durations import spoken
 from ...models import DeadLetter
 from ...observing.families import DEAD_LETTERS, IN_FLIGHT, Sample
 from ...observing.measures import Measures
@@ -73,7 +74,7 @@ def _why_not_alive(loop: ConsumerLoop) -> str:
     seconds = monotonic() - loop.pulse.beat_at
     if loop.phase is Phase.STOPPED or seconds <= _patience_seconds(loop):
         return ""
-    return f"consumer {loop.settings.name}: its loop has not turned for {seconds:.0f} s"
+    return f"consumer {loop.settings.name}: its loop has not turned for {spoken(seconds)}"
 
 
 def _patience_seconds(loop: ConsumerLoop) -> float:

@@ -9,6 +9,7 @@ from time import monotonic
 
 from django.db import connections
 
+from ...durations import spoken
 from ...models import OutboxMessage
 from ...observing.families import (
     OUTBOX_OLDEST_SECONDS,
@@ -55,7 +56,7 @@ class Relays:
         dead = [relay for relay in late if not self._outboxes[relay].is_waiting]
         return Health(
             not_alive=tuple(
-                f"the relay of database {relay.alias} has not turned for {now - relay.pulse.beat_at:.0f} s"
+                f"the relay of database {relay.alias} has not turned for {spoken(now - relay.pulse.beat_at)}"
                 for relay in dead
             ),
             not_ready=tuple(

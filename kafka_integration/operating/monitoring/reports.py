@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from ...durations import spoken
 from ...observing.families import FAMILIES, Sample
 from .watched import Health, Watched
 
@@ -95,7 +96,7 @@ class Family:
                 continue
             silence = monotonic() - self._since if report is None else report.age_seconds
             if silence > ALIVE_SECONDS:
-                not_alive.append(f"worker {number} has said nothing for {silence:.0f} s")
+                not_alive.append(f"worker {number} has said nothing for {spoken(silence)}")
             if report is None:
                 not_ready.append(f"worker {number} has not begun")
             else:

@@ -20,9 +20,9 @@ from .row import database_of_processes
 ANSWERED_WITHIN_SECONDS = 30.0
 """Once it is taken up."""
 LOOK_SECONDS = 0.1
-NOT_TAKEN = f"was not taken up within {TAKEN_WITHIN_SECONDS:.0f} s, and is not carried out later"
+NOT_TAKEN = f"was not taken up within {spoken(TAKEN_WITHIN_SECONDS)}, and is not carried out later"
 WITHDRAWN = "was withdrawn"
-LOST = f"is lost, silent for %s: it does so if it is heard of within {TAKEN_WITHIN_SECONDS:.0f} s, and not later"
+LOST = f"is lost, silent for %s: it does so if it is heard of within {spoken(TAKEN_WITHIN_SECONDS)}, and not later"
 _State = ProcessCommand.State
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from ...cells import UNKNOWN, count, offset
 from ...conf.producers import OperationsSettings
 from ...durations import spoken
-from ...local_times import local
+from ...local_times import local, spoken_moment
 from ...models import Process
 from ...summaries import escaped
 from ..columns import aligned
+from ..standing_texts import standing_text
 from .row import database_of_processes, seconds_until_lost
 
 LOST = "lost"
@@ -99,14 +101,14 @@ def _as_dict(process: ProcessView) -> dict[str, Any]:
 
 
 def _row(process: ProcessView) -> tuple[str, ...]:
-    memory = "unknown" if process.memory_bytes is None else f"{process.memory_bytes / MEBIBYTE:,.0f} MiB"
+    memory = UNKNOWN if process.memory_bytes is None else f"{count(process.memory_bytes / MEBIBYTE)} MiB"
     return (
         str(process.id),
         process.kind,
         escaped(process.host),
         str(process.pid),
-        escaped(process.state),
-        f"{process.started_at:%Y-%m-%d %H:%M:%S}",
+        escaped(standing_text(process.state)),
+        spoken_moment(process.started_at),
         f"{spoken(process.silent_seconds)} ago",
         memory,
         escaped(process.version),
@@ -118,18 +120,20 @@ def _consumer_lines(consumer: dict[str, Any]) -> Iterator[str]:
     failed = f", {consumer['failed']:,} failed attempts" if consumer["failed"] else ""
     owns = "" if consumer["partitions"] else ", owns no partition"
     yield escaped(
-        f"    {consumer['name']} (group {consumer['group']}): {consumer['state']}, {consumer['handled']:,} handled"
-        f"{rate}{failed}{owns}"
+        f"    {consumer['name']} (group {consumer['group']}): {standing_text(consumer['state'])}, "
+        f"{count(consumer['handled'])} handled{rate}{failed}{owns}"
     )
     rows = [_partition_row(partition) for partition in consumer["partitions"]]
     yield from (f"      {line}" for line in (aligned(rows, right=(1,)) if rows else ()))
 
 
 def _partition_row(partition: dict[str, Any]) -> tuple[str, ...]:
-    position = "unknown" if partition["position"] is None else str(partition["position"])
-    lag = "unknown" if partition["lag"] is None else f"{partition['lag']:,}"
-    why = f" ({partition['reason']})" if partition["reason"] else ""
     place = f"{partition['topic']}[{partition['partition']}]"
-    at = "" if partition["stuck_offset"] is None else f" at offset {partition['stuck_offset']}"
+    stands = standing_text(partition["state"], partition["reason"], partition["stuck_offset"])
     busy = f", its handler at work for {spoken(seconds)}" if (seconds := partition.get("busy_seconds")) else ""
-    return escaped(place), f"at {position}", f"lag {lag}", escaped(f"{partition['state']}{why}{at}{busy}")
+    return (
+        escaped(place),
+        f"at {offset(partition['position'])}",
+        f"lag {count(partition['lag'])}",
+        escaped(stands + busy),
+    )

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...client.metadata.partition_ends import Place
+from ...durations import spoken
 from ...errors import CommandRefusedError, CommandUnfinishedError
 from .answering import Doer, Later
 
@@ -54,8 +55,8 @@ def _told(loop: ConsumerLoop, offsets: Collection[Place], asked: Answer) -> str:
 
 def _unconfirmed(left: Iterable[Place]) -> str:
     return (
-        f"asked, and not confirmed within {CARRIED_OUT_WITHIN_SECONDS:.0f} s: {', '.join(map(_name, sorted(left)))}: a "
-        "message is in a handler's hands still, or the database or Kafka is away; as soon as that is over it goes on "
+        f"asked, and not confirmed within {spoken(CARRIED_OUT_WITHIN_SECONDS)}: {', '.join(map(_name, sorted(left)))}: "
+        "a message is in a handler's hands still, or the database or Kafka is away; as soon as that is over it goes on "
         "where it was asked to"
     )
 

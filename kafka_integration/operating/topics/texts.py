@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ...cells import count
 from ..columns import aligned
 from .applying import Applied
 from .health import TopicProblem
@@ -19,7 +20,7 @@ def list_lines(listing: Listing) -> list[str]:
     rows = [("TOPIC", "PARTITIONS", "REPLICAS", "CONFIGURED")]
     for each in listing.topics:
         rows.append(
-            (each.topic, _number(each.partitions), _number(each.replication_factor), "yes" if each.configured else "-")
+            (each.topic, count(each.partitions), count(each.replication_factor), "yes" if each.configured else "no")
         )
     lines = aligned(rows, right=(1, 2)) if listing.topics else ["There are no topics that this user may see."]
     return [
@@ -84,10 +85,6 @@ def _sizes(partitions: int | None, replicas: int | None) -> str:
     if replicas is None:
         return _("%(partitions)d partitions and as many replicas as the cluster gives")
     return _("%(partitions)d partitions and %(replicas)d replicas")
-
-
-def _number(number: int | None) -> str:
-    return "unknown" if number is None else str(number)
 
 
 def _value(value: str | None) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import router
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +20,7 @@ from ....operating.presence.listing import ProcessView, list_processes
 from ....operating.presence.row import database_of_processes
 from ....tables import has_table
 from ...links import has_permission
+from ...moments import moment_element
 from ..charts import Point, sparkline
 from ..page import Page
 from .consumers import ConsumerLine, consumer_lines
@@ -47,7 +47,8 @@ class OverviewPage(Page):
         consumers = consumer_lines(settings, processes, histories)
         relays, letters = relay_lines(settings), waiting_letters()
         # All groups have the same minutes.
-        labels = _labels(next((line.history for line in consumers if line.history), ()))
+        history = next((line.history for line in consumers if line.history), ())
+        labels = [moment_element(point.at) for point in history]
         needs = find_needs(consumers, relays, processes or (), letters, losses)
         return {
             "needs": [(need, self._url_for(need), [*self._ways_to(need)]) for need in needs],
@@ -103,12 +104,6 @@ def _chart(line: ConsumerLine, labels: Sequence[str]) -> SafeString:
     points = [Point(label=label, value=each.lag) for label, each in zip(labels, line.history, strict=False)]
     title = gettext("Lag of %(name)s in the last hour") % {"name": line.name}
     return sparkline(points, title=title, width=CHART_WIDTH, height=CHART_HEIGHT, rows=CHART_ROWS)
-
-
-def _labels(history: Sequence[HistoryPoint]) -> list[str]:
-    # Without USE_TZ they are by the project's clock already.
-    moments = [timezone.localtime(point.at) if timezone.is_aware(point.at) else point.at for point in history]
-    return [f"{moment:%H:%M}" for moment in moments]
 
 
 def _seen(settings: Settings) -> tuple[dict[str, list[HistoryPoint]], dict[str, tuple[Loss, ...]]]:
