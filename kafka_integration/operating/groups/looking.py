@@ -162,8 +162,9 @@ def _look_at_all(cluster: Cluster, looks: Sequence[_GroupLook], beside: Executor
     _do_for_each(looks, lambda each: each.read(ends), beside)
     records = _read_records(cluster.connection, [lag for each in looks for lag in each.found.lags.values()], beside)
     for each in looks:
-        each.found.members = members.result().get(each.name)
-        each.found.lags = {place: _measured(lag, records) for place, lag in each.found.lags.items()}
+        if each.found.problem is None:
+            each.found.members = members.result().get(each.name)
+            each.found.lags = {place: _measured(lag, records) for place, lag in each.found.lags.items()}
 
 
 def _do_for_each(looks: Iterable[_GroupLook], do: Callable[[_GroupLook], None], beside: Executor) -> None:
