@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -69,10 +69,11 @@ def names_of_partitions(places: Iterable[tuple[str, int]]) -> str:
     numbers: dict[str, list[int]] = {}
     for topic, number in places:
         numbers.setdefault(topic, []).append(number)
-    return ", ".join(f"{topic}[{_ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
+    return ", ".join(f"{topic}[{ranges(sorted(found))}]" for topic, found in sorted(numbers.items()))
 
 
-def _ranges(numbers: list[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
+    """``0-3,5``, of numbers in their order."""
     runs = groupby(enumerate(numbers), lambda place: place[1] - place[0])
     ends = [(run[0][1], run[-1][1]) for run in (list(run) for _, run in runs)]
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ends)

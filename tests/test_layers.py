@@ -66,11 +66,13 @@ FLOORS = {
         {"decorator", "operations", "relay"},
     ],
     "dead_letters": [
-        {"heartbeat", "retention", "source_lines", "texts"},
-        {"locations"},
+        {"heartbeat", "retention", "source_lines", "standings"},
+        {"locations", "texts"},
         {"redaction"},
-        {"copies", "kinds", "operations", "replay_requests"},
-        {"names", "paced_replay", "parking"},
+        {"copies", "kinds", "operations", "outcomes", "replay_requests"},
+        {"names", "parking", "under_way"},
+        {"paced_replay"},
+        {"awaited"},
     ],
     "consuming": [
         {"offsets"},

@@ -129,8 +129,17 @@ def request_replay(selection: Selection, database: str) -> Change:
 
     Asking twice is asking once. Discarded ones come back only where they are named, by ids or as a state.
     """
-    states = REPLAYABLE if selection.ids is not None or selection.states else (State.PARKED,)
-    return _change(selection, database, Q(state__in=states), state=State.REPLAY, settled_at=None)
+    return _change(selection, database, Q(state__in=replayable(selection)), state=State.REPLAY, settled_at=None)
+
+
+def replayable(selection: Selection) -> tuple[State, ...]:
+    """The states of those of a selection that a replay is for."""
+    return REPLAYABLE if selection.ids is not None or selection.states else (State.PARKED,)
+
+
+def requested(selection: Selection, database: str) -> list[int]:
+    """The ids of those whose replay was asked for, and that no consumer is done with."""
+    return [*selection.of(database).filter(state=State.REPLAY).values_list("pk", flat=True)]
 
 
 def take_back(selection: Selection, database: str) -> Change:

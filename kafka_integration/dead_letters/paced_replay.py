@@ -9,12 +9,13 @@ from enum import StrEnum
 from time import monotonic
 
 from django.db import DatabaseError, connections
-from django.db.models import Max, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Max
 
 from ..durations import spoken
 from ..models import DeadLetter
-from .operations import REPLAYABLE, Selection, request_replay, take_back
+from .operations import REPLAYABLE, Selection, request_replay
+from .outcomes import Failure, failures_of
+from .under_way import UnderWay
 
 LOOK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
@@ -138,6 +139,11 @@ class PacedReplay:
             withdrawn=self._withdrawn,
         )
 
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """How those failed that did."""
+        return failures_of({part.database: part.under_way.failed for part in self._parts})
+
     def turn(self) -> bool:
         """Look what became of those under way, and ask for more; False once it is over."""
         self._collect()
@@ -154,7 +160,7 @@ class PacedReplay:
 
     def _collect(self) -> None:
         for part in self._parts:
-            for result in part.collect():
+            for result in part.under_way.collect():
                 self._results[result] += 1
                 self._handled_in_a_row = 0 if result == State.PARKED else self._handled_in_a_row + 1
                 self._moved_at = self._clock()
@@ -199,7 +205,7 @@ class PacedReplay:
         if not self.progress.under_way or self._clock() - self._moved_at < STALLED_SECONDS:
             return False
         # One that waits for an outage is leased too.
-        if any(part.has_leased() for part in self._parts):
+        if any(part.under_way.has_leased() for part in self._parts):
             self._moved_at = self._clock()
             return False
         return True
@@ -210,7 +216,7 @@ class PacedReplay:
             self._moved_at = self._clock()
 
     def _withdraw(self) -> None:
-        self._withdrawn += sum(part.withdraw() for part in self._parts)
+        self._withdrawn += sum(part.under_way.withdraw() for part in self._parts)
 
     def _close_broken(self) -> None:
         for part in self._parts:
@@ -224,14 +230,13 @@ class _Part:
         self.database = database
         self.requested = 0
         self.is_exhausted = False
-        self._letters = DeadLetter.objects.using(database)
+        self.under_way = UnderWay(database)
         # Discarded ones come back only where they are named.
         self._states = REPLAYABLE if selection.ids is not None else (State.PARKED,)
         self._waiting = selection.of(database).filter(state__in=self._states)
         self.total = self._waiting.count()
         self._last: int = self._waiting.aggregate(last=Max("pk"))["last"] or 0
         self._reached = 0
-        self._under_way: set[int] = set()
 
     def request(self, count: int) -> int:
         """Ask for the next ones, at most so many; how many it were."""
@@ -244,32 +249,6 @@ class _Part:
             return 0
         asked = request_replay(Selection(ids=page, states=self._states), self.database).changed_ids
         self._reached = page[-1]
-        self._under_way.update(asked)
+        self.under_way.add(asked)
         self.requested += len(asked)
         return len(asked)
-
-    def collect(self) -> list[State]:
-        """What became of those that are done since the last look, each once."""
-        if not self._under_way:
-            return []
-        # One that was purged meanwhile had been discarded before, or handled: nobody knows.
-        states = dict.fromkeys(self._under_way, str(State.DISCARDED))
-        states.update(self._of_under_way().values_list("pk", "state"))
-        done = {pk: State(state) for pk, state in states.items() if state != State.REPLAY}
-        self._under_way -= done.keys()
-        return list(done.values())
-
-    def has_leased(self) -> bool:
-        """Whether any is in somebody's hands, or waits for an outage to be over."""
-        return self._of_under_way().filter(leased_until__gt=Now()).exists()
-
-    def withdraw(self) -> int:
-        """Have those that nobody has begun parked again; how many it were."""
-        if not self._under_way:
-            return 0
-        taken_back = take_back(Selection(ids=self._under_way), self.database).changed_ids
-        self._under_way.difference_update(taken_back)
-        return len(taken_back)
-
-    def _of_under_way(self) -> QuerySet[DeadLetter]:
-        return self._letters.filter(pk__in=self._under_way)

@@ -18,6 +18,7 @@ from ..headers import read_headers
 from ..local_times import aware, local, spoken_moment
 from ..models import DeadLetter
 from ..summaries import escaped
+from .standings import NO_REPLAY, Standing, has_failed_again, standing_of
 
 SHOWN_BYTES = 10_000
 BRIEF = 100
@@ -53,6 +54,7 @@ def as_full_json(letter: DeadLetter) -> dict[str, Any]:
         "traceback": letter.traceback,
         "replayed_at": _moment(letter, letter.replayed_at),
         "settled_at": _moment(letter, letter.settled_at),
+        "standing": str(standing_of(letter)),
     }
 
 
@@ -63,7 +65,8 @@ def _moment(letter: DeadLetter, value: datetime | None) -> str | None:
 def as_line(letter: DeadLetter, *, names_database: bool) -> str:
     """One line of ``list``, without the payload."""
     reason = f": {start}" if (start := beginning_of_reason(letter)) else ""
-    state = "" if letter.state == DeadLetter.State.PARKED else f" ({letter.get_state_display()})"
+    standing = Standing.FAILED_AGAIN.label if has_failed_again(letter) else letter.get_state_display()
+    state = "" if standing == DeadLetter.State.PARKED.label else f" ({standing})"
     return escaped(
         f"{letter.pk}  {_here(letter, letter.failed_at)}  {letter.consumer}  "
         f"{letter.topic}[{letter.partition}]@{letter.offset}  {letter.attempts}x  {letter.exception}{reason}{state}"
@@ -73,12 +76,14 @@ def as_line(letter: DeadLetter, *, names_database: bool) -> str:
 
 def as_page(letter: DeadLetter) -> Iterator[str]:
     """The lines of ``show``."""
+    standing = standing_of(letter)
     facts = {
         "dead letter": f"{letter.pk}, {letter.get_state_display()}",
         "consumer": f"{letter.consumer}, group {letter.group}",
         "message": f"{letter.topic}[{letter.partition}]@{letter.offset}",
         "failed at": f"{_here(letter, letter.failed_at)}, attempts: {letter.attempts}",
         "replayed at": NONE if letter.replayed_at is None else _here(letter, letter.replayed_at),
+        **({} if standing in NO_REPLAY else {"outcome": str(standing.label)}),
         "exception": letter.exception,
         "reason": letter.reason or "not kept",
         "key": legible(letter.key),

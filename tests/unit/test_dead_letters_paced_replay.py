@@ -268,7 +268,7 @@ def consumer(monkeypatch, settings):
     """A consumer at work while the command waits."""
     lane = Lane(settings, **PLAIN)
     monkeypatch.setattr(
-        "kafka_integration.management.commands.kafkadeadletters.StopRequest.wait",
+        "kafka_integration.management.replaying.StopRequest.wait",
         lambda self, seconds: handle_all(lane),
     )
 
@@ -341,9 +341,7 @@ def test_whoever_watches_sees_how_far_it_is_and_a_script_does_not():
 
 @pytest.mark.usefixtures("letters")
 def test_ctrl_c_takes_back_what_nobody_has_begun(monkeypatch):
-    monkeypatch.setattr(
-        "kafka_integration.management.commands.kafkadeadletters.StopRequest.wait", lambda self, seconds: True
-    )
+    monkeypatch.setattr("kafka_integration.management.replaying.StopRequest.wait", lambda self, seconds: True)
 
     output, error = command("--kind", "aaaa", "--rate", "5")
 

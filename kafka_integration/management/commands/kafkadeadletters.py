@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, no_translations
@@ -18,17 +17,16 @@ from ...dead_letters.kinds import as_json as as_kind_json
 from ...dead_letters.kinds import as_row, kinds, name_unnamed
 from ...dead_letters.names import FILTERS, find_unknown
 from ...dead_letters.operations import Change, Selection
-from ...dead_letters.paced_replay import Ended, Pace, PacedReplay, problem_of, said_of
+from ...dead_letters.outcomes import outcome_as_json, outcome_as_lines, outcome_of
 from ...dead_letters.texts import as_full_json, as_json, as_line, as_page
 from ...models import DeadLetter
 from ...operating.columns import aligned
-from ...operating.stopping import StopRequest
 from ...operating.typed import read_text
 from ...summaries import escaped
 from ..arguments import WRONG_USAGE, read_count, read_id
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import ShowingCommand
-from ..progress import ProgressBar
+from ..replaying import Replaying, add_replay_arguments
 from ..usage import Usage
 
 LONG_FIELDS = ("key", "value", "headers", "reason", "traceback")
@@ -39,14 +37,18 @@ USAGE = Usage(
         "list --consumer invoices --limit 20": "the newest twenty of a consumer",
         "kinds": "what goes wrong most often",
         "show 4711": "one of them, with its payload and traceback",
+        "replay --kind 3f0c9b1f6a2d --dry-run": "what that would do, and who would do it",
         "replay 4711 4712": "have these two handled once more",
+        "replay 4711 --wait 60": "the same, and learn what becomes of it",
+        "outcome --kind 3f0c9b1f6a2d": "what became of the replays of a kind",
         "replay --kind 3f0c9b1f6a2d --rate 50 --stop-after-failures 10": "many, with care",
         "discard --consumer invoices --topic orders": "give up those of a topic",
         "purge --older-than 30": "delete what was settled a month ago",
     },
     statuses={
         0: "done, or shown",
-        1: "there is no such dead letter, or name; some failed again with --rate; or a database can't be asked",
+        1: "there is no such dead letter, or name; some failed again, or nobody took them up, with --rate or --wait; "
+        "or a database can't be asked",
         2: "wrong usage",
         INTERRUPTED: "Ctrl-C",
     },
@@ -64,23 +66,14 @@ def days(text: str) -> float:
     return number
 
 
-def rate(text: str) -> float:
-    """An argument's type: how many a second, fractions too."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1
-    if not 0 < number <= 1_000_000:
-        raise ArgumentTypeError(f"{text!r} is not a number of dead letters a second, above 0 and up to 1000000")
-    return number
-
-
 class Command(ShowingCommand):
     usage = USAGE
     help = "Shows the messages that failed for good and their kinds, and replays, discards or purges them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="list|kinds|show|replay|discard|purge")
+        actions = parser.add_subparsers(
+            dest="action", required=True, metavar="list|kinds|show|outcome|replay|discard|purge"
+        )
         listing = self._action(actions, "list", "list those that wait for somebody, the newest first")
         self._add_filters(listing)
         listing.add_argument("--state", choices=[*DeadLetter.State.values, "all"], help="those in this state instead")
@@ -91,15 +84,17 @@ class Command(ShowingCommand):
         showing = self._action(actions, "show", "show one with its payload and traceback")
         showing.add_argument("ids", type=read_id, nargs=1, metavar="ID")
         for name, text in (
+            ("outcome", "say what became of their replays"),
             ("replay", "have the running consumers of their groups handle them once more"),
             ("discard", "give them up; they can be had back by replay ID until they are purged"),
         ):
             action = self._action(actions, name, text)
             action.add_argument("ids", type=read_id, nargs="*", metavar="ID")
             self._add_filters(action)
-            action.add_argument("--all", action="store_true", help="all that wait for somebody")
+            whose = "all, in any state" if name == "outcome" else "all that wait for somebody"
+            action.add_argument("--all", action="store_true", help=whose)
             if name == "replay":
-                self._add_pace(action)
+                add_replay_arguments(action)
         purging = self._action(actions, "purge", "delete those that were handled or discarded long ago")
         purging.add_argument(
             "--older-than",
@@ -117,12 +112,6 @@ class Command(ShowingCommand):
     def _add_filters(self, parser: CommandParser) -> None:
         for name in FILTERS:
             parser.add_argument(f"--{name}", type=read_text, metavar="NAME", help=f"those of this {name}")
-
-    def _add_pace(self, parser: CommandParser) -> None:
-        parser.add_argument("--rate", type=rate, metavar="N", help="N a second at most, watching what becomes of them")
-        parser.add_argument(
-            "--stop-after-failures", type=read_count, metavar="N", help="begin no more once N have failed again"
-        )
 
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
@@ -169,30 +158,20 @@ class Command(ShowingCommand):
         for line in as_page(letter):
             self.stdout.write(line)
 
+    def _outcome(self, databases: list[str], options: dict[str, Any]) -> None:
+        selection, databases = self._chosen(databases, options, states=())
+        outcome = outcome_of(selection, databases)
+        if options["json"]:
+            self.stdout.write(json.dumps(outcome_as_json(outcome), indent=2))
+            return
+        for line in outcome_as_lines(outcome):
+            self.stdout.write(line)
+
     def _replay(self, databases: list[str], options: dict[str, Any]) -> None:
         selection, databases = self._chosen(databases, options)
-        pace = Pace(per_second=options["rate"], stop_after_failures=options["stop_after_failures"])
-        if pace != Pace():
-            self._replay_at(pace, selection, databases, as_json=options["json"])
-            return
-        changes = [dead_letters.request_replay(selection, database) for database in databases]
-        self._report(options, changes, "to be replayed, by the running consumers of their groups")
-
-    def _replay_at(self, pace: Pace, selection: Selection, databases: list[str], *, as_json: bool) -> None:
-        stop, replay = StopRequest(), PacedReplay(selection, databases, pace)
-        bar = ProgressBar(self.stderr, replay.progress.total, is_shown=self.stderr.isatty())
-        with stop.installed():
-            result = replay.run(
-                stop.wait, lambda now: bar.show(now.done, f"{now.handled} handled, {now.failed} failed again")
-            )
-        bar.clear()
-        ended = replay.ended or Ended.DONE
-        document = {**asdict(result), "under_way": result.under_way, "ended": ended}
-        self.stdout.write(json.dumps(document) if as_json else said_of(result))
-        if ended == Ended.INTERRUPTED:
-            raise CommandError("interrupted", returncode=INTERRUPTED)
-        if problem := problem_of(result, ended):
-            raise CommandError(problem)
+        Replaying(
+            selection=selection, databases=databases, stdout=self.stdout, stderr=self.stderr, as_json=options["json"]
+        ).run(options, lambda changes, what: self._report(options, changes, what))
 
     def _discard(self, databases: list[str], options: dict[str, Any]) -> None:
         selection, databases = self._chosen(databases, options)
@@ -209,8 +188,10 @@ class Command(ShowingCommand):
         deleted = sum(dead_letters.purge(database, older_than) for database in databases)
         self.stdout.write(json.dumps({"deleted": deleted}) if options["json"] else f"{deleted} deleted.")
 
-    def _chosen(self, databases: list[str], options: dict[str, Any]) -> tuple[Selection, list[str]]:
-        selection = _selection(options, states=() if options["ids"] else dead_letters.UNSETTLED)
+    def _chosen(
+        self, databases: list[str], options: dict[str, Any], *, states: Iterable[str] = dead_letters.UNSETTLED
+    ) -> tuple[Selection, list[str]]:
+        selection = _selection(options, states=() if options["ids"] else states)
         filters = [name for name in FILTERS if options[name] is not None]
         if options["ids"]:
             if options["all"] or filters:
