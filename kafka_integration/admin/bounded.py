@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import AllValuesFieldListFilter
@@ -87,31 +87,48 @@ class Pages:
         return self._left.none() if newest is None else self._left.filter(pk__lte=newest)
 
 
-def newest_rows(model_admin: Any, request: HttpRequest) -> QuerySet[Any]:
-    """As many rows of a list as a page has time to look at for its filters."""
-    rows: QuerySet[Any] = model_admin.get_queryset(request).order_by("-pk")[:MOST_LOOKED_AT]
-    return rows
+class NewestRows:
+    """As many rows of a list as a page has time to look at for its filters, read once for all of them."""
+
+    def __init__(self, model_admin: Any, request: HttpRequest) -> None:
+        offered = [offer for offer in model_admin.list_filter if isinstance(offer, tuple)]
+        found = [(name, kind.also_read) for name, kind in offered if issubclass(kind, RecentValuesFilter)]
+        names = {*(name for name, _ in found), *(also for _, others in found for also in others)}
+        newest = model_admin.get_queryset(request).order_by("-pk")
+        self.rows: Sequence[Mapping[str, Any]] = list(newest.values(*sorted(names))[:MOST_LOOKED_AT])
+
+    @classmethod
+    def of(cls, model_admin: Any, request: HttpRequest) -> NewestRows:
+        """Those of this request's list."""
+        known: NewestRows | None = getattr(request, "kafka_newest_rows", None)
+        if known is None:
+            known = cls(model_admin, request)
+            request.kafka_newest_rows = known  # type: ignore[attr-defined]  # for the list's other filters
+        return known
 
 
 class RecentValuesFilter(AllValuesFieldListFilter):
     """Offers the values of the newest rows, and the chosen one; any other works too, in the address."""
 
+    also_read: Sequence[str] = ()
+    """What else it needs of these rows."""
+
     def __init__(
         self, field: Field[Any, Any], request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
-        self._newest = newest_rows(model_admin, request)
+        self._newest = partial(NewestRows.of, model_admin, request)
 
     def choices(self, changelist: ChangeList) -> Any:
         # Not sooner: an action asks for the list's rows by its filters, and shows none of them.
         chosen: Iterable[str] = self.lookup_val or ()
-        offered = {*self.values_in(self._newest), *chosen}
+        offered = {*self.values_in(self._newest().rows), *chosen}
         self.lookup_choices = sorted(offered - {None})  # type: ignore[assignment]  # any iterable
         return super().choices(changelist)
 
-    def values_in(self, rows: QuerySet[Any]) -> Iterable[Any]:
+    def values_in(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
         """What it offers of these rows."""
-        return rows.values_list(self.field.name, flat=True)
+        return {row[self.field.name] for row in rows}
 
     @staticmethod
     def parameter_of(field: str) -> str:

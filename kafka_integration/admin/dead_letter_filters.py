@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
@@ -31,9 +31,10 @@ class DeadLetterDatabaseFilter(DatabaseFilter):
 class KindFilter(RecentValuesFilter):
     """Kinds by what they are, and not by their names alone."""
 
-    def values_in(self, rows: QuerySet[Any]) -> Iterable[Any]:
-        told = rows.values_list("kind", "exception", "location", "consumer")
-        self._labels = {kind: label_of(*names) for kind, *names in told}
+    also_read = ("exception", "location", "consumer")
+
+    def values_in(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
+        self._labels = {row["kind"]: label_of(*(row[name] for name in self.also_read)) for row in rows}
         return self._labels
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> Any:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, DELETION
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +19,7 @@ from django.utils.translation import ngettext
 from ..cells import NONE
 from ..dead_letters import operations as dead_letters
 from ..dead_letters.operations import Change, Selection
+from ..dead_letters.standings import NO_REPLAY, Standing, has_failed_again, standing_of
 from ..dead_letters.texts import beginning_of_reason, brief, with_beginning_of_reason
 from ..message import moment_of
 from ..models import DeadLetter
@@ -26,10 +28,13 @@ from .bounded import RecentValuesFilter
 from .databases import ClampedList
 from .dead_letter_filters import NARROWING, DeadLetterDatabaseFilter, KindFilter, StateFilter, databases
 from .dead_letter_kinds import kinds_of
+from .dead_letter_replays import preview_of, preview_of_action, replays_of_list
 from .moments import moment_element, moment_field
 from .operated import MAX_SELECTED, OperatedAdmin, is_across
 from .payloads import LINES
 
+PREVIEW = "preview"
+"""What the button beside an action's sends."""
 OPERATIONS: dict[str, Callable[[Selection, str], Change]] = {
     "replay": dead_letters.request_replay,
     "discard": dead_letters.discard,
@@ -72,6 +77,7 @@ class DeadLetterAdmin(OperatedAdmin):
     ordering = ("-id",)
     sortable_by = ("id", "shown_failed_at")
     change_list_template = "admin/kafka_integration/deadletter/change_list.html"
+    change_form_template = "admin/kafka_integration/deadletter/change_form.html"
     actions = ("replay_selected", "replay_kind_selected", "discard_selected", "purge_selected")
 
     def get_fieldsets(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
@@ -96,7 +102,7 @@ class DeadLetterAdmin(OperatedAdmin):
             (_("Message"), {"fields": ("place", "topic_id", "timestamp", *payload)}),
             (
                 _("Since then"),
-                {"fields": ("shown_replayed_at", "shown_settled_at", "shown_leased_until", "lease_holder")},
+                {"fields": ("outcome", "shown_replayed_at", "shown_settled_at", "shown_leased_until", "lease_holder")},
             ),
         )
 
@@ -118,7 +124,8 @@ class DeadLetterAdmin(OperatedAdmin):
     @admin.display(description=_("state"))
     def standing(self, letter: DeadLetter) -> str:
         text = ngettext("after %d attempt", "after %d attempts", letter.attempts) % letter.attempts
-        return _two_lines(letter.get_state_display(), text)
+        state = Standing.FAILED_AGAIN.label if has_failed_again(letter) else letter.get_state_display()
+        return _two_lines(str(state), text)
 
     @admin.display(description=_("exception, reason and place in the code"))
     def error(self, letter: DeadLetter) -> str:
@@ -131,6 +138,13 @@ class DeadLetterAdmin(OperatedAdmin):
             beginning_of_reason(letter),
             brief(letter.location or ""),
         )
+
+    @admin.display(description=_("outcome of the last replay"))
+    def outcome(self, letter: DeadLetter) -> str:
+        standing = standing_of(letter)
+        if standing == Standing.FAILED_AGAIN:
+            return _two_lines(str(standing.label), ": ".join(filter(None, (letter.exception, brief(letter.reason)))))
+        return NONE if standing in NO_REPLAY else str(standing.label)
 
     @admin.display(description=_("place in the code"))
     def in_code(self, letter: DeadLetter) -> str:
@@ -159,11 +173,41 @@ class DeadLetterAdmin(OperatedAdmin):
 
     @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response = super().changelist_view(request, extra_context)
+        if request.method == "POST" and PREVIEW in request.POST:
+            return self._preview(request)
+        may_replay = self.may(request, "replay")
+        response = super().changelist_view(request, {**(extra_context or {}), "may_replay": may_replay})
         is_of_waiting = not request.GET.get(StateFilter.parameter_name) and databases.has_table(request, self.model)
         if is_of_waiting and isinstance(response, TemplateResponse) and response.context_data is not None:
-            response.context_data |= kinds_of(databases.of(request), response.context_data["cl"])
+            changelist = response.context_data["cl"]
+            response.context_data |= kinds_of(databases.of(request), changelist)
+            if may_replay:
+                response.context_data |= replays_of_list(request, changelist)
         return response
+
+    def _preview(self, request: HttpRequest) -> HttpResponse:
+        """What the chosen action would do, if it is a replay; nothing is done."""
+        self._check_action(request)
+        action = request.POST.get("action", "")
+        letters = self.get_changelist_instance(request).get_queryset(request)
+        if not is_across(request):
+            letters = letters.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        if action == "replay_kind_selected":
+            letters = self._of_kinds(request, letters)
+        elif action != "replay_selected":
+            self.message_user(request, _("Nothing was done: only replays have a preview."), messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
+        context = {**self.admin_site.each_context(request), "title": self.operations["replay"], "opts": self.opts}
+        return TemplateResponse(
+            request,
+            "admin/kafka_integration/deadletter/replay_preview.html",
+            {**context, "media": self.media, **preview_of_action(request, letters, action)},
+        )
+
+    def told_of(self, request: HttpRequest, row: DeadLetter) -> dict[str, Any]:
+        if "replay" not in self.offered(row) or not self.may(request, "replay"):
+            return {}
+        return preview_of(self.get_queryset(request).filter(pk=row.pk))
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "replay")
@@ -180,13 +224,16 @@ class DeadLetterAdmin(OperatedAdmin):
 
     @admin.action(description=_("Replay all dead letters of the kinds of the selected ones"), permissions=["replay"])
     def replay_kind_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        self.operate(request, "replay", self._of_kinds(request, letters).filter(state__in=ACROSS["replay"]))
+
+    def _of_kinds(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+        """All that wait of the kinds of these."""
         kinds = set(letters.order_by("-pk").values_list("kind", flat=True)[:MAX_SELECTED])
         if None in kinds:
             text = _("Those of an earlier version have no kind yet: manage.py kafkadeadletters kinds gives them one.")
             self.message_user(request, text, messages.WARNING)
         # In the words of the index of kinds.
-        waiting = self.get_queryset(request).filter(kind__in=kinds - {None}, settled_at=None)
-        self.operate(request, "replay", waiting.filter(state__in=ACROSS["replay"]))
+        return self.get_queryset(request).filter(kind__in=kinds - {None}, settled_at=None)
 
     @admin.action(description=_("Discard selected dead letters"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:

@@ -90,6 +90,10 @@ class OperatedAdmin(Admin):
         """Where an operation's button leads to."""
         return self._reverse("change", row.pk)
 
+    def told_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What else its page's template shows."""
+        return {}
+
     # What one sees
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -251,8 +255,10 @@ class OperatedAdmin(Admin):
             for name in ([] if row is None else self.offered(row))
             if self.may(request, name)
         ]
-        shown = {**(extra_context or {}), "operations": buttons, "page_links": self._links(request, is_above=True)}
-        return super().change_view(request, object_id, form_url, shown)
+        told = {} if row is None else self.told_of(request, row)
+        links = self._links(request, is_above=True)
+        context = {**(extra_context or {}), **told, "operations": buttons, "page_links": links}
+        return super().change_view(request, object_id, form_url, context)
 
     def _view_of(self, name: str) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
