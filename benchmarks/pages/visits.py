@@ -37,7 +37,7 @@ class Visit:
     def url(self) -> str:
         url = reverse(f"admin:kafka_integration_{self.page}", kwargs=self.arguments)
         # The list that a form stands on is asked for in its address.
-        return url if self.pressed is None else f"{url}?{urlencode(self.asked)}"
+        return f"{url}?{urlencode(self.asked)}" if self.asked and self.pressed is not None else url
 
 
 def all_visits() -> list[Visit]:
