@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from django.contrib.admin import AllValuesFieldListFilter
 from django.contrib.admin.views.main import ChangeList
@@ -100,11 +101,12 @@ class NewestRows:
     @classmethod
     def of(cls, model_admin: Any, request: HttpRequest) -> NewestRows:
         """Those of this request's list."""
-        known: NewestRows | None = getattr(request, "kafka_newest_rows", None)
-        if known is None:
-            known = cls(model_admin, request)
-            request.kafka_newest_rows = known  # type: ignore[attr-defined]  # for the list's other filters
-        return known
+        if request not in _newest_rows:
+            _newest_rows[request] = cls(model_admin, request)
+        return _newest_rows[request]
+
+
+_newest_rows: WeakKeyDictionary[HttpRequest, NewestRows] = WeakKeyDictionary()
 
 
 class RecentValuesFilter(AllValuesFieldListFilter):
