@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from ..admin.bounded import AtLeast
 from ..admin.moments import moment_element
-from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_STATES, standing_text, stuck_text
+from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_LOOKS, PROCESS_STATES, standing_text, stuck_text
 from ..admin.pages.times import time_charts
 from ..cells import NONE
 from ..durations import spoken_here
@@ -90,6 +91,19 @@ def time_spent(seconds: Mapping[str, float] | None, consumer: str) -> Any:
 def process_state(state: str) -> Any:
     """How a process or a consumer in it stands; words of a newer worker as they are."""
     return PROCESS_STATES.get(state, state)
+
+
+@register.simple_tag
+def process_standing(state: str) -> SafeString:
+    """How a process stands, in the colour of that."""
+    look = PROCESS_LOOKS.get(state, "kafka-waiting")
+    return format_html('<strong class="{}">{}</strong>', look, process_state(state))
+
+
+@register.filter
+def memory(size: int | None) -> Any:
+    """What a process takes up of its machine."""
+    return _("memory unknown") if size is None else filesizeformat(size)
 
 
 @register.filter

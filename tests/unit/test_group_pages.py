@@ -148,7 +148,7 @@ def test_the_plan_is_shown_and_moves_nothing(operator):
     page = text_of(operator.get(GROUP, {"to": "1", "topic": f"{TOPIC}:0"}))
 
     assert "Handled again" in page
-    assert "Group group goes on at 1: up to 3 message(s) are handled again, 0 skipped." in page
+    assert "Group group goes on at 1: up to 3 message(s) are handled again, 0 skipped<" in page
     assert committed() == 4
     assert "neither" in text_of(operator.get(GROUP, {"to": "soon"}))
 

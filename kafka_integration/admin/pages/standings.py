@@ -58,6 +58,8 @@ COMMANDS: dict[str, Promise] = {
 MOST_LOSSES_NAMED = 5
 LOOKS = {"stuck": "kafka-bad", "falling_behind": "kafka-bad", "unowned": "kafka-bad", "waiting": "kafka-waiting"}
 """The classes that states are drawn with; the others look like any text."""
+PROCESS_LOOKS = {"running": "kafka-good", "lost": "kafka-bad"}
+"""The classes that states of processes are drawn with; in the others they wait for something."""
 
 
 def standing_text(state: str | None, reason: str | None = None, stuck_offset: int | None = None) -> Any:
