@@ -9,9 +9,9 @@ TRAFFIC ?= 0
 MINUTES ?= 10
 PYTEST_OPTIONS ?=
 # More than two cores can run at once: tests of real servers mostly wait. Each worker has servers of its own. A file's
-# tests stay together: they share what took seconds to set up.
+# tests stay together: they share what took seconds to set up. The order is that of tests/conftest.py.
 WORKERS ?= 3
-SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo translations docs pictures test test-sqlite test-postgres matrix newest check kafka bench faults soak clean

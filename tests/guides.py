@@ -28,7 +28,7 @@ MASKS = [
     (re.compile(r"127\.0\.0\.1:\d{5}"), "(address)"),
     (re.compile(r"'ts': \d+"), "'ts': (time)"),
     (re.compile(r"after \d+ s\b"), "after (time)"),
-    (re.compile(r" +[\d.]+ s(?=  unowned| old)"), " (age)"),
+    (re.compile(r"(?<=time lag) [\d.]+ s\b| +[\d.]+ s(?=  unowned)"), " (age)"),
 ]
 
 

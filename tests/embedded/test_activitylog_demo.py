@@ -15,6 +15,8 @@ from tests.processes import ChildProcess, is_running
 from tests.running_demo import RunningDemo
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.timeout(240)
+
 StartDemo = Callable[..., RunningDemo]
 
 PUBLISHED = """
