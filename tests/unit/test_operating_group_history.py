@@ -281,31 +281,6 @@ def test_the_eta_is_the_lag_by_how_much_it_shrank_in_the_last_minute(read):
     assert read()["eta_seconds"] == pytest.approx(60 * 90 / 30, rel=0.05)
 
 
-def test_the_eta_goes_by_the_last_seconds_once_a_load_is_over(read):
-    # 60 more came while 70 were handled, and since then 20 were handled and none came.
-    ends_at(100, 60)
-    sample(90, 0, 40)
-    sample(30, 40, 100)
-
-    assert read()["eta_seconds"] == pytest.approx(30 * 40 / 20, rel=0.1)
-
-
-def test_there_is_no_eta_once_more_comes_than_is_handled_though_it_shrank_in_the_last_minute(read):
-    ends_at(100, 60)
-    sample(90, 0, 50)
-    sample(30, 50, 60)
-
-    assert read()["eta_seconds"] is None
-
-
-def test_the_eta_goes_by_the_last_minute_as_long_as_about_as_much_comes(read):
-    ends_at(100, 60)
-    sample(90, 0, 80)
-    sample(30, 45, 93)
-
-    assert read()["eta_seconds"] == pytest.approx(90 * 40 / 40, rel=0.05)
-
-
 @pytest.mark.parametrize(
     ("position", "end", "ago"),
     [(40, 100, 90), (40, 99, 90), (35, 95, 90), (70, 100, 90), (10, 100, 20), (10, 100, 400)],

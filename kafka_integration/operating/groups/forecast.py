@@ -23,10 +23,6 @@ from .looking import PartitionLag
 
 MINUTE = timedelta(seconds=60), timedelta(seconds=180)
 """How old the sample may be by which it is told what was done in the last minute: the youngest of these."""
-LATELY = timedelta(seconds=20), timedelta(seconds=50)
-"""The same where what arrives has changed since: the pace of a load that is over is none."""
-MUCH = 0.25
-"""What arrives has changed by much if by so much of what is finished."""
 HOUR = timedelta(seconds=60), timedelta(hours=1)
 """The log's start moves by whole segments: the oldest of these."""
 
@@ -60,14 +56,13 @@ def look_ahead(settings: Settings, lag: GroupLag) -> Outlook:
     behind = [partition for partition in lag.partitions if partition.lag]
     if not behind:
         return Outlook(eta_seconds=None, loss_in_seconds=None)
-    minute, lately = _pasts(lag.group, MINUTE), _pasts(lag.group, LATELY)
-    hour = _pasts(lag.group, HOUR, is_oldest=True)
+    minute, hour = _pasts(lag.group, is_near=True), _pasts(lag.group, is_near=False)
     topics = {partition.topic for partition in behind}
     configs, troubles = _configs(settings, lag.group, topics)
     unknown = tuple(sorted(topics - configs.keys()))
     losses = [_loss(each, configs.get(each.topic, {}), hour) for each in behind]
     return Outlook(
-        eta_seconds=_longest([_eta(each, minute, lately) for each in behind]) if lag.total is not None else None,
+        eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
         loss_in_seconds=min((loss for loss in losses if loss is not None), default=None),
         loss_unknown=unknown,
         loss_unknown_why="; ".join(troubles) if unknown else "",
@@ -79,26 +74,19 @@ def _longest(etas: Sequence[float | None]) -> float | None:
     return max(known) if len(known) == len(etas) else None
 
 
-def _eta(partition: PartitionLag, minute: Pasts, lately: Pasts) -> float | None:
+def _eta(partition: PartitionLag, pasts: Pasts) -> float | None:
     """Lag by what is finished less what arrives; None where it doesn't shrink."""
-    past, recent = minute.get(partition.place), lately.get(partition.place)
+    past = pasts.get(partition.place)
     if past is None or partition.position is None or partition.end is None or not partition.lag:
         return None
-    # What was finished lately is no pace of who stands still since.
+    # What was finished lately is no pace of who stands still since; and what was deleted, nobody has finished.
     if partition.state == "stuck":
         return None
-    finished, arriving = _rates(partition.position, partition.end, partition.first or 0, past)
-    if recent is not None:
-        now = _rates(partition.position, partition.end, partition.first or 0, recent)
-        if abs(now[1] - arriving) > MUCH * finished:
-            finished, arriving = now
+    finished = partition.position - max(past.position, partition.first or 0)
+    arrived = partition.end - past.end
+    shrunk_by = finished - arrived
     # Who was moved back has finished nothing.
-    return round(partition.lag / (finished - arriving), 3) if finished > max(0.0, arriving) else None
-
-
-def _rates(position: int, end: int, first: int, past: _Past) -> tuple[float, float]:
-    """What was finished in a second, and what arrived. What was deleted, nobody has finished."""
-    return (position - max(past.position, first)) / past.seconds, (end - past.end) / past.seconds
+    return round(partition.lag * past.seconds / shrunk_by, 3) if finished > 0 and shrunk_by > 0 else None
 
 
 def _loss(partition: PartitionLag, config: Config, pasts: Pasts) -> float | None:
@@ -152,16 +140,16 @@ def _configs(settings: Settings, group: str, topics: set[str]) -> tuple[dict[str
     return configs, list(dict.fromkeys(troubles))
 
 
-def _pasts(group: str, ages: tuple[timedelta, timedelta], *, is_oldest: bool = False) -> Pasts:
-    """The youngest sample of these ages, or the oldest one."""
-    (youngest, oldest), now = ages, timezone.now()
+def _pasts(group: str, *, is_near: bool) -> Pasts:
+    """The sample by which to tell how fast it goes: a near one for the group, a distant one for its log's start."""
+    (youngest, oldest), now = (MINUTE if is_near else HOUR), timezone.now()
     try:
         if not has_table(router.db_for_read(LagSample), LagSample):
             return {}
         rows = LagSample.objects.filter(
             group=group, at__lte=now - youngest, at__gte=now - oldest, positions__isnull=False
         )
-        sample = rows.order_by("at" if is_oldest else "-at").first()
+        sample = rows.order_by("-at" if is_near else "at").first()
     except DatabaseLayerError:
         return {}
     if sample is None or sample.positions is None:
