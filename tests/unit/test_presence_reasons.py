@@ -82,6 +82,38 @@ def test_of_partitions_that_share_a_thread_the_one_whose_handler_hangs_is_stuck_
     assert views[1].busy_seconds is None
 
 
+@pytest.mark.parametrize("late", ["brokers", "database"])
+def test_a_handler_that_was_known_to_hang_is_stuck_still_when_an_answer_is_late(monkeypatch, late):
+    ahead_seconds = 0.0
+    monkeypatch.setattr(watching, "monotonic", lambda: monotonic() + ahead_seconds)
+    memory_broker().create_topic("events", 1)
+    released, asked = threading.Event(), threading.Event()
+    scripted.script.append(lambda message: released.wait(30))
+    write("a")
+
+    def late_answer(*_: object) -> None:
+        asked.set()
+        released.wait(30)
+
+    with ExitStack() as closing, running() as loop:
+        try:
+            wait_for(scripted.seen.copy)
+            watch = watching.ConsumersWatch([loop])
+            closing.callback(watch.close)
+            watch.look()
+            ahead_seconds = 60.0
+            wait_for(lambda: views_with_a_stuck_one(watch))
+            where = {"brokers": (PartitionEnds, "ask"), "database": (database_answers.DatabaseAnswers, "_ask")}
+            monkeypatch.setattr(*where[late], late_answer)
+            ahead_seconds = 62.0
+            (view,) = watch.look()[0].partitions
+        finally:
+            released.set()
+
+    assert asked.is_set()
+    assert (view.state, view.reason, view.stuck_offset) == ("stuck", None, 0)
+
+
 @pytest.mark.parametrize(("first", "lag"), [(0, 5), (2, 3), (5, 0)], ids=["nothing", "some", "all"])
 def test_what_was_deleted_is_no_lag_but_who_hangs_with_it_in_hand_is_stuck(monkeypatch, first, lag):
     ahead_seconds = 0.0

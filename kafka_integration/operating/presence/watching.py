@@ -179,6 +179,7 @@ class _Track:
         self._partition = partition
         self._trail = Trail()
         self._progress: object = None
+        self._was_stuck = False
         self._moved_at = self._well_at = monotonic()
 
     def look(self, known: Lag, around: _Surroundings) -> PartitionView:
@@ -191,9 +192,10 @@ class _Track:
         progress = (partition.ledger.finished, len(partition.ledger.finished_beyond()))
         if progress != self._progress:
             # Who finishes messages is kept by nothing, whatever is unknown of it.
-            self._progress, self._moved_at, self._well_at = progress, now, now
+            self._progress, self._moved_at, self._well_at, self._was_stuck = progress, now, now, False
         facts = self._facts(lag, around, now)
         standing = stand(facts)
+        self._was_stuck = standing.state == "stuck"
         if facts.lag == 0 or standing.reason not in (None, "handler"):
             # A standstill begins where nothing is known to keep it any more.
             self._moved_at = now
@@ -212,14 +214,16 @@ class _Track:
         is_outage = around.is_outage or partition.is_in_outage
         if busy_seconds is not None:
             is_outage = is_outage or around.is_database_away
+        # A handler that was known to hang, and is at it still, hangs though an answer is late once.
+        hangs_still = self._was_stuck and line.is_busy
         return Facts(
-            lag=lag,
+            lag=1 if lag is None and hangs_still else lag,
             trend=self._trend(lag, now),
             still_seconds=now - self._moved_at,
             busy_seconds=busy_seconds,
             is_in_line=is_in_line,
             handler_p99_seconds=around.handler_p99_seconds,
-            is_database_asked=around.is_database_asked,
+            is_database_asked=around.is_database_asked and not hangs_still,
             is_draining=around.is_draining or line.is_stopping,
             is_paused=line.is_suspended,
             is_outage=is_outage or now - self._well_at >= UNKNOWN_SECONDS,
