@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from time import time
 from unittest.mock import Mock
 
 import pytest
@@ -17,7 +18,7 @@ from django.utils import timezone
 
 from kafka_integration.admin.pages import groups as pages
 from kafka_integration.admin.pages.standings import standing_text
-from kafka_integration.client.metadata.topic_configs import TopicConfigs
+from kafka_integration.client.metadata.topic_configs import ConfigValue, TopicConfigs
 from kafka_integration.client.transports.memory import MemoryAdmin, memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.errors import BrokerUnavailableError
@@ -125,6 +126,15 @@ def test_that_nobody_knows_when_messages_are_lost_is_said(operator, monkeypatch)
         f"When retention takes messages isn\N{RIGHT SINGLE QUOTATION MARK}t known for {TOPIC}: the controller is away"
     )
     assert (said in page, said in known) == (True, False)
+
+
+def test_what_retention_has_reached_may_be_lost_at_any_moment(operator, monkeypatch):
+    kept = {"cleanup.policy": "delete", "retention.ms": "1000"}
+    config = {name: ConfigValue(value=value, is_own=True) for name, value in kept.items()}
+    monkeypatch.setattr(TopicConfigs, "ask", lambda configs, topics: dict.fromkeys(topics, config))
+    memory_broker().produce(TOPIC, "v", partition=0, timestamp_ms=int((time() - 600) * 1000))
+
+    assert "; retention may take the first at any moment" in text_of(operator.get(GROUP))
 
 
 def test_what_is_unknown_is_said_and_is_no_zero(operator, monkeypatch):

@@ -330,11 +330,13 @@ def test_retention_takes_the_first_unfinished_message_when_its_time_is_over(read
     assert re.search(r"retention takes the first in (50 min|49 min \d+ s)", capsys.readouterr().out)
 
 
-def test_what_retention_has_reached_is_lost_any_moment(read, configured):
+def test_what_retention_has_reached_is_lost_any_moment(read, configured, capsys):
     configured(retention_ms=1000)
     memory_broker().produce(TOPIC, "v", partition=0, timestamp_ms=int((time() - 600) * 1000))
 
     assert read()["loss_in_seconds"] == 0
+    call_command("kafkagroups", "lag", "group")
+    assert capsys.readouterr().out.endswith(", retention may take the first at any moment\n")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,11 @@ class Outlook:
     """Topics of which it isn't known when messages that wait there are lost."""
     loss_unknown_why: str = ""
 
+    @property
+    def is_loss_due(self) -> bool:
+        """Whether only the broker knows when: segments are deleted as wholes, and late."""
+        return self.loss_in_seconds is not None and self.loss_in_seconds < 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Past:

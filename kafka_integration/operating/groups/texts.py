@@ -125,4 +125,6 @@ def _age(lag: GroupLag) -> str:
 def _future(outlook: Outlook) -> str:
     eta, loss = outlook.eta_seconds, outlook.loss_in_seconds
     done = "" if eta is None else f", all is handled in about {spoken(eta)} at this pace"
+    if outlook.is_loss_due:
+        return f"{done}, retention may take the first at any moment"
     return done if loss is None or loss >= SOON_SECONDS else f"{done}, retention takes the first in {spoken(loss)}"
