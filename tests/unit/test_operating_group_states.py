@@ -19,7 +19,9 @@ from kafka_integration.conf import get_settings
 from kafka_integration.durations import spoken
 from kafka_integration.errors import BrokerUnavailableError
 from kafka_integration.models import Process
+from kafka_integration.operating.groups.losses import last_losses, lost_by_topic
 from kafka_integration.operating.groups.owners import ask_members
+from kafka_integration.operating.groups.sampling import Sampling
 from tests.unit.consumers import TOPIC, consume, consumer_settings, running, write
 from tests.unit.scripted_transport import connect
 from tests.waiting import wait_for
@@ -180,6 +182,31 @@ def test_who_hangs_with_a_message_that_was_deleted_has_not_caught_up(read):
     document = read()
 
     assert (document["total"], states(document)[0]) == (0, ("stuck", None, 1))
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ({"state": "catching_up"}, 2),
+        ({"state": "waiting", "reason": "handler"}, 2),
+        ({"state": "stuck", "stuck_offset": 1}, 5),
+        ({"state": "waiting", "reason": "paused"}, 5),
+        ({"state": "waiting", "reason": "outage"}, 5),
+        ({}, 5),
+    ],
+)
+def test_what_a_process_that_goes_on_has_fetched_is_not_lost(read, said, lost):
+    for partition, committed, first in ((0, 1, 4), (1, 0, 2)):
+        write(*"abcdef", partition=partition)
+        memory_broker().commit("group", TOPIC, partition, committed)
+        memory_broker().delete_records(TOPIC, partition, first)
+    say({"partition": 0, **said})
+
+    Sampling(get_settings()).turn()
+
+    assert sum(each["lost"] or 0 for each in read()["partitions"]) == lost
+    assert sum(loss.count for loss in last_losses(["group"])["group"]) == lost
+    assert lost_by_topic(["group"]) == {("group", TOPIC): lost}
 
 
 @pytest.mark.parametrize("fields", [{"ago": timedelta(seconds=31)}, {"group": "other"}])

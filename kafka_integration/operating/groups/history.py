@@ -64,7 +64,7 @@ def end_sample(sample: LagSample, lag: GroupLag) -> None:
     for each in lag.partitions:
         if each.position is not None:
             # Below the first offset where messages were deleted before the group handled them.
-            at = each.position if each.committed is None else each.committed
+            at = each.committed if each.lost else each.position
             positions.setdefault(each.topic, {})[str(each.partition)] = [each.first, at, each.end]
     seen = {"lag": lag.total, "time_lag_seconds": lag.time_lag_seconds, "positions": positions}
     LagSample.objects.filter(pk=sample.pk).update(**seen)

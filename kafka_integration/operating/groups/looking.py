@@ -67,7 +67,7 @@ class PartitionLag:
         """How many messages, at most, were deleted before the group handled them; None where nobody can tell."""
         if self.committed is None or self.first is None:
             return None
-        return max(0, self.first - self.committed)
+        return 0 if self.owner is not None and self.owner.goes_on else max(0, self.first - self.committed)
 
 
 @dataclass(kw_only=True)

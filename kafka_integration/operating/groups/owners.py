@@ -19,6 +19,9 @@ from ...tables import has_table
 from ..presence.listing import ProcessView, list_processes
 from ..presence.row import database_of_processes
 
+KEPT = {"paused", "outage"}
+"""Reasons that may last: what is in hand is little of what is deleted meanwhile."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
@@ -33,6 +36,11 @@ class Owner:
     stuck_offset: int | None = None
     busy_seconds: float | None = None
     """How long its handler has been at work, where the partition is stuck and one is."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it handles what it has fetched ahead, though that is deleted; and tells itself what it leaves out."""
+        return self.state not in (None, "stuck") and self.reason not in KEPT
 
     def __str__(self) -> str:
         return f"consumer {self.consumer} of process {self.pid} on {self.host}"
