@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from kafka_integration import publish
 from kafka_integration.client.transports.memory import memory_broker
@@ -137,6 +138,32 @@ def test_what_is_not_reached_yet_says_how_much_comes_before_it_and_what_is_stuck
     assert "stuck at offset 2" in page
     assert "/messages/events/?partition=0&amp;start=2" in page
     assert f'/processes/#process-{row.pk}"' in page
+
+
+def test_what_a_handler_hangs_at_is_in_its_hand() -> None:
+    for event_id in "abc":
+        send(event_id)
+    memory_broker().commit("group", "events", 0, 2)
+    stuck = {"topic": "events", "partition": 0, "state": "stuck", "stuck_offset": 2, "busy_seconds": 90.0}
+    make_row(consumers=[{"name": "c", "group": "group", "state": "running", "partitions": [stuck]}])
+
+    page = client_of("view_operations").get(page_of("c")).content.decode()
+
+    assert "a handler has it in hand" in page
+    assert "stuck at offset 2" in page
+    assert "its handler has been at work for 1 min 30 s" in page
+    assert "not reached yet" not in page
+    assert "messages before it" not in page
+
+
+def test_what_kafka_refused_says_why_in_short() -> None:
+    event_id = publish("events", "v")
+    OutboxMessage.objects.update(refused_at=timezone.now(), refusal="too large: " + "x" * 200)
+
+    page = client_of("view_operations").get(page_of(event_id)).content.decode()
+
+    assert "too large: xxx" in page
+    assert "x" * 100 not in page
 
 
 def test_where_a_group_goes_on_is_unknown_and_no_zero_before_its_first_commit() -> None:

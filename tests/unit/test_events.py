@@ -27,6 +27,7 @@ from kafka_integration.operating.events.journey import find_event, find_key
 from tests.dead_letters import make_letter
 from tests.unit import scripted
 from tests.unit.consumers import consume, consumer_settings
+from tests.unit.live import make_row
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
 
@@ -273,6 +274,38 @@ def test_what_kafka_refuses_is_told_as_refused():
     OutboxMessage.objects.update(refused_at=timezone.now(), refusal="too large")
 
     assert only(find(id)).state == "refused"
+
+
+def test_people_are_told_in_short_why_kafka_refuses_it():
+    id = publish("events", "v")
+    OutboxMessage.objects.update(refused_at=timezone.now(), refusal="too large: " + "x" * 200)
+
+    output, _, _ = run(id)
+
+    assert "\n  too large: xxx" in output
+    assert "x" * 100 not in output
+
+
+def test_of_what_a_handler_hangs_at_it_is_said_that_it_has_it_in_hand():
+    for id in "abc":
+        send(id=id)
+    commit(1)
+    stuck = {"topic": "events", "partition": 0, "state": "stuck", "stuck_offset": 1, "busy_seconds": 243.0}
+    make_row(consumers=[{"name": "c", "group": "group", "state": "running", "partitions": [stuck]}])
+
+    at_hand, later = run("b")[0], run("c")[0]
+
+    assert "a handler has it in hand, for 4 min 3 s: stuck at offset 1" in at_hand
+    assert "not reached yet" not in at_hand
+    assert "not reached yet, stuck at offset 1" in later
+
+
+def test_where_no_handler_is_at_work_nothing_is_in_hand():
+    send()
+    stuck = {"topic": "events", "partition": 0, "state": "stuck", "stuck_offset": 0, "busy_seconds": None}
+    make_row(consumers=[{"name": "c", "group": "group", "state": "running", "partitions": [stuck]}])
+
+    assert "not reached yet, stuck at offset 0" in run(ID)[0]
 
 
 def test_what_was_sent_and_is_in_the_outbox_still_has_both():

@@ -15,12 +15,13 @@ from django.utils.translation import gettext_lazy as _
 
 from ...conf import get_settings
 from ...dead_letters.operations import databases
-from ...dead_letters.texts import legible
+from ...dead_letters.texts import brief, legible
 from ...errors import KafkaIntegrationError
 from ...operating.events.groups import GroupStep
+from ...operating.events.holding import has_in_hand, holder_of
 from ...operating.events.journey import Event, find_event
 from ...operating.events.texts import STATES
-from ...operating.groups.owners import Owner, Processes, live_processes, owners_among
+from ...operating.groups.owners import Owner, Processes, live_processes
 from ...outbox.backlog import find_backlog
 from ...outbox.databases import find_outboxes
 from ...summaries import escaped, summarize
@@ -42,7 +43,7 @@ class Step:
     is_bad: bool
     messages_before: int | None
     stuck: Owner | None
-    """Who is stuck before it, in its partition."""
+    """Who is stuck at it or before it, in its partition."""
     partition: dict[str, Any]
     """That partition."""
     letter_id: int | None
@@ -100,6 +101,7 @@ class EventPage(Page):
             "topic": event.topic,
             "state": STATES[event.state],
             "is_refused": event.state == "refused",
+            "refusal": brief(event.refusal),
             "row_url": self._row_url(event),
             "has_no_relay": event.state == "in_outbox" and not find_backlog(event.database or DEFAULT_DB_ALIAS).holder,
             "place": None if event.offset is None else f"{event.topic}[{event.partition}]@{event.offset}",
@@ -120,7 +122,8 @@ class EventPage(Page):
         return url and f"{url}?{urlencode({'partition': event.partition, 'start': event.offset})}"
 
     def _step(self, step: GroupStep) -> Step:
-        url, stuck = "", self._stuck_before(step)
+        url, stuck = "", holder_of(step, self._processes, get_settings().operations)
+        is_in_hand = has_in_hand(stuck, step)
         if step.dead_letter_id is not None and has_permission(self.request, "view_deadletter"):
             url = _in_database(
                 self.url_of("deadletter_change", object_id=step.dead_letter_id), step.database, databases()
@@ -129,22 +132,14 @@ class EventPage(Page):
         return Step(
             group=step.group,
             group_url=self.url_of("group", group=step.group) if step.group in self._groups else "",
-            state=STATES[step.state],
+            state=STATES["in_hand" if is_in_hand else step.state],
             is_bad=step.state == "dead_letter",
-            messages_before=step.messages_before,
+            messages_before=None if is_in_hand else step.messages_before,
             stuck=stuck,
             partition={"topic": topic, "partition": number, "stuck_offset": stuck and stuck.stuck_offset},
             letter_id=step.dead_letter_id,
             letter_url=url,
         )
-
-    def _stuck_before(self, step: GroupStep) -> Owner | None:
-        if step.place is None or step.offset is None:
-            return None
-        owner = owners_among([], step.group, self._processes, get_settings().operations).of(step.place)
-        if owner is None or owner.state != "stuck" or owner.stuck_offset is None:
-            return None
-        return owner if owner.stuck_offset <= step.offset else None
 
     @cached_property
     def _processes(self) -> Processes:

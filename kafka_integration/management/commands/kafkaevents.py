@@ -12,10 +12,16 @@ from django.utils import timezone
 
 from ...cells import NONE
 from ...conf import get_settings
+from ...dead_letters.texts import brief
+from ...durations import spoken
 from ...local_times import spoken_moment
 from ...operating.columns import aligned
+from ...operating.events.groups import GroupStep
+from ...operating.events.holding import has_in_hand, holder_of
 from ...operating.events.journey import Event, Found, as_json, find_event, find_key
 from ...operating.events.texts import STATES
+from ...operating.groups.owners import Processes, live_processes
+from ...operating.standing_texts import standing_text
 from ...operating.typed import read_moment, read_text, read_topic
 from ...summaries import escaped, shortened
 from ..arguments import WRONG_USAGE
@@ -88,8 +94,9 @@ class Command(ShowingCommand):
             if is_list or documents:
                 self.stdout.write(json.dumps(documents if is_list else documents[0], indent=2))
             return
+        processes = live_processes(get_settings().operations)
         for event in found.events:
-            for line in _lines(event):
+            for line in _lines(event, processes):
                 self.stdout.write(escaped(line))
 
 
@@ -104,13 +111,25 @@ def _looked(found: Found) -> str:
     return f"outbox of {outboxes}; dead letters of {databases}; {topics}"
 
 
-def _lines(event: Event) -> Iterator[str]:
+def _lines(event: Event, processes: Processes) -> Iterator[str]:
     place = "" if event.offset is None else f"[{event.partition}]@{event.offset}"
     at = "" if event.at is None else f", {spoken_moment(timezone.localtime(event.at))}"
     yield f"{event.topic}{place}  {event.id or 'no event id'}  {STATES[event.state]}{at}"
+    if event.refusal:
+        yield f"  {brief(event.refusal)}"
     if event.groups:
-        rows = [(step.group, str(STATES[step.state]), _letter(step.dead_letter_id)) for step in event.groups]
+        rows = [(step.group, _state(step, processes), _letter(step.dead_letter_id)) for step in event.groups]
         yield from (f"  {line}" for line in aligned([("GROUP", "STATE", "DEAD LETTER"), *rows]))
+
+
+def _state(step: GroupStep, processes: Processes) -> str:
+    holder = holder_of(step, processes, get_settings().operations)
+    if holder is None:
+        return str(STATES[step.state])
+    stuck = standing_text(holder.state, None, holder.stuck_offset)
+    if has_in_hand(holder, step):
+        return f"{STATES['in_hand']}, for {spoken(holder.busy_seconds or 0.0)}: {stuck}"
+    return f"{STATES[step.state]}, {stuck}"
 
 
 def _letter(id: int | None) -> str:

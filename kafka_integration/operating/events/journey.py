@@ -49,6 +49,8 @@ class Event:
     """That of its row, while it is in an outbox."""
     database: str | None = None
     """That of the row."""
+    refusal: str = ""
+    """Why Kafka refused it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +222,7 @@ def _event(topic: str, traces: _Traces, groups: Groups, is_complete: bool) -> Ev
         groups=groups.steps(traces.sightings, traces.letters, is_unsent=is_unsent),
         row_id=row.pk if row else None,
         database=row._state.db if row else None,
+        refusal=row.refusal if row else "",
     )
 
 

@@ -14,6 +14,7 @@ STATES: dict[str, Promise] = {
     "replayed": _("handled by a replay"),
     "discarded": _("discarded"),
     "not_reached": _("not reached yet"),
+    "in_hand": _("a handler has it in hand"),
     "unknown": _("unknown"),
 }
 """Of an event, and of each group that reads its topic."""
