@@ -23,6 +23,7 @@ from ...models import DeadLetter
 from ...operating.columns import aligned
 from ...operating.typed import read_text
 from ...summaries import escaped
+from ...tables import unreadable
 from ..arguments import WRONG_USAGE, read_count, read_id
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import ShowingCommand
@@ -120,9 +121,7 @@ class Command(ShowingCommand):
             with interruptible():
                 getattr(self, f"_{options['action']}")(databases, options)
         except DatabaseError as error:
-            raise CommandError(
-                f"the table of dead letters can't be read (if missing, manage.py migrate makes it): {error}".strip()
-            ) from error
+            raise CommandError(unreadable("the table of dead letters", error)) from error
 
     def _list(self, databases: list[str], options: dict[str, Any]) -> None:
         state = options["state"]

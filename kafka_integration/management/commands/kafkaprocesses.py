@@ -16,6 +16,7 @@ from ...operating.presence.listing import as_json, as_lines, list_processes
 from ...operating.typed import read_places
 from ...operating.unattended import as_lines as unattended_as_lines
 from ...summaries import escaped
+from ...tables import unreadable
 from ..arguments import read_id
 from ..interrupts import INTERRUPTED, interruptible
 from ..pipes import ShowingCommand
@@ -84,7 +85,7 @@ class Command(ShowingCommand):
                 {"list": self._list, "outbox": self._outbox}.get(options["action"], self._ask)(options)
         except DatabaseError as error:
             table = "an outbox" if options["action"] == "outbox" else "the table of processes"
-            raise CommandError(f"{table} can't be read (if missing, manage.py migrate makes it): {error}") from error
+            raise CommandError(unreadable(table, error)) from error
 
     def _list(self, options: dict[str, Any]) -> None:
         settings = get_settings()
