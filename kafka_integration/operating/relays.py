@@ -30,6 +30,7 @@ logger = logging.getLogger("kafka_integration.relay")
 
 # Beyond what a relay waits for acknowledgements: for its last statements.
 TIDYING_SECONDS = 1.5
+GRACE_SECONDS = STOP_GRACE_SECONDS + TIDYING_SECONDS
 
 
 def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, monitor: Monitor | None = None) -> int:
@@ -61,7 +62,8 @@ def run_relays(settings: Settings, stop: StopRequest, *, once: bool = False, mon
 def _run(relays: Sequence[_Thread], stop: StopRequest, operations: OperationsSettings) -> int:
     for relay in relays:
         relay.start()
-    presence = Presence(_Watch(relays, stop), operations, {**doers_of_process(stop), **doers_of_relays()})
+    doers = {**doers_of_process(stop, grace_seconds=GRACE_SECONDS), **doers_of_relays()}
+    presence = Presence(_Watch(relays, stop), operations, doers)
     presence.begin()
     while any(relay.is_alive() for relay in relays) and not any(relay.failure for relay in relays):
         if stop.wait(LOOK_SECONDS):
@@ -110,7 +112,7 @@ class _Watch:
 def _finish(relays: Sequence[_Thread]) -> int:
     for relay in relays:
         relay.relay.stop()
-    deadline = monotonic() + STOP_GRACE_SECONDS + TIDYING_SECONDS
+    deadline = monotonic() + GRACE_SECONDS
     for relay in relays:
         relay.join(max(0.0, deadline - monotonic()))
     late = [relay.relay.alias for relay in relays if relay.is_alive()]

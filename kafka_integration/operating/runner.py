@@ -74,7 +74,8 @@ def _run(loops: list[ConsumerLoop], stop: StopRequest, watch: ConsumersWatch) ->
             "" if consumer.ordering == "partition" else f', with ordering "{consumer.ordering}"',
         )  # fmt: skip
         thread.start()
-    doers = {**doers_of_process(stop), **doers_of_consumers(loops), **doers_of_resets(loops)}
+    by_all = doers_of_process(stop, grace_seconds=_grace_seconds(loops))
+    doers = {**by_all, **doers_of_consumers(loops), **doers_of_resets(loops)}
     presence = Presence(watch, get_settings().operations, doers)
     presence.begin()
     while not stop.wait(LOOK_SECONDS):
@@ -88,7 +89,7 @@ def _run(loops: list[ConsumerLoop], stop: StopRequest, watch: ConsumersWatch) ->
 def _finish(loops: list[ConsumerLoop], threads: list[threading.Thread]) -> int:
     for loop in loops:
         loop.stop()
-    deadline = monotonic() + max(loop.settings.shutdown_grace_seconds for loop in loops)
+    deadline = monotonic() + _grace_seconds(loops)
     for thread in threads:
         thread.join(max(0.0, deadline - monotonic()))
     _log_faults(loops)
@@ -99,6 +100,10 @@ def _finish(loops: list[ConsumerLoop], threads: list[threading.Thread]) -> int:
     if any(loop.fault for loop in loops):
         return FAILED
     return BEHIND if any(loop.leaves_lag for loop in loops) else STOPPED
+
+
+def _grace_seconds(loops: Iterable[ConsumerLoop]) -> float:
+    return max(loop.settings.shutdown_grace_seconds for loop in loops)
 
 
 def _log_faults(loops: Iterable[ConsumerLoop]) -> None:

@@ -172,13 +172,14 @@ def test_a_stopped_process_finishes_what_is_in_hand_and_leaves_with_status_0(gat
     with process() as end:
         id = seen()
         wait_for(scripted.seen.copy)
-        ask("stop", id)
+        answer = ask("stop", id)
         wait_for(lambda: listed()[0]["state"] == "draining")
         gate.set()
         status = end()
 
     assert status == 0
     assert committed() == 1
+    assert "stops, once what is in hand is finished, or after 25 s" in answer
 
 
 @pytest.mark.parametrize("handler", ["handle", "handle_async"])

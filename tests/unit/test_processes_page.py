@@ -176,6 +176,7 @@ def test_a_process_is_stopped_by_a_second_press_below_what_nobody_else_runs(clie
 
     assert f'id="stop-{two.pk}"' in asked
     assert "finishes and commits what its handlers have in hand" in asked
+    assert "What is unfinished after shutdown_grace_seconds is left" in asked
     assert "No other process here runs &lt;search&gt;:" in asked
     assert "No other process here runs marketing:" in stop_of(client, row)
 

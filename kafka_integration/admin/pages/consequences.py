@@ -28,6 +28,7 @@ def _of_a_relay(process: ProcessView, others: Sequence[ProcessView]) -> Iterator
 
 def _of_consumers(process: ProcessView, others: Sequence[ProcessView]) -> Iterator[str]:
     yield _("It begins nothing more, finishes and commits what its handlers have in hand, and ends.")
+    yield _("What is unfinished after shutdown_grace_seconds is left, and delivered again.")
     elsewhere = consumers_of(others)
     if alone := [str(consumer["name"]) for consumer in process.consumers if consumer["name"] not in elsewhere]:
         text = _("No other process here runs %(names)s: what comes for it waits until one does.")

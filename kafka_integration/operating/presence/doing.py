@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...durations import spoken
 from ...errors import CommandRefusedError
 from ..stopping import StopRequest
 from .answering import Doer
 from .stacks import stacks
 
 
-def doers_of_process(stop: StopRequest) -> dict[str, Doer]:
-    """What every process can do: ``stop`` as by SIGTERM, and ``trace``."""
+def doers_of_process(stop: StopRequest, *, grace_seconds: float) -> dict[str, Doer]:
+    """What every process can do: ``stop`` as by SIGTERM, which leaves after the grace period at last, and ``trace``."""
 
     def stop_it(arguments: Mapping[str, Any]) -> str:
         stop.make()
-        return "stops, once what is in hand is finished"
+        return f"stops, once what is in hand is finished, or after {spoken(grace_seconds)}"
 
     return {"stop": stop_it, "trace": lambda arguments: stacks()}
 
