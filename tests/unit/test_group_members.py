@@ -117,7 +117,9 @@ def test_a_group_without_members_has_none(brokers, page, capsys):
     brokers()
 
     assert "nobody is in the group" in page()
-    assert not [line for line in lines(capsys) if line.startswith("member")]
+    said = lines(capsys)
+    assert "nobody is in the group" in said
+    assert not [line for line in said if line.startswith("member")]
 
 
 def test_where_brokers_do_not_tell_those_that_say_so_are_shown_and_are_not_called_all(brokers, page, capsys):

@@ -269,11 +269,10 @@ def test_a_process_that_does_not_take_it_up_moves_nothing(reset, monkeypatch):
     monkeypatch.setattr(asking, "TAKEN_WITHIN_SECONDS", 0.2)
     partitions = [{"topic": TOPIC, "partition": 0, "state": "caught_up"}]
     consumers = [{"name": "c", "group": "group", "partitions": partitions}]
-    Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
+    row = Process.objects.create(kind="consumer", host="here", pid=7, state="running", consumers=consumers)
 
-    with pytest.raises(
-        CommandError, match=r"not moved: events\[0\] \(consumer c of process 7 on here\): was not taken up"
-    ):
+    who = rf"consumer c of process {row.pk} \(7\) on here"
+    with pytest.raises(CommandError, match=rf"not moved: events\[0\] \({who}\): was not taken up"):
         reset("0", "--topic", f"{TOPIC}:0", "--apply")
 
     assert committed() == 2

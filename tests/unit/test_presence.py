@@ -283,7 +283,7 @@ def test_people_are_shown_the_same_as_a_table():
 
     assert "web\\x1b[31m" in lines[1]
     assert " ".join(lines[2].split()) == "c (group g): running, 1,234 handled, 2 failed attempts"
-    assert " ".join(lines[3].split()) == "t[3] at unknown lag unknown waiting (outage)"
+    assert " ".join(lines[3].split()) == "t[3] position unknown lag unknown waiting (outage)"
 
 
 def test_of_a_stuck_partition_people_are_told_how_long_its_handler_has_been_at_work():

@@ -43,7 +43,7 @@ class Owner:
         return self.state not in (None, "stuck") and self.reason not in KEPT
 
     def __str__(self) -> str:
-        return f"consumer {self.consumer} of process {self.pid} on {self.host}"
+        return f"consumer {self.consumer} of process {self.process_id} ({self.pid}) on {self.host}"
 
 
 @dataclass(frozen=True, kw_only=True)

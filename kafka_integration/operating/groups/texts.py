@@ -103,6 +103,8 @@ def _loss_unknown(outlook: Outlook) -> list[str]:
 
 
 def _members(members: Members) -> list[str]:
+    if members.are_all and not members.listed:
+        return ["nobody is in the group"]
     return [*map(_member, members.shown), *([f"and {members.others} other members"] if members.others else [])]
 
 

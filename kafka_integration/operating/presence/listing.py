@@ -133,7 +133,7 @@ def _partition_row(partition: dict[str, Any]) -> tuple[str, ...]:
     busy = f", its handler at work for {spoken(seconds)}" if (seconds := partition.get("busy_seconds")) else ""
     return (
         escaped(place),
-        f"at {offset(partition['position'])}",
+        f"at {offset(position)}" if (position := partition["position"]) is not None else f"position {UNKNOWN}",
         f"lag {count(partition['lag'])}",
         escaped(stands + busy),
     )
