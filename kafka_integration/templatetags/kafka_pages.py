@@ -62,7 +62,9 @@ def offset(value: int | None) -> Any:
 @register.simple_tag
 def time_lag(lag: int | None, seconds: float | None) -> Any:
     """How old the lowest unfinished message is; without lag there is none."""
-    return NONE if lag == 0 else span(seconds)
+    if lag == 0:
+        return NONE
+    return format_html('<span class="kafka-span">{}</span>', span(seconds))
 
 
 @register.simple_tag

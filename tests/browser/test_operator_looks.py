@@ -100,6 +100,11 @@ const style = getComputedStyle(focused);
 return focused.matches(arguments[0]) ? [style.outlineStyle, style.boxShadow, style.textDecorationLine] : null;
 """
 
+TOPS_OF_BUTTONS = """
+return Array.from(document.querySelectorAll(".kafka-buttons")[0].querySelectorAll(":scope > form .button, summary"))
+  .map((e) => e.getBoundingClientRect().top);
+"""
+
 Open = Callable[[str], None]
 
 
@@ -179,6 +184,30 @@ def _problems_of(browser: Chrome, width: int) -> Iterator[object]:
     yield from (("is faint", contrast, html) for contrast, html in contrasts if contrast < 4.5)
     messages = [entry["message"] for entry in browser.get_log("browser")]
     yield from (text for text in messages if "favicon.ico" not in text)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_opened_tables_of_charts_leave_pages_as_wide_as_they_are(open_page: Open, browser: Chrome, width: int) -> None:
+    wide: dict[str, int] = {}
+
+    for path in ("overview/", "groups/", "group/search/"):
+        show_as(browser, width)
+        open_page(path)
+        browser.execute_script("document.querySelectorAll('.kafka-chart details').forEach((e) => { e.open = true; })")
+        wide[path] = browser.execute_script("return document.documentElement.scrollWidth")
+
+    assert {path: found for path, found in wide.items() if found > width} == {}
+
+
+def test_on_a_desk_buttons_are_in_one_line_and_times_are_not_torn(open_page: Open, browser: Chrome) -> None:
+    show_as(browser, 1280)
+    open_page("processes/")
+    tops = browser.execute_script(TOPS_OF_BUTTONS)
+    open_page("group/search/")
+    white_space = browser.execute_script("return getComputedStyle(document.querySelector('.kafka-span')).whiteSpace")
+
+    assert len(set(tops)) == 1
+    assert white_space == "nowrap"
 
 
 def test_the_keyboard_reaches_what_one_does_on_each_page_and_it_shows(open_page: Open, browser: Chrome) -> None:
