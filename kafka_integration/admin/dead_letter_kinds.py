@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.db.models import QuerySet
+from django.utils.html import format_html_join
+from django.utils.http import urlencode
 
 from ..dead_letters.kinds import recent_kinds, since
+from ..models import DeadLetter
 from . import bounded
 from .bounded import AtLeast
 from .dead_letter_filters import label_of
@@ -36,3 +41,16 @@ def kinds_of(database: str, changelist: ChangeList) -> dict[str, Any]:
         "other_kinds": len(recent.kinds) - len(shown),
         "kinds_of": None if recent.are_all else most,
     }
+
+
+def labels_of_kinds(letters: QuerySet[DeadLetter], most: int) -> dict[str | None, str]:
+    """The kinds of so many of the newest of these, as people know them."""
+    rows = letters.order_by("-pk").values_list("kind", "exception", "location", "consumer")[:most]
+    return {kind: label_of(exception, location, consumer) for kind, exception, location, consumer in rows}
+
+
+def links_to_kinds(url: str, labels: Mapping[str | None, str]) -> str:
+    """The way to the lists of some of these kinds, where what became of their replays stands."""
+    joined = "&" if "?" in url else "?"
+    shown = [(f"{url}{joined}{urlencode({'kind': kind})}", label) for kind, label in labels.items() if kind is not None]
+    return format_html_join(", ", '<a href="{}">{}</a>', shown[:MOST_KINDS])

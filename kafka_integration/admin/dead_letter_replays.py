@@ -16,7 +16,7 @@ from ..dead_letters.operations import REPLAYABLE
 from ..dead_letters.standings import NO_REPLAY, Standing, standings_of_last_settled
 from ..models import DeadLetter
 from ..operating.replays.previewing import Part, Preview, preview
-from ..operating.replays.texts import sentences_of
+from ..operating.replays.texts import sentences_of, why_waiting
 from . import bounded
 from .bounded import AtLeast
 from .dead_letter_filters import NARROWING
@@ -56,6 +56,12 @@ def preview_of_action(request: HttpRequest, letters: QuerySet[DeadLetter], actio
             *((ACTION_CHECKBOX_NAME, id) for id in selected),
         ],
     }
+
+
+def why_it_waits(letter: DeadLetter) -> str:
+    """Why nobody has taken up the replay of this one yet, as far as it is known."""
+    found = preview([Part(letters=DeadLetter.objects.using(letter._state.db).filter(pk=letter.pk))], get_settings())
+    return " ".join(sentence for taker in found.takers for sentence in why_waiting(taker))
 
 
 def _look_at(letters: QuerySet[DeadLetter], states: Collection[str]) -> Preview:

@@ -27,8 +27,8 @@ from ..summaries import escaped
 from .bounded import RecentValuesFilter
 from .databases import ClampedList
 from .dead_letter_filters import NARROWING, DeadLetterDatabaseFilter, KindFilter, StateFilter, databases
-from .dead_letter_kinds import kinds_of
-from .dead_letter_replays import preview_of, preview_of_action, replays_of_list
+from .dead_letter_kinds import kinds_of, labels_of_kinds, links_to_kinds
+from .dead_letter_replays import preview_of, preview_of_action, replays_of_list, why_it_waits
 from .moments import moment_element, moment_field
 from .operated import MAX_SELECTED, OperatedAdmin, is_across
 from .payloads import LINES
@@ -144,6 +144,8 @@ class DeadLetterAdmin(OperatedAdmin):
         standing = standing_of(letter)
         if standing == Standing.FAILED_AGAIN:
             return _two_lines(str(standing.label), ": ".join(filter(None, (letter.exception, brief(letter.reason)))))
+        if standing == Standing.REQUESTED:
+            return _two_lines(str(standing.label), why_it_waits(letter))
         return NONE if standing in NO_REPLAY else str(standing.label)
 
     @admin.display(description=_("place in the code"))
@@ -193,7 +195,7 @@ class DeadLetterAdmin(OperatedAdmin):
         if not is_across(request):
             letters = letters.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         if action == "replay_kind_selected":
-            letters = self._of_kinds(request, letters)
+            letters = self._of_kinds(request, labels_of_kinds(letters, MAX_SELECTED))
         elif action != "replay_selected":
             self.message_user(request, _("Nothing was done: only replays have a preview."), messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
@@ -224,16 +226,20 @@ class DeadLetterAdmin(OperatedAdmin):
 
     @admin.action(description=_("Replay all dead letters of the kinds of the selected ones"), permissions=["replay"])
     def replay_kind_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
-        self.operate(request, "replay", self._of_kinds(request, letters).filter(state__in=ACROSS["replay"]))
+        kinds = labels_of_kinds(letters, MAX_SELECTED)
+        self.operate(request, "replay", self._of_kinds(request, kinds).filter(state__in=ACROSS["replay"]))
+        # Once they are handled the list shows nothing of them by itself.
+        text = _("What became of replays: %(links)s")
+        if links := links_to_kinds(databases.url(self._reverse("changelist"), request), kinds):
+            self.message_user(request, format_html(str(text) % {"links": "{}"}, links))
 
-    def _of_kinds(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
-        """All that wait of the kinds of these."""
-        kinds = set(letters.order_by("-pk").values_list("kind", flat=True)[:MAX_SELECTED])
+    def _of_kinds(self, request: HttpRequest, kinds: Collection[str | None]) -> QuerySet[DeadLetter]:
+        """All that wait of these kinds."""
         if None in kinds:
             text = _("Those of an earlier version have no kind yet: manage.py kafkadeadletters kinds gives them one.")
             self.message_user(request, text, messages.WARNING)
         # In the words of the index of kinds.
-        return self.get_queryset(request).filter(kind__in=kinds - {None}, settled_at=None)
+        return self.get_queryset(request).filter(kind__in=set(kinds) - {None}, settled_at=None)
 
     @admin.action(description=_("Discard selected dead letters"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from time import monotonic
 
 from .outcomes import Failure, failures_of
@@ -34,7 +35,8 @@ class AwaitedReplay:
             is_over = not self.progress.under_way or now >= deadline
             # Of many a look takes its time: the database has as much for others.
             is_over = is_over or wait(min(max(LOOK_SECONDS, now - began_at), deadline - now))
-        return self.progress
+        waiting = sum(part.count_not_taken_up() for part in self._parts)
+        return replace(self.progress, not_taken_up=min(waiting, self.progress.under_way))
 
     @property
     def progress(self) -> Progress:

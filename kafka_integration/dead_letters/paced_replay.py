@@ -57,6 +57,8 @@ class Progress:
     discarded: int = 0
     """By a ``Skip`` of the handler, or by somebody else."""
     withdrawn: int = 0
+    not_taken_up: int = 0
+    """Of those under way: the others are in a handler's hands, or wait for what it needs."""
 
     @property
     def done(self) -> int:
@@ -70,7 +72,12 @@ class Progress:
 def said_of(progress: Progress) -> str:
     """What it did, in words."""
     parts = [f"{progress.handled} handled", f"{progress.failed} failed again"]
-    others = {"discarded": progress.discarded, "not begun": progress.withdrawn, "still under way": progress.under_way}
+    others = {
+        "discarded": progress.discarded,
+        "not begun": progress.withdrawn,
+        "not taken up yet": progress.not_taken_up,
+        "still under way": progress.under_way - progress.not_taken_up,
+    }
     parts += [f"{count} {what}" for what, count in others.items() if count]
     return f"{progress.requested} of {progress.total} asked for: {', '.join(parts)}."
 

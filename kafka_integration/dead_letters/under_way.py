@@ -43,6 +43,10 @@ class UnderWay:
         """Whether any is in somebody's hands, or waits for an outage to be over."""
         return any(page.filter(leased_until__gt=Now()).exists() for page in self._pages())
 
+    def count_not_taken_up(self) -> int:
+        """How many nobody has in hand, and wait for no outage."""
+        return sum(page.filter(state=State.REPLAY).exclude(leased_until__gt=Now()).count() for page in self._pages())
+
     def withdraw(self) -> int:
         """Have those that nobody has begun parked again; how many it were."""
         if not self._ids:

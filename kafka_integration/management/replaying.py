@@ -16,9 +16,12 @@ from ..dead_letters.awaited import AwaitedReplay
 from ..dead_letters.operations import Change, Selection
 from ..dead_letters.outcomes import Failure, failures_as_json, failures_as_lines
 from ..dead_letters.paced_replay import Ended, Pace, PacedReplay, Progress, problem_of, said_of
+from ..models import DeadLetter
 from ..operating.replays.preview_texts import preview_as_json, preview_as_lines
 from ..operating.replays.previewing import Part, preview
+from ..operating.replays.texts import why_waiting
 from ..operating.stopping import StopRequest
+from ..summaries import escaped
 from .arguments import WRONG_USAGE, read_count
 from .interrupts import INTERRUPTED
 from .progress import ProgressBar
@@ -127,11 +130,13 @@ class Replaying:
             self._tell_reasons(replay.failures)
             if left_alone:
                 self.stderr.write(f"{left_alone} left alone: settled already.")
+            if result.not_taken_up:
+                self._tell_why_waiting()
         if result.under_way and stop.is_made:
             raise CommandError("interrupted; what was asked for stays asked for", returncode=INTERRUPTED)
         if result.under_way:
             raise CommandError(
-                f"{result.under_way} still under way after {wait_seconds:g} s, and stay asked for: kafkadeadletters "
+                f"{result.under_way} not done after {wait_seconds:g} s, and stay asked for: kafkadeadletters "
                 "outcome says what becomes of them, replay --dry-run who takes them up."
             )
         if result.failed:
@@ -140,6 +145,13 @@ class Replaying:
     def _tell_reasons(self, failures: Sequence[Failure]) -> None:
         for line in failures_as_lines(failures):
             self.stderr.write(line)
+
+    def _tell_why_waiting(self) -> None:
+        asked_for = [self.selection.of(database).filter(state=DeadLetter.State.REPLAY) for database in self.databases]
+        parts = [Part(letters=letters) for letters in asked_for]
+        for taker in preview(parts, get_settings()).takers:
+            for sentence in why_waiting(taker):
+                self.stderr.write(escaped(sentence))
 
     def _bar(self, progress: Progress) -> ProgressBar:
         return ProgressBar(self.stderr, progress.total, is_shown=self.stderr.isatty())

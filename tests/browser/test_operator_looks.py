@@ -246,6 +246,15 @@ def test_names_are_whole_where_there_is_room(open_page: Open, browser: Chrome) -
     assert broken == []
 
 
+def test_on_a_telephone_the_name_of_an_action_can_be_read(open_page: Open, browser: Chrome) -> None:
+    make_letter()
+    show_as(browser, 360)
+
+    open_page("deadletter/")
+
+    assert browser.find_element(By.NAME, "action").size["width"] > 200
+
+
 KEY = "the-hand-of-an-order"
 
 

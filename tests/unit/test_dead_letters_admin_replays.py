@@ -82,6 +82,26 @@ def test_its_page_says_what_became_of_its_replay(fields, said):
     assert ("no stock" in outcome) == ("reason" in fields)
 
 
+def test_its_page_says_why_its_replay_was_not_taken_up_yet():
+    page = text_of(client_of("view").get(page_of(letter(state=State.REPLAY))))
+
+    assert "No process runs consumer c now: replays wait until one does" in page
+
+
+def test_after_a_replay_of_kinds_there_are_links_to_what_became_of_it():
+    letters = [letter(kind="aaaa"), letter(kind="bbbb", exception="shop.<Lost>")]
+    client = client_of("view", "replay")
+    data = {"action": "replay_kind_selected", "_selected_action": [each.pk for each in letters]}
+
+    page = text_of(client.post(LIST, data, follow=True))
+    DeadLetter.objects.update(state=State.HANDLED, settled_at=Now(), replayed_at=Now())
+    links = re.findall(rf'<a href="({LIST}\?kind=\w+)">([^<]*)</a>', page.partition("What became of replays: ")[2])
+
+    assert [url for url, _ in links[:2]] == [f"{LIST}?kind=bbbb", f"{LIST}?kind=aaaa"]
+    assert links[0][1].startswith("&lt;Lost&gt; · ")
+    assert "1 handled by a replay" in text_of(client.get(links[0][0]))
+
+
 def test_one_that_was_never_replayed_has_no_outcome():
     page = text_of(client_of("view").get(page_of(letter())))
 

@@ -14,8 +14,9 @@ from django.db.models.functions import Now
 
 from kafka_integration import Skip
 from kafka_integration.dead_letters.awaited import AwaitedReplay
-from kafka_integration.models import DeadLetter
+from kafka_integration.models import DeadLetter, Process
 from tests.dead_letters import make_letter
+from tests.unit.consumers import consumer_settings
 from tests.unit.replays import PLAIN, Lane, Parked, Requested, do, reread
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -153,10 +154,37 @@ def test_those_that_nobody_takes_up_in_time_stay_asked_for(settings):
 
     output, _, error = failed("replay", waiting.pk, "--wait", "0.1")
 
-    assert output == "1 of 1 asked for: 0 handled, 0 failed again, 1 still under way.\n"
-    assert "1 still under way after 0.1 s" in str(error)
+    assert output == "1 of 1 asked for: 0 handled, 0 failed again, 1 not taken up yet.\n"
+    assert "1 not done after 0.1 s" in str(error)
     assert error.returncode == 1
     assert reread(waiting).state == Requested
+
+
+def test_those_that_nobody_took_up_are_told_apart_from_those_in_hand_with_the_reason(settings):
+    settings.KAFKA = consumer_settings()
+    letter(state=Requested, is_taken=True)
+    waiting = letter()
+    owned = {"topic": "events", "partition": waiting.partition, "reason": "paused"}
+    consumer = {"name": "c", "group": "group", "state": "running", "partitions": [owned]}
+    Process.objects.create(
+        kind="consumer", host="web-1", pid=1, started_at=Now(), seen_at=Now(), version="1", state="running",
+        consumers=[consumer],
+    )  # fmt: skip
+
+    output, errors, error = failed("replay", "--all", "--wait", "0.1")
+    document = json.loads(failed("replay", "--all", "--wait", "0.1", "--json")[0])
+
+    assert output == "2 of 2 asked for: 0 handled, 0 failed again, 1 not taken up yet, 1 still under way.\n"
+    assert f"Paused, so that replays wait until they are resumed: events[{waiting.partition}]." in errors
+    assert "2 not done" in str(error)
+    assert (document["under_way"], document["not_taken_up"]) == (2, 1)
+
+
+def test_where_nobody_runs_the_consumer_who_waits_is_told(settings):
+    settings.KAFKA = consumer_settings()
+    letter()
+
+    assert "No process runs consumer c now" in failed("replay", "--all", "--wait", "0.1")[1]
 
 
 def test_those_that_were_asked_for_before_are_waited_for_too(monkeypatch, settings):

@@ -306,6 +306,7 @@ def test_the_command_stops_after_so_many_failures_with_a_status_for_scripts():
         "discarded": 0,
         "withdrawn": 0,
         "under_way": 0,
+        "not_taken_up": 0,
         "ended": "failures",
     }
     assert error.returncode == 1

@@ -126,8 +126,10 @@ def test_one_that_would_leave_an_earlier_one_of_its_key_behind_is_counted():
     letter(key=b"b", offset=1, partition=1)
     keyless = [letter(key=None, offset=offset) for offset in (10, 11)]
 
-    assert read(second.pk)["overtaking"] == 1
+    assert (read(second.pk)["overtaking"], read(second.pk)["first_left_behind"]) == (1, first.pk)
+    assert f"of its key that would be left behind, first {first.pk}." in previewed(second.pk)
     assert read(first.pk, second.pk)["overtaking"] == 0
+    assert read(first.pk, second.pk)["first_left_behind"] is None
     assert read(other.pk)["overtaking"] == 0
     assert read(keyless[1].pk)["overtaking"] == 0
 
@@ -176,6 +178,29 @@ def test_partitions_that_are_paused_or_owned_by_nobody_would_wait():
 
     assert consumer["paused"] == [{"topic": "events", "partition": 1}]
     assert consumer["unowned"] == [{"topic": "events", "partition": 2}]
+    assert "which takes them up" in previewed("--all")
+
+
+@pytest.mark.parametrize("state", [State.PARKED, State.REPLAY])
+def test_where_all_are_paused_it_says_nothing_else_of_when_also_of_those_that_are_asked_for(state):
+    letter(state=state)
+    run_a_process(partitions=((0, "paused"), (1, None)))
+
+    text = previewed("--all")
+
+    assert "Paused, so that replays wait until they are resumed: events[0]." in text
+    assert "takes them up" not in text
+
+
+def test_of_those_that_are_asked_for_it_says_who_takes_them_up():
+    letter(state=State.REPLAY)
+    run_a_process()
+
+    text = previewed("--all")
+
+    assert "1 is asked for already.\n" in text
+    assert "runs in 1 process, which takes them up" in text
+    assert "0 would be handed" in text
 
 
 def test_those_of_a_former_consumer_go_to_another_of_its_group():

@@ -26,6 +26,7 @@ def preview_as_json(preview: Preview, pace: Pace) -> dict[str, Any]:
         "count": preview.count,
         "states": {str(standing): preview.standings.get(standing, 0) for standing in Standing},
         "overtaking": preview.overtaking,
+        "first_left_behind": preview.first_left_behind,
         "first_at": _moment(min((target.first_at for target in preview.targets), default=None)),
         "last_at": _moment(max((target.last_at for target in preview.targets), default=None)),
         "targets": [_target(target) for target in preview.targets],

@@ -15,7 +15,7 @@ from ...dead_letters.standings import Standing, Tally, tallies, tallies_of_newes
 from ...models import DeadLetter
 from ...summaries import ranges
 from ..groups.owners import live_processes
-from .key_order import count_overtaking
+from .key_order import find_overtaking
 from .takers import Taker, takers_of
 
 KEYS_COMPARED = 20_000
@@ -54,14 +54,15 @@ class Target:
 class Preview:
     """How those that are meant stand, and what of them would be handed to whom.
 
-    ``overtaking`` are those that an earlier one of their key would be left behind by. Where ``is_part`` only the newest
-    were looked at.
+    ``takers`` are also of those that are asked for already. ``overtaking`` are those that an earlier one of their key
+    would be left behind by. Where ``is_part`` only the newest were looked at.
     """
 
     standings: Mapping[Standing, int]
     targets: tuple[Target, ...]
     takers: tuple[Taker, ...]
     overtaking: int
+    first_left_behind: int | None = None
     is_part: bool = False
 
     @property
@@ -75,23 +76,32 @@ def preview(parts: Iterable[Part], settings: Settings, *, most: int | None = Non
     standings: Counter[Standing] = Counter()
     targets: list[Target] = []
     takers: list[Taker] = []
-    overtaking, is_part = 0, False
+    overtaking, is_part, left_behind = 0, False, None
     processes = live_processes(settings.operations)
     for part in parts:
         found = [*(tallies(part.letters) if most is None else tallies_of_newest(part.letters, most))]
         for tally in found:
             standings[tally.standing] += tally.count
         is_part = is_part or (most is not None and sum(tally.count for tally in found) >= most)
-        replayed = [tally for tally in found if tally.standing in _replayable(part.states)]
+        replayable = _replayable(part.states)
+        replayed = [tally for tally in found if tally.standing in replayable]
         targets += _targets(replayed)
         places = defaultdict(list)
-        for tally in replayed:
-            places[tally.consumer, tally.group].append((tally.topic, tally.partition))
+        for tally in found:
+            if tally.standing in replayable or tally.standing == Standing.REQUESTED:
+                places[tally.consumer, tally.group].append((tally.topic, tally.partition))
         takers += takers_of(places, part.letters.db, settings, processes)
         if replayed:
-            overtaking += count_overtaking(part.letters, part.states, KEYS_COMPARED if most is None else most)
+            those = find_overtaking(part.letters, part.states, KEYS_COMPARED if most is None else most)
+            overtaking += those.count
+            left_behind = those.first_left_behind if left_behind is None else left_behind
     return Preview(
-        standings=standings, targets=tuple(targets), takers=tuple(takers), overtaking=overtaking, is_part=is_part
+        standings=standings,
+        targets=tuple(targets),
+        takers=tuple(takers),
+        overtaking=overtaking,
+        first_left_behind=left_behind,
+        is_part=is_part,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.utils.module_loading import import_string
@@ -32,7 +32,7 @@ class Taker:
     """Who would replay the dead letters of one consumer and group; ``settings`` is None where nobody would.
 
     ``processes`` are the ids of those that take replays up now, None where that can't be told. ``paused`` partitions
-    wait until they are resumed, and ``unowned`` ones for an owner.
+    wait until they are resumed, and ``unowned`` ones for an owner; where ``is_all_waiting`` there are no others.
     """
 
     consumer: str
@@ -42,6 +42,7 @@ class Taker:
     processes: tuple[int, ...] | None
     paused: tuple[Place, ...] = ()
     unowned: tuple[Place, ...] = ()
+    is_all_waiting: bool = False
 
     @property
     def is_running(self) -> bool | None:
@@ -115,13 +116,13 @@ def _as_it_is(taker: Taker, places: Sequence[Place], settings: Settings, process
         return taker
     reasons = {(p["topic"], p["partition"]): p.get("reason") for _, told in running for p in told["partitions"]}
     read = [place for place in places if cover(consumer.topics, place[0])]
-    return Taker(
-        consumer=taker.consumer,
-        group=taker.group,
-        database=taker.database,
-        settings=consumer,
+    paused = tuple(place for place in read if reasons.get(place) == "paused")
+    # What the consumer doesn't read anybody in the group takes.
+    unowned = tuple(place for place in read if running and place not in reasons)
+    return replace(
+        taker,
         processes=tuple(id for id, _ in running),
-        paused=tuple(place for place in read if reasons.get(place) == "paused"),
-        # What the consumer doesn't read anybody in the group takes.
-        unowned=tuple(place for place in read if running and place not in reasons),
+        paused=paused,
+        unowned=unowned,
+        is_all_waiting=len(paused) + len(unowned) == len(places),
     )

@@ -25,17 +25,36 @@ def sentences_of(preview: Preview) -> Iterator[str]:
     yield from _standings(preview)
     if preview.overtaking:
         text = ngettext(
-            "%(count)d comes after another dead letter of its key that would be left behind.",
-            "%(count)d come after another dead letter of their key that would be left behind.",
+            "%(count)d comes after another dead letter of its key that would be left behind, first %(id)d.",
+            "%(count)d come after another dead letter of their key that would be left behind, first %(id)d.",
             preview.overtaking,
         )
-        yield text % {"count": preview.overtaking}
+        yield text % {"count": preview.overtaking, "id": preview.first_left_behind}
     if any(taker.settings is not None and taker.settings.ordering != "none" for taker in preview.takers):
         yield _("Messages of the same key that came later may have been handled since.")
     for taker in preview.takers:
-        yield _who(taker)
-        yield from _waits(taker)
+        yield from _who(taker)
+        yield from why_waiting(taker)
         yield from _effects(taker)
+
+
+def why_waiting(taker: Taker) -> Iterator[str]:
+    """Why replays aren't taken up now, as far as it is known; nothing of those that are."""
+    if taker.settings is None:
+        text = _("Nobody takes replays up: no consumer of the settings has group %(group)s and this database.")
+        yield text % {"group": taker.group}
+    elif taker.processes is None:
+        text = _("Whether consumer %(name)s runs isn't known: its processes write no rows.")
+        yield text % {"name": taker.settings.name}
+    elif not taker.processes:
+        text = _("No process runs consumer %(name)s now: replays wait until one does (manage.py runconsumer).")
+        yield text % {"name": taker.settings.name}
+    if taker.paused:
+        text = _("Paused, so that replays wait until they are resumed: %(partitions)s.")
+        yield text % {"partitions": _names(taker.paused)}
+    if taker.unowned:
+        text = _("None of its processes owns %(partitions)s just now: replays of these wait for an owner.")
+        yield text % {"partitions": _names(taker.unowned)}
 
 
 def _standings(preview: Preview) -> Iterator[str]:
@@ -63,31 +82,14 @@ def _standings(preview: Preview) -> Iterator[str]:
         yield text % {"count": count}
 
 
-def _who(taker: Taker) -> str:
-    if taker.settings is None:
-        text = _("Nobody would take them up: no consumer of the settings has group %(group)s and this database.")
-        return text % {"group": taker.group}
-    names = {"name": taker.settings.name}
-    if taker.processes is None:
-        return _("Whether consumer %(name)s runs isn't known: its processes write no rows.") % names
-    if not taker.processes:
-        text = _("No process runs consumer %(name)s now: they would wait until one does (manage.py runconsumer).")
-        return text % names
-    text = ngettext(
-        "Consumer %(name)s runs in %(count)d process, which takes them up within seconds.",
-        "Consumer %(name)s runs in %(count)d processes, which take them up within seconds.",
-        len(taker.processes),
-    )
-    return text % {**names, "count": len(taker.processes)}
-
-
-def _waits(taker: Taker) -> Iterator[str]:
-    if taker.paused:
-        text = _("Paused, and would wait until they are resumed: %(partitions)s.")
-        yield text % {"partitions": _names(taker.paused)}
-    if taker.unowned:
-        text = _("None of its processes owns %(partitions)s just now: these would wait for an owner.")
-        yield text % {"partitions": _names(taker.unowned)}
+def _who(taker: Taker) -> Iterator[str]:
+    if taker.settings is not None and taker.processes and not taker.is_all_waiting:
+        text = ngettext(
+            "Consumer %(name)s runs in %(count)d process, which takes them up within seconds.",
+            "Consumer %(name)s runs in %(count)d processes, which take them up within seconds.",
+            len(taker.processes),
+        )
+        yield text % {"name": taker.settings.name, "count": len(taker.processes)}
 
 
 def _effects(taker: Taker) -> Iterator[str]:
