@@ -84,7 +84,7 @@ def test_it_says_how_many_of_whom_and_of_when():
         ("clicks", [0], 1),
         ("events", [0, 2], 3),
     ]
-    assert "events  0,2             3  2026-03-01 09:30:00  2026-03-03 09:30:00" in text
+    assert "events  0,2             3  2026-03-01 09:30:00 UTC  2026-03-03 09:30:00 UTC" in text
     assert text.endswith(
         "4 would be handed to their handler once more. Nothing was asked for yet: without --dry-run it is.\n"
     )

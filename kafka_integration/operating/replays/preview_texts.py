@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ...dead_letters.paced_replay import STALLED_SECONDS, Pace
 from ...dead_letters.standings import Standing
+from ...local_times import spoken_moment
 from ...summaries import escaped, ranges
 from ..columns import aligned
 from .previewing import Preview, Target
@@ -87,5 +88,5 @@ def _places(places: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]:
 
 
 def _row(target: Target) -> tuple[str, ...]:
-    times = [f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}" for at in (target.first_at, target.last_at)]
+    times = [spoken_moment(timezone.localtime(at)) for at in (target.first_at, target.last_at)]
     return target.consumer, target.group, target.topic, ranges(target.partitions), str(target.count), *times
