@@ -22,7 +22,8 @@ FIRST_PORT = 9092
 # Which broker leads and which one answers; and whether the other topic is there already, if the machine is slow.
 DIFFERS = (r" \(controller\)", r"(?<=leader )\d.*", r"(?<=^Metadata for our_topic ).*", r"^.*assigned our_topic.*")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+# Each change has the first part and README's five minutes, this one `make faults`.
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
