@@ -8,13 +8,12 @@ from enum import StrEnum
 
 from django.utils.module_loading import import_string
 
+from ...client.metadata.partition_ends import Place
 from ...conf.consumers import ConsumerSettings
 from ...conf.settings import Settings
 from ...sinks import ModelSink
 from ...topic_names import cover
 from ..groups.owners import Processes
-
-Place = tuple[str, int]
 
 TAKES_NONE_UP = ("quiet", "draining", "stopped")
 
