@@ -96,6 +96,8 @@ class LagSample(models.Model):
     ``positions`` has for each topic and partition the first offset, where the group was, and the end; it was before the
     first where messages were deleted that it hadn't handled. It is null where nothing was known, and in what is kept
     for longer than an hour.
+
+    ``loss_in_seconds`` was left until retention would take the first message that wasn't handled, where that was soon.
     """
 
     group = models.CharField(_("consumer group"), max_length=249)
@@ -103,6 +105,7 @@ class LagSample(models.Model):
     lag = models.BigIntegerField(_("lag"), null=True)
     time_lag_seconds = models.FloatField(_("time lag in seconds"), null=True)
     positions = models.JSONField(_("positions"), null=True)
+    loss_in_seconds = models.FloatField(_("time to the first loss in seconds"), null=True)
 
     class Meta:
         verbose_name = _("lag of a group")

@@ -131,6 +131,14 @@ GROUP_LOST_MESSAGES = Family(
     labels=("group", "topic"),
     is_shared=True,
 )
+GROUP_LOSS_SECONDS = Family(
+    name=f"{PREFIX}group_loss_in_seconds",
+    kind="gauge",
+    text="Until retention takes the first message that its group hasn't handled, where that is soon: the last tenth of "
+    "its retention, a day at most; absent otherwise, and while that is unknown.",
+    labels=("group",),
+    is_shared=True,
+)
 LOST_MESSAGES = Family(
     name=f"{PREFIX}lost_messages_total",
     kind="counter",
@@ -149,6 +157,6 @@ FAMILIES = {
     for family in (
         *(MESSAGES, ATTEMPTS_FAILED, HANDLER_SECONDS, IN_FLIGHT, TIME_SECONDS, REBALANCES, DEAD_LETTERS),
         *(OUTBOX_ROWS, OUTBOX_REFUSED_ROWS, OUTBOX_OLDEST_SECONDS, RELAYED, RELAY_ACTIVE),
-        *(GROUP_LAG, GROUP_LAG_SECONDS, GROUP_LOST_MESSAGES, LOST_MESSAGES, STUCK_PARTITIONS),
+        *(GROUP_LAG, GROUP_LAG_SECONDS, GROUP_LOST_MESSAGES, GROUP_LOSS_SECONDS, LOST_MESSAGES, STUCK_PARTITIONS),
     )
 }

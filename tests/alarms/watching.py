@@ -143,14 +143,14 @@ class Watch:
         from kafka_integration.admin.pages.overview.letters import waiting_letters
         from kafka_integration.admin.pages.overview.needs import find_needs
         from kafka_integration.admin.pages.overview.relays import relay_lines
-        from kafka_integration.operating.groups.losses import last_losses
+        from kafka_integration.operating.groups.losses import last_sights
         from kafka_integration.operating.presence.listing import list_processes
 
         asked_at = monotonic()
         processes = list_processes(self._settings.operations)
         lines = consumer_lines(self._settings, processes, {})
-        losses = last_losses(self._groups)
-        for need in find_needs(lines, relay_lines(self._settings), processes, waiting_letters(), losses):
+        sights = last_sights(self._groups)
+        for need in find_needs(lines, relay_lines(self._settings), processes, waiting_letters(), sights):
             kind = need.urgency.name.lower()
             places = NEED_PLACE.findall(need.text) if kind == "stuck" else []
             consumer = next((line.name for line in lines if need.group and line.group == need.group), None)

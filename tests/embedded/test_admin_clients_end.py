@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.usefixtures("project_alone"), pytest.mark.django_db]
 Deed = Callable[[], object]
 DEEDS: dict[str, Deed] = {
     "lag": lambda: compute_lag(get_settings(), "stored"),
-    "outlook": lambda: look_ahead(get_settings(), compute_lag(get_settings(), "plain")),
+    "outlook": lambda: look_ahead(compute_lag(get_settings(), "plain")),
     "plan of a reset": lambda: plan_reset(get_settings(), "stored", "earliest"),
     "topics": lambda: list_topics(get_settings()),
     "health of topics": lambda: find_topic_problems(get_settings()),

@@ -91,7 +91,7 @@ class GroupPage(Page):
         history = _histories([self.group], span).get(self.group, ())  # type: ignore[arg-type]  # one of SPANS
         return {
             "lag": lag,
-            "outlook": look_ahead(settings, lag),
+            "outlook": look_ahead(lag),
             "lost": lost_text(self.group, losses_among(lag.partitions)),
             "members": [_member(each) for each in lag.members.shown],
             "other_members": lag.members.others,

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from ...durations import spoken_here
 from ...operating.groups.losses import Loss
@@ -95,6 +95,15 @@ def lost_text(group: str, losses: Sequence[Loss]) -> str:
     )
     places = ", ".join(named[:MOST_LOSSES_NAMED]) + (f", +{others}" if others > 0 else "")
     return text % {"count": number_format(count, force_grouping=True), "group": group, "places": places}
+
+
+def loss_text(group: str, in_seconds: float) -> str:
+    """When retention takes the first message that the group hasn't handled; at any moment where its time is over."""
+    if in_seconds < 1:
+        text = gettext("At any moment retention may take the first message that group %(group)s has yet to handle.")
+        return text % {"group": group}
+    text = gettext("In %(span)s retention takes the first message that group %(group)s has yet to handle.")
+    return text % {"group": group, "span": spoken_here(in_seconds)}
 
 
 def worst_of(states: Iterable[str | None]) -> str | None:

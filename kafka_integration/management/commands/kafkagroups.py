@@ -95,9 +95,8 @@ def _list(options: dict[str, Any]) -> str:
 
 
 def _lag(options: dict[str, Any]) -> str:
-    settings = get_settings()
-    lag = compute_lag(settings, options["group"])
-    outlook = look_ahead(settings, lag)
+    lag = compute_lag(get_settings(), options["group"])
+    outlook = look_ahead(lag)
     return as_json(lag, outlook) if options["json"] else "\n".join(as_table(lag, outlook))
 
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import time
 
 from django.db import Error as DatabaseLayerError
 from django.db import router
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from ...client.metadata.topic_configs import Config, TopicConfigs
-from ...conf.settings import Settings
-from ...errors import BrokerError
+from ...client.metadata.topic_configs import Config
 from ...models import LagSample
-from ...summaries import escaped, shortened, text_of
 from ...tables import has_table
-from ..topics.reading import untold
-from .lag import GroupLag, consumers_of
+from .lag import GroupLag
 from .looking import PartitionLag
 
 MINUTE = timedelta(seconds=60), timedelta(seconds=180)
 """How old the sample may be by which it is told what was done in the last minute: the youngest of these."""
 HOUR = timedelta(seconds=60), timedelta(hours=1)
 """The log's start moves by whole segments: the oldest of these."""
+NEAR_PART, NEAR_SECONDS, NEAR_SECONDS_BY_SIZE = 0.1, 86_400.0, 3_600.0
+"""A loss is near in the last tenth of a topic's retention, a day at most; an hour where only its size is limited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +32,8 @@ class Outlook:
 
     eta_seconds: float | None
     loss_in_seconds: float | None
+    near_loss_in_seconds: float | None = None
+    """The first that is soon for how long its topic keeps messages: a healthy group never comes there."""
     loss_unknown: tuple[str, ...] = ()
     """Topics of which it isn't known when messages that wait there are lost."""
     loss_unknown_why: str = ""
@@ -41,6 +42,10 @@ class Outlook:
     def is_loss_due(self) -> bool:
         """Whether only the broker knows when: segments are deleted as wholes, and late."""
         return self.loss_in_seconds is not None and self.loss_in_seconds < 1
+
+
+NOTHING_TO_COME = Outlook(eta_seconds=None, loss_in_seconds=None)
+"""Of a group without lag, and of one of which nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,24 +58,42 @@ class _Past:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Loss:
+    """When the first message of a partition is lost."""
+
+    in_seconds: float
+    is_near: bool
+
+
 Pasts = Mapping[tuple[str, int], _Past]
 
 
-def look_ahead(settings: Settings, lag: GroupLag) -> Outlook:
+def look_ahead(lag: GroupLag) -> Outlook:
     """By what was seen of the group in the last minute and hour, and by the settings of its topics."""
-    behind = [partition for partition in lag.partitions if partition.lag]
+    return look_ahead_of_all([lag])[lag.group]
+
+
+def look_ahead_of_all(lags: Collection[GroupLag]) -> dict[str, Outlook]:
+    """The same of many groups, with two queries."""
+    behind = {lag.group for lag in lags if any(each.lag for each in lag.partitions)}
+    near, distant = _pasts(behind, is_near=True), _pasts(behind, is_near=False)
+    return {lag.group: _outlook(lag, near.get(lag.group, {}), distant.get(lag.group, {})) for lag in lags}
+
+
+def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
+    behind = [each for each in lag.partitions if each.lag]
     if not behind:
-        return Outlook(eta_seconds=None, loss_in_seconds=None)
-    minute, hour = _pasts(lag.group, is_near=True), _pasts(lag.group, is_near=False)
-    topics = {partition.topic for partition in behind}
-    configs, troubles = _configs(settings, lag.group, topics)
-    unknown = tuple(sorted(topics - configs.keys()))
-    losses = [_loss(each, configs.get(each.topic, {}), hour) for each in behind]
+        return NOTHING_TO_COME
+    configs = lag.settings.configs
+    unknown = {each.topic for each in behind} - configs.keys()
+    losses = [loss for each in behind if (loss := _loss(each, configs.get(each.topic, {}), hour)) is not None]
     return Outlook(
         eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
-        loss_in_seconds=min((loss for loss in losses if loss is not None), default=None),
-        loss_unknown=unknown,
-        loss_unknown_why="; ".join(troubles) if unknown else "",
+        loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
+        near_loss_in_seconds=min((loss.in_seconds for loss in losses if loss.is_near), default=None),
+        loss_unknown=tuple(sorted(unknown)),
+        loss_unknown_why=lag.settings.trouble if unknown else "",
     )
 
 
@@ -94,28 +117,31 @@ def _eta(partition: PartitionLag, pasts: Pasts) -> float | None:
     return round(partition.lag * past.seconds / shrunk_by, 3) if finished > 0 and shrunk_by > 0 else None
 
 
-def _loss(partition: PartitionLag, config: Config, pasts: Pasts) -> float | None:
+def _loss(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
     if "delete" not in _text(config, "cleanup.policy"):
         return None
     found = [_loss_by_age(partition, config), _loss_by_size(partition, config, pasts)]
-    return min((seconds for seconds in found if seconds is not None), default=None)
+    losses = [loss for loss in found if loss is not None]
+    return min(losses, key=lambda loss: loss.in_seconds, default=None)
 
 
-def _loss_by_age(partition: PartitionLag, config: Config) -> float | None:
+def _loss_by_age(partition: PartitionLag, config: Config) -> _Loss | None:
     kept_ms = _number(config, "retention.ms")
     if kept_ms is None or partition.oldest_ms is None:
         return None
-    return max(0.0, round((partition.oldest_ms + kept_ms) / 1000 - time(), 3))
+    seconds = max(0.0, round((partition.oldest_ms + kept_ms) / 1000 - time(), 3))
+    return _Loss(in_seconds=seconds, is_near=seconds < min(NEAR_SECONDS, kept_ms / 1000 * NEAR_PART))
 
 
-def _loss_by_size(partition: PartitionLag, config: Config, pasts: Pasts) -> float | None:
+def _loss_by_size(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
     """Where the log is full, its start moves as fast as messages come."""
     past = pasts.get(partition.place)
     if _number(config, "retention.bytes") is None or past is None:
         return None
     if partition.first is None or partition.position is None or partition.first <= past.first:
         return None
-    return round((partition.position - partition.first) * past.seconds / (partition.first - past.first), 3)
+    seconds = round((partition.position - partition.first) * past.seconds / (partition.first - past.first), 3)
+    return _Loss(in_seconds=seconds, is_near=seconds < NEAR_SECONDS_BY_SIZE)
 
 
 def _text(config: Config, name: str) -> str:
@@ -129,39 +155,23 @@ def _number(config: Config, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _configs(settings: Settings, group: str, topics: set[str]) -> tuple[dict[str, Config], list[str]]:
-    """The settings of these topics as far as they can be told, and why they can't of others."""
-    configs: dict[str, Config] = {}
-    troubles: list[str] = []
-    for connection in dict.fromkeys(consumer.connection for consumer in consumers_of(settings, group)):
-        try:
-            with TopicConfigs(connection) as asker:
-                configs |= asker.ask(topics)
-            trouble = untold(connection)
-        except BrokerError as error:
-            # How far the group is has just been told; when it is lost, is unknown.
-            trouble = shortened(escaped(text_of(error)))
-        troubles.append(trouble)
-    return configs, list(dict.fromkeys(troubles))
-
-
-def _pasts(group: str, *, is_near: bool) -> Pasts:
-    """The sample by which to tell how fast it goes: a near one for the group, a distant one for its log's start."""
+def _pasts(groups: Collection[str], *, is_near: bool) -> dict[str, Pasts]:
+    """Samples by which to tell how fast it goes: a near one for each group, a distant one for its log's start."""
     (youngest, oldest), now = (MINUTE if is_near else HOUR), timezone.now()
+    seen = LagSample.objects.filter(at__lte=now - youngest, at__gte=now - oldest, positions__isnull=False)
+    found = seen.filter(group=OuterRef("group")).order_by("-at" if is_near else "at").values("at")[:1]
     try:
-        if not has_table(router.db_for_read(LagSample), LagSample):
+        if not groups or not has_table(router.db_for_read(LagSample), LagSample):
             return {}
-        rows = LagSample.objects.filter(
-            group=group, at__lte=now - youngest, at__gte=now - oldest, positions__isnull=False
-        )
-        sample = rows.order_by("-at" if is_near else "at").first()
+        samples = list(seen.filter(group__in=groups, at=Subquery(found)))
     except DatabaseLayerError:
         return {}
-    if sample is None or sample.positions is None:
-        return {}
-    seconds = (now - sample.at).total_seconds()
+    return {sample.group: _past_of(sample, (now - sample.at).total_seconds()) for sample in samples}
+
+
+def _past_of(sample: LagSample, seconds: float) -> Pasts:
     return {
         (topic, int(number)): _Past(first=first, position=position, end=end, seconds=seconds)
-        for topic, partitions in sample.positions.items()
+        for topic, partitions in (sample.positions or {}).items()
         for number, (first, position, end) in partitions.items()
     }

@@ -58,7 +58,7 @@ def begin_sample(group: str, now: datetime) -> LagSample | None:
     return sample if is_new else None
 
 
-def end_sample(sample: LagSample, lag: GroupLag) -> None:
+def end_sample(sample: LagSample, lag: GroupLag, *, loss_in_seconds: float | None) -> None:
     """Note what was seen."""
     positions: dict[str, dict[str, list[int | None]]] = {}
     for each in lag.partitions:
@@ -66,8 +66,12 @@ def end_sample(sample: LagSample, lag: GroupLag) -> None:
             # Below the first offset where messages were deleted before the group handled them.
             at = each.committed if each.lost else each.position
             positions.setdefault(each.topic, {})[str(each.partition)] = [each.first, at, each.end]
-    seen = {"lag": lag.total, "time_lag_seconds": lag.time_lag_seconds, "positions": positions}
-    LagSample.objects.filter(pk=sample.pk).update(**seen)
+    LagSample.objects.filter(pk=sample.pk).update(
+        lag=lag.total,
+        time_lag_seconds=lag.time_lag_seconds,
+        positions=positions,
+        loss_in_seconds=loss_in_seconds,
+    )
 
 
 def taken_at(groups: Collection[str], now: datetime) -> set[str]:

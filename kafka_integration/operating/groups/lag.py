@@ -20,6 +20,7 @@ from ...errors import BrokerError, ConfigurationError
 from .looking import MOST_AT_ONCE, Looked, PartitionLag, asks_a_database, look
 from .members import UNKNOWN, Members, members_of
 from .owners import Owners, Processes, live_processes, owners_among
+from .topic_settings import NOTHING_TOLD, TopicSettings, settings_of_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class GroupLag:
     missing_topics: tuple[str, ...] = ()
     hidden_topics: tuple[str, ...] = ()
     members: Members = UNKNOWN
+    settings: TopicSettings = NOTHING_TOLD
+    """Of the topics in which it has something left."""
 
     @property
     def total(self) -> int | None:
@@ -126,6 +129,7 @@ def _lag_of(
         missing_topics=tuple(dict.fromkeys(topic for each in looked for topic in each.missing_topics)),
         hidden_topics=tuple(dict.fromkeys(topic for each in looked for topic in each.hidden_topics)),
         members=members_of(owners),
+        settings=settings_of_all([each.settings for each in looked]),
     )
 
 

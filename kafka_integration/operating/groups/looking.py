@@ -21,6 +21,7 @@ from ...conf.consumers import ConsumerSettings
 from ...consuming.catching_up.group_positions import GroupPositions, absent_of, places_of
 from ...errors import BrokerError
 from .owners import Owner, ask_members
+from .topic_settings import NOTHING_TOLD, TopicSettings, ask_for_settings
 
 MOST_AT_ONCE = 32
 """Groups that are asked about at a time: each has a client of its own, and waits for brokers most of it."""
@@ -78,6 +79,8 @@ class Looked:
     missing_topics: list[str] = field(default_factory=list)
     hidden_topics: list[str] = field(default_factory=list)
     members: tuple[GroupMember, ...] | None = None
+    settings: TopicSettings = NOTHING_TOLD
+    """Of the topics in which one of the groups has something left."""
     problem: BrokerError | DatabaseError | None = None
 
 
@@ -160,10 +163,13 @@ def _look_at_all(cluster: Cluster, looks: Sequence[_GroupLook], beside: Executor
     # In this order: what is finished after its position was read, and before the ends are known, would count.
     ends = PartitionEnds(cluster.admin).ask({place for each in looks for places in each.places for place in places})
     _do_for_each(looks, lambda each: each.read(ends), beside)
-    records = _read_records(cluster.connection, [lag for each in looks for lag in each.found.lags.values()], beside)
+    lags = [lag for each in looks for lag in each.found.lags.values()]
+    settings = beside.submit(ask_for_settings, cluster.admin, {lag.topic for lag in lags if lag.lag})
+    records = _read_records(cluster.connection, lags, beside)
     for each in looks:
         if each.found.problem is None:
             each.found.members = members.result().get(each.name)
+            each.found.settings = settings.result()
             each.found.lags = {place: _measured(lag, records) for place, lag in each.found.lags.items()}
 
 

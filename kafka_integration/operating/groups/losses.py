@@ -1,4 +1,4 @@
-"""What was deleted before a group had handled it, by its offset and the first one that is left.
+"""What was deleted before a group had handled it, by its offset and the first one that is left; and what soon will be.
 
 Deleted is what retention takes, or somebody: how many messages lay there nobody can tell any more. Where compaction
 went over them, or some were control records of transactions, they were fewer than offsets.
@@ -46,29 +46,45 @@ def losses_among(partitions: Iterable[PartitionLag]) -> tuple[Loss, ...]:
     )
 
 
-def last_losses(groups: Collection[str]) -> dict[str, tuple[Loss, ...]]:
-    """Of groups as somebody has lately seen them, with one query; none where nobody looked."""
-    return {group: tuple(_losses(positions)) for group, _lag, positions in _seen(groups)}
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """A group as somebody has lately seen it."""
 
+    lag: int | None
+    positions: Positions
+    near_loss_in_seconds: float | None
+    """From now on; None where retention takes nothing soon that wasn't handled, and where that isn't known."""
 
-def lost_by_topic(groups: Collection[str]) -> dict[tuple[str, str], int]:
-    """How many messages at most, by group and topic, as somebody has lately seen them; what isn't known isn't there."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for group, lag, positions in _seen(groups):
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return tuple(_losses(self.positions))
+
+    @property
+    def lost_by_topic(self) -> dict[str, int]:
+        """How many messages at most; a topic of which that isn't known isn't there."""
         # Where a partition is unknown, nobody can say of any topic that it has lost none.
-        if lag is not None:
-            counts.update({(group, topic): 0 for topic in positions})
-        for loss in _losses(positions):
-            counts[group, loss.topic] += loss.count
-    return dict(counts)
+        counts = Counter(dict.fromkeys(self.positions, 0) if self.lag is not None else {})
+        for loss in self.losses:
+            counts[loss.topic] += loss.count
+        return dict(counts)
 
 
-def _seen(groups: Collection[str]) -> Iterator[tuple[str, int | None, Positions]]:
-    """Each group with its lag, and where its partitions began, were and ended."""
-    seen = LagSample.objects.filter(positions__isnull=False, at__gte=timezone.now() - SEEN_WITHIN)
+def last_sights(groups: Collection[str]) -> dict[str, Sight]:
+    """With one query; a group at which nobody looked isn't there."""
+    now = timezone.now()
+    seen = LagSample.objects.filter(positions__isnull=False, at__gte=now - SEEN_WITHIN)
     latest = seen.filter(group=OuterRef("group")).order_by("-at").values("at")[:1]
-    rows = seen.filter(group__in=groups, at=Subquery(latest)).values_list("group", "lag", "positions")
-    return ((group, lag, positions) for group, lag, positions in rows if positions is not None)
+    samples = seen.filter(group__in=groups, at=Subquery(latest))
+    return {sample.group: _sight(sample, (now - sample.at).total_seconds()) for sample in samples}
+
+
+def _sight(sample: LagSample, age_seconds: float) -> Sight:
+    loss = sample.loss_in_seconds
+    return Sight(
+        lag=sample.lag,
+        positions=sample.positions or {},
+        near_loss_in_seconds=None if loss is None else max(0.0, loss - age_seconds),
+    )
 
 
 def _losses(positions: Positions) -> Iterator[Loss]:

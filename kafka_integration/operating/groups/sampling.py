@@ -13,6 +13,7 @@ from ...conf.settings import Settings
 from ...models import LagSample
 from ...tables import has_table
 from ..outboxes import NOTED_AS, positions
+from .forecast import look_ahead_of_all
 from .history import begin_sample, end_sample, taken_at, thin_out
 from .lag import GroupLag, compute_lags
 
@@ -47,9 +48,10 @@ class Sampling:
         # Members are not noted, and a question about them that gets no answer in time may end this process, which
         # handles messages (librdkafka's issue 4605, open as of 2.16).
         found = compute_lags(self._settings, ours, asks_members=False) if ours else {}
-        for group, lag in found.items():
-            # Else the row says that it was unknown then.
-            if isinstance(lag, GroupLag):
-                end_sample(ours[group], lag)
+        # The row of one that isn't known says so.
+        known = [lag for lag in found.values() if isinstance(lag, GroupLag)]
+        outlooks = look_ahead_of_all(known)
+        for lag in known:
+            end_sample(ours[lag.group], lag, loss_in_seconds=outlooks[lag.group].near_loss_in_seconds)
         if trouble := next((lag for lag in found.values() if isinstance(lag, DatabaseError)), None):
             raise trouble

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ....durations import spoken_here
-from ....operating.groups.losses import Loss
+from ....operating.groups.losses import Sight
 from ....operating.presence.listing import ProcessView
-from ..standings import lost_text, standing_text, stuck_text
+from ..standings import loss_text, lost_text, standing_text, stuck_text
 from .consumers import ConsumerLine, OwnedPartition
 from .letters import WaitingLetters
 from .relays import LONG_SECONDS, RelayLine
@@ -25,16 +25,17 @@ class Urgency(IntEnum):
 
     NO_TABLES = 0
     DELETED = 1
-    STUCK = 2
-    NOBODY_RUNS_IT = 3
-    UNATTENDED = 4
-    LOST = 5
-    REFUSED = 6
-    LATE = 7
-    OUTAGE = 8
-    FALLING_BEHIND = 9
-    DEAD_LETTERS = 10
-    PAUSED = 11
+    SOON_DELETED = 2
+    STUCK = 3
+    NOBODY_RUNS_IT = 4
+    UNATTENDED = 5
+    LOST = 6
+    REFUSED = 7
+    LATE = 8
+    OUTAGE = 9
+    FALLING_BEHIND = 10
+    DEAD_LETTERS = 11
+    PAUSED = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +61,12 @@ def find_needs(
     relays: Sequence[RelayLine],
     processes: Iterable[ProcessView],
     letters: Mapping[str, WaitingLetters],
-    losses: Mapping[str, Sequence[Loss]],
+    sights: Mapping[str, Sight],
 ) -> list[Need]:
     """Everything that needs somebody; nothing where all is well."""
     found = [
         *_of_databases(relays, letters),
-        *_of_losses(losses),
+        *_of_losses(sights),
         *(need for line in consumers for need in _of_consumer(line, letters)),
         *(need for line in relays for need in _of_relay(line)),
         *_of_former(consumers, letters),
@@ -82,10 +83,13 @@ def _of_databases(relays: Iterable[RelayLine], letters: Mapping[str, WaitingLett
         yield Need(urgency=Urgency.NO_TABLES, text=text % {"alias": alias}, database=alias)
 
 
-def _of_losses(losses: Mapping[str, Sequence[Loss]]) -> Iterator[Need]:
-    for group, found in sorted(losses.items()):
-        if found:
-            yield Need(urgency=Urgency.DELETED, text=lost_text(group, found), group=group)
+def _of_losses(sights: Mapping[str, Sight]) -> Iterator[Need]:
+    for group, sight in sorted(sights.items()):
+        if sight.losses:
+            yield Need(urgency=Urgency.DELETED, text=lost_text(group, sight.losses), group=group)
+        if sight.near_loss_in_seconds is not None:
+            text = loss_text(group, sight.near_loss_in_seconds)
+            yield Need(urgency=Urgency.SOON_DELETED, text=text, group=group)
 
 
 def _of_consumer(line: ConsumerLine, letters: Mapping[str, WaitingLetters]) -> Iterator[Need]:

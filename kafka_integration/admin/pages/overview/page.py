@@ -15,7 +15,7 @@ from ....conf import get_settings
 from ....conf.settings import Settings
 from ....models import LagSample, Process
 from ....operating.groups.history import HistoryPoint, history_of
-from ....operating.groups.losses import Loss, last_losses
+from ....operating.groups.losses import Sight, last_sights
 from ....operating.presence.listing import ProcessView, list_processes
 from ....operating.presence.row import database_of_processes
 from ....tables import has_table
@@ -30,7 +30,7 @@ from .relays import count_relays, relay_lines
 
 CHART_WIDTH, CHART_HEIGHT, CHART_ROWS = 90, 20, 12
 
-GROUP = {Urgency.DELETED, Urgency.STUCK, Urgency.OUTAGE, Urgency.FALLING_BEHIND}
+GROUP = {Urgency.DELETED, Urgency.SOON_DELETED, Urgency.STUCK, Urgency.OUTAGE, Urgency.FALLING_BEHIND}
 OUTBOX = {Urgency.LATE, Urgency.UNATTENDED}
 PROCESSES = {Urgency.NOBODY_RUNS_IT, Urgency.LOST, Urgency.PAUSED}
 
@@ -43,13 +43,13 @@ class OverviewPage(Page):
     def context(self) -> dict[str, Any]:
         settings = get_settings()
         processes = _processes(settings)
-        histories, losses = _seen(settings)
+        histories, sights = _seen(settings)
         consumers = consumer_lines(settings, processes, histories)
         relays, letters = relay_lines(settings), waiting_letters()
         # All groups have the same minutes.
         history = next((line.history for line in consumers if line.history), ())
         labels = [moment_element(point.at) for point in history]
-        needs = find_needs(consumers, relays, processes or (), letters, losses)
+        needs = find_needs(consumers, relays, processes or (), letters, sights)
         return {
             "needs": [(need, self._url_for(need), [*self._ways_to(need)]) for need in needs],
             "consumers": [self._row(line, letters, labels) for line in consumers],
@@ -106,12 +106,12 @@ def _chart(line: ConsumerLine, labels: Sequence[str]) -> SafeString:
     return sparkline(points, title=title, width=CHART_WIDTH, height=CHART_HEIGHT, rows=CHART_ROWS)
 
 
-def _seen(settings: Settings) -> tuple[dict[str, list[HistoryPoint]], dict[str, tuple[Loss, ...]]]:
-    """How far groups were behind in the last hour, and what they have lost."""
+def _seen(settings: Settings) -> tuple[dict[str, list[HistoryPoint]], dict[str, Sight]]:
+    """How far groups were behind in the last hour, and what they have lost or soon will."""
     groups = {consumer.consumer_group for consumer in settings.consumers.values()}
     if not groups or not has_table(router.db_for_read(LagSample), LagSample):
         return {}, {}
-    return history_of(groups, "hour"), last_losses(groups)
+    return history_of(groups, "hour"), last_sights(groups)
 
 
 def _processes(settings: Settings) -> Sequence[ProcessView] | None:

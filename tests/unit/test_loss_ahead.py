@@ -1,0 +1,205 @@
+"""What retention soon takes though its group has yet to handle it: noted by who looks, told by pages and monitoring."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from time import time
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from kafka_integration.client.metadata.topic_configs import ConfigValue, TopicConfigs
+from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.conf import get_settings
+from kafka_integration.models import LagSample
+from kafka_integration.operating.groups.sampling import Sampling
+from kafka_integration.operating.monitoring.losses import question_of_losses
+from tests.unit.consumers import TOPIC
+
+pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+Waits = Callable[..., None]
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    """A message of this age waits for the group, in a topic that keeps messages as long as that."""
+
+    def waits(*, age: float, kept: float, **config: str) -> None:
+        given = {"cleanup.policy": "delete", "retention.ms": str(int(kept * 1000)), **config}
+        values = {name: ConfigValue(value=value, is_own=True) for name, value in given.items()}
+        monkeypatch.setattr(TopicConfigs, "ask", lambda configs, topics: dict.fromkeys(topics, values))
+        memory_broker().produce(TOPIC, "v", partition=0, timestamp_ms=int((time() - age) * 1000))
+
+    return waits
+
+
+def noted() -> float | None:
+    """What the next look notes of the group."""
+    Sampling(get_settings()).turn()
+    return LagSample.objects.get(group="group").loss_in_seconds
+
+
+def told() -> dict[str, float]:
+    """What monitoring says."""
+    samples = [sample for sample in question_of_losses().ask() if sample.family.endswith("loss_in_seconds")]
+    return {dict(sample.labels)["group"]: sample.value for sample in samples}
+
+
+def overview(client: Client) -> str:
+    client.force_login(User.objects.create_superuser("operator"))
+    response = client.get(reverse("admin:kafka_integration_overview"))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def in_both_lists(client: Client, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """The cells that the lines of the group have in the command and on the page."""
+    call_command("kafkagroups", "list")
+    line = capsys.readouterr().out.splitlines()[1]
+    client.force_login(User.objects.create_superuser("operator"))
+    page = client.get(reverse("admin:kafka_integration_groups")).content.decode()
+    return {re.sub(r" \d+ s$", "", cell) for cell in re.split("  +", line)} & {
+        re.sub(r" \d+ s$", "", cell) for cell in re.findall(r">([^<>]+)<", page)
+    }
+
+
+@pytest.mark.parametrize(
+    ("kept", "age", "left"),
+    [
+        (10 * HOUR, 9.5 * HOUR, HOUR / 2),
+        (10 * HOUR, 8.9 * HOUR, None),
+        (100 * DAY, 99.5 * DAY, DAY / 2),
+        (100 * DAY, 98 * DAY, None),
+        (10 * MINUTE, 9.5 * MINUTE, MINUTE / 2),
+        (10 * MINUTE, MINUTE, None),
+    ],
+    ids=["last tenth", "before it", "last day", "a tenth, but days", "short retention", "short, and fresh"],
+)
+def test_it_is_near_in_the_last_tenth_of_retention_and_not_before_the_last_day(
+    waits: Waits, kept: float, age: float, left: float | None
+) -> None:
+    waits(age=age, kept=kept)
+
+    assert noted() == (None if left is None else pytest.approx(left, abs=20))
+
+
+def test_where_the_log_is_full_it_is_near_within_the_hour(waits: Waits) -> None:
+    waits(age=1, kept=DAY, **{"retention.bytes": "100"})
+    for _ in range(99):
+        memory_broker().produce(TOPIC, "v", partition=0)
+    memory_broker().commit("group", TOPIC, 0, 60)
+    memory_broker().delete_records(TOPIC, 0, 40)
+    at = timezone.now() - timedelta(minutes=30)
+    LagSample.objects.create(group="group", at=at, lag=40, positions={TOPIC: {"0": [10, 10, 50]}})
+
+    Sampling(get_settings()).turn()
+
+    assert LagSample.objects.filter(group="group").latest("at").loss_in_seconds == pytest.approx(20 * 60, rel=0.05)
+
+
+@pytest.mark.parametrize("config", [{"cleanup.policy": "compact"}, {"retention.ms": "-1"}])
+def test_what_is_never_deleted_is_never_lost(waits: Waits, config: dict[str, str]) -> None:
+    waits(age=99 * DAY, kept=DAY, **config)
+
+    assert noted() is None
+
+
+@pytest.fixture
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message has waited for ever, and nobody may see how long its topic keeps it."""
+    monkeypatch.setattr(TopicConfigs, "ask", lambda configs, topics: {})
+    memory_broker().produce(TOPIC, "v", partition=0, timestamp_ms=0)
+
+
+@pytest.mark.usefixtures("unknown")
+def test_where_the_settings_of_a_topic_are_unknown_nothing_is_promised_and_nothing_said() -> None:
+    assert noted() is None
+    assert told() == {}
+
+
+def test_the_overview_says_it_before_anything_that_can_wait(waits: Waits, client: Client) -> None:
+    waits(age=55 * MINUTE, kept=HOUR)
+    assert noted() is not None
+
+    page = overview(client)
+
+    sentence = "min retention takes the first message that group group has yet to handle."
+    assert sentence in page or sentence.replace("min", "s") in page
+    assert page.index("retention takes") < page.index("No process runs consumer c")
+
+
+def test_once_its_time_is_over_it_may_be_gone_at_any_moment(waits: Waits, client: Client) -> None:
+    waits(age=2 * HOUR, kept=HOUR)
+    assert noted() == 0
+
+    assert "At any moment retention may take the first message that group group has yet to handle." in overview(client)
+
+
+def test_time_that_passed_since_somebody_looked_is_not_left_any_more(waits: Waits) -> None:
+    waits(age=55 * MINUTE, kept=HOUR)
+    seconds = noted()
+    LagSample.objects.update(at=timezone.now() - timedelta(seconds=100))
+
+    assert told() == {"group": pytest.approx(seconds - 100, abs=5)}
+
+
+def test_what_was_seen_before_is_not_how_it_is(waits: Waits, client: Client) -> None:
+    waits(age=55 * MINUTE, kept=HOUR)
+    noted()
+    LagSample.objects.update(at=timezone.now() - timedelta(minutes=3))
+
+    assert "retention takes" not in overview(client)
+    assert told() == {}
+
+
+def test_a_healthy_group_has_no_number(waits: Waits) -> None:
+    waits(age=1, kept=HOUR)
+    noted()
+
+    assert told() == {}
+
+
+def test_the_list_of_groups_says_when_it_is_handled_and_when_the_first_is_lost(
+    waits: Waits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits(age=55 * MINUTE, kept=HOUR)
+    memory_broker().produce(TOPIC, "w", partition=0)
+    memory_broker().commit("group", TOPIC, 0, 1)
+    at = timezone.now() - timedelta(seconds=90)
+    LagSample.objects.create(group="group", at=at, lag=2, positions={TOPIC: {"0": [0, 0, 2]}})
+
+    call_command("kafkagroups", "list", "--json")
+    (listed,) = json.loads(capsys.readouterr().out)
+    call_command("kafkagroups", "list")
+    table = capsys.readouterr().out
+
+    assert listed["eta_seconds"] == pytest.approx(90, rel=0.1)
+    assert listed["loss_in_seconds"] == pytest.approx(HOUR, abs=20)
+    assert "HANDLED IN" in table
+    assert "FIRST LOSS IN" in table
+
+
+@pytest.mark.parametrize(("age", "shown"), [(2 * HOUR, "any moment"), (HOUR / 2, "30 min"), (1, "1 h")])
+def test_both_lists_of_groups_say_when_the_first_is_lost(
+    waits: Waits, client: Client, capsys: pytest.CaptureFixture[str], age: float, shown: str
+) -> None:
+    waits(age=age, kept=HOUR)
+
+    assert shown in in_both_lists(client, capsys)
+
+
+@pytest.mark.usefixtures("unknown")
+def test_both_lists_say_that_it_is_unknown_where_nobody_may_see_it(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "unknown" in in_both_lists(client, capsys)
