@@ -24,6 +24,7 @@ from ..outbox.declarations import ALL_FIELDS, EVENTS, Declaration, declarations_
 from ..outbox.fresh_rows import no_row, read_rows
 from ..outbox.publish import announce, build_message
 from ..topic_names import topic_name_problem
+from .lists import listed
 
 if TYPE_CHECKING:
     Admin = admin.ModelAdmin[Any]
@@ -94,7 +95,7 @@ class PublishAdminMixin(Admin):
                 page = list(self._messages(rows[start : start + ROWS_AT_ONCE], using))
                 OutboxMessage.objects.using(using).bulk_create(page)
                 count += len(page)
-            topics = ", ".join(dict.fromkeys(declaration.topic for declaration in self._declarations()))
+            topics = listed(dict.fromkeys(declaration.topic for declaration in self._declarations()))
             text = str(_("Published to Kafka, topic %s.")) % topics
             LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, text)  # type: ignore[arg-type]  # signed in
             announce(using)

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..admin.bounded import AtLeast
+from ..admin.lists import listed
 from ..admin.moments import moment_element
 from ..admin.pages.standings import COMMANDS, LOOKS, PROCESS_LOOKS, PROCESS_STATES, standing_text, stuck_text
 from ..admin.pages.times import time_charts
@@ -22,6 +23,8 @@ from ..durations import spoken_here
 from ..models import Process
 
 register = template.Library()
+
+register.filter(listed)
 
 
 FIRST_GROUPED = 1000

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from ..admin.lists import listed
 from ..admin.pages.tables import NUMBER, Column, Row, table
 from ..cells import NONE
 from ..operating.groups.looking import PartitionLag
@@ -110,8 +111,8 @@ def _topic_row(partition: Mapping[str, Any]) -> Row:
     cells = (
         layout.number,
         _bad(pgettext("leader of a partition", "none")) if layout.leader is None else layout.leader,
-        ", ".join(map(str, layout.replicas)),
-        _bad(", ".join(map(str, partition["behind"]))) if partition["behind"] else NONE,
+        listed(layout.replicas),
+        _bad(listed(partition["behind"])) if partition["behind"] else NONE,
         offset(partition["first"]),
         offset(partition["end"]),
     )

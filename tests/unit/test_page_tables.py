@@ -8,7 +8,9 @@ import pytest
 from django.template import Context, Template
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
+from django.utils.translation import override
 
+from kafka_integration.admin.lists import listed
 from kafka_integration.admin.pages.tables import NUMBER, Column, Row, table
 
 MARKUP = "<script>alert('x')</script>"
@@ -55,3 +57,11 @@ def test_a_worker_of_another_version_that_says_less_is_shown_as_far_as_it_says()
     template = Template("{% load kafka_tables %}{% owned_partitions partitions 7 'c' %}")
 
     assert "unknown" in template.render(Context({"partitions": [{"topic": "orders", "partition": 1}]}))
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"), [("en", "a, b, +3"), ("de", "a, b, +3"), ("ja", "a、b、+3"), ("zh-hans", "a、b、+3")]
+)
+def test_names_stand_beside_each_other_as_the_language_writes_them(language, shown):
+    with override(language):
+        assert listed(["a", "b", "+3"]) == shown

@@ -282,7 +282,7 @@ def test_people_are_shown_the_same_as_a_table():
     lines = shown().splitlines()
 
     assert "web\\x1b[31m" in lines[1]
-    assert " ".join(lines[2].split()) == "c (group g): running, 1,234 handled, 2 failed attempts"
+    assert " ".join(lines[2].split()) == "c (group g): running, 1,234 handled, failed attempts: 2"
     assert " ".join(lines[3].split()) == "t[3] position unknown lag unknown waiting (outage)"
 
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from ...models import Process
 from ...operating.presence.listing import ProcessView, consumers_of
+from ..lists import listed
 
 ENDING = ("quiet", "draining", "stopped")
 """Who begins nothing more takes nothing over."""
@@ -32,4 +33,4 @@ def _of_consumers(process: ProcessView, others: Sequence[ProcessView]) -> Iterat
     elsewhere = consumers_of(others)
     if alone := [str(consumer["name"]) for consumer in process.consumers if consumer["name"] not in elsewhere]:
         text = _("No other process here runs %(names)s: what comes for it waits until one does.")
-        yield text % {"names": ", ".join(alone)}
+        yield text % {"names": listed(alone)}

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...durations import spoken_here
 from ...operating.groups.losses import Loss
+from ..lists import listed
 
 WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
 
@@ -93,7 +94,7 @@ def lost_text(group: str, losses: Sequence[Loss]) -> str:
         "Up to %(count)s messages were deleted before group %(group)s handled them: %(places)s.",
         count,
     )
-    places = ", ".join(named[:MOST_LOSSES_NAMED]) + (f", +{others}" if others > 0 else "")
+    places = listed([*named[:MOST_LOSSES_NAMED], *([f"+{others}"] if others > 0 else [])])
     return text % {"count": number_format(count, force_grouping=True), "group": group, "places": places}
 
 

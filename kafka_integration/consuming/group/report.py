@@ -22,12 +22,13 @@ INTERVAL_SECONDS = 30.0
 STUCK_SECONDS = 60.0
 LATE_SECONDS = 10.0
 WORDS = {
-    "failed": "failed attempts",
-    "parked": "dead letters",
-    "skipped": "skipped",
-    "repeated": "repeats left out",
-    "failed_hooks": "failed on_commit hooks",
+    "failed": ("failed attempt", "failed attempts"),
+    "parked": ("dead letter", "dead letters"),
+    "skipped": ("skipped", "skipped"),
+    "repeated": ("repeat left out", "repeats left out"),
+    "failed_hooks": ("failed on_commit hook", "failed on_commit hooks"),
 }
+"""Of one, and of more."""
 
 
 class Report:
@@ -150,7 +151,7 @@ def _others(tally: Tally, before: Tally) -> Iterator[str]:
     for field in fields(Tally):
         count = getattr(tally, field.name) - getattr(before, field.name)
         if count and field.name in WORDS:
-            yield f"{count:,} {WORDS[field.name]}"
+            yield f"{count:,} {WORDS[field.name][count != 1]}"
 
 
 def _rate(per_second: float) -> str:

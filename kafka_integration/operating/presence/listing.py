@@ -117,7 +117,7 @@ def _row(process: ProcessView) -> tuple[str, ...]:
 
 def _consumer_lines(consumer: dict[str, Any]) -> Iterator[str]:
     rate = "" if consumer["rate"] is None else f", {consumer['rate']:,.1f}/s"
-    failed = f", {consumer['failed']:,} failed attempts" if consumer["failed"] else ""
+    failed = f", failed attempts: {count(consumer['failed'])}" if consumer["failed"] else ""
     owns = "" if consumer["partitions"] else ", owns no partition"
     yield escaped(
         f"    {consumer['name']} (group {consumer['group']}): {standing_text(consumer['state'])}, "

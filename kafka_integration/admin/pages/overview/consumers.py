@@ -11,6 +11,7 @@ from ....conf.settings import Settings
 from ....operating.groups.history import HistoryPoint
 from ....operating.presence.listing import ProcessView
 from ....operating.unattended import missing_consumers
+from ...lists import listed
 from ..standings import worst_of
 
 MOST_PLACES = 3
@@ -120,7 +121,7 @@ class Standstill:
         """The first of them; a stuck one with the message that it is stuck at."""
         named = [partition.coordinates for partition in self.named]
         others = len(self.partitions) - len(named)
-        return ", ".join(named) + (f", +{others}" if others else "")
+        return listed([*named, *([f"+{others}"] if others else [])])
 
     @property
     def named(self) -> tuple[OwnedPartition, ...]:

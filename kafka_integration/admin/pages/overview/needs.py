@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from ....durations import spoken_here
 from ....operating.groups.losses import Sight
 from ....operating.presence.listing import ProcessView
+from ...lists import listed
 from ..standings import loss_text, lost_text, standing_text, stuck_text
 from .consumers import ConsumerLine, OwnedPartition
 from .letters import WaitingLetters
@@ -194,5 +195,5 @@ def _of_lost(lost: Sequence[ProcessView]) -> Iterator[Need]:
     named = [place % {"id": each.id, "pid": each.pid, "host": each.host} for each in lost[:MOST_NAMED]]
     others = [f"+{len(lost) - MOST_NAMED}"] if len(lost) > MOST_NAMED else []
     span = spoken_here(max(process.silent_seconds for process in lost))
-    values = {"named": ", ".join([*named, *others]), "span": span, "count": len(lost)}
+    values = {"named": listed([*named, *others]), "span": span, "count": len(lost)}
     yield Need(urgency=Urgency.LOST, text=text % values)
