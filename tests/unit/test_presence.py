@@ -295,6 +295,28 @@ def test_of_a_stuck_partition_people_are_told_how_long_its_handler_has_been_at_w
     assert "stuck at offset 5, its handler at work for 12 min" in shown()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [
+        (
+            {"handle": 6.0, "database": 2.0, "commit": 0.01, "fetch": 5.0, "wait": 0.0, "idle": 15.0},
+            "last minute, handlers: handler 75 %, database 25 %; loop: waiting for messages 75 %, fetching 25 %",
+        ),
+        ({"handle": 0.0, "database": 0.0, "idle": 60.0}, "last minute, loop: waiting for messages 100 %"),
+        (dict.fromkeys(("handle", "database", "idle"), 0.0), None),
+        (None, None),
+    ],
+    ids=["both", "idle", "just begun", "unknown"],
+)
+def test_people_are_told_where_the_time_of_a_consumer_went(seconds, line):
+    consumer = {"name": "c", "group": "g", "state": "running", "handled": 1, "failed": 0, "rate": None}
+    make_row(consumers=[{**consumer, "partitions": [], "time_seconds": seconds}])
+
+    lines = [each.strip() for each in shown().splitlines() if "last minute" in each]
+
+    assert lines == ([line] if line else [])
+
+
 def test_where_nothing_runs_people_are_told_what_would_show():
     assert "runconsumer" in shown()
     assert listed() == []

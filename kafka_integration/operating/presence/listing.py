@@ -19,6 +19,7 @@ from ...summaries import escaped
 from ..columns import aligned
 from ..standing_texts import standing_text
 from .row import database_of_processes, seconds_until_lost
+from .time_texts import time_text
 
 LOST = "lost"
 MEBIBYTE = 1024 * 1024
@@ -123,6 +124,8 @@ def _consumer_lines(consumer: dict[str, Any]) -> Iterator[str]:
         f"    {consumer['name']} (group {consumer['group']}): {standing_text(consumer['state'])}, "
         f"{count(consumer['handled'])} handled{rate}{failed}{owns}"
     )
+    if spent := time_text(consumer.get("time_seconds")):
+        yield f"      {spent}"
     rows = [_partition_row(partition) for partition in consumer["partitions"]]
     yield from (f"      {line}" for line in (aligned(rows, right=(1,)) if rows else ()))
 
