@@ -15,11 +15,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from kafka_integration.client.metadata.admin import Admin
 from kafka_integration.client.metadata.topic_configs import ConfigValue, TopicConfigs
 from kafka_integration.client.transports.memory import memory_broker
 from kafka_integration.conf import get_settings
 from kafka_integration.models import LagSample
 from kafka_integration.operating.groups.sampling import Sampling
+from kafka_integration.operating.groups.topic_settings import TopicSettings, ask_for_settings, settings_of_all
 from kafka_integration.operating.monitoring.losses import question_of_losses
 from tests.unit.consumers import TOPIC
 
@@ -125,6 +127,16 @@ def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_the_settings_of_a_topic_are_unknown_nothing_is_promised_and_nothing_said() -> None:
     assert noted() is None
     assert told() == {}
+
+
+def test_a_cluster_that_told_all_is_not_blamed_for_what_another_did_not_tell(waits: Waits) -> None:
+    waits(age=1, kept=HOUR)
+    with Admin(get_settings().consumers["c"].connection, asks_for="settings") as admin:
+        told_all = ask_for_settings(admin, {TOPIC})
+
+    both = settings_of_all([told_all, TopicSettings(trouble="the other is away")])
+
+    assert both.trouble == "the other is away"
 
 
 def test_the_overview_says_it_before_anything_that_can_wait(waits: Waits, client: Client) -> None:

@@ -22,6 +22,7 @@ from django.utils import timezone, translation
 
 from kafka_integration.admin.pages import PAGES
 from kafka_integration.admin.pages.page import Page
+from kafka_integration.client.metadata.topic_configs import TopicConfigs
 from kafka_integration.client.transports.memory import MemoryBroker
 from kafka_integration.models import DeadLetter, LagSample, OutboxMessage, Process, ProcessCommand
 from kafka_integration.operating.events import rows
@@ -200,6 +201,20 @@ def test_pages_are_in_the_language(language: str, client: Client, urls: dict[str
     sentences = {text for text in english if " " in text}
     assert {name: sentences.intersection(texts) for name, texts in found.items()} == {name: set() for name in found}
     assert catalogue.get("Needs you").string in found["overview"]
+
+
+def test_why_settings_of_topics_are_unknown_is_said_in_the_language_of_who_reads_it(
+    client: Client, urls: dict[str, str], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TopicConfigs, "ask", lambda configs, topics: {})
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+
+    page = client.get(urls["group"], headers={"accept-language": "de"}).content.decode()
+    settings.LANGUAGE_CODE = "de"
+    command = printed("kafkagroups lag g1")
+
+    assert "Gewähren Sie diesem Benutzer DESCRIBE_CONFIGS" in page
+    assert "grant this user DESCRIBE_CONFIGS" in command
 
 
 @pytest.mark.usefixtures("urls")

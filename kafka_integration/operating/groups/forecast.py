@@ -93,7 +93,7 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
         loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
         near_loss_in_seconds=min((loss.in_seconds for loss in losses if loss.is_near), default=None),
         loss_unknown=tuple(sorted(unknown)),
-        loss_unknown_why=lag.settings.trouble if unknown else "",
+        loss_unknown_why=str(lag.settings.trouble) if unknown else "",
     )
 
 

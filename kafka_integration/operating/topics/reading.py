@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from ...client.metadata.admin import Admin
 from ...client.metadata.topic_configs import Config, TopicConfigs
@@ -51,8 +52,8 @@ def read_cluster_by(admin: Admin, wanted: WantedCluster) -> ClusterState:
     return ClusterState(wanted=wanted, layout=layout, configs=TopicConfigs(admin).ask(ours))
 
 
-def untold(connection: Connection) -> str:
-    """Why the settings of a topic are not among those that its cluster told."""
+def untold(connection: Connection) -> Promise:
+    """Why the settings of a topic are not among those that its cluster told, in the language of who reads it."""
     if not transport_of(connection).takes_admin_requests:
         return _("the embedded broker keeps no settings of topics")
     return _("its settings can't be asked for: grant this user DESCRIBE_CONFIGS on the topic")
