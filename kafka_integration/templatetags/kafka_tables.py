@@ -8,7 +8,6 @@ from typing import Any
 
 from django import template
 from django.template import Context
-from django.template.loader import get_template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -161,7 +160,10 @@ class _Standings:
 
     def _ways(self, partition: Mapping[str, Any], stuck: Mapping[str, Any]) -> str:
         shown = {"partition": partition, "processes_url": self._context.get("processes_url"), **stuck}
-        return get_template("admin/kafka_integration/pages/stuck.html").render(shown)
+        page = self._context.template
+        assert page is not None  # which is being rendered
+        # With its request, which knows the admin that links stay in.
+        return page.engine.get_template("admin/kafka_integration/pages/stuck.html").render(self._context.new(shown))
 
 
 def _standing_cell(

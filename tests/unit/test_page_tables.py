@@ -5,16 +5,25 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.template import Context, Template
+from django.contrib.admin import AdminSite, site
+from django.template import Context, RequestContext, Template
+from django.test import RequestFactory
+from django.urls import path
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import override
 
 from kafka_integration.admin.lists import listed
+from kafka_integration.admin.pages import PAGES
+from kafka_integration.admin.pages.registration import register_pages
 from kafka_integration.admin.pages.tables import NUMBER, Column, Row, table
 
 MARKUP = "<script>alert('x')</script>"
 PARTITION = {"topic": MARKUP, "partition": 3, "position": 1234, "lag": None, "reason": None}
+
+own_site = AdminSite(name="library")
+register_pages(own_site, PAGES)
+urlpatterns = [path("admin/", site.urls), path("library/", own_site.urls)]
 
 
 def owned(**partition) -> str:
@@ -51,6 +60,18 @@ def test_a_stuck_partition_has_the_way_to_its_message_beside_its_state():
 
     assert "stuck at offset 17" in page
     assert re.search(r'href="[^"]*messages/orders/\?partition=3&amp;start=17"', page)
+
+
+@pytest.mark.urls(__name__)
+def test_in_an_admin_of_the_projects_own_that_way_stays_there():
+    request = RequestFactory().get("/library/")
+    request.current_app = "library"
+    template = Template("{% load kafka_tables %}{% owned_partitions partitions 7 'c' %}")
+    stuck = {**PARTITION, "topic": "orders", "state": "stuck", "stuck_offset": 17}
+
+    page = template.render(RequestContext(request, {"partitions": [stuck]}))
+
+    assert 'href="/library/kafka_integration/messages/orders/?partition=3&amp;start=17"' in page
 
 
 def test_a_worker_of_another_version_that_says_less_is_shown_as_far_as_it_says():
