@@ -135,7 +135,7 @@ GROUP_LOSS_SECONDS = Family(
     name=f"{PREFIX}group_loss_in_seconds",
     kind="gauge",
     text="Until retention takes the first message that its group hasn't handled, where that is soon: the last tenth of "
-    "its retention, a day at most; absent otherwise, and while that is unknown.",
+    "its retention, a day at most, or an hour by size in the older half of its log; absent otherwise, or unknown.",
     labels=("group",),
     is_shared=True,
 )

@@ -95,18 +95,38 @@ def test_it_is_near_in_the_last_tenth_of_retention_and_not_before_the_last_day(
     assert noted() == (None if left is None else pytest.approx(left, abs=20))
 
 
-def test_where_the_log_is_full_it_is_near_within_the_hour(waits: Waits) -> None:
-    waits(age=1, kept=DAY, **{"retention.bytes": "100"})
+def full(*, committed: int, moved: int, ago: float) -> None:
+    """The log of a topic of limited size has its last 60 messages, and its start has moved by so many meanwhile."""
     for _ in range(99):
         memory_broker().produce(TOPIC, "v", partition=0)
-    memory_broker().commit("group", TOPIC, 0, 60)
+    memory_broker().commit("group", TOPIC, 0, committed)
     memory_broker().delete_records(TOPIC, 0, 40)
-    at = timezone.now() - timedelta(minutes=30)
-    LagSample.objects.create(group="group", at=at, lag=40, positions={TOPIC: {"0": [10, 10, 50]}})
+    at, first = timezone.now() - timedelta(seconds=ago), 40 - moved
+    LagSample.objects.create(group="group", at=at, lag=40, positions={TOPIC: {"0": [first, first, 50]}})
 
+
+def noted_last() -> float | None:
     Sampling(get_settings()).turn()
+    return LagSample.objects.filter(group="group").latest("at").loss_in_seconds
 
-    assert LagSample.objects.filter(group="group").latest("at").loss_in_seconds == pytest.approx(20 * 60, rel=0.05)
+
+def test_where_the_log_is_full_it_is_near_within_the_hour(waits: Waits) -> None:
+    waits(age=1, kept=DAY, **{"retention.bytes": "100"})
+    full(committed=60, moved=30, ago=30 * MINUTE)
+
+    assert noted_last() == pytest.approx(20 * MINUTE, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("moved", "ago"), [(40, 30 * MINUTE), (40, 70)], ids=["holds less than an hour", "a segment was just deleted"]
+)
+def test_who_keeps_up_in_a_full_log_is_not_near_a_loss_however_fast_its_start_moves(
+    waits: Waits, moved: int, ago: float
+) -> None:
+    waits(age=1, kept=DAY, **{"retention.bytes": "100"})
+    full(committed=95, moved=moved, ago=ago)
+
+    assert noted_last() is None
 
 
 @pytest.mark.parametrize("config", [{"cleanup.policy": "compact"}, {"retention.ms": "-1"}])

@@ -23,7 +23,9 @@ MINUTE = timedelta(seconds=60), timedelta(seconds=180)
 HOUR = timedelta(seconds=60), timedelta(hours=1)
 """The log's start moves by whole segments: the oldest of these."""
 NEAR_PART, NEAR_SECONDS, NEAR_SECONDS_BY_SIZE = 0.1, 86_400.0, 3_600.0
-"""A loss is near in the last tenth of a topic's retention, a day at most; an hour where only its size is limited."""
+"""A loss is near in the last tenth of a topic's retention, a day at most; an hour where its size is limited."""
+OLDER_PART = 0.5
+"""Of a log of limited size: segments go as wholes, and a busy one may hold less than an hour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +137,14 @@ def _loss_by_age(partition: PartitionLag, config: Config) -> _Loss | None:
 
 def _loss_by_size(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
     """Where the log is full, its start moves as fast as messages come."""
-    past = pasts.get(partition.place)
+    past, first, position, end = pasts.get(partition.place), partition.first, partition.position, partition.end
     if _number(config, "retention.bytes") is None or past is None:
         return None
-    if partition.first is None or partition.position is None or partition.first <= past.first:
+    if first is None or position is None or end is None or first <= past.first:
         return None
-    seconds = round((partition.position - partition.first) * past.seconds / (partition.first - past.first), 3)
-    return _Loss(in_seconds=seconds, is_near=seconds < NEAR_SECONDS_BY_SIZE)
+    seconds = round((position - first) * past.seconds / (first - past.first), 3)
+    is_old = position - first < (end - first) * OLDER_PART
+    return _Loss(in_seconds=seconds, is_near=is_old and seconds < NEAR_SECONDS_BY_SIZE)
 
 
 def _text(config: Config, name: str) -> str:
