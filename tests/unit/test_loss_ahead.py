@@ -129,6 +129,21 @@ def test_who_keeps_up_in_a_full_log_is_not_near_a_loss_however_fast_its_start_mo
     assert noted_last() is None
 
 
+@pytest.mark.parametrize(
+    ("age", "kept", "end", "is_near"),
+    [(3 * DAY, DAY, 0, False), (3 * DAY, DAY, 1, True), (58, MINUTE, 0, True)],
+    ids=["came late", "waits for longer", "kept for a minute"],
+)
+def test_what_was_just_written_is_not_near_however_old_its_timestamp_is(
+    waits: Waits, age: float, kept: float, end: int, is_near: bool
+) -> None:
+    waits(age=age, kept=kept)
+    at = timezone.now() - timedelta(seconds=90)
+    LagSample.objects.create(group="group", at=at, lag=0, positions={TOPIC: {"0": [0, 0, end]}})
+
+    assert (noted_last() is not None) == is_near
+
+
 @pytest.mark.parametrize("config", [{"cleanup.policy": "compact"}, {"retention.ms": "-1"}])
 def test_what_is_never_deleted_is_never_lost(waits: Waits, config: dict[str, str]) -> None:
     waits(age=99 * DAY, kept=DAY, **config)

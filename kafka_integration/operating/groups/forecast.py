@@ -89,7 +89,8 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
         return NOTHING_TO_COME
     configs = lag.settings.configs
     unknown = {each.topic for each in behind} - configs.keys()
-    losses = [loss for each in behind if (loss := _loss(each, configs.get(each.topic, {}), hour)) is not None]
+    found = (_loss(each, configs.get(each.topic, {}), minute, hour) for each in behind)
+    losses = [loss for loss in found if loss is not None]
     return Outlook(
         eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
         loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
@@ -119,20 +120,29 @@ def _eta(partition: PartitionLag, pasts: Pasts) -> float | None:
     return round(partition.lag * past.seconds / shrunk_by, 3) if finished > 0 and shrunk_by > 0 else None
 
 
-def _loss(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
+def _loss(partition: PartitionLag, config: Config, minute: Pasts, hour: Pasts) -> _Loss | None:
     if "delete" not in _text(config, "cleanup.policy"):
         return None
-    found = [_loss_by_age(partition, config), _loss_by_size(partition, config, pasts)]
+    found = [_loss_by_age(partition, config, minute), _loss_by_size(partition, config, hour)]
     losses = [loss for loss in found if loss is not None]
     return min(losses, key=lambda loss: loss.in_seconds, default=None)
 
 
-def _loss_by_age(partition: PartitionLag, config: Config) -> _Loss | None:
+def _loss_by_age(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
     kept_ms = _number(config, "retention.ms")
     if kept_ms is None or partition.oldest_ms is None:
         return None
     seconds = max(0.0, round((partition.oldest_ms + kept_ms) / 1000 - time(), 3))
-    return _Loss(in_seconds=seconds, is_near=seconds < min(NEAR_SECONDS, kept_ms / 1000 * NEAR_PART))
+    is_near = seconds < min(NEAR_SECONDS, kept_ms / 1000 * NEAR_PART)
+    return _Loss(in_seconds=seconds, is_near=is_near and not _came_late(partition, pasts))
+
+
+def _came_late(partition: PartitionLag, pasts: Pasts) -> bool:
+    """Whether it was written after somebody looked, with a timestamp from before: its segment is mostly younger."""
+    past, age = pasts.get(partition.place), partition.time_lag_seconds
+    if past is None or age is None or partition.position is None:
+        return False
+    return partition.position >= past.end and age > past.seconds
 
 
 def _loss_by_size(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
