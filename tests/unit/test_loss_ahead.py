@@ -84,8 +84,17 @@ def in_both_lists(client: Client, capsys: pytest.CaptureFixture[str]) -> set[str
         (100 * DAY, 98 * DAY, None),
         (10 * MINUTE, 9.5 * MINUTE, MINUTE / 2),
         (10 * MINUTE, MINUTE, None),
+        (0, 1, 0),
     ],
-    ids=["last tenth", "before it", "last day", "a tenth, but days", "short retention", "short, and fresh"],
+    ids=[
+        "last tenth",
+        "before it",
+        "last day",
+        "a tenth, but days",
+        "short retention",
+        "short, and fresh",
+        "kept for nothing",
+    ],
 )
 def test_it_is_near_in_the_last_tenth_of_retention_and_not_before_the_last_day(
     waits: Waits, kept: float, age: float, left: float | None
@@ -95,10 +104,10 @@ def test_it_is_near_in_the_last_tenth_of_retention_and_not_before_the_last_day(
     assert noted() == (None if left is None else pytest.approx(left, abs=20))
 
 
-def full(*, committed: int, moved: int, ago: float) -> None:
+def full(*, committed: int, moved: int, ago: float, age: float = 0) -> None:
     """The log of a topic of limited size has its last 60 messages, and its start has moved by so many meanwhile."""
     for _ in range(99):
-        memory_broker().produce(TOPIC, "v", partition=0)
+        memory_broker().produce(TOPIC, "v", partition=0, timestamp_ms=int((time() - age) * 1000))
     memory_broker().commit("group", TOPIC, 0, committed)
     memory_broker().delete_records(TOPIC, 0, 40)
     at, first = timezone.now() - timedelta(seconds=ago), 40 - moved
@@ -115,6 +124,13 @@ def test_where_the_log_is_full_it_is_near_within_the_hour(waits: Waits) -> None:
     full(committed=60, moved=30, ago=30 * MINUTE)
 
     assert noted_last() == pytest.approx(20 * MINUTE, rel=0.05)
+
+
+def test_what_is_near_by_size_is_told_where_it_is_lost_by_age_before_but_not_near_that(waits: Waits) -> None:
+    waits(age=1, kept=HOUR, **{"retention.bytes": "100"})
+    full(committed=60, moved=20, ago=58 * MINUTE, age=10 * MINUTE)
+
+    assert noted_last() == pytest.approx(58 * MINUTE, rel=0.05)
 
 
 @pytest.mark.parametrize(

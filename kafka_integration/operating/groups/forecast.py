@@ -62,7 +62,7 @@ class _Past:
 
 @dataclass(frozen=True, kw_only=True)
 class _Loss:
-    """When the first message of a partition is lost."""
+    """When the first message of a partition is lost, by its age or by the size of its topic."""
 
     in_seconds: float
     is_near: bool
@@ -89,8 +89,7 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
         return NOTHING_TO_COME
     configs = lag.settings.configs
     unknown = {each.topic for each in behind} - configs.keys()
-    found = (_loss(each, configs.get(each.topic, {}), minute, hour) for each in behind)
-    losses = [loss for loss in found if loss is not None]
+    losses = [loss for each in behind for loss in _losses(each, configs.get(each.topic, {}), minute, hour)]
     return Outlook(
         eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
         loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
@@ -120,12 +119,11 @@ def _eta(partition: PartitionLag, pasts: Pasts) -> float | None:
     return round(partition.lag * past.seconds / shrunk_by, 3) if finished > 0 and shrunk_by > 0 else None
 
 
-def _loss(partition: PartitionLag, config: Config, minute: Pasts, hour: Pasts) -> _Loss | None:
+def _losses(partition: PartitionLag, config: Config, minute: Pasts, hour: Pasts) -> list[_Loss]:
     if "delete" not in _text(config, "cleanup.policy"):
-        return None
+        return []
     found = [_loss_by_age(partition, config, minute), _loss_by_size(partition, config, hour)]
-    losses = [loss for loss in found if loss is not None]
-    return min(losses, key=lambda loss: loss.in_seconds, default=None)
+    return [loss for loss in found if loss is not None]
 
 
 def _loss_by_age(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss | None:
@@ -133,7 +131,7 @@ def _loss_by_age(partition: PartitionLag, config: Config, pasts: Pasts) -> _Loss
     if kept_ms is None or partition.oldest_ms is None:
         return None
     seconds = max(0.0, round((partition.oldest_ms + kept_ms) / 1000 - time(), 3))
-    is_near = seconds < min(NEAR_SECONDS, kept_ms / 1000 * NEAR_PART)
+    is_near = seconds <= min(NEAR_SECONDS, kept_ms / 1000 * NEAR_PART)
     return _Loss(in_seconds=seconds, is_near=is_near and not _came_late(partition, pasts))
 
 
