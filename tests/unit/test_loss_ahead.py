@@ -16,10 +16,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from kafka_integration.client.metadata.admin import Admin
+from kafka_integration.client.metadata.partition_ends import PartitionEnds
+from kafka_integration.client.metadata.records import Records
 from kafka_integration.client.metadata.topic_configs import ConfigValue, TopicConfigs
-from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.client.transports.memory import MemoryBroker, memory_broker
 from kafka_integration.conf import get_settings
+from kafka_integration.consuming.catching_up.group_positions import GroupPositions
 from kafka_integration.models import LagSample
+from kafka_integration.operating.groups.listing import list_groups
 from kafka_integration.operating.groups.sampling import Sampling
 from kafka_integration.operating.groups.topic_settings import TopicSettings, ask_for_settings, settings_of_all
 from kafka_integration.operating.monitoring.losses import question_of_losses
@@ -33,7 +37,7 @@ Waits = Callable[..., None]
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+def waits(memory_transport: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> Waits:
     """A message of this age waits for the group, in a topic that keeps messages as long as that."""
 
     def waits(*, age: float, kept: float, **config: str) -> None:
@@ -168,7 +172,7 @@ def test_what_is_never_deleted_is_never_lost(waits: Waits, config: dict[str, str
 
 
 @pytest.fixture
-def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def unknown(memory_transport: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message has waited for ever, and nobody may see how long its topic keeps it."""
     monkeypatch.setattr(TopicConfigs, "ask", lambda configs, topics: {})
     memory_broker().produce(TOPIC, "v", partition=0, timestamp_ms=0)
@@ -266,3 +270,51 @@ def test_both_lists_say_that_it_is_unknown_where_nobody_may_see_it(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "unknown" in in_both_lists(client, capsys)
+
+
+@pytest.fixture
+def no_leader(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits(age=1, kept=HOUR)
+    monkeypatch.setattr(PartitionEnds, "ask", lambda ends, places: {})
+
+
+@pytest.fixture
+def unread(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits(age=1, kept=HOUR)
+    monkeypatch.setattr(Records, "first", lambda records, starts: {})
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GroupPositions, "is_hidden", lambda positions, topic: True)
+
+
+@pytest.mark.parametrize("obstacle", ["no_leader", "unread", "hidden"])
+def test_what_nobody_knows_of_a_group_is_not_said_to_be_never_lost(
+    obstacle: str, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(obstacle)
+
+    (group,) = list_groups(get_settings())
+
+    assert (group.outlook.loss_in_seconds, group.is_loss_unknown) == (None, True)
+
+
+@pytest.mark.usefixtures("unread")
+def test_why_it_is_unknown_is_said_where_a_message_tells_no_time(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("kafkagroups", "lag", "group")
+
+    why = "the first message that waits can't be read, or has no timestamp"
+    assert f"when retention takes messages isn't known for {TOPIC}: {why}" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("config", [{"cleanup.policy": "compact"}, {"retention.ms": "-1"}])
+def test_what_is_never_deleted_is_known_to_be_whatever_time_it_tells(
+    waits: Waits, monkeypatch: pytest.MonkeyPatch, config: dict[str, str]
+) -> None:
+    waits(age=1, kept=HOUR, **config)
+    monkeypatch.setattr(Records, "first", lambda records, starts: {})
+
+    (group,) = list_groups(get_settings())
+
+    assert (group.total, group.is_loss_unknown) == (1, False)

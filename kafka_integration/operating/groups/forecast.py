@@ -11,6 +11,7 @@ from django.db import Error as DatabaseLayerError
 from django.db import router
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ...client.metadata.topic_configs import Config
 from ...models import LagSample
@@ -88,14 +89,20 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
     if not behind:
         return NOTHING_TO_COME
     configs = lag.settings.configs
-    unknown = {each.topic for each in behind} - configs.keys()
+    untold = {each.topic for each in behind} - configs.keys()
+    timeless = {each.topic for each in behind if _is_timeless(each, configs.get(each.topic, {}))}
     losses = [loss for each in behind for loss in _losses(each, configs.get(each.topic, {}), minute, hour)]
     return Outlook(
         eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
         loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
         near_loss_in_seconds=min((loss.in_seconds for loss in losses if loss.is_near), default=None),
-        loss_unknown=tuple(sorted(unknown)),
-        loss_unknown_why=str(lag.settings.trouble) if unknown else "",
+        loss_unknown=tuple(sorted(untold | timeless)),
+        loss_unknown_why="; ".join(
+            [
+                *([str(lag.settings.trouble)] if untold else []),
+                *([_("the first message that waits can't be read, or has no timestamp")] if timeless else []),
+            ]
+        ),
     )
 
 
@@ -117,6 +124,12 @@ def _eta(partition: PartitionLag, pasts: Pasts) -> float | None:
     shrunk_by = finished - arrived
     # Who was moved back has finished nothing.
     return round(partition.lag * past.seconds / shrunk_by, 3) if finished > 0 and shrunk_by > 0 else None
+
+
+def _is_timeless(partition: PartitionLag, config: Config) -> bool:
+    """Whether its message's age would tell, and isn't known."""
+    is_by_age = "delete" in _text(config, "cleanup.policy") and _number(config, "retention.ms") is not None
+    return is_by_age and partition.oldest_ms is None
 
 
 def _losses(partition: PartitionLag, config: Config, minute: Pasts, hour: Pasts) -> list[_Loss]:

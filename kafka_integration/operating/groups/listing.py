@@ -45,7 +45,7 @@ class ListedGroup:
     @property
     def is_loss_unknown(self) -> bool:
         """Whether nobody knows when it loses messages; where a part of it does, the first of these is known."""
-        return self.lag is None or (self.outlook.loss_in_seconds is None and bool(self.outlook.loss_unknown))
+        return self.outlook.loss_in_seconds is None and (self.total is None or bool(self.outlook.loss_unknown))
 
     @property
     def state(self) -> str | None:
