@@ -16,6 +16,8 @@ from asgiref.sync import async_to_sync
 from django.test import override_settings
 
 from kafka_integration.client.transports.memory import memory_broker
+from kafka_integration.operating.groups import listing as groups
+from kafka_integration.operating.groups import texts as partitions
 from kafka_integration.signals import message_parked
 from kafka_integration.testing import captured_messages
 from tests.guides import FILE, blocks_of
@@ -184,6 +186,15 @@ def test_the_page_of_health_that_is_shown_has_checks_that_there_are() -> None:
 
     checks = HealthCheckView(**view.view_initkwargs).get_checks()
     assert [type(check).__name__ for check in checks] == ["Brokers", "Outbox", "DeadLetters"]
+
+
+@pytest.mark.parametrize("head", [groups.HEAD, partitions.HEAD], ids=["groups", "partitions"])
+def test_tables_of_commands_that_are_shown_have_their_columns(head: tuple[str, ...]) -> None:
+    lines = [line for page in PAGES for line in page.read_text().splitlines() if line.startswith(f"{head[0]} ")]
+
+    found = [tuple(re.split("  +", line)) for line in lines if head[-1] in line]
+    assert found
+    assert set(found) == {head}
 
 
 def test_the_logging_that_is_shown_is_of_our_logger() -> None:
