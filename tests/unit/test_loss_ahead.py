@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from kafka_integration.client.metadata.admin import Admin
 from kafka_integration.client.metadata.partition_ends import PartitionEnds
@@ -137,6 +138,42 @@ def test_what_is_near_by_size_is_told_where_it_is_lost_by_age_before_but_not_nea
     assert noted_last() == pytest.approx(58 * MINUTE, rel=0.05)
 
 
+def test_where_the_log_is_full_it_is_not_near_before_the_last_hour(waits: Waits) -> None:
+    waits(age=1, kept=DAY, **{"retention.bytes": "100"})
+    full(committed=60, moved=10, ago=50 * MINUTE)
+
+    assert noted_last() is None
+
+
+def test_how_fast_the_start_of_a_log_moves_is_told_by_the_oldest_sample_of_the_hour(waits: Waits) -> None:
+    waits(age=1, kept=DAY, **{"retention.bytes": "100"})
+    full(committed=60, moved=30, ago=30 * MINUTE)
+    for ago in (70, 61 * MINUTE):
+        at = timezone.now() - timedelta(seconds=ago)
+        LagSample.objects.create(group="group", at=at, lag=40, positions={TOPIC: {"0": [40, 40, 50]}})
+
+    assert noted_last() == pytest.approx(20 * MINUTE, rel=0.05)
+
+
+def test_of_many_groups_each_has_its_own_pace(waits: Waits, settings: Settings) -> None:
+    consumer = settings.KAFKA["consumers"]["c"]
+    settings.KAFKA = {
+        **settings.KAFKA,
+        "consumers": {name: {**consumer, "consumer_group": name} for name in ("slow", "fast")},
+    }
+    waits(age=1, kept=DAY)
+    for _ in range(99):
+        memory_broker().produce(TOPIC, "v", partition=0)
+    for name, ago, position in (("slow", 90, 50), ("fast", 120, 30)):
+        memory_broker().commit(name, TOPIC, 0, 60)
+        at = timezone.now() - timedelta(seconds=ago)
+        LagSample.objects.create(group=name, at=at, lag=9, positions={TOPIC: {"0": [0, position, 100]}})
+
+    etas = {group.name: group.outlook.eta_seconds for group in list_groups(get_settings())}
+
+    assert etas == {"slow": pytest.approx(4 * 90, rel=0.05), "fast": pytest.approx(40 / 30 * 120, rel=0.05)}
+
+
 @pytest.mark.parametrize(
     ("moved", "ago"), [(40, 30 * MINUTE), (40, 70)], ids=["holds less than an hour", "a segment was just deleted"]
 )
@@ -203,6 +240,8 @@ def test_the_overview_says_it_before_anything_that_can_wait(waits: Waits, client
     sentence = "min retention takes the first message that group group has yet to handle."
     assert sentence in page or sentence.replace("min", "s") in page
     assert page.index("retention takes") < page.index("No process runs consumer c")
+    way = reverse("admin:kafka_integration_group", kwargs={"group": "group"})
+    assert f'href="{way}"' in page[page.index("retention takes") - 300 : page.index("No process runs consumer c")]
 
 
 def test_once_its_time_is_over_it_may_be_gone_at_any_moment(waits: Waits, client: Client) -> None:
@@ -256,13 +295,26 @@ def test_the_list_of_groups_says_when_it_is_handled_and_when_the_first_is_lost(
     assert "FIRST LOSS IN" in table
 
 
-@pytest.mark.parametrize(("age", "shown"), [(2 * HOUR, "any moment"), (HOUR / 2, "30 min"), (1, "1 h")])
+@pytest.mark.parametrize(("age", "shown"), [(2 * HOUR, "any moment"), (45 * MINUTE, "15 min"), (1, "1 h")])
 def test_both_lists_of_groups_say_when_the_first_is_lost(
     waits: Waits, client: Client, capsys: pytest.CaptureFixture[str], age: float, shown: str
 ) -> None:
     waits(age=age, kept=HOUR)
 
     assert shown in in_both_lists(client, capsys)
+
+
+@pytest.mark.parametrize(("age", "is_near"), [(55 * MINUTE, True), (1, False)])
+@pytest.mark.parametrize("page", ["groups", "group"])
+def test_pages_mark_a_loss_that_is_near(waits: Waits, client: Client, page: str, age: float, is_near: bool) -> None:
+    waits(age=age, kept=HOUR)
+    client.force_login(User.objects.create_superuser("operator"))
+
+    kwargs = {"group": "group"} if page == "group" else {}
+    shown = client.get(reverse(f"admin:kafka_integration_{page}", kwargs=kwargs)).content.decode()
+
+    marked = [text for text in re.findall(r'kafka-bad">([^<]+)<', shown) if re.search(r"\d (h|min|s)\b", text)]
+    assert bool(marked) == is_near
 
 
 @pytest.mark.usefixtures("unknown")
