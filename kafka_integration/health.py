@@ -62,7 +62,7 @@ class DeadLetters(HealthCheck):
             waiting = DeadLetter.objects.using(self.database).filter(state=DeadLetter.State.PARKED)
             count = len(waiting.values_list("id")[: self.most + 1])
         if count > self.most:
-            raise ServiceWarning(f"More than {self.most} dead letters wait for a decision: see the admin")
+            raise ServiceWarning(f"Dead letters that wait for a decision: more than {self.most}, see the admin")
 
 
 @contextmanager

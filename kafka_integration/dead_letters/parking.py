@@ -55,8 +55,8 @@ class DeadLetters:
         )
         if recent.count() >= limit:
             raise TooManyDeadLettersError(
-                f"consumer {self._settings.name} stops at {message!r}, which stays uncommitted: group {group} has had "
-                f"{limit} dead letters within a minute, all that max_dead_letters_per_minute allows. Look at them "
+                f"consumer {self._settings.name} stops at {message!r}, which stays uncommitted: dead letters of group "
+                f"{group} within a minute: {limit}, all that max_dead_letters_per_minute allows. Look at them "
                 "(manage.py kafkadeadletters list), mend the cause, and start it again."
             ) from error
 

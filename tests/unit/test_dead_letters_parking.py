@@ -226,6 +226,16 @@ def test_beyond_the_limit_the_consumer_stops_and_says_why(storage):
     assert committed() == 3
 
 
+def test_a_limit_of_one_is_said_as_one():
+    write(*"ab")
+    scripted.script.append(fail_always)
+
+    loop = park(max_dead_letters_per_minute=1)
+
+    assert "dead letters of group group within a minute: 1, all that" in str(loop.fault)
+    assert "1 dead letters" not in str(loop.fault)
+
+
 def test_the_limit_is_of_the_last_minute_and_of_the_group():
     write(*"ab")
     scripted.script.append(fail_always)

@@ -66,7 +66,7 @@ def test_dead_letters_are_a_warning_from_the_number_on_that_is_given():
     make_letters(2)
 
     health.DeadLetters(most=2).run()
-    with pytest.raises(ServiceWarning, match="More than 1 dead letters"):
+    with pytest.raises(ServiceWarning, match="Dead letters that wait for a decision: more than 1, see the admin"):
         health.DeadLetters(most=1).run()
 
 
