@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import time
@@ -97,13 +97,15 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
         loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
         near_loss_in_seconds=min((loss.in_seconds for loss in losses if loss.is_near), default=None),
         loss_unknown=tuple(sorted(untold | timeless)),
-        loss_unknown_why="; ".join(
-            [
-                *([str(lag.settings.trouble)] if untold else []),
-                *([_("the first message that waits can't be read, or has no timestamp")] if timeless else []),
-            ]
-        ),
+        loss_unknown_why="; ".join(_reasons(lag, untold, timeless)),
     )
+
+
+def _reasons(lag: GroupLag, untold: Collection[str], timeless: Collection[str]) -> Iterator[str]:
+    if untold:
+        yield str(lag.settings.trouble)
+    if timeless:
+        yield _("the first message that waits can't be read, or has no timestamp")
 
 
 def _longest(etas: Sequence[float | None]) -> float | None:
