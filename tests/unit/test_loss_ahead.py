@@ -244,6 +244,22 @@ def test_the_overview_says_it_before_anything_that_can_wait(waits: Waits, client
     assert f'href="{way}"' in page[page.index("retention takes") - 300 : page.index("No process runs consumer c")]
 
 
+@pytest.mark.parametrize(("position", "is_near"), [(60, False), (2, True), (0, True)], ids=["in time", "late", "never"])
+def test_a_group_that_will_have_handled_it_before_has_nothing_to_fear(
+    waits: Waits, position: int, is_near: bool
+) -> None:
+    """As one that begins with the oldest message."""
+    for _ in range(100):
+        waits(age=55 * MINUTE, kept=HOUR)
+    memory_broker().commit("group", TOPIC, 0, position)
+    at = timezone.now() - timedelta(seconds=90)
+    LagSample.objects.create(group="group", at=at, lag=100, positions={TOPIC: {"0": [0, 0, 100]}})
+
+    Sampling(get_settings()).turn()
+
+    assert (LagSample.objects.filter(group="group").latest("at").loss_in_seconds is not None) is is_near
+
+
 def test_once_its_time_is_over_it_may_be_gone_at_any_moment(waits: Waits, client: Client) -> None:
     waits(age=2 * HOUR, kept=HOUR)
     assert noted() == 0

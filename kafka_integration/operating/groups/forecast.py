@@ -36,7 +36,7 @@ class Outlook:
     eta_seconds: float | None
     loss_in_seconds: float | None
     near_loss_in_seconds: float | None = None
-    """The first that is soon for how long its topic keeps messages: a healthy group never comes there."""
+    """The first that is soon for how long its topic keeps messages, and that the group's pace doesn't forestall."""
     loss_unknown: tuple[str, ...] = ()
     """Topics of which it isn't known when messages that wait there are lost."""
     loss_unknown_why: str = ""
@@ -91,11 +91,17 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
     configs = lag.settings.configs
     untold = {each.topic for each in behind} - configs.keys()
     timeless = {each.topic for each in behind if _is_timeless(each, configs.get(each.topic, {}))}
-    losses = [loss for each in behind for loss in _losses(each, configs.get(each.topic, {}), minute, hour)]
+    etas = [_eta(each, minute) for each in behind]
+    losses = [
+        (loss, eta)
+        for each, eta in zip(behind, etas, strict=True)
+        for loss in _losses(each, configs.get(each.topic, {}), minute, hour)
+    ]
+    near = (loss.in_seconds for loss, eta in losses if loss.is_near and (eta is None or eta >= loss.in_seconds))
     return Outlook(
-        eta_seconds=_longest([_eta(each, minute) for each in behind]) if lag.total is not None else None,
-        loss_in_seconds=min((loss.in_seconds for loss in losses), default=None),
-        near_loss_in_seconds=min((loss.in_seconds for loss in losses if loss.is_near), default=None),
+        eta_seconds=_longest(etas) if lag.total is not None else None,
+        loss_in_seconds=min((loss.in_seconds for loss, _eta in losses), default=None),
+        near_loss_in_seconds=min(near, default=None),
         loss_unknown=tuple(sorted(untold | timeless)),
         loss_unknown_why="; ".join(_reasons(lag, untold, timeless)),
     )
