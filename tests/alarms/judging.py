@@ -38,6 +38,11 @@ REASONS: dict[str, tuple[tuple[str, ...], float]] = {
 }
 
 
+COMMAND_SECONDS = 2.0
+LOST_SECONDS = 35.0
+"""So long one that was killed is asked, as nobody knows yet."""
+
+
 @dataclass(kw_only=True)
 class Alarms:
     """How many were right and false, by channel and kind, and when each hang was named."""
@@ -46,6 +51,13 @@ class Alarms:
     false: list[Saying] = field(default_factory=list)
     missed: list[tuple[str, Deed]] = field(default_factory=list)
     named_seconds: list[dict[str, float]] = field(default_factory=list)
+
+
+def could_be_taken_up(truth: Truth, asked_at: float) -> bool:
+    """Whether all were there for as long as a command may take to be taken up."""
+    away = "database away", "handover"
+    moments = asked_at, asked_at + COMMAND_SECONDS
+    return not any(truth.was(*away, at=moment, after_seconds=LOST_SECONDS) for moment in moments)
 
 
 def judge_alarms(truth: Truth, sayings: Sequence[Saying]) -> Alarms:

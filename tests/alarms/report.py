@@ -12,10 +12,12 @@ import psycopg
 from kafka_integration.operating.columns import aligned
 from tests.alarms.judging import (
     CHANNELS,
+    COMMAND_SECONDS,
     SERVERS,
     Alarms,
     Course,
     Moment,
+    could_be_taken_up,
     courses_of,
     judge_alarms,
     lag_off_by,
@@ -27,11 +29,8 @@ from tests.alarms.watching import LagSaid, Saying, Watch
 
 LAG_SECONDS = 1.0
 TIME_LAG_SECONDS = 2.0
-COMMAND_SECONDS = 2.0
 UNCERTAIN_SECONDS = 20.0
 """After servers and processes came back it isn't known to whom a record was, or what was handled, when."""
-LOST_SECONDS = 35.0
-"""So long one that was killed is asked, as nobody knows yet."""
 MOST_SHOWN = 10
 
 
@@ -156,13 +155,12 @@ def _judge_commands(truth: Truth, database_url: str) -> Iterator[str]:
         "FROM kafka_integration_processcommand WHERE state <> 'requested'",
     )
     epoch = time.time() - time.monotonic()
-    away = "database away", "handover"
-    certain = [row for row in rows if not truth.was(*away, at=row[1] - epoch, after_seconds=LOST_SECONDS)]
+    certain = [row for row in rows if could_be_taken_up(truth, row[1] - epoch)]
     worst = max((row[2] for row in certain if row[2] is not None), default=0.0)
     print(f"commands: {len(certain)} of {len(rows)} compared, the latest taken up after {worst:.1f} s")
-    for name, _, seconds in certain:
+    for name, asked, seconds in certain:
         if seconds is None or seconds > COMMAND_SECONDS:
-            yield f"{name} was taken up after {seconds} s"
+            yield f"{name}, asked at {asked - epoch - truth.began_at:.1f} s, was taken up after {seconds} s"
     broken = "SELECT name, answer FROM kafka_integration_processcommand WHERE answer LIKE 'failed: %%' ORDER BY id"
     for name, answer in _rows(database_url, broken):
         yield f"{name} {answer}"

@@ -39,6 +39,7 @@ class Truth:
     """All deeds; any thread may add some."""
 
     def __init__(self) -> None:
+        self.began_at = monotonic()
         self.deeds: list[Deed] = []
         self._lock = threading.Lock()
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.alarms.judging import Moment, courses_of, is_right, judge_alarms, lag_off_by, named_seconds, time_lag_off_by
+from tests.alarms.judging import (
+    Moment,
+    could_be_taken_up,
+    courses_of,
+    is_right,
+    judge_alarms,
+    lag_off_by,
+    named_seconds,
+    time_lag_off_by,
+)
 from tests.alarms.truth import Deed, Truth
 from tests.alarms.watching import LagSaid, Saying
 
@@ -31,6 +40,12 @@ def lag_said(at, lag, age=None):
 
 
 HANG = deed("hang", 100, 170, place=PLACE, offset=17)
+
+
+@pytest.mark.parametrize("kind", ["database away", "handover"])
+@pytest.mark.parametrize(("asked_at", "is_fair"), [(97.5, True), (99, False), (110, False), (150, False), (156, True)])
+def test_a_command_counts_where_everybody_was_there_for_as_long_as_it_may_take(kind, asked_at, is_fair):
+    assert could_be_taken_up(truth_of(deed(kind, 100, 120)), asked_at) is is_fair
 
 
 def test_a_hang_is_named_by_its_message():
