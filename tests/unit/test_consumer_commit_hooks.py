@@ -79,7 +79,7 @@ def test_a_message_whose_hook_fails_is_handled_and_is_neither_parked_nor_repeate
     assert (tally.handled, tally.failed, tally.parked, tally.failed_hooks) == (3, 0, 0, 1)
     assert "one of its on_commit hooks failed" in caplog.text
     assert "4111" not in caplog.text
-    assert "1 failed on_commit hooks" in caplog.text
+    assert "1 failed on_commit hook" in caplog.text
 
 
 @MODES
