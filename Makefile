@@ -63,7 +63,7 @@ bench: $(READY) ## benchmarks, side by side with the raw client and with peers; 
 	$(BIN)/python -m benchmarks --page
 
 faults: $(READY) ## every scenario of the fault suite
-	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker tests/embedded -m "broker or faults" -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
+	$(BIN)/python -m tests.services.postgres $(BIN)/pytest tests/broker tests/embedded tests/unit -m "broker or faults" -q -p tests.faults.table $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
 soak: $(READY) ## random faults under load for MINUTES=10, the same ones for the same SEED=…; ALARMS=1: what operators are told meanwhile
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(ALARMS),--alarms)

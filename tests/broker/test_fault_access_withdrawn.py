@@ -32,6 +32,8 @@ from tests.services.kafka_jars import missing_for_kafka
 from tests.services.kafka_security import KafkaSecurity
 from tests.services.presence import require
 
+pytestmark = pytest.mark.faults
+
 ALICE = {"mechanism": "scram_sha_512", "login": "alice", "password": "alice-secret"}
 NAMES = {"topic": "topic", "group": "consumer group"}
 RETRIES = {"subscriber_retries": 40, "subscriber_retry_delay_ms": 1000}
@@ -62,8 +64,8 @@ def secured_scenario(secured, scenario_on, start_kafka) -> Scenario:
     ("protocol", "withdrawn"),
     [
         ("range", "topic"),
-        pytest.param("consumer", "topic", marks=pytest.mark.faults),
-        pytest.param("range", "group", marks=pytest.mark.faults),
+        ("consumer", "topic"),
+        ("range", "group"),
     ],
 )
 def test_an_acl_that_is_removed_and_given_back(secured_scenario, secured, protocol, withdrawn):
@@ -73,7 +75,6 @@ def test_an_acl_that_is_removed_and_given_back(secured_scenario, secured, protoc
     assert_waits_and_goes_on(secured_scenario, partial(withdraw, secured, acl), said, partial(grant, secured, acl))
 
 
-@pytest.mark.faults
 def test_an_acl_on_the_group_ends_a_worker_under_the_new_protocol(secured_scenario, secured):
     scenario = secured_scenario
     scenario.consumer |= consumer_of("consumer")
@@ -93,7 +94,6 @@ def test_an_acl_on_the_group_ends_a_worker_under_the_new_protocol(secured_scenar
     scenario.assert_nothing_twice()
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_password_that_is_changed_and_changed_back(secured_scenario, secured):
     def become(password: str) -> Callable[[], None]:
@@ -112,7 +112,6 @@ def test_a_password_that_is_changed_and_changed_back(secured_scenario, secured):
     )
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_certificate_that_runs_out_and_is_replaced(secured_scenario, secured):
     bundle = secured.files.server.bundle

@@ -9,8 +9,10 @@ import pytest
 
 from tests.faults.watching import cpu_seconds, elapse
 
+pytestmark = pytest.mark.faults
 
-@pytest.mark.parametrize("offset_storage", [pytest.param("kafka", marks=pytest.mark.faults), "database"])
+
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 def test_it_waits_with_one_clear_line_and_then_consumes(breakable_kafka, scenario_on, offset_storage):
     scenario = scenario_on(breakable_kafka)
     scenario.load.sent(50)

@@ -10,10 +10,11 @@ import pytest
 
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 SLOWLY = {"HANDLER_SECONDS": "0.02"}
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("deduplicate", [False, True])
 def test_restarts_and_kills_under_load(scenario_on_breakable_postgres, breakable_postgres, deduplicate):
     scenario = scenario_on_breakable_postgres

@@ -10,8 +10,10 @@ import pytest
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
 
-@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.faults), 16])
+
+@pytest.mark.parametrize("concurrency", [1, 16])
 def test_the_other_keys_flow_and_the_poisoned_one_goes_on_after_its_dead_letter(new_scenario, concurrency):
     scenario = new_scenario(partitions=1)
     scenario.consumer |= {

@@ -11,6 +11,8 @@ import pytest
 from tests.faults.scenario import consumer_of
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("protocol", ["range", "cooperative-sticky", "consumer"])
 def test_a_handover_with_slow_handlers_repeats_nothing(scenario, protocol):

@@ -18,12 +18,12 @@ from tests.processes import ChildProcess
 from tests.publishing.leases import LEASE_SECONDS, assert_kept, assert_passes_on
 from tests.publishing.scenario import PublishingScenario
 
+pytestmark = pytest.mark.faults
+
 HOUR = timedelta(hours=1)
 BACKOFF_SECONDS = 8.0
 
-jumps = pytest.mark.parametrize(
-    "jump", [pytest.param(HOUR, id="forward", marks=pytest.mark.faults), pytest.param(-HOUR, id="back")]
-)
+jumps = pytest.mark.parametrize("jump", [pytest.param(HOUR, id="forward"), pytest.param(-HOUR, id="back")])
 
 
 def assert_its_clock_is_off_by(jump: timedelta, child: ChildProcess) -> None:

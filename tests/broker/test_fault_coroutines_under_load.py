@@ -10,11 +10,13 @@ import pytest
 
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 SLOWLY = {"HANDLER_SECONDS": "0.03"}
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("ordering", ["key", pytest.param("partition", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("ordering", ["key", "partition"])
 def test_nothing_is_lost_and_each_key_stays_in_order(scenario, ordering):
     scenario.consumer |= {
         "message_handler": "tests.workload.handlers.each_async",

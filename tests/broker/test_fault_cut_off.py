@@ -15,11 +15,12 @@ from tests.faults.watching import elapse
 from tests.faults.weather import Weather
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 # Partition 0 is led by the first broker, and so on.
 LEADERS = [[1, 2, 3], [2, 3, 1], [3, 1, 2]]
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 @pytest.mark.parametrize("is_coordinator", [False, True])
@@ -56,7 +57,7 @@ def test_of_three_brokers_one_may_be_out_of_the_workers_reach(scenario_on, offse
         scenario.assert_nothing_twice()
 
 
-@pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("offset_storage", ["database", "kafka"])
 def test_the_database_may_be_out_of_reach(scenario, postgres, offset_storage):
     weather = Weather()
     with Proxy(postgres.port, weather=weather) as proxy:

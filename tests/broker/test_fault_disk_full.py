@@ -19,6 +19,8 @@ from tests.services.presence import require
 from tests.services.small_disks import SmallDisk, missing_for_small_disks
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def small_disk() -> Iterator[SmallDisk]:
@@ -42,7 +44,6 @@ def scenario_on_small_disk(kafka, create_topic, breakable_postgres, manage, smal
     breakable_postgres.execute(f"DROP TABLESPACE {name}")
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 def test_a_broker_without_room_is_waited_for(start_kafka, scenario_on, small_disk, offset_storage):
@@ -75,7 +76,7 @@ def test_a_broker_without_room_is_waited_for(start_kafka, scenario_on, small_dis
         scenario.assert_nothing_twice()
 
 
-@pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("offset_storage", ["database", "kafka"])
 def test_a_database_without_room_is_waited_for(scenario_on_small_disk, small_disk, offset_storage):
     scenario = scenario_on_small_disk
     scenario.consumer |= {"offset_storage": offset_storage}

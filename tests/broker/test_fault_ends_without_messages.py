@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 STORAGES = pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 
 
@@ -108,7 +110,6 @@ def test_an_end_is_stored_once_and_not_at_each_turn(new_scenario):
     assert updated_at(scenario) == written_at
 
 
-@pytest.mark.faults
 @STORAGES
 def test_a_compacted_topic_that_was_read_to_its_end_has_no_lag(new_scenario, offset_storage):
     compaction = {

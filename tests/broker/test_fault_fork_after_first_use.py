@@ -6,7 +6,10 @@ parent's goes on working.
 
 from __future__ import annotations
 
+import pytest
 from confluent_kafka import Consumer
+
+pytestmark = pytest.mark.faults
 
 PROGRAM = """
 import os

@@ -14,15 +14,17 @@ import pytest
 from tests.faults.scenario import SESSION, consumer_of
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 SLOWLY = {"HANDLER_SECONDS": "0.01"}
 
 
 @pytest.mark.parametrize(
     ("handler", "transaction"),
     [
-        pytest.param("each", "message", marks=pytest.mark.faults),
+        ("each", "message"),
         ("each", "batch"),
-        pytest.param("Batch", "batch", marks=pytest.mark.faults),
+        ("Batch", "batch"),
     ],
 )
 def test_what_a_fenced_worker_had_in_its_hands_rolls_back(new_scenario, handler, transaction):
@@ -57,7 +59,6 @@ def test_what_a_fenced_worker_had_in_its_hands_rolls_back(new_scenario, handler,
     assert by_frozen == {*range(10 if transaction == "message" else 0), *range(21, 31)}
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("handler", "transaction"), [("each", "message"), ("each", "batch"), ("Batch", "batch")])
 def test_two_workers_frozen_in_turn_under_load_do_each_record_once(scenario, handler, transaction):
@@ -88,7 +89,6 @@ def test_two_workers_frozen_in_turn_under_load_do_each_record_once(scenario, han
     assert [worker.terminate() for worker in workers] == [0, 0]
 
 
-@pytest.mark.faults
 def test_a_member_of_the_consumer_protocol_is_fenced_too(start_kafka, scenario_on):
     session = {"group.consumer.session.timeout.ms": 3000, "group.consumer.heartbeat.interval.ms": 1000}
     scenario = scenario_on(start_kafka(properties=session), partitions=1)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.faults.scenario import SESSION, consumer_of
 
+pytestmark = pytest.mark.faults
+
 
 def assigned_by(strategy: str) -> dict[str, Any]:
     return {"config": {**SESSION, "partition.assignment.strategy": strategy}}
@@ -36,10 +38,8 @@ IMPATIENT = {"subscriber_retries": 1, "subscriber_retry_delay_ms": 500}
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("offset_storage", [pytest.param("kafka", marks=pytest.mark.faults), "database"])
-@pytest.mark.parametrize(
-    "roll", [pytest.param(roll, marks=() if roll == "consumer to range" else pytest.mark.faults) for roll in ROLLS]
-)
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
+@pytest.mark.parametrize("roll", ROLLS)
 def test_members_that_can_share_a_group_lose_nothing(scenario, roll, offset_storage):
     scenario.consumer |= {"offset_storage": offset_storage}
     first, *steps = ROLLS[roll]
@@ -70,7 +70,7 @@ def test_members_that_can_share_a_group_lose_nothing(scenario, roll, offset_stor
 
 @pytest.mark.parametrize(
     "refusal",
-    [pytest.param(each, marks=() if "sticky" in each else pytest.mark.faults) for each in REFUSALS],
+    REFUSALS,
 )
 def test_members_that_cannot_leave_the_others_at_work(scenario, refusal):
     scenario.consumer |= IMPATIENT
@@ -89,7 +89,6 @@ def test_members_that_cannot_leave_the_others_at_work(scenario, refusal):
     scenario.assert_nothing_twice()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("way", [[RANGE, CONSUMER], [CONSUMER, RANGE]], ids=["to consumer", "to range"])
 def test_a_broker_may_forbid_the_change_of_protocol(start_kafka, scenario_on, way):
     scenario = scenario_on(start_kafka(properties={"group.consumer.migration.policy": "disabled"}))

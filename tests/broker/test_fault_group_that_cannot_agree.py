@@ -10,6 +10,8 @@ import pytest
 from tests.faults.scenario import SESSION, consumer_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_duplicate_instance_id_is_fatal_for_one_of_the_two(scenario, protocol):

@@ -10,6 +10,8 @@ from time import monotonic
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 GRACE_SECONDS = 2
 
 

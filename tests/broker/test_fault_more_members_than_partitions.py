@@ -13,6 +13,8 @@ import pytest
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_idle_member_is_well_and_leaves_cleanly(new_scenario, protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 PSYCOPG2 = {"WORKLOAD_DRIVER": "psycopg2"}
 
 
@@ -24,7 +26,6 @@ def test_outages_and_conflicts_use_no_attempt(new_scenario, tmp_path, offset_sto
     assert worker.terminate() == 0
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 def test_a_database_that_restarts_makes_no_dead_letters(
     scenario_on_breakable_postgres, breakable_postgres, offset_storage

@@ -12,10 +12,12 @@ import pytest
 
 from tests.faults.memory_limit import MemoryLimit
 
+pytestmark = pytest.mark.faults
+
 LIMIT_MIB = 64
 
 
-@pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("offset_storage", ["database", "kafka"])
 def test_what_a_killed_worker_had_is_handled_by_the_next_one(scenario, tmp_path, offset_storage):
     scenario.consumer |= {"message_handler": "tests.workload.handlers.Batch", "batch_size": 50}
     scenario.consumer |= {"offset_storage": offset_storage}

@@ -13,6 +13,8 @@ from tests.faults.scenario import SESSION, consumer_of
 from tests.services.kafka_jars import missing_for_kip_848
 from tests.services.presence import require
 
+pytestmark = pytest.mark.faults
+
 AUTO = {"group_protocol": "auto", "config": SESSION}
 CLASSIC, NEW = 'its group_protocol is "classic"', 'its group_protocol is "consumer"'
 

@@ -26,6 +26,8 @@ from tests.services.kafka_jars import missing_for_kafka
 from tests.services.kafka_security import KafkaSecurity
 from tests.services.presence import require
 
+pytestmark = pytest.mark.faults
+
 BOB = {"mechanism": "scram_sha_512", "login": "bob", "password": "bob-secret"}
 ALICE = {"mechanism": "plain", "login": "alice", "password": "alice-secret"}
 QUICK = {"subscriber_retries": 1, "subscriber_retry_delay_ms": 500}
@@ -53,9 +55,7 @@ def enter(scenario, cluster, listener: str, *arguments: str, consumer=QUICK, **k
     return scenario.worker(*arguments, **consumer)
 
 
-@pytest.mark.parametrize(
-    "mechanism", ["plain", pytest.param("scram_sha_256", marks=pytest.mark.faults), "scram_sha_512"]
-)
+@pytest.mark.parametrize("mechanism", ["plain", "scram_sha_256", "scram_sha_512"])
 def test_the_right_credentials_get_in_over_tls(secured_scenario, secured, mechanism):
     enter(secured_scenario, secured, "SASL_TLS", sasl={**BOB, "mechanism": mechanism})
 
@@ -99,7 +99,6 @@ def test_a_missing_acl_ends_the_process_after_its_retries(secured_scenario, secu
     assert "alice-secret" not in worker.output()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_missing_acl_is_not_taken_for_nothing_left_to_do(secured_scenario, secured, protocol):
     grant_all_but("topic", secured_scenario, secured)

@@ -21,6 +21,8 @@ from tests.publishing.scenario import OUTBOX, PublishingScenario
 from tests.services.postgres import PostgresServer
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -62,7 +64,7 @@ def scenario(kafka, create_topic, pair, manage, tmp_path_factory) -> Iterator[Sc
     scenario.close()
 
 
-@pytest.mark.parametrize("claimed", ["before", pytest.param("after", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("claimed", ["before", "after"])
 def test_effects_and_offsets_go_back_together(scenario, pair, claimed):
     worker = None
     if claimed == "before":

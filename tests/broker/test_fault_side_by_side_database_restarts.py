@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.faults
 
-@pytest.mark.parametrize("blows", [("fast", "immediate"), pytest.param(("immediate",) * 5, marks=pytest.mark.faults)])
+
+@pytest.mark.parametrize("blows", [("fast", "immediate"), ("immediate",) * 5])
 def test_each_record_has_one_effect(scenario_on_breakable_postgres, breakable_postgres, blows):
     scenario = scenario_on_breakable_postgres
     scenario.consumer |= {"ordering": "key", "concurrency": 16, "offset_storage": "database"}

@@ -11,6 +11,8 @@ import pytest
 from tests.faults.scenario import SESSION
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 LANES = {"ordering": "key", "concurrency": 16, "offset_storage": "database"}
 SLOWLY = {"HANDLER_SECONDS": "0.02"}
 
@@ -40,7 +42,6 @@ def test_what_a_fenced_worker_had_in_its_lanes_rolls_back(new_scenario):
     scenario.assert_no_key_in_two_places()
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(300)
 def test_two_workers_frozen_in_turn_under_load_do_each_record_once(scenario):
     scenario.consumer |= LANES

@@ -6,7 +6,11 @@ and a replay gives it its effect.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.waiting import wait_for
+
+pytestmark = pytest.mark.faults
 
 
 def test_the_other_keys_flow_and_the_offset_waits(new_scenario):

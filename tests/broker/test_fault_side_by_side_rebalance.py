@@ -9,6 +9,8 @@ import pytest
 
 from tests.faults.scenario import PROTOCOLS, consumer_of
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_each_record_has_one_effect_whoever_comes_and_goes(scenario, protocol):

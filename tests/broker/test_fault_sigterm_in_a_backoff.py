@@ -13,6 +13,8 @@ from time import monotonic
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 def test_a_backoff_is_not_waited_for_and_nothing_is_committed(new_scenario, tmp_path, offset_storage):

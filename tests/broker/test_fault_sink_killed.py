@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 RECORDS = 1000
 SLOWLY = {"HANDLER_SECONDS": "0.002"}
 SINK = "tests.workload.sinks.Effects"
@@ -33,7 +35,6 @@ def test_with_offsets_in_the_database_each_record_is_written_once(scenario):
     assert not commits.too_high
 
 
-@pytest.mark.faults
 def test_with_offsets_in_kafka_no_record_is_lost_and_only_uncommitted_ones_are_written_again(scenario):
     scenario.consumer |= {"message_handler": SINK, "batch_size": 50}
     scenario.load.sent(RECORDS)

@@ -15,6 +15,8 @@ from tests.faults.watching import elapse, resident_mib
 from tests.faults.weather import Weather
 from tests.processes import ChildProcess
 
+pytestmark = pytest.mark.faults
+
 SECONDS_OF_AN_ANSWER = 9.0
 SLOW_SECONDS = 60.0
 SECONDS_TO_JOIN = 150.0
@@ -24,7 +26,6 @@ SESSION = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000}
 PATIENT_HEARTBEATS = {"group.consumer.heartbeat.interval.ms": 15_000}
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("protocol", "offset_storage"), [("range", "kafka"), ("range", "database"), ("consumer", "database")]
@@ -58,7 +59,6 @@ def test_a_broker_that_answers_after_nine_seconds_for_a_minute_is_heard_out(scen
     assert grown < 20
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("protocol", ["range", "consumer"])
 def test_a_worker_starts_though_a_broker_takes_nine_seconds_for_each_answer(scenario_on, protocol):
@@ -81,7 +81,7 @@ def test_a_worker_starts_though_a_broker_takes_nine_seconds_for_each_answer(scen
     assert_as_ever(scenario, worker)
 
 
-@pytest.mark.parametrize("offset_storage", ["database", pytest.param("kafka", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("offset_storage", ["database", "kafka"])
 def test_a_database_at_a_hundred_times_its_latency_is_worked_with(scenario, postgres, offset_storage):
     # A round trip on loopback takes a tenth of a millisecond.
     with Proxy(postgres.port, weather=Weather(delay_seconds=0.005, jitter_seconds=0.002)) as proxy:

@@ -12,6 +12,8 @@ import pytest
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 UNNOTICED = {"session.timeout.ms": 30_000, "heartbeat.interval.ms": 500}
 
 

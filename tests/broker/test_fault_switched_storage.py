@@ -10,6 +10,8 @@ import pytest
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_deployment_that_is_rolled_back_repeats_nothing(new_scenario, protocol):

@@ -23,6 +23,8 @@ from kafka_integration.conf import get_settings
 from tests.faults.watching import elapse
 from tests.services.kafka import KafkaCluster
 
+pytestmark = pytest.mark.faults
+
 TOPICS = 50
 PARTITIONS = 8
 MESSAGES = 200
@@ -93,7 +95,7 @@ def arrived(bootstrap: str, topics: list[str]) -> dict[tuple[str, int], list[int
     return found
 
 
-@pytest.mark.parametrize("way", ["produced", pytest.param("relayed", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("way", ["produced", "relayed"])
 def test_what_was_acknowledged_is_there_once_and_in_order(
     kafka: KafkaCluster, create_topic: Callable[..., str], request: pytest.FixtureRequest, way: str
 ) -> None:

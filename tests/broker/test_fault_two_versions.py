@@ -25,6 +25,8 @@ from tests.publishing.scenario import PublishingScenario
 from tests.services.presence import require
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 MIGRATIONS = "kafka_integration/migrations"
 
 
@@ -66,7 +68,6 @@ def versions(postgres, old_checkout, manage) -> Iterator[Versions]:
     postgres.execute('DROP DATABASE "two_versions" WITH (FORCE)')
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "consumer",
@@ -110,7 +111,6 @@ def test_a_group_of_both_loses_and_repeats_nothing(kafka, create_topic, versions
     new.close()
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_relays_of_both_send_what_was_published_by_both(kafka, create_topic, versions):
     servers = {"bootstrap": kafka.bootstrap, "topic": create_topic(), "database_url": versions.url}

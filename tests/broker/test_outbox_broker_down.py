@@ -44,6 +44,7 @@ def memory_kib(process: ChildProcess, field: str) -> int:
     return int(line.split()[1])
 
 
+@pytest.mark.faults
 def test_a_hundred_thousand_rows_wait_in_little_memory_and_then_drain(
     scenario: PublishingScenario, own_kafka: KafkaCluster
 ) -> None:

@@ -24,6 +24,7 @@ def test_what_kcat_produces_kcat_reads(kcat, create_topic):
     assert record.header_pairs == [("name", "one"), ("name", "two")]
 
 
+@pytest.mark.faults
 def test_a_killed_broker_comes_back_on_its_port_with_its_records(start_kafka):
     cluster = start_kafka(properties={"auto.create.topics.enable": "true"})
     kcat = Kcat(cluster.bootstrap)
@@ -43,7 +44,7 @@ def test_data_may_lie_below_the_folder_where_one_is(tmp_path, monkeypatch):
         assert cluster.log() == tmp_path / "data" / "broker-1" / "broker.log"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_three_brokers_survive_the_loss_of_one(start_kafka):
     cluster = start_kafka(brokers=3, properties={"auto.create.topics.enable": "true"})
     kcat = Kcat(cluster.bootstrap, ["acks=all"])

@@ -106,6 +106,7 @@ def test_a_shorter_retention_names_the_group_that_would_lose_messages(
     assert f"group group-{topic} has not handled 3 of them" in change["warning"]
 
 
+@pytest.mark.faults
 def test_what_a_lost_broker_means_for_topics_is_seen(start_kafka: Callable[..., KafkaCluster], settings: Any) -> None:
     cluster = start_kafka(brokers=3, properties={"default.replication.factor": 3})
     settings.KAFKA = {

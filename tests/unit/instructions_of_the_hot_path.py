@@ -25,7 +25,7 @@ from kafka_integration.message import Decoding, Message
 from kafka_integration.messages import objects_of
 from tests.unit import instructions_of_observing as observing
 
-MESSAGES = 5_000
+MESSAGES = 2_000
 FETCH = 500
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.services.postgres import PostgresServer
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_every_event_says_what_the_database_has_under_psycopg2_too(postgres: PostgresServer) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
