@@ -62,6 +62,7 @@ def test_operations_that_are_not_allowed_are_named(start_kafka: Callable[..., Ka
     ]
 
 
+@pytest.mark.faults
 def test_a_cluster_that_does_not_answer_is_one_warning_within_seconds(
     start_kafka: Callable[..., KafkaCluster], settings: Any
 ) -> None:

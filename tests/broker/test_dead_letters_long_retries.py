@@ -5,9 +5,12 @@ Its partition waits, in order; the others flow; and because polling goes on, the
 
 from __future__ import annotations
 
+import pytest
+
 from tests.waiting import wait_for
 
 
+@pytest.mark.faults
 def test_it_holds_up_its_partition_alone_and_costs_no_rebalance(scenario):
     scenario.consumer |= {
         "offset_storage": "database",

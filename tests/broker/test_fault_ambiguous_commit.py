@@ -16,6 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.faults.proxy import Link, Proxy
 
+pytestmark = pytest.mark.faults
+
 COMMIT = b"COMMIT\x00"
 RECORDS = 40
 # A deferred constraint is checked at COMMIT.
@@ -26,9 +28,9 @@ COMMIT_SLOWLY = """
 """
 SHAPES = [
     ("each", "message"),
-    pytest.param("each", "batch", marks=pytest.mark.faults),
+    ("each", "batch"),
     ("Batch", "batch"),
-    pytest.param("each_async", "message", marks=pytest.mark.faults),
+    ("each_async", "message"),
 ]
 
 

@@ -10,8 +10,10 @@ import signal
 
 import pytest
 
+pytestmark = pytest.mark.faults
 
-@pytest.mark.parametrize("ordering", ["key", pytest.param("none", marks=pytest.mark.faults)])
+
+@pytest.mark.parametrize("ordering", ["key", "none"])
 def test_a_stop_under_load_repeats_nothing(scenario, ordering):
     scenario.consumer |= {"ordering": ordering, "concurrency": 16, "offset_commit_interval_seconds": 60}
     slowly = {"HANDLER_SECONDS": "0.05"}

@@ -10,8 +10,10 @@ import pytest
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
 
-@pytest.mark.parametrize("transaction", [pytest.param("message", marks=pytest.mark.faults), "batch"])
+
+@pytest.mark.parametrize("transaction", ["message", "batch"])
 def test_handlers_that_deadlock_are_run_again(new_scenario, transaction):
     scenario = new_scenario(partitions=2)
     scenario.consumer |= {"offset_storage": "database", "transaction": transaction, "concurrency": 2}

@@ -14,6 +14,8 @@ import pytest
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 HANDLER_SECONDS = 20
 
 
@@ -21,8 +23,8 @@ HANDLER_SECONDS = 20
     ("offset_storage", "handler"),
     [
         ("database", "each"),
-        pytest.param("kafka", "each", marks=pytest.mark.faults),
-        pytest.param("kafka", "each_async", marks=pytest.mark.faults),
+        ("kafka", "each"),
+        ("kafka", "each_async"),
     ],
 )
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 @pytest.mark.parametrize("raised", ["SystemExit", "KeyboardInterrupt"])

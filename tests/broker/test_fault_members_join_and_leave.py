@@ -16,6 +16,8 @@ from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.faults.watching import elapse
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 SLOWLY = {"HANDLER_SECONDS": "0.005"}
 
 
@@ -63,7 +65,6 @@ def test_with_offsets_in_kafka_a_handover_between_healthy_members_repeats_nothin
     assert second.terminate() == 0
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)

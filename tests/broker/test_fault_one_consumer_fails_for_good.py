@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("arguments", [(), ("--processes", "2")], ids=["one process", "two processes"])
 def test_the_others_drain_and_the_process_says_who_failed(new_scenario, arguments):

@@ -12,9 +12,11 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.faults.scenario import PROTOCOLS, consumer_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("begins_with_the_earliest", [True, False], ids=["from the beginning", "from the end"])
-@pytest.mark.parametrize("offset_storage", ["kafka", pytest.param("database", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_first_records_of_a_new_partition_are_read(
     new_scenario, protocol, offset_storage, begins_with_the_earliest

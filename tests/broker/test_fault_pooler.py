@@ -17,6 +17,8 @@ from tests.publishing.scenario import PublishingScenario
 from tests.services.pgbouncer import PgBouncer, missing_for_pgbouncer
 from tests.services.presence import require
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def pooled_scenario(kafka, create_topic, breakable_postgres, manage) -> Iterator[Scenario]:
@@ -46,10 +48,8 @@ def pooled_publishing(publishing: PublishingScenario, postgres) -> Iterator[Publ
     "consumer",
     [
         {"offset_storage": "database"},
-        pytest.param(
-            {"offset_storage": "database", "transaction": "batch", "batch_size": 50}, marks=pytest.mark.faults
-        ),
-        pytest.param({"offset_storage": "kafka", "deduplicate": True}, marks=pytest.mark.faults),
+        {"offset_storage": "database", "transaction": "batch", "batch_size": 50},
+        {"offset_storage": "kafka", "deduplicate": True},
     ],
     ids=["database", "batch", "deduplicate"],
 )

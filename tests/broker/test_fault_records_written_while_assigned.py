@@ -10,6 +10,8 @@ import pytest
 
 from tests.faults.scenario import PROTOCOLS, consumer_of
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_it_is_read(scenario, protocol):

@@ -13,12 +13,14 @@ import pytest
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 RECORDS = 300
 SLOWLY = {"HANDLER_SECONDS": "0.02"}
 DATABASE = {"offset_storage": "database"}
 
 
-@pytest.mark.parametrize("ordering", ["partition", pytest.param("none", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("ordering", ["partition", "none"])
 def test_a_group_at_work_goes_on_where_it_is_moved_without_a_restart(new_scenario, ordering):
     scenario = at_work(new_scenario, ordering)
     worker = scenario.worker(env=SLOWLY)
@@ -35,9 +37,7 @@ def test_a_group_at_work_goes_on_where_it_is_moved_without_a_restart(new_scenari
     assert worker.terminate() == 0
 
 
-@pytest.mark.parametrize(
-    "ordering", [pytest.param("partition", marks=pytest.mark.faults), pytest.param("none", marks=pytest.mark.faults)]
-)
+@pytest.mark.parametrize("ordering", ["partition", "none"])
 @pytest.mark.parametrize("line", ["is moved to 0", "asked to reset"])
 def test_a_worker_that_dies_meanwhile_leaves_exact_effects(new_scenario, ordering, line):
     scenario = at_work(new_scenario, ordering)

@@ -13,13 +13,15 @@ import pytest
 from tests.faults.scenario import consumer_of
 from tests.faults.watching import elapse
 
+pytestmark = pytest.mark.faults
+
 SLOWLY = {"HANDLER_SECONDS": "0.01"}
 LANES = {"ordering": "key", "concurrency": 16, "offset_storage": "database"}
 
 
 @pytest.mark.parametrize(
     "ordering_afterwards",
-    ["key", pytest.param("none", marks=pytest.mark.faults), pytest.param("partition", marks=pytest.mark.faults)],
+    ["key", "none", "partition"],
 )
 def test_what_is_finished_beyond_a_long_message_is_not_done_again(new_scenario, tmp_path, ordering_afterwards):
     scenario = new_scenario(partitions=1)
@@ -41,7 +43,6 @@ def test_what_is_finished_beyond_a_long_message_is_not_done_again(new_scenario, 
     assert other.terminate() == 0
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("protocol", ["range", "consumer"])
 def test_kills_again_and_again_leave_one_effect_of_each_record(scenario, protocol):

@@ -16,6 +16,8 @@ from tests.faults.groups import members_of
 from tests.services.ports import free_port
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 def test_with_the_broker_down(scenario, offset_storage):

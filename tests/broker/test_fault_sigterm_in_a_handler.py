@@ -13,6 +13,8 @@ import pytest
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("offset_storage", ["kafka", "database"])
 def test_the_message_is_finished_and_committed_and_the_peer_takes_over(new_scenario, offset_storage):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize(("handler", "transaction"), [("each", "message"), ("each", "batch"), ("Batch", "batch")])
 def test_the_message_fails_and_the_others_take_effect(new_scenario, handler, transaction):

@@ -120,6 +120,7 @@ def test_a_member_left_without_partitions_is_caught_up(jobs, kcat, create_topic,
     assert owner.terminate() == 0
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("protocol", ["range", "consumer"])
 @pytest.mark.parametrize("topic", ["nobody-made-this-topic", "^nobody-made-.*"])
 def test_until_caught_up_ends_where_there_is_no_topic_yet(jobs, topic, protocol):
@@ -172,6 +173,7 @@ def test_a_topic_created_a_moment_ago_is_read_from_its_first_record(jobs, kcat, 
     assert sorted(each.text for each in got) == ["v0", "v1", "v2"]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("protocol", ["range", "consumer"])
 def test_a_pattern_reads_all_topics_that_it_matches_also_those_to_come(jobs, kcat, create_topic, protocol):
     stem = create_topic()

@@ -19,6 +19,8 @@ from kafka_integration.consuming.fetching.memory_bound import memory_bound_bytes
 from kafka_integration.sizes import record_bytes
 from tests.faults.watching import elapse, resident_mib
 
+pytestmark = pytest.mark.faults
+
 SIZE = 100_000
 RECORDS = 4000
 PARTITIONS = 4
@@ -85,7 +87,6 @@ def growth_mib(scenario: Any, load: Load) -> float:
     return highest[1] - highest[0]
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "load",
@@ -112,8 +113,8 @@ def test_resident_memory_grows_by_no_more_than_the_formula_says(
     "load",
     [
         pytest.param(Load(headers=A_HEADER), id="a header"),
-        pytest.param(Load(key=b"x" * SIZE), id="keys", marks=pytest.mark.faults),
-        pytest.param(Load(headers=MANY_HEADERS), id="many headers", marks=pytest.mark.faults),
+        pytest.param(Load(key=b"x" * SIZE), id="keys"),
+        pytest.param(Load(headers=MANY_HEADERS), id="many headers"),
     ],
 )
 def test_a_pause_bounds_what_the_client_does_not_count(

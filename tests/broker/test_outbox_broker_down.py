@@ -95,6 +95,7 @@ def test_large_headers_wait_within_the_bound_of_the_relay(
     assert relay.terminate() == 0
 
 
+@pytest.mark.faults
 def test_publishing_succeeds_without_kafka_and_a_relay_that_starts_before_it_waits(
     scenario: PublishingScenario, own_kafka: KafkaCluster
 ) -> None:

@@ -30,6 +30,8 @@ from tests.services.kafka_jars import missing_for_kafka
 from tests.services.kafka_security import KafkaSecurity
 from tests.services.presence import require
 
+pytestmark = pytest.mark.faults
+
 ALICE = {"mechanism": "scram_sha_512", "login": "alice", "password": "alice-secret"}
 WRONG = {**ALICE, "password": "wr0ng-s3cret"}
 LINES_OF_A_WAIT = 4
@@ -66,7 +68,7 @@ def relay_through(
     return scenario.active_relay()
 
 
-@pytest.mark.parametrize("mechanism", [pytest.param("plain", marks=pytest.mark.faults), "scram_sha_512"])
+@pytest.mark.parametrize("mechanism", ["plain", "scram_sha_512"])
 def test_a_wrong_password(refused: PublishingScenario, secured: KafkaCluster, mechanism: str) -> None:
     relay = relay_through(refused, secured, sasl={**WRONG, "mechanism": mechanism})
 

@@ -77,6 +77,7 @@ def test_other_keys_go_on_flowing_after_it(small: PublishingScenario) -> None:
     assert small.waiting() == 21
 
 
+@pytest.mark.faults
 def test_a_retry_sends_it_and_its_key_follows_in_order(small: PublishingScenario) -> None:
     fill(small)
     small.active_relay()

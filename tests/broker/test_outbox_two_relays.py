@@ -8,6 +8,8 @@ twice, under the same event id.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.publishing.scenario import PublishingScenario
 
 LOAD = ("--writers=20", "--transactions=40", "--keys=15", "--delay-ms=60")
@@ -39,6 +41,7 @@ def test_the_standby_takes_over_from_a_relay_that_was_killed(publishing: Publish
     publishing.assert_first_appearances_in_order()
 
 
+@pytest.mark.faults
 def test_the_standby_takes_over_from_a_relay_that_was_frozen_and_keeps_the_lease(
     publishing: PublishingScenario,
 ) -> None:

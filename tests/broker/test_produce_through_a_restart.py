@@ -23,6 +23,8 @@ from tests.services.kafka import KafkaCluster
 from tests.services.kcat import Kcat
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 KEYS = [f"key-{number}" for number in range(20)]
 # 2,000 messages a second: the client's queue holds an outage of 50 seconds.
 PAUSE_SECONDS = 0.01

@@ -64,6 +64,7 @@ def test_processes_without_a_partition_of_their_own_wait_for_the_others(new_scen
     scenario.assert_nothing_twice()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_beside_a_running_member_it_ends_after_it_and_leaves_it_all_partitions(new_scenario, protocol):
     scenario = new_scenario()
