@@ -12,10 +12,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...durations import spoken_here
+from ...operating.groups.listing import WORST_FIRST
 from ...operating.groups.losses import Loss
 from ..lists import listed
-
-WORST_FIRST = ("stuck", "falling_behind", "unowned", "waiting", "catching_up", "caught_up")
 
 STATES: dict[str, Promise] = {
     "stuck": _("stuck"),

@@ -9,13 +9,13 @@ from time import time
 
 from django.db import Error as DatabaseLayerError
 from django.db import router
-from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ...client.metadata.topic_configs import Config
 from ...models import LagSample
 from ...tables import has_table
+from .history import one_of_each
 from .lag import GroupLag
 from .looking import PartitionLag
 
@@ -100,7 +100,7 @@ def _outlook(lag: GroupLag, minute: Pasts, hour: Pasts) -> Outlook:
     near = (loss.in_seconds for loss, eta in losses if loss.is_near and (eta is None or eta >= loss.in_seconds))
     return Outlook(
         eta_seconds=_longest(etas) if lag.total is not None else None,
-        loss_in_seconds=min((loss.in_seconds for loss, _eta in losses), default=None),
+        loss_in_seconds=min((loss.in_seconds for loss, eta in losses), default=None),
         near_loss_in_seconds=min(near, default=None),
         loss_unknown=tuple(sorted(untold | timeless)),
         loss_unknown_why="; ".join(_reasons(lag, untold, timeless)),
@@ -191,11 +191,10 @@ def _pasts(groups: Collection[str], *, is_near: bool) -> dict[str, Pasts]:
     """Samples by which to tell how fast it goes: a near one for each group, a distant one for its log's start."""
     (youngest, oldest), now = (MINUTE if is_near else HOUR), timezone.now()
     seen = LagSample.objects.filter(at__lte=now - youngest, at__gte=now - oldest, positions__isnull=False)
-    found = seen.filter(group=OuterRef("group")).order_by("-at" if is_near else "at").values("at")[:1]
     try:
         if not groups or not has_table(router.db_for_read(LagSample), LagSample):
             return {}
-        samples = list(seen.filter(group__in=groups, at=Subquery(found)))
+        samples = list(one_of_each(seen, groups, by="-at" if is_near else "at"))
     except DatabaseLayerError:
         return {}
     return {sample.group: _past_of(sample, (now - sample.at).total_seconds()) for sample in samples}

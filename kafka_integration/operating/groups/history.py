@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import DateTimeField, F, Func, IntegerField, Max, Q, QuerySet, Value
+from django.db.models import DateTimeField, F, Func, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Value
 from django.utils import timezone
 
 from ...models import LagSample
@@ -78,6 +78,12 @@ def taken_at(groups: Collection[str], now: datetime) -> set[str]:
     """The groups at which somebody looks at this moment already."""
     at = _floor(now, timedelta(seconds=SAMPLE_SECONDS))
     return set(LagSample.objects.filter(group__in=groups, at=at).values_list("group", flat=True))
+
+
+def one_of_each(samples: QuerySet[LagSample], groups: Collection[str], *, by: str) -> QuerySet[LagSample]:
+    """The first of these samples of each group in that order, with one query."""
+    first = samples.filter(group=OuterRef("group")).order_by(by).values("at")[:1]
+    return samples.filter(group__in=groups, at=Subquery(first))
 
 
 def thin_out(*, history_days: int) -> None:

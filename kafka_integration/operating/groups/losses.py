@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from ...models import LagSample
+from .history import one_of_each
 from .looking import PartitionLag
 
 Positions = Mapping[str, Mapping[str, tuple[int, int, int]]]
@@ -73,8 +73,7 @@ def last_sights(groups: Collection[str]) -> dict[str, Sight]:
     """With one query; a group at which nobody looked isn't there."""
     now = timezone.now()
     seen = LagSample.objects.filter(positions__isnull=False, at__gte=now - SEEN_WITHIN)
-    latest = seen.filter(group=OuterRef("group")).order_by("-at").values("at")[:1]
-    samples = seen.filter(group__in=groups, at=Subquery(latest))
+    samples = one_of_each(seen, groups, by="-at")
     return {sample.group: _sight(sample, (now - sample.at).total_seconds()) for sample in samples}
 
 
