@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from ..environments import PROJECT
 from ..servers import Servers, running_servers
-from .sizes import MESSAGES, PARTITIONS
+from .sizes import EVENT, MESSAGES, PARTITIONS
 from .table import Taken, table
 
 DATABASES = ("postgresql", "sqlite")
@@ -40,11 +40,18 @@ def _make_topics(servers: Servers) -> tuple[str, str]:
     large, small = servers.make_topic(PARTITIONS), servers.make_topic()
     servers.fill(large, MESSAGES)
     servers.fill(small, 1000)
+    _say_one(servers, small)
     group = Consumer({"bootstrap.servers": servers.bootstrap, "group.id": "orders"})
     halfway = MESSAGES // PARTITIONS // 2
     group.commit(offsets=[TopicPartition(large, number, halfway) for number in range(PARTITIONS)], asynchronous=False)
     group.close()
     return large, small
+
+
+def _say_one(servers: Servers, topic: str) -> None:
+    producer = Producer({"bootstrap.servers": servers.bootstrap})
+    producer.produce(topic, b"{}", headers=[("ce_id", EVENT.encode())])
+    producer.flush()
 
 
 def _measure(

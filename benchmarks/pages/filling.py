@@ -90,14 +90,13 @@ def _rare_letter() -> DeadLetter:
     )
 
 
-def _letter(consumer: str, *, exception: str, location: str, **fields: Any) -> DeadLetter:
+def _letter(consumer: str, *, exception: str, location: str, event_id: str, **fields: Any) -> DeadLetter:
     return DeadLetter(
         consumer=consumer,
         group=consumer,
         partition=_random.randrange(PARTITIONS),
         key=b"customer-17",
         value=b"x" * 200,
-        headers=dump_headers([("ce_id", b"0b7a52f4-7c86-4a3c-a5a7-6b1f2a1c0d7e"), ("ce_type", b"order.placed")]),
         timestamp_ms=1_700_000_000_000,
         timestamp_type="create",
         exception=exception,
@@ -105,6 +104,8 @@ def _letter(consumer: str, *, exception: str, location: str, **fields: Any) -> D
         traceback=TRACEBACK,
         location=location,
         kind=kind_of(consumer, exception, location),
+        event_id=event_id,
+        headers=dump_headers([("ce_id", event_id.encode()), ("ce_type", b"order.placed")]),
         **fields,
     )
 

@@ -3,3 +3,5 @@
 PARTITIONS = 500
 PROCESSES = 50
 MESSAGES = 20 * PARTITIONS
+EVENT = "placed"
+"""The id of one of the messages of the topic that many groups read."""

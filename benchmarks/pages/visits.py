@@ -15,6 +15,7 @@ from django.urls import reverse
 from kafka_integration.models import DeadLetter, OutboxMessage
 
 from .filling import EXCEPTIONS, RARE
+from .sizes import EVENT
 
 LETTERS, OUTBOX = "deadletter_changelist", "outboxmessage_changelist"
 PAGE = 50
@@ -60,6 +61,7 @@ def _pages() -> Iterator[Visit]:
                 asked={"partition": "3", "start": "earliest"})  # fmt: skip
     yield Visit(name="events", page="events")
     yield Visit(name="event, a dead letter", page="event", arguments={"id": RARE})
+    yield Visit(name="event, of many groups", page="event", arguments={"id": EVENT})
     yield Visit(name="event, unknown", page="event", arguments={"id": "unknown"})
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 
 from ..conf.connection import Connection
 from .opening import Properties, open_client
@@ -14,6 +15,8 @@ from .properties.build import admin_properties
 from .transports.choosing import transport_of
 
 KNOWN_SECONDS = 1.0
+POLL_SECONDS = 0.1
+PAGE = 500
 
 
 def open_reader(connection: Connection, *, name: str, place: str, properties: Mapping[str, Any]) -> Any:
@@ -42,3 +45,21 @@ def open_reader(connection: Connection, *, name: str, place: str, properties: Ma
     with suppress(KafkaException):
         consumer.list_topics(timeout=KNOWN_SECONDS)
     return consumer
+
+
+def pages_of(
+    reader: Any, starts: Mapping[tuple[str, int], int], *, until: Callable[[], bool], deadline: float
+) -> Iterator[list[Any]]:
+    """What comes from these offsets on, errors too, ``until`` nothing more is wanted, or ``monotonic()`` says so."""
+    reader.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+    while not until() and monotonic() < deadline:
+        # One first, then what is there: a batch call alone would hold a lone message back.
+        if (first := reader.poll(POLL_SECONDS)) is not None:
+            yield [first, *reader.consume(PAGE, 0)]
+
+
+def leave(reader: Any, places: Collection[tuple[str, int]]) -> None:
+    """Read no more of these; all in one call, as each takes as long for one as for many."""
+    # What still comes of them is not wanted: that costs a moment.
+    with suppress(KafkaException):
+        reader.pause([TopicPartition(*place) for place in places])

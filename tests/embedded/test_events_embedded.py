@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from kafka_integration import Reject, produce_sync, publish
-from kafka_integration.client.metadata.record_search import usual_partition
+from kafka_integration.client.producers.usual_partition import usual_partition
 from kafka_integration.conf import get_settings
 from kafka_integration.consuming.assembly import assemble
 from kafka_integration.consuming.loop import ConsumerLoop

@@ -9,7 +9,6 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from kafka_integration.client.bounded_reader import BoundedReader
-from kafka_integration.client.metadata.record_search import RecordSearch
 from kafka_integration.client.metadata.records import Records
 from kafka_integration.client.transports.memory import MemoryConsumer, memory_broker
 from kafka_integration.conf import get_settings
@@ -26,17 +25,12 @@ def first_record(connection: Connection) -> Any:
         return records.first({(TOPIC, 0): 0})
 
 
-def found_records(connection: Connection) -> Any:
-    with RecordSearch(connection) as search:
-        return search.look({(TOPIC, 0): (0, 1)}, lambda message: message.value(), most=1, seconds=5).found
-
-
 def batches(connection: Connection) -> Any:
-    with BoundedReader(connection, TOPIC) as reader:
-        return [*reader.read({0: (0, 1)}, seconds=5)]
+    with BoundedReader(connection, name="reader", place=TOPIC) as reader:
+        return [*reader.read({(TOPIC, 0): (0, 1)}, seconds=5)]
 
 
-READS: tuple[Read, ...] = (first_record, found_records, batches)
+READS: tuple[Read, ...] = (first_record, batches)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_what_a_later_leader_wrote_is_not_what_was_finished_beyond(monkeypatch):
     real = sightings_module._sighting
 
     def of_leader(epoch):
-        return lambda message, cluster: replace(real(message, cluster), leader_epoch=epoch)
+        return lambda *given: replace(real(*given), leader_epoch=epoch)
 
     found = []
     for epoch in (3, 4):
@@ -362,7 +362,7 @@ def test_what_there_was_no_time_for_is_said(monkeypatch):
     send()
 
     # The search is over before it begins.
-    monkeypatch.setattr("kafka_integration.client.metadata.record_search.monotonic", iter([0, 99]).__next__)
+    monkeypatch.setattr("kafka_integration.client.reader.monotonic", iter([float("inf")]).__next__)
 
     assert find().unseen == ["the newest 1 offsets in 1 partition(s) of events, for lack of time"]
 

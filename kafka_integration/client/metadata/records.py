@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 from typing import Any, Self
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, TopicPartition
 
 from ...conf.connection import Connection
-from ..reader import open_reader
+from ..reader import leave, open_reader, pages_of
 from .partition_ends import Place
 
 READER = "kafkagroups"
 ANSWER_SECONDS = 5.0
-POLL_SECONDS = 0.1
-PAGE = 500
 STEPS = (1, 2, 16, 256, 4096)
 """How far before the end the last record is looked for: alone there, before a marker, before ever more of them."""
 
@@ -92,32 +91,24 @@ class Records:
         if not starts:
             return {}
         answers: Answers = {}
-        self._consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
-        for message in self._messages(lambda: len(answers) == len(starts)):
-            place = message.topic(), message.partition()
-            if place not in starts or place in answers:
-                continue
-            if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    answers[place] = None
-            elif is_enough(record := _record(message), place):
-                answers[place] = record
-            if place in answers:
-                with suppress(KafkaException):
-                    self._consumer.pause([TopicPartition(*place)])
+        deadline = monotonic() + ANSWER_SECONDS
+        for page in pages_of(self._consumer, starts, until=lambda: len(answers) == len(starts), deadline=deadline):
+            answered = len(answers)
+            for message in page:
+                place = message.topic(), message.partition()
+                if place not in starts or place in answers:
+                    continue
+                if message.error() is not None:
+                    if message.error().code() == KafkaError._PARTITION_EOF:
+                        answers[place] = None
+                elif is_enough(record := _record(message), place):
+                    answers[place] = record
+            leave(self._consumer, [*islice(answers, answered, None)])
         # librdkafka keeps a pause over reassignments.
         with suppress(KafkaException):
             self._consumer.resume([TopicPartition(*place) for place in answers])
         self._consumer.assign([])
         return answers
-
-    def _messages(self, is_over: Callable[[], bool]) -> Iterator[Any]:
-        """What comes, errors too, as long as anything comes in time."""
-        give_up_at = monotonic() + ANSWER_SECONDS
-        while not is_over() and monotonic() < give_up_at:
-            if (first := self._consumer.poll(POLL_SECONDS)) is not None:
-                yield first
-                yield from self._consumer.consume(PAGE, 0)
 
 
 def _record(message: Any) -> Record:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Literal
 
@@ -18,6 +20,7 @@ from ...consuming.catching_up.group_positions import GroupPositions
 from ...errors import BrokerError
 from ...models import DeadLetter
 from ...topic_names import cover
+from ..groups.looking import MOST_AT_ONCE, asks_a_database
 from .sightings import Place, Sighting, cluster_of
 
 State = Literal["handled", "dead_letter", "replayed", "discarded", "not_reached", "unknown"]
@@ -57,14 +60,7 @@ class Groups:
         for consumer in settings.consumers.values():
             if cover(consumer.topics, topic):
                 self._readers.setdefault(consumer.consumer_group, consumer)
-        asked, deadline = sorted(set(places)), monotonic() + seconds
-        with ExitStack() as clusters:
-            connections = dict.fromkeys(consumer.connection for consumer in self._readers.values())
-            by = {connection: clusters.enter_context(Cluster(connection)) for connection in connections}
-            self._progress = {
-                name: _progress_of(consumer, by[consumer.connection], asked) if monotonic() < deadline else None
-                for name, consumer in self._readers.items()
-            }
+        self._progress = _progress_of_all(self._readers, sorted(set(places)), monotonic() + seconds)
 
     @property
     def names(self) -> list[str]:
@@ -127,9 +123,31 @@ class _Progress:
         return beyond is not None and not is_later and sighting.offset in beyond.offsets
 
 
-def _progress_of(consumer: ConsumerSettings, cluster: Cluster, places: Sequence[Place]) -> _Progress | None:
+def _progress_of_all(
+    readers: Mapping[str, ConsumerSettings], places: Sequence[Place], deadline: float
+) -> Mapping[str, _Progress | None]:
+    if not places:
+        return dict.fromkeys(readers)
+    with ExitStack() as clusters, ThreadPoolExecutor(MOST_AT_ONCE) as beside:
+        connections = dict.fromkeys(consumer.connection for consumer in readers.values())
+        by = {connection: clusters.enter_context(Cluster(connection)) for connection in connections}
+        ask = {
+            name: partial(_progress_of, consumer, by[consumer.connection], places, deadline)
+            for name, consumer in readers.items()
+        }
+        # One waits for brokers most of the time. What asks a database stays in this thread, which is connected to it.
+        answers = {
+            name: ask[name] if asks_a_database([consumer]) else beside.submit(ask[name]).result
+            for name, consumer in readers.items()
+        }
+        return {name: answer() for name, answer in answers.items()}
+
+
+def _progress_of(
+    consumer: ConsumerSettings, cluster: Cluster, places: Sequence[Place], deadline: float
+) -> _Progress | None:
     try:
-        return _Progress(consumer, cluster, places) if places else None
+        return _Progress(consumer, cluster, places) if monotonic() < deadline else None
     except (BrokerError, DatabaseError):
         return None
 

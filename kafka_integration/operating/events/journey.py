@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import ngettext
 
-from ...client.metadata.record_search import Span
+from ...client.bounded_reader import Span
 from ...conf.settings import Settings
 from ...dead_letters.texts import text_or_base64
 from ...local_times import aware
@@ -82,7 +82,7 @@ def find_event(
         exactly = {(letter.topic, letter.partition): (letter.offset, letter.offset + 1) for letter in rows.letters}
     wanted = Look(
         topics=topics,
-        read=lambda sighting: sighting.event_id == event_id,
+        event_id=event_id,
         since=since or _written_after(rows),
         seconds=seconds,
         exactly=exactly,
@@ -95,7 +95,7 @@ def find_key(
 ) -> Found:
     """The newest events of a key in its topic."""
     rows = rows_of_key(settings, topic, key)
-    wanted = Look(topics=[topic], read=lambda sighting: sighting.key == key, key=key, since=since, seconds=seconds)
+    wanted = Look(topics=[topic], key=key, since=since, seconds=seconds)
     return _found(settings, rows, look(settings, wanted), seconds)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -10,12 +11,14 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from ...client.bounded_reader import BoundedReader, Span
 from ...client.metadata.group_offsets import GroupOffsets
-from ...client.metadata.record_search import RecordSearch, Span, usual_partition
+from ...client.producers.usual_partition import usual_partition
 from ...client.transports.choosing import transport_of
 from ...conf.connection import Connection
 from ...conf.settings import Settings
 from ...errors import BrokerError, KafkaIntegrationError
+from ...headers import Headers
 from ...message import headers_of, moment_of
 from ...producing.partitioners import load_partitioner
 
@@ -62,15 +65,25 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What is looked for: ``read`` says which records, ``key`` in which partition they most likely are."""
+    """What is looked for: the records of an event, or of a key, which are most likely in one partition."""
 
     topics: Iterable[str]
-    read: Callable[[Sighting], bool]
+    event_id: str | None = None
     key: bytes | None = None
     since: datetime | None = None
     seconds: float
     exactly: Mapping[Place, Span] | None = None
     """These offsets alone."""
+
+    def sighting(self, message: Any, cluster: Cluster) -> Sighting | None:
+        """What a record is, if it is one of these."""
+        if self.event_id is None and message.key() != self.key:
+            return None
+        headers, message = headers_of(message)
+        name = _event_id(headers)
+        if self.event_id is not None and name != self.event_id:
+            return None
+        return None if any(name == COPIED for name, _ in headers) else _sighting(message, cluster, name)
 
 
 def look(settings: Settings, wanted: Look) -> Seen:
@@ -107,19 +120,30 @@ def _look_in(connection: Connection, settings: Settings, wanted: Look, seen: See
         else:
             spans = _still_there(offsets, wanted.exactly)
 
-    def read(message: Any) -> Sighting | None:
-        sighting = _sighting(message, cluster)
-        return sighting if sighting is not None and wanted.read(sighting) else None
-
-    with RecordSearch(connection) as search:
-        looked = search.look(spans, read, most=MOST_FOUND, seconds=max(0.1, deadline - monotonic()))
-    seen.found += looked.found
+    unseen = _read(connection, wanted, spans, seen, seconds=max(0.1, deadline - monotonic()))
     # What there was no time for is at the end of each.
-    seen.spans |= {place: (first, looked.unseen.get(place, (end,))[0]) for place, (first, end) in spans.items()}
-    for topic in sorted({topic for topic, _ in looked.unseen}):
-        left = [end - first for (name, _), (first, end) in looked.unseen.items() if name == topic]
+    seen.spans |= {place: (first, unseen.get(place, (end,))[0]) for place, (first, end) in spans.items()}
+    for topic in sorted({topic for topic, _ in unseen}):
+        left = [end - first for (name, _), (first, end) in unseen.items() if name == topic]
         text = gettext("the newest %(offsets)d offsets in %(count)d partition(s) of %(topic)s, for lack of time")
         seen.note_gap(cluster, text % {"offsets": sum(left), "count": len(left), "topic": topic})
+
+
+def _read(
+    connection: Connection, wanted: Look, spans: Mapping[Place, Span], seen: Seen, *, seconds: float
+) -> Mapping[Place, Span]:
+    """Note what is wanted of these spans; what of them there was no time for."""
+    cluster, most = cluster_of(connection), len(seen.found) + MOST_FOUND
+    with (
+        BoundedReader(connection, name=READER, place=READER) as reader,
+        closing(reader.read(spans, seconds=seconds)) as batches,
+    ):
+        for batch in batches:
+            sightings = (wanted.sighting(message, cluster) for message in batch)
+            seen.found += [sighting for sighting in sightings if sighting is not None]
+            if len(seen.found) >= most:
+                break
+        return reader.left
 
 
 def _still_there(offsets: GroupOffsets, wanted: Mapping[Place, Span]) -> dict[Place, Span]:
@@ -179,11 +203,12 @@ def _is_likely(place: Place, places: Iterable[Place], settings: Settings, key: b
         return False
 
 
-def _sighting(message: Any, cluster: Cluster) -> Sighting | None:
-    headers, message = headers_of(message)
-    if any(name == COPIED for name, _ in headers):
-        return None
-    event_id = next((value for name, value in reversed(headers) if name == "ce_id"), None)
+def _event_id(headers: Headers) -> str | None:
+    value = next((value for name, value in reversed(headers) if name == "ce_id"), None)
+    return value.decode(errors="backslashreplace") if value else None
+
+
+def _sighting(message: Any, cluster: Cluster, event_id: str | None) -> Sighting:
     kind, milliseconds = message.timestamp()
     return Sighting(
         cluster=cluster,
@@ -191,6 +216,6 @@ def _sighting(message: Any, cluster: Cluster) -> Sighting | None:
         offset=message.offset(),
         leader_epoch=getattr(message, "leader_epoch", lambda: None)() or 0,
         key=message.key(),
-        event_id=event_id.decode(errors="backslashreplace") if event_id else None,
+        event_id=event_id,
         at=moment_of(milliseconds) if kind and milliseconds >= 0 else None,
     )

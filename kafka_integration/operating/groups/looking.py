@@ -7,6 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from time import time
 
 from django.db import DatabaseError
@@ -15,7 +16,7 @@ from ...client.metadata.cluster import Cluster
 from ...client.metadata.group_members import GroupMember
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.metadata.partition_ends import Ends, PartitionEnds, Place
-from ...client.metadata.records import Record, Records
+from ...client.metadata.records import Answers, Record, Records
 from ...conf.connection import Connection
 from ...conf.consumers import ConsumerSettings
 from ...consuming.catching_up.group_positions import GroupPositions, absent_of, places_of
@@ -207,13 +208,13 @@ def _lag_of(group: GroupPositions, place: Place, committed: int | None, ends: En
 def _read_records(connection: Connection, lags: Iterable[PartitionLag], beside: Executor) -> dict[Start, FirstAndLast]:
     """The first and the last record of what each group has left in each partition, where that is known in time."""
     rounds = _rounds(lags)
-    readers = min(MOST_READERS, len(rounds))
-    found: dict[Start, FirstAndLast] = {}
-    for answers in beside.map(
-        partial(_read_rounds, connection), [rounds[number::readers] for number in range(readers)]
-    ):
-        found |= answers
-    return found
+    pairs = min(MOST_READERS // 2, len(rounds))
+    shares = [rounds[number::pairs] for number in range(pairs)]
+    # Beside each other: most of the time such a reader waits for what it asked for.
+    firsts = beside.map(partial(_read_rounds, connection, _firsts), shares)
+    lasts = beside.map(partial(_read_rounds, connection, Records.last), shares)
+    first, last = _merged(firsts), _merged(lasts)
+    return {start: (record, last.get(start)) for start, record in first.items()}
 
 
 def _rounds(lags: Iterable[PartitionLag]) -> list[dict[Place, Ends]]:
@@ -230,15 +231,24 @@ def _rounds(lags: Iterable[PartitionLag]) -> list[dict[Place, Ends]]:
     return rounds
 
 
-def _read_rounds(connection: Connection, rounds: Iterable[Mapping[Place, Ends]]) -> dict[Start, FirstAndLast]:
-    found: dict[Start, FirstAndLast] = {}
+def _read_rounds(
+    connection: Connection,
+    read: Callable[[Records, Mapping[Place, Ends]], Answers],
+    rounds: Iterable[Mapping[Place, Ends]],
+) -> dict[Start, Record | None]:
+    found: dict[Start, Record | None] = {}
     with Records(connection) as records:
         for spans in rounds:
-            firsts = records.first({place: position for place, (position, _) in spans.items()})
-            present = {place: record for place, record in firsts.items() if record is not None}
-            lasts = records.last({place: (record.offset, spans[place][1]) for place, record in present.items()})
-            found |= {(place, spans[place][0]): (first, lasts.get(place)) for place, first in firsts.items()}
+            found |= {(place, spans[place][0]): record for place, record in read(records, spans).items()}
     return found
+
+
+def _firsts(records: Records, spans: Mapping[Place, Ends]) -> Answers:
+    return records.first({place: position for place, (position, _) in spans.items()})
+
+
+def _merged(parts: Iterable[Mapping[Start, Record | None]]) -> dict[Start, Record | None]:
+    return dict(chain.from_iterable(part.items() for part in parts))
 
 
 def _measured(lag: PartitionLag, records: Mapping[Start, FirstAndLast]) -> PartitionLag:

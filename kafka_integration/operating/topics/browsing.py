@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ...client.bounded_reader import BoundedReader, Span
+from ...client.bounded_reader import BoundedReader, Place, Span
 from ...client.metadata.admin import Admin
 from ...client.metadata.partition_ends import Ends, PartitionEnds
 from ...client.metadata.topic_layouts import TOPICS, TopicLayouts
@@ -18,6 +18,7 @@ from ...errors import BrokerError
 from ...headers import Headers
 from ...message import RawMessage, headers_of, moment_of
 
+READER = "kafkamessages"
 MOST_OFFSETS = 20_000
 SECONDS = 5.0
 LIMIT = 50
@@ -108,9 +109,9 @@ def look(connection: Connection, query: Query) -> Look:
     since_ms = _since_ms(connection, query)
     share = max(query.limit, MOST_OFFSETS // max(1, len(ends))) if query.is_search or since_ms else query.limit
     spans = {number: _span(query, ends[number], start, share) for number, start in starts.items()}
-    with BoundedReader(connection, query.topic) as reader:
-        found, is_cut = _found(reader, spans, query, since_ms)
-        left = reader.left
+    with BoundedReader(connection, name=READER, place=f"topic {query.topic}") as reader:
+        found, is_cut = _found(reader, {(query.topic, number): span for number, span in spans.items()}, query, since_ms)
+        left = {number: span for (_, number), span in reader.left.items()}
     return Look(
         messages=tuple(found),
         partitions=tuple(_looked(number, ends[number], spans[number], left.get(number)) for number in sorted(spans)),
@@ -162,7 +163,7 @@ def _span(query: Query, ends: Ends, start: int, size: int) -> Span:
 
 
 def _found(
-    reader: BoundedReader, spans: Mapping[int, Span], query: Query, since_ms: int
+    reader: BoundedReader, spans: Mapping[Place, Span], query: Query, since_ms: int
 ) -> tuple[list[SeenMessage], bool]:
     """The newest, or the oldest from the start on, as many as are wanted, in the order of their times."""
     found: list[SeenMessage] = []
@@ -175,7 +176,7 @@ def _found(
     return _best(found, query), is_cut or len(found) > query.limit
 
 
-def _matching(reader: BoundedReader, spans: Mapping[int, Span], query: Query, since_ms: int) -> Iterator[SeenMessage]:
+def _matching(reader: BoundedReader, spans: Mapping[Place, Span], query: Query, since_ms: int) -> Iterator[SeenMessage]:
     with closing(reader.read(spans, seconds=SECONDS)) as batches:
         for batch in batches:
             for seen in map(_seen, batch):
