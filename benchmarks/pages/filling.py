@@ -112,7 +112,7 @@ def _letter(consumer: str, *, exception: str, location: str, event_id: str, **fi
 
 def _rows() -> Iterator[OutboxMessage]:
     for number in range(SEED_ROWS):
-        refusal = {"refused_at": timezone.now(), "refusal": "the message is too large"} if number == 7 else {}
+        refusal = {"refused_at": timezone.now(), "refusal": "the message is too large"} if number % 500 == 7 else {}
         yield _row(_random.choice([settings.ORDERS, "payments", "mails"]), **refusal)
 
 
