@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -27,6 +28,7 @@ from kafka_integration.operating.groups.planning import plan_reset
 from kafka_integration.operating.groups.targets import read_target
 from tests.unit.consumers import TOPIC, calls_of, committed, consumer_settings, write
 from tests.unit.live import make_row
+from tests.unit.test_operating_group_states import say
 from tests.unit.test_operator_pages import sign_in
 
 pytestmark = [pytest.mark.usefixtures("memory_transport"), pytest.mark.django_db]
@@ -87,6 +89,24 @@ def test_a_stuck_partition_leads_to_its_message_and_to_what_its_process_does(ope
     messages = reverse("admin:kafka_integration_messages", kwargs={"topic": TOPIC})
     assert f'<a href="{messages}?partition=0&amp;start=1">Message {TOPIC}[0]@1</a>' in page
     assert f'<a href="{reverse("admin:kafka_integration_processes")}#process-{row.pk}">' in page
+
+
+def test_what_is_deleted_of_what_a_process_goes_on_with_is_said(operator, capsys):
+    write(*"abcdefgh")
+    memory_broker().commit("group", TOPIC, 0, 1)
+    memory_broker().delete_records(TOPIC, 0, 6)
+    say({"partition": 0, "state": "catching_up"})
+
+    page = text_of(operator.get(GROUP))
+    call_command("kafkagroups", "lag", "group")
+
+    assert (
+        "Up to 5 messages that it has yet to handle are deleted: only what its processes fetched is handled."
+    ) in page
+    assert (
+        f"{TOPIC}[0]: up to 5 message(s) that the group has yet to handle are deleted, and handled only if its process "
+        "has fetched them (committed 1, the partition begins at 6)"
+    ) in capsys.readouterr().out.splitlines()
 
 
 def test_what_was_deleted_before_the_group_handled_it_is_said(operator):

@@ -117,6 +117,15 @@ def test_people_get_a_table_that_says_how_to_do_it(capsys):
     )
 
 
+def test_a_move_by_so_many_messages_is_told_from_one_to_an_offset(capsys):
+    write(*"abc")
+    consume()
+
+    call_command("kafkagroups", "reset", "group", "--to=-1")
+
+    assert "group group goes on at its offset -1: up to 1 message(s) are handled again" in capsys.readouterr().out
+
+
 def test_only_the_topic_or_partition_that_was_named_is_moved(reset):
     for partition in range(4):
         write("a", "b", partition=partition)

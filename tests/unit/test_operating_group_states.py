@@ -204,7 +204,9 @@ def test_what_a_process_that_goes_on_has_fetched_is_not_lost(read, said, lost):
 
     Sampling(get_settings()).turn()
 
-    assert sum(each["lost"] or 0 for each in read()["partitions"]) == lost
+    partitions = read()["partitions"]
+    assert sum(each["lost"] or 0 for each in partitions) == lost
+    assert sum(each["deleted_ahead"] or 0 for each in partitions) == 5 - lost
     sight = last_sights(["group"])["group"]
     assert sum(loss.count for loss in sight.losses) == lost
     assert sight.lost_by_topic == {TOPIC: lost}

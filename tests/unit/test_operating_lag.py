@@ -58,6 +58,7 @@ def test_the_document_has_the_group_its_total_and_each_partition(read):
         "end": 3,
         "lag": 2,
         "lost": 0,
+        "deleted_ahead": 0,
         "state": "unowned",
         "reason": None,
     }
@@ -205,7 +206,7 @@ def test_what_cannot_be_known_is_null_and_so_is_the_total(read, without_a_leader
     document = read()
 
     unknown = {"committed": None, "end": None, "lag": None, "time_lag_seconds": None, "state": None, "reason": None}
-    unknown["lost"] = None
+    unknown |= {"lost": None, "deleted_ahead": None}
     assert document["partitions"][1] == {"topic": TOPIC, "partition": 1, **unknown}
     assert document["time_lag_seconds"] is None
     assert document["partitions"][0]["lag"] == 1

@@ -35,7 +35,7 @@ from ..moments import moment_element
 from .charts import Point, sparkline
 from .operation import Done, Operation
 from .page import Page
-from .standings import lost_text
+from .standings import deleted_ahead_text, lost_text
 
 REFRESH_SECONDS = 15
 SPANS: dict[Span, Any] = {
@@ -93,6 +93,7 @@ class GroupPage(Page):
             "lag": lag,
             "outlook": look_ahead(lag),
             "lost": lost_text(self.group, losses_among(lag.partitions)),
+            "deleted_ahead": deleted_ahead_text(lag.deleted_ahead),
             "members": [_member(each) for each in lag.members.shown],
             "other_members": lag.members.others,
             "processes_url": self.url_of("processes"),

@@ -97,6 +97,18 @@ def lost_text(group: str, losses: Sequence[Loss]) -> str:
     return text % {"count": number_format(count, force_grouping=True), "group": group, "places": places}
 
 
+def deleted_ahead_text(count: int) -> str:
+    """What is deleted before the group has handled it, though it goes on; empty where nothing is."""
+    if not count:
+        return ""
+    text = ngettext(
+        "Up to %(count)s message that it has yet to handle is deleted: only if a process has fetched it is it handled.",
+        "Up to %(count)s messages that it has yet to handle are deleted: only what its processes fetched is handled.",
+        count,
+    )
+    return text % {"count": number_format(count, force_grouping=True)}
+
+
 def loss_text(group: str, in_seconds: float) -> str:
     """When retention takes the first message that the group hasn't handled; at any moment where its time is over."""
     if in_seconds < 1:

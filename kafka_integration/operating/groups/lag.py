@@ -48,6 +48,11 @@ class GroupLag:
         return sum(partition.lag for partition in self.partitions if partition.lag is not None)
 
     @property
+    def deleted_ahead(self) -> int:
+        """How many messages, at most, that it has yet to handle only its processes may still have."""
+        return sum(partition.deleted_ahead or 0 for partition in self.partitions)
+
+    @property
     def unknown(self) -> int:
         """Of how many partitions the lag can't be known."""
         return sum(partition.lag is None for partition in self.partitions)

@@ -69,7 +69,18 @@ class PartitionLag:
         """How many messages, at most, were deleted before the group handled them; None where nobody can tell."""
         if self.committed is None or self.first is None:
             return None
-        return 0 if self.owner is not None and self.owner.goes_on else max(0, self.first - self.committed)
+        return 0 if self._is_gone_on_with else max(0, self.first - self.committed)
+
+    @property
+    def deleted_ahead(self) -> int | None:
+        """The same of a process that goes on: it handles what it has fetched, and tells itself what it leaves out."""
+        if self.committed is None or self.first is None:
+            return None
+        return max(0, self.first - self.committed) if self._is_gone_on_with else 0
+
+    @property
+    def _is_gone_on_with(self) -> bool:
+        return self.owner is not None and self.owner.goes_on
 
 
 @dataclass(kw_only=True)

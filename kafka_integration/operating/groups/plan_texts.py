@@ -13,7 +13,7 @@ from ...cells import count, offset
 from ...local_times import spoken_moment
 from ..columns import aligned
 from .planning import Move, Plan
-from .targets import Moment, Target
+from .targets import Moment, Shift, Target
 
 
 def plan_as_json(plan: Plan, moved_by: Sequence[str] | None = None) -> str:
@@ -78,4 +78,7 @@ def _row(move: Move) -> tuple[str, ...]:
 
 
 def _spoken(target: Target) -> str:
-    return spoken_moment(localtime(target.at)) if isinstance(target, Moment) else str(target)
+    if isinstance(target, Moment):
+        return spoken_moment(localtime(target.at))
+    # Translators: “steps” is a number with its sign, by which a group is moved.
+    return gettext("its offset %(steps)s") % {"steps": target} if isinstance(target, Shift) else str(target)

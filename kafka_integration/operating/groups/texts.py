@@ -44,6 +44,7 @@ def as_table(lag: GroupLag, outlook: Outlook) -> list[str]:
     lines = aligned(rows, right=(1, 2, 3, 4, 5)) if lag.partitions else []
     lines += [_stuck(partition) for partition in lag.partitions if partition.state == "stuck"]
     lines += map(_loss, losses_among(lag.partitions))
+    lines += [_deleted_ahead(partition) for partition in lag.partitions if partition.deleted_ahead]
     lines += _members(lag.members)
     lines += [f"{topic}: no such topic (yet)" for topic in lag.missing_topics]
     lines += [f"{topic}: unknown, an ACL keeps it from this user" for topic in lag.hidden_topics]
@@ -60,6 +61,7 @@ def _partition(partition: PartitionLag) -> dict[str, Any]:
         "end": partition.end,
         "lag": partition.lag,
         "lost": partition.lost,
+        "deleted_ahead": partition.deleted_ahead,
         "time_lag_seconds": partition.time_lag_seconds,
         "state": partition.state,
         "reason": partition.reason,
@@ -92,6 +94,14 @@ def _loss(loss: Loss) -> str:
     return (
         f"{loss.topic}[{loss.partition}]: up to {count(loss.count)} message(s) were deleted before the group handled "
         f"them (committed {loss.committed}, the partition begins at {loss.first})"
+    )
+
+
+def _deleted_ahead(partition: PartitionLag) -> str:
+    return (
+        f"{partition.topic}[{partition.partition}]: up to {count(partition.deleted_ahead)} message(s) that the group "
+        f"has yet to handle are deleted, and handled only if its process has fetched them "
+        f"(committed {partition.committed}, the partition begins at {partition.first})"
     )
 
 
