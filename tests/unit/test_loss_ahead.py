@@ -264,7 +264,9 @@ def test_once_its_time_is_over_it_may_be_gone_at_any_moment(waits: Waits, client
     waits(age=2 * HOUR, kept=HOUR)
     assert noted() == 0
 
-    assert "At any moment retention may take the first message that group group has yet to handle." in overview(client)
+    assert (
+        "Retention is over for messages that group group has yet to handle: they are deleted, or may be at any moment."
+    ) in overview(client)
 
 
 def test_time_that_passed_since_somebody_looked_is_not_left_any_more(waits: Waits) -> None:

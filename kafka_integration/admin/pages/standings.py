@@ -112,7 +112,10 @@ def deleted_ahead_text(count: int) -> str:
 def loss_text(group: str, in_seconds: float) -> str:
     """When retention takes the first message that the group hasn't handled; at any moment where its time is over."""
     if in_seconds < 1:
-        text = gettext("At any moment retention may take the first message that group %(group)s has yet to handle.")
+        text = gettext(
+            "Retention is over for messages that group %(group)s has yet to handle: "
+            "they are deleted, or may be at any moment."
+        )
         return text % {"group": group}
     text = gettext("In %(span)s retention takes the first message that group %(group)s has yet to handle.")
     return text % {"group": group, "span": spoken_here(in_seconds)}
