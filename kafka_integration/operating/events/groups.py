@@ -12,6 +12,7 @@ from typing import Literal
 
 from django.db import DatabaseError
 
+from ...client.bounded_reader import Place
 from ...client.metadata.cluster import Cluster
 from ...client.metadata.group_offsets import GroupOffsets
 from ...conf.consumers import ConsumerSettings
@@ -21,7 +22,7 @@ from ...errors import BrokerError
 from ...models import DeadLetter
 from ...topic_names import cover
 from ..groups.looking import MOST_AT_ONCE, asks_a_database
-from .sightings import Place, Sighting, cluster_of
+from .sightings import Sighting, cluster_of
 
 State = Literal["handled", "dead_letter", "replayed", "discarded", "not_reached", "unknown"]
 

@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import ngettext
 
-from ...client.bounded_reader import Span
+from ...client.bounded_reader import Place, Span
 from ...conf.settings import Settings
 from ...dead_letters.texts import text_or_base64
 from ...local_times import aware
@@ -23,7 +23,7 @@ from ...models import DeadLetter, OutboxMessage
 from ...outbox.declarations import declarations_of
 from .groups import Groups, GroupStep
 from .rows import Rows, event_id_of, letters_at, rows_of_event, rows_of_key
-from .sightings import Look, Place, Seen, Sighting, clusters, look
+from .sightings import Look, Seen, Sighting, clusters, look
 
 State = Literal["in_outbox", "refused", "relayed"]
 

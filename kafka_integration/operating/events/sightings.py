@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from ...client.bounded_reader import BoundedReader, Span
+from ...client.bounded_reader import BoundedReader, Place, Span
 from ...client.metadata.group_offsets import GroupOffsets
 from ...client.producers.usual_partition import usual_partition
 from ...client.transports.choosing import transport_of
@@ -30,7 +30,6 @@ READER = "kafkaevents"
 COPIED = "kafka_integration_origin_topic"
 """The header of a dead letter's copy, which has those of the event as well."""
 
-Place = tuple[str, int]
 Cluster = tuple[Any, ...]
 
 
